@@ -1,0 +1,33 @@
+"""Where recorded data lies, and the compiled-kernel cache every test shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ops import cache
+
+cache.use()
+
+ROOT = Path(__file__).resolve().parent.parent
+_SHARED = ROOT.parent / "shared"
+DATA = Path(os.environ.get("ARB_DATA", _SHARED / "data"))
+REFERENCE = Path(os.environ.get("ARB_REFERENCE", _SHARED / "reference"))
+
+
+def recorded(name: str) -> Path:
+    """A folder of recorded data; the test is skipped with a plain reason where it is absent."""
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"recorded data {name} is not on this machine (set ARB_DATA)")
+    return path
+
+
+def reference(name: str) -> Path:
+    """A file of the reference fixtures; skipped where absent."""
+    path = REFERENCE / name
+    if not path.exists():
+        pytest.skip(f"reference {name} is not on this machine (set ARB_REFERENCE)")
+    return path
