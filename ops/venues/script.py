@@ -1,18 +1,25 @@
 """What a simulated session is made of: markets, pairs, and one exogenous stream of timed events.
 
-Two drivers make a `Script`: the seeded world (`world.py`) and recorded data (`recorded.py`). The venues replay it and
-never change it: what our orders take lies over it (an overlay per level, cleared by that level's next event), so one
-seed or one recording is one script whatever the engine does.
+Two drivers make a `Script`: the seeded world (`world.py`) and recorded data (`recorded.py`). The
+venues replay it and never change it: what our orders take lies over it (an overlay per level,
+cleared by that level's next event), so one seed or one recording is one script whatever the engine
+does.
 
-Units: prices and sizes of contracts in 1e-6 (`_e6`), spot in 1e-8 (`_e8`), times in nanoseconds since the epoch of the
-run clock (`at_epoch_ns`), whole milliseconds in every event so that a venue stamp (`ts_ms`) names the scheduled time exactly.
+Units: prices and sizes of contracts in 1e-6 (`_e6`), spot in 1e-8 (`_e8`), times in nanoseconds
+since the epoch of the run clock (`at_epoch_ns`), whole milliseconds in every event so that a venue
+stamp (`ts_ms`) names the scheduled time exactly.
 Sides are in YES terms: a bid buys YES, an ask sells YES.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import hashlib
+import sys
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass, field
+from operator import attrgetter
 from typing import Protocol
 
 BID = 0
@@ -32,7 +39,8 @@ class MarketSpec:
     condition_id: str = ""  # Polymarket: 0x + 64 hex
     token_yes: str = ""  # Polymarket: decimal text of a 256-bit id
     token_no: str = ""
-    price_ranges: tuple[tuple[int, int, int], ...] = ((0, 1_000_000, 10_000),)  # start, end, step in 1e-6
+    # start, end, step in 1e-6
+    price_ranges: tuple[tuple[int, int, int], ...] = ((0, 1_000_000, 10_000),)
     size_step_e6: int = 10_000
     size_min_e6: int = 10_000
     neg_risk: bool = False
@@ -62,7 +70,12 @@ class PairSpec:
 
 @dataclass(frozen=True, slots=True)
 class BookSet:
-    """The whole exogenous book is replaced (a snapshot). Levels best first on both sides. `venue_seq` as recorded, None: the venue counts."""
+    """The whole exogenous book is replaced (a snapshot). Levels best first on both sides.
+
+    `venue_seq` as recorded (None: the venue counts), per connection of the recorder: it starts anew
+    after each `ConnectionCut` of that venue. What it tells is the step from the number before: a
+    step of more than 1 is a hole in the recording.
+    """
 
     at_epoch_ns: int
     market: int
@@ -96,7 +109,7 @@ class MarketTrade:
 
 @dataclass(frozen=True, slots=True)
 class TickerPrint:
-    """A recorded Kalshi ticker message, fields as text exactly as recorded (yes_bid_dollars, yes_ask_dollars, ...)."""
+    """A recorded Kalshi ticker message: its fields as recorded (yes_bid_dollars, volume_fp, …)."""
 
     at_epoch_ns: int
     market: int
@@ -138,7 +151,7 @@ Event = BookSet | LevelSet | MarketTrade | TickerPrint | SpotTrade | StatusChang
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A silence of all venues that is left out: the run clock jumps from `from_epoch_ns` to `to_epoch_ns`."""
+    """A silence of all venues is left out: the run clock jumps from one moment to the other."""
 
     from_epoch_ns: int
     to_epoch_ns: int
@@ -146,7 +159,9 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Where each moment of run time lies on the machine's clock. Offsets are machine ns since the start of the session.
+    """Where each moment of run time lies on the machine's clock.
+
+    Offsets are machine ns since the start of the session.
 
     `speed_e6`: run nanoseconds per machine nanosecond, in 1e-6 (60x = 60_000_000).
     """
@@ -154,40 +169,37 @@ class Timeline:
     begin_epoch_ns: int
     speed_e6: int = 1_000_000
     cuts: tuple[Cut, ...] = ()
-    _edges: tuple[tuple[int, int], ...] = field(init=False, repr=False)
+    _offsets: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _bases: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        edges = [(0, self.begin_epoch_ns)]
+        assert self.speed_e6 > 0, f"speed_e6 is {self.speed_e6}, wanted a positive number"
+        offsets, bases = [0], [self.begin_epoch_ns]
         for cut in self.cuts:
-            offset, epoch = edges[-1]
-            edges.append((offset + self._machine(cut.from_epoch_ns - epoch), cut.to_epoch_ns))
-        object.__setattr__(self, "_edges", tuple(edges))
+            assert bases[-1] <= cut.from_epoch_ns < cut.to_epoch_ns, f"cuts must ascend: {cut}"
+            offsets.append(offsets[-1] + self._machine(cut.from_epoch_ns - bases[-1]))
+            bases.append(cut.to_epoch_ns)
+        object.__setattr__(self, "_offsets", tuple(offsets))
+        object.__setattr__(self, "_bases", tuple(bases))
 
     @property
     def segments(self) -> tuple[tuple[int, int], ...]:
         """(machine offset, run epoch) of the start and of every moment after a cut, ascending."""
-        return self._edges
+        return tuple(zip(self._offsets, self._bases, strict=True))
 
     def _machine(self, run_ns: int) -> int:
         return run_ns * 1_000_000 // self.speed_e6
 
     def offset_ns(self, epoch_ns: int) -> int:
-        """Machine ns from the session's start to run time `epoch_ns` (inside a cut: the cut's moment)."""
-        offset, base = self._edges[0]
-        for next_offset, next_base in self._edges[1:]:
-            if epoch_ns < next_base:
-                return min(offset + self._machine(epoch_ns - base), next_offset)
-            offset, base = next_offset, next_base
-        return offset + self._machine(epoch_ns - base)
+        """Machine ns from the session's start to `epoch_ns` (inside a cut: the cut's moment)."""
+        at = max(bisect_right(self._bases, epoch_ns) - 1, 0)
+        offset = self._offsets[at] + self._machine(epoch_ns - self._bases[at])
+        return offset if at + 1 == len(self._offsets) else min(offset, self._offsets[at + 1])
 
     def epoch_ns(self, offset_ns: int) -> int:
         """Run time at a machine offset."""
-        offset, base = self._edges[0]
-        for next_offset, next_base in self._edges[1:]:
-            if offset_ns < next_offset:
-                break
-            offset, base = next_offset, next_base
-        return base + (offset_ns - offset) * self.speed_e6 // 1_000_000
+        at = max(bisect_right(self._offsets, offset_ns) - 1, 0)
+        return self._bases[at] + (offset_ns - self._offsets[at]) * self.speed_e6 // 1_000_000
 
 
 class Script(Protocol):
@@ -198,7 +210,7 @@ class Script(Protocol):
     products: tuple[str, ...]  # spot products with data, e.g. ("BTC-USD",)
     timeline: Timeline
     digest: str  # sha256 hex over markets, pairs and events
-    counts: dict[str, int]  # what the loader corrected: {"price_rounded": 3, "level_below_zero": 12, ...}
+    counts: dict[str, int]  # what the loader corrected: {"price_rounded": 3, ...}
 
     def events(self) -> Iterator[Event]: ...
 
@@ -206,3 +218,37 @@ class Script(Protocol):
     def end_epoch_ns(self) -> int | None:
         """When the data ends; None: it goes on (the seeded world)."""
         ...
+
+
+_FIELDS = {kind: attrgetter(*kind.__slots__) for kind in Event.__args__}
+_ABSENT = -(2**63)  # stands for None among the numbers
+
+
+def fingerprint(
+    markets: Iterable[MarketSpec], pairs: Iterable[PairSpec], events: Iterable[Event]
+) -> str:
+    """sha256 hex over specs and events: what `Script.digest` holds. The same on every Python."""
+    digest = hashlib.sha256()
+    for market in markets:
+        digest.update(repr(astuple(market)).encode())
+    for pair in pairs:
+        digest.update(repr(astuple(pair)).encode())
+    row = array("q")  # level changes are nearly all there is: their numbers are hashed in blocks
+    for event in events:
+        if isinstance(event, LevelSet):
+            seq = _ABSENT if event.venue_seq is None else event.venue_seq
+            row.extend((event.at_epoch_ns, event.market, event.side))
+            row.extend((event.price_e6, event.size_e6, seq))
+            continue
+        _flush(digest, row)
+        kind = type(event)
+        digest.update(f"{kind.__name__}{_FIELDS[kind](event)!r}".encode())
+    _flush(digest, row)
+    return digest.hexdigest()
+
+
+def _flush(digest: hashlib._Hash, row: array[int]) -> None:
+    if sys.byteorder == "big":
+        row.byteswap()
+    digest.update(row.tobytes())
+    del row[:]

@@ -1,0 +1,182 @@
+"""Loaded recordings joined into one script: begin, cuts, digest."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from heapq import merge
+from pathlib import Path
+
+from ops.venues.recorded_lines import RecordingError
+from ops.venues.script import (
+    ASK,
+    BID,
+    BookSet,
+    ConnectionCut,
+    Cut,
+    Event,
+    Level,
+    LevelSet,
+    MarketSpec,
+    MarketTrade,
+    PairSpec,
+    SpotTrade,
+    StatusChange,
+    TickerPrint,
+    Timeline,
+    fingerprint,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What one format's loader found: events ascending in time, market numbers of its own table."""
+
+    path: Path
+    markets: tuple[MarketSpec, ...]
+    pairs: tuple[PairSpec, ...]
+    products: tuple[str, ...]
+    events: list[Event]
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedScript:
+    """A `Script` of recorded data, held whole in memory (about 100 bytes an event)."""
+
+    markets: tuple[MarketSpec, ...]
+    pairs: tuple[PairSpec, ...]
+    products: tuple[str, ...]
+    timeline: Timeline
+    digest: str
+    counts: dict[str, int]
+    recorded: tuple[Event, ...]
+
+    def events(self) -> Iterator[Event]:
+        """From the beginning, ascending in time."""
+        return iter(self.recorded)
+
+    @property
+    def end_epoch_ns(self) -> int | None:
+        """The time of the last event."""
+        return self.recorded[-1].at_epoch_ns
+
+
+def script_of(
+    recordings: Sequence[Recording],
+    *,
+    from_epoch_ns: int | None,
+    gap_max_ns: int | None,
+    speed_e6: int,
+) -> RecordedScript:
+    """All recordings on one clock, never re-based.
+
+    Events before `from_epoch_ns` are applied in silence: the script begins with their books.
+    A begin before the data is the data's own; one after its end is a RecordingError.
+    A silence of everything together that is longer than `gap_max_ns` is cut to that length.
+    """
+    markets, pairs, products, events, counts = _joined(recordings)
+    path = recordings[0].path
+    if not events:
+        raise RecordingError(path, 0, "no events", "at least one")
+    begin_epoch_ns = max(from_epoch_ns or 0, events[0].at_epoch_ns)
+    if begin_epoch_ns > events[-1].at_epoch_ns:
+        end_epoch_ns = events[-1].at_epoch_ns
+        found = f"a beginning at {_utc(begin_epoch_ns)}"
+        raise RecordingError(path, 0, found, f"one up to the data's end, {_utc(end_epoch_ns)}")
+    begin_epoch_ns -= begin_epoch_ns % -1_000_000  # up to a whole ms
+    kept = _from(events, begin_epoch_ns)
+    counts["events"] = len(kept)
+    cuts = _cuts(kept, begin_epoch_ns, gap_max_ns) if gap_max_ns is not None else ()
+    counts["cuts"] = len(cuts)
+    return RecordedScript(
+        markets=markets,
+        pairs=pairs,
+        products=products,
+        timeline=Timeline(begin_epoch_ns, speed_e6, cuts),
+        digest=fingerprint(markets, pairs, kept),
+        counts=counts,
+        recorded=tuple(kept),
+    )
+
+
+def _joined(
+    recordings: Sequence[Recording],
+) -> tuple[
+    tuple[MarketSpec, ...], tuple[PairSpec, ...], tuple[str, ...], list[Event], dict[str, int]
+]:
+    markets: list[MarketSpec] = []
+    pairs: list[PairSpec] = []
+    products: dict[str, None] = {}
+    streams: list[list[Event]] = []
+    counts: Counter[str] = Counter()
+    known: dict[tuple[str, str], Path] = {}
+    for recording in recordings:
+        for spec in recording.markets:
+            other = known.setdefault((spec.venue, spec.ticker), recording.path)
+            if other is not recording.path:
+                raise RecordingError(
+                    recording.path, 0, f"market {spec.ticker}, also in {other}", "each market once"
+                )
+        streams.append([_moved(event, len(markets)) for event in recording.events])
+        markets.extend(recording.markets)
+        pairs.extend(recording.pairs)
+        products.update(dict.fromkeys(recording.products))
+        counts.update(recording.counts)
+    # merge is stable: at one time the recording named first comes first
+    events = list(merge(*streams, key=lambda event: event.at_epoch_ns))
+    return tuple(markets), tuple(pairs), tuple(products), events, dict(counts)
+
+
+def _moved(event: Event, by: int) -> Event:
+    if not by or isinstance(event, SpotTrade | ConnectionCut):
+        return event
+    return replace(event, market=event.market + by)
+
+
+def _from(events: list[Event], begin_epoch_ns: int) -> list[Event]:
+    """The events from the beginning on, after the books and states that the earlier ones made."""
+    books: dict[int, tuple[dict[int, int], dict[int, int]]] = {}
+    seqs: dict[int, int | None] = {}
+    states: dict[int, Event] = {}
+    first = bisect_left(events, begin_epoch_ns, key=lambda event: event.at_epoch_ns)
+    for event in events[:first]:
+        match event:
+            case BookSet():
+                books[event.market] = dict(event.bids), dict(event.asks)
+                seqs[event.market] = event.venue_seq
+            case LevelSet():
+                sides = books.setdefault(event.market, ({}, {}))
+                sides[event.side][event.price_e6] = event.size_e6
+                seqs[event.market] = event.venue_seq
+            case StatusChange():
+                states[event.market] = replace(event, at_epoch_ns=begin_epoch_ns)
+            case MarketTrade() | TickerPrint() | SpotTrade() | ConnectionCut():
+                pass
+    begun: list[Event] = [states[market] for market in sorted(states)]
+    for market in sorted(books):
+        bids, asks = (_levels(books[market][side], side) for side in (BID, ASK))
+        begun.append(BookSet(begin_epoch_ns, market, bids, asks, seqs[market]))
+    return begun + events[first:]
+
+
+def _utc(epoch_ns: int) -> str:
+    return datetime.fromtimestamp(epoch_ns // 10**9, UTC).isoformat()
+
+
+def _levels(side: dict[int, int], which: int) -> tuple[Level, ...]:
+    found = ((price, size) for price, size in side.items() if size)
+    return tuple(sorted(found, reverse=which == BID))
+
+
+def _cuts(events: list[Event], begin_epoch_ns: int, gap_max_ns: int) -> tuple[Cut, ...]:
+    cuts = []
+    last = begin_epoch_ns
+    for event in events:
+        if event.at_epoch_ns - last > gap_max_ns:
+            cuts.append(Cut(last + gap_max_ns, event.at_epoch_ns))
+        last = event.at_epoch_ns
+    return tuple(cuts)
