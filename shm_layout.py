@@ -168,7 +168,8 @@ COUNTERS = {  # names of a role's counter cells, by kind of role; cell i of `cou
     "detector": (
         "entries", "quotes", "spots", "laps", "lost", "decisions", "intents", "edges", "refused_cash", "refused_limit",
         "refused_state", "refused_trust", "refused_size", "debounced", "cooldown", "slot_busy", "steps", "reports",
-        "taken", "overflow", "in_flight",
+        "taken", "overflow", "in_flight", "refused_alive", "refused_delay", "refused_band", "refused_rate", "paused",
+        "timers", "orphans",
     ),
     "gateway": (
         "intents", "orders", "fills", "partial", "rejected", "unknown", "one_legged", "unwinds", "refused", "stale",
@@ -299,7 +300,7 @@ POSITION = record("instrument", "generation", "position_e6", "cost_e6", "fees_e6
 CASH = record("account", "venue", "exchange_index", "cash_e6", "reserved_e6", "start_e6", "at_ns", "used", cells=BODY)
 STEP = record(
     "number", "kind", "now_ns", "run_epoch_ns", "state", "alive", "timer", "intent_counter", "epoch", "drained",
-    ("cursors", CURSORS), cells=BODY,
+    "lap_ring", "lap_to", ("cursors", CURSORS), cells=BODY,
 )  # fmt: skip
 SIGN = record(  # a request to the signer; `what` 1 Polymarket order, 2 Kalshi headers, 3 Polymarket L1 auth
     "ticket", "what", "instrument", "generation", "side", "price_e6", "size_e6", "maker_e6", "taker_e6", "salt",
