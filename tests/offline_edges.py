@@ -126,7 +126,7 @@ def look(
     no: tuple[MarketSpec, list[tuple[int, int]]],
     rules: Rules,
 ) -> Look | None:
-    """Buy YES from the asks of one market and NO from the (YES) bids of the other; None: no edge."""
+    """Buy YES from the asks of one market, NO from the (YES) bids of the other. None: no edge."""
     (yes_spec, asks), (no_spec, bids) = yes, no
     fills = _walk(yes_spec, asks[: rules.levels], no_spec, bids[: rules.levels], rules)
     if not fills:

@@ -205,12 +205,29 @@ class Timeline:
 class Script(Protocol):
     """One session. `events` is ascending in time and the same at every call; `digest` names it."""
 
-    markets: tuple[MarketSpec, ...]
-    pairs: tuple[PairSpec, ...]
-    products: tuple[str, ...]  # spot products with data, e.g. ("BTC-USD",)
-    timeline: Timeline
-    digest: str  # sha256 hex over markets, pairs and events
-    counts: dict[str, int]  # what the loader corrected: {"price_rounded": 3, ...}
+    @property
+    def markets(self) -> tuple[MarketSpec, ...]: ...
+
+    @property
+    def pairs(self) -> tuple[PairSpec, ...]: ...
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Spot products with data, e.g. ("BTC-USD",)."""
+        ...
+
+    @property
+    def timeline(self) -> Timeline: ...
+
+    @property
+    def digest(self) -> str:
+        """sha256 hex over markets, pairs and events (of the seeded world: their beginning)."""
+        ...
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the loader corrected: {"price_rounded": 3, ...}."""
+        ...
 
     def events(self) -> Iterator[Event]: ...
 

@@ -1,0 +1,202 @@
+"""Who plays in the seeded world: markets, pairs, and how their makers quote.
+
+Tickers, grids, fee rates and shards are those of the venues in autumn 2026; the markets themselves
+are made up. No market closes in this version: every close lies a day after the beginning, so a
+15-minute ticker names a window that far ahead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from ops.venues.script import MarketSpec, PairSpec
+
+LINEAR_CENT = ((0, 1_000_000, 10_000),)
+TAPERED_DECI_CENT = ((0, 100_000, 1_000), (100_000, 900_000, 10_000), (900_000, 1_000_000, 1_000))
+DECI_CENT = ((0, 1_000_000, 1_000),)
+
+BTC, ETH = "BTC-USD", "ETH-USD"
+SPOT_E8 = {BTC: 90_000 * 10**8, ETH: 3_000 * 10**8}
+_DAY_NS = 86_400 * 10**9
+_SPORTS_SHARD, _CRYPTO_SHARD = 3, 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quoting:
+    """How the maker of one market quotes. Times in ms, prices and sizes in 1e-6."""
+
+    lag_ms: int  # from a move of the fair value to the new quotes
+    half_e6: int  # half of the spread aimed at
+    levels: int  # a side
+    spacing: int  # grid steps between levels
+    size_e6: int  # about this much at the touch
+    churn_ms: int  # mean time between size changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """One pair: where its fair value comes from and who quotes it.
+
+    `product` with `strike_bps` above the anchor of spot: a digital option; None: a walk around
+    `home_e6`.
+    """
+
+    kalshi: MarketSpec
+    polymarket: MarketSpec
+    kalshi_quoting: Quoting
+    polymarket_quoting: Quoting
+    product: str | None = None
+    strike_bps: int = 0
+    home_e6: int = 500_000
+    step_e6: int = 1_000  # of the walk, each quarter of a second
+
+
+def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
+    """The plays of a world that begins then. The same whatever the seed."""
+    close = datetime.fromtimestamp(begin_epoch_ns // 10**9, UTC) + timedelta(days=1)
+    close = close.replace(minute=close.minute // 15 * 15, second=0)
+    eastern = close - timedelta(hours=5)  # standard time; only names depend on it
+    stamp = eastern.strftime("%y%b%d").upper()
+    window = int(close.timestamp()) - 900
+    quick = Quoting(
+        lag_ms=35, half_e6=7_000, levels=7, spacing=1, size_e6=220_000_000, churn_ms=180
+    )
+    slow = Quoting(lag_ms=90, half_e6=7_000, levels=6, spacing=1, size_e6=160_000_000, churn_ms=240)
+    calm = replace(quick, lag_ms=60, churn_ms=350)
+    calm_slow = replace(slow, lag_ms=150, churn_ms=450)
+    fine = replace(slow, half_e6=5_000, levels=8, spacing=4, churn_ms=260)
+    tail = replace(calm, half_e6=2_500, levels=8, spacing=2, size_e6=500_000_000)
+    tail_fine = replace(calm_slow, half_e6=2_500, levels=8, spacing=2, size_e6=400_000_000)
+    plays = (
+        Play(
+            kalshi=_kalshi(
+                f"KXBTC15M-{stamp}{eastern:%H%M}-{eastern:%M}", "BTC up in the next 15 minutes",
+                TAPERED_DECI_CENT, _CRYPTO_SHARD,
+            ),
+            polymarket=_polymarket(
+                f"btc-updown-15m-{window}", "Bitcoin Up or Down - 15 minutes", 10_000, 70_000,
+                taker_delay_ns=150_000_000,
+            ),
+            kalshi_quoting=quick, polymarket_quoting=slow, product=BTC, strike_bps=0,
+        ),
+        Play(
+            kalshi=_kalshi(
+                f"KXBTCD-{stamp}{eastern:%H}-T89909.99", "Bitcoin price today: $89,910 or above",
+                LINEAR_CENT, _CRYPTO_SHARD,
+            ),
+            polymarket=_polymarket(
+                "bitcoin-above-89910-on-tomorrow", "Bitcoin above $89,910?", 10_000, 70_000
+            ),
+            kalshi_quoting=quick, polymarket_quoting=slow, product=BTC, strike_bps=-10,
+        ),
+        Play(
+            kalshi=_kalshi(
+                f"KXBTCD-{stamp}{eastern:%H}-T90224.99", "Bitcoin price today: $90,225 or above",
+                TAPERED_DECI_CENT, _CRYPTO_SHARD,
+            ),
+            polymarket=_polymarket(
+                "bitcoin-above-90225-on-tomorrow", "Bitcoin above $90,225?", 1_000, 70_000
+            ),
+            kalshi_quoting=quick, polymarket_quoting=fine, product=BTC, strike_bps=25,
+        ),
+        Play(
+            kalshi=_kalshi(
+                f"KXETHD-{stamp}{eastern:%H}-T2999.99", "Ethereum price today: $3,000 or above",
+                LINEAR_CENT, _CRYPTO_SHARD,
+            ),
+            polymarket=_polymarket(
+                "ethereum-above-3000-on-tomorrow", "Ethereum above $3,000?", 10_000, 70_000
+            ),
+            kalshi_quoting=quick, polymarket_quoting=slow, product=ETH, strike_bps=0,
+        ),
+        Play(
+            kalshi=_kalshi(
+                f"KXNBAGAME-{stamp}DENLAL-DEN", "Denver at Los Angeles: Denver wins",
+                LINEAR_CENT, _SPORTS_SHARD,
+            ),
+            polymarket=_polymarket(
+                f"nba-den-lal-{close:%Y-%m-%d}", "Nuggets vs. Lakers", 10_000, 50_000
+            ),
+            kalshi_quoting=calm, polymarket_quoting=calm_slow, home_e6=580_000,
+        ),
+        Play(
+            kalshi=_kalshi(
+                "KXNBAMVP-27-LDON", "Luka Doncic NBA MVP 2026-27", TAPERED_DECI_CENT, 0
+            ),
+            polymarket=_polymarket(
+                "nba-mvp-2027-luka-doncic", "Luka Doncic NBA MVP 2026-27", 1_000, 50_000,
+                neg_risk=True,
+            ),
+            kalshi_quoting=tail, polymarket_quoting=tail_fine, home_e6=64_000, step_e6=250,
+        ),
+        Play(
+            kalshi=_kalshi(
+                "KXFEDDECISION-27JAN-H0", "Fed keeps its rate in January", LINEAR_CENT, 0
+            ),
+            polymarket=_polymarket(
+                "fed-no-change-january-2027", "No change in Fed interest rates in January 2027?",
+                10_000, 40_000, neg_risk=True,
+            ),
+            kalshi_quoting=calm, polymarket_quoting=calm_slow, home_e6=330_000,
+        ),
+    )  # fmt: skip
+    return tuple(_dated(play, begin_epoch_ns, close) for play in plays)
+
+
+def pair_of(play: Play) -> PairSpec:
+    """The pair of one play."""
+    return PairSpec(
+        a_venue="kalshi",
+        a_ticker=play.kalshi.ticker,
+        b_venue="polymarket",
+        b_ticker=play.polymarket.ticker,
+        hurdle_e6=0,
+    )
+
+
+def _kalshi(
+    ticker: str, title: str, ranges: tuple[tuple[int, int, int], ...], shard: int
+) -> MarketSpec:
+    return MarketSpec(
+        venue="kalshi", ticker=ticker, title=title, event=ticker.rsplit("-", 1)[0],
+        price_ranges=ranges, exchange_index=shard, fee_rate_e6=70_000,
+    )  # fmt: skip
+
+
+def _polymarket(
+    slug: str,
+    title: str,
+    tick_e6: int,
+    rate_e6: int,
+    *,
+    taker_delay_ns: int = 0,
+    neg_risk: bool = False,
+) -> MarketSpec:
+    yes, no, condition = (sha256(f"{what} of {slug}".encode()) for what in ("yes", "no", "market"))
+    return MarketSpec(
+        venue="polymarket", ticker=slug, title=title, event=slug,
+        condition_id="0x" + condition.hexdigest(),
+        token_yes=str(int(yes.hexdigest(), 16)), token_no=str(int(no.hexdigest(), 16)),
+        price_ranges=((0, 1_000_000, tick_e6),), size_min_e6=5_000_000, neg_risk=neg_risk,
+        fee_kind="polymarket", fee_rate_e6=rate_e6, taker_delay_ns=taker_delay_ns,
+    )  # fmt: skip
+
+
+def _dated(play: Play, begin_epoch_ns: int, close: datetime) -> Play:
+    strike_e8 = None
+    if play.product is not None:
+        strike_e8 = SPOT_E8[play.product] * (10_000 + play.strike_bps) // 10_000
+    close_epoch_ns = int(close.timestamp()) * 10**9
+
+    def dated(spec: MarketSpec) -> MarketSpec:
+        return replace(
+            spec,
+            event=play.kalshi.event,
+            strike_e8=strike_e8,
+            open_epoch_ns=begin_epoch_ns - _DAY_NS,
+            close_epoch_ns=close_epoch_ns,
+        )
+
+    return replace(play, kalshi=dated(play.kalshi), polymarket=dated(play.polymarket))
