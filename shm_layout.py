@@ -176,8 +176,8 @@ COUNTERS = {  # names of a role's counter cells, by kind of role; cell i of `cou
         "lapped", "pool_hits", "pool_misses", "journal_records", "reconnects", "replies", "user_frames", "bad_replies",
         "late", "sent_bytes", "fsyncs", "halts", "no_signature", "rate_limited",
     ),
-    "signer": ("requests", "orders", "headers", "refused", "bad", "headers_fresh"),
-    "canceller": ("refreshes", "cancels", "failures"),
+    "signer": ("requests", "orders", "headers", "refused", "bad", "headers_fresh", "outstanding_e6", "laps"),
+    "canceller": ("refreshes", "cancels", "failures", "kills"),
     "supervisor": ("restarts", "deaths", "commands"),
     "venues": ("frames", "orders", "fills", "rejects"),
 }  # fmt: skip
