@@ -24,7 +24,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,22 +83,19 @@ class KalshiBtc15m:
         control = [record for _, record in records(path, exact_json)]
         frames, markets = self._session(control, path, numbers)
         spot = list(self._spot())
+        begin_ns = min(at for at, _ in (*spot[:1], (frames[0].recv_ns, None)))
+        begin_ns -= begin_ns % _MS_NS
+        end_ns = max(at for at, _ in (*spot[-1:], (frames[-1].recv_ns, None)))
         timed: list[_Timed] = [
-            *self._lives(markets),
+            *self._lives(markets, begin_ns),
             *_connection_cuts(control, frames),
             *self._events(frames),
             *spot,
         ]
         timed.sort(key=lambda pair: pair[0])  # stable: states and cuts before frames of one ns
-        begin_ns = min(at for at, _ in (*spot[:1], (frames[0].recv_ns, None)))
-        end_ns = max(at for at, _ in (*spot[-1:], (frames[-1].recv_ns, None)))
         events = [event for at, event in timed if begin_ns <= at <= end_ns]
         counts = {**self._counts, "price_rounded": numbers.rounded}
-        specs = tuple(
-            spec if spec.open_epoch_ns <= begin_ns else replace(spec, status="initialized")
-            for spec in markets
-        )
-        return Recording(self._folder, specs, (), ("BTC-USD",), events, counts)
+        return Recording(self._folder, tuple(markets), (), ("BTC-USD",), events, counts)
 
     def _session(
         self, control: list[dict[str, Any]], path: Path, numbers: Numbers
@@ -113,7 +109,7 @@ class KalshiBtc15m:
         index = {spec.ticker: market for market, spec in enumerate(markets)}
         return frames_of(self._folder, index, numbers), markets
 
-    def _lives(self, markets: list[MarketSpec]) -> Iterator[_Timed]:
+    def _lives(self, markets: list[MarketSpec], begin_ns: int) -> Iterator[_Timed]:
         """Opening, close and settlement of each market, as far as known."""
         results: dict[str, str] = {}
         path = self._folder / "market_results.json"
@@ -123,7 +119,7 @@ class KalshiBtc15m:
             except (KeyError, TypeError, ValueError) as error:
                 raise RecordingError(path, 0, f"{error}", "market and result of each") from error
         for market, spec in enumerate(markets):
-            opened, closed = spec.open_epoch_ns, spec.close_epoch_ns
+            opened, closed = max(spec.open_epoch_ns, begin_ns), spec.close_epoch_ns
             yield opened, StatusChange(opened, market, "active")
             yield closed, StatusChange(closed, market, "closed")
             result = results.get(spec.ticker)
@@ -195,4 +191,5 @@ def _spec(watched: dict[str, Any]) -> MarketSpec:
         strike_e8=scaled(watched["strike"], 10**8),
         open_epoch_ns=closed - _LIFE_NS,
         close_epoch_ns=closed,
+        status="initialized",
     )

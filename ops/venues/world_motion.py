@@ -29,6 +29,7 @@ _HORIZON_BPS = 25  # one standard deviation of spot until a market is decided
 _FAIR_MIN_E6, _FAIR_MAX_E6 = 15_000, 985_000
 _CENT_E8 = 1_000_000
 _JUMP_MS = 12_000
+_HOME_MS = 120_000  # the time in which spot finds back to its anchor
 
 
 class _Spot:
@@ -121,7 +122,7 @@ class Motion:
 
     def _trade(self, spot: _Spot) -> Iterator[Event]:
         chance = self._chance
-        pull = (spot.anchor_e8 - spot.price_e8) // 4_000
+        pull = (spot.anchor_e8 - spot.price_e8) * spot.wait_ms // _HOME_MS
         move = chance.bell(spot.step_e8) + pull
         price_e8 = (spot.price_e8 + move) // _CENT_E8 * _CENT_E8
         side = BID if price_e8 >= spot.price_e8 else ASK
