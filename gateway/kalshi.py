@@ -1,0 +1,327 @@
+"""Kalshi: legs to V2 create requests, answers and private frames to outcomes and fills. Pure but
+for the reads.
+
+Facts of the venue (reference, autumn 2026): one signed net position per market, so a leg maps to
+bid or ask at the YES price and nothing else; counts decide, not words; a duplicate client id
+answers 409 and proves that the order exists; there is no lookup by client id, so a lost order is
+found in the list of its market's orders. Only what is understood counts as an answer: everything
+else is `lose`, and the order is looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from gateway.order import E_ABSENT, E_FINISH, E_LOSE, E_REJECT, E_REST
+from gateway.ports import (
+    YES,
+    Fill,
+    Held,
+    Market,
+    Outcome,
+    Placing,
+    Query,
+    Reader,
+    Request,
+    Signing,
+    Snapshot,
+    Update,
+    UserEvent,
+    VenueError,
+)
+from shm_layout import BUY, E6, S_CONFIRMED, LayoutError, int_to_text, reason, text_to_int
+
+CREATE = "/trade-api/v2/portfolio/events/orders"
+PORTFOLIO = "/trade-api/v2/portfolio"
+WS_PATH = "/trade-api/ws/v2"
+CHANNELS = ("fill", "user_orders", "market_positions")
+PAGES_MAX = 20
+REJECTED, RATE, UNKNOWN = reason("venue_rejected"), reason("limit_rate"), reason("unknown_outcome")
+CASH, HALT = reason("cash"), reason("halted")
+
+# Status of an answer to a create that is not 201; a code of CODES outweighs it. Missing: lost.
+STATUS: dict[int, tuple[int, int]] = {
+    400: (E_REJECT, REJECTED),
+    401: (E_REJECT, REJECTED),
+    403: (E_REJECT, REJECTED),
+    404: (E_REJECT, REJECTED),
+    405: (E_REJECT, REJECTED),
+    409: (E_LOSE, UNKNOWN),
+    410: (E_REJECT, REJECTED),
+    413: (E_REJECT, REJECTED),
+    422: (E_REJECT, REJECTED),
+    429: (E_REJECT, RATE),
+}
+CODES: dict[tuple[int, str], tuple[int, int]] = {
+    (400, "insufficient_balance"): (E_REJECT, CASH),
+    (400, "immediate_or_cancel_insufficient_resting_volume"): (E_FINISH, 0),
+    (409, "immediate_or_cancel_insufficient_resting_volume"): (E_FINISH, 0),
+    (409, "fill_or_kill_insufficient_resting_volume"): (E_FINISH, 0),
+    (409, "trading_is_paused"): (E_REJECT, HALT),
+    (409, "order_already_exists"): (E_LOSE, UNKNOWN),
+}
+
+
+class KalshiVenue:
+    """The venue's file: one per gateway. `host` goes into each request's head."""
+
+    name = "kalshi"
+    nets = True
+    order_cost = 10
+    read_cost = 10
+    query_delay_ns = (
+        1_500_000_000  # reads lag writes by the order of a second (reference, section 7)
+    )
+
+    def __init__(self, signing: Signing, host: str) -> None:
+        self._signing = signing
+        self._head = f"POST {CREATE} HTTP/1.1\r\nHost: {host}\r\n".encode()
+        self._host = host.encode()
+        self._templates: dict[int, bytes] = {}
+        self._warm = f"GET /trade-api/v2/exchange/status HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+    def place(
+        self, side: int, limit_e6: int, size_e6: int, yes_free_e6: int, no_free_e6: int
+    ) -> Placing:
+        """Bid or ask at the YES price; the venue nets."""
+        return Placing(YES, side, limit_e6)
+
+    def prepare(
+        self,
+        *,
+        market: Market,
+        placing: Placing,
+        size_e6: int,
+        order_id: str,
+        tick_epoch: int,
+        now_ns: int,
+    ) -> Request | None:
+        """An IOC limit with its client id and shard. The signature covers time, method and path
+        only.
+        """
+        headers = self._signing.take_headers("POST", CREATE, now_ns)
+        if headers is None:
+            return None
+        body = self._template(market) % (
+            order_id.encode(),
+            b"bid" if placing.side == BUY else b"ask",
+            int_to_text(size_e6, 6, 2).encode(),
+            int_to_text(placing.price_e6, 6, 4).encode(),
+        )
+        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return Request(order_id, b"".join((self._head, headers, length, body)))
+
+    def _template(self, market: Market) -> bytes:
+        found = self._templates.get(market.instrument)
+        if found is None:
+            fixed = {
+                "ticker": market.ticker,
+                "time_in_force": "immediate_or_cancel",
+                "self_trade_prevention_type": "taker_at_cross",
+                "exchange_index": market.exchange_index,
+            }
+            head = orjson.dumps(fixed).replace(b"%", b"%%")[:-1]
+            holes = b',"client_order_id":"%b","side":"%b","count":"%b","price":"%b"}'
+            found = self._templates[market.instrument] = head + holes
+        return found
+
+    def outcome(
+        self, status: int, body: bytes, placing: Placing, size_e6: int, key: str
+    ) -> Outcome:
+        """What an answer to a create means."""
+        answer = _object(body)
+        if status == 201:
+            return _created(answer, size_e6, key)
+        code = _code(answer)
+        event, why = CODES.get((status, code)) or STATUS.get(status, (E_LOSE, UNKNOWN))
+        filled_e6 = 0 if event == E_FINISH else None
+        return Outcome(event, why, filled_e6, filled_e6, filled_e6, text=f"{status} {code}"[:200])
+
+    def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
+        """One private frame. Frames of other types say nothing here."""
+        message = _object(frame)
+        if message is None:
+            raise VenueError(f"kalshi frame: found {frame[:80]!r}, wanted a JSON object")
+        body = message.get("msg")
+        match message.get("type"), body:
+            case "fill", dict():
+                return [_fill(body)]
+            case "user_order", dict():
+                return [Update(_key(body), _order_row(body))]
+            case "market_position", dict():
+                return _held([body], markets)
+            case "error", _:
+                raise VenueError(f"kalshi user channel: {str(body)[:200]}")
+        return []
+
+    def read(self, path: str, query: str, now_ns: int) -> bytes | None:
+        """A signed GET; the signature leaves the query out."""
+        headers = self._signing.take_headers("GET", path, now_ns)
+        if headers is None:
+            return None
+        target = (path + ("?" + query if query else "")).encode()
+        return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, self._host, headers)
+
+    def warm(self) -> bytes:
+        """GET /exchange/status: public, cheap, not cached by the edge for long."""
+        return self._warm
+
+    def handshake(self, now_ns: int) -> dict[str, str] | None:
+        """The three signed header lines of the WebSocket handshake."""
+        lines = self._signing.take_headers("GET", WS_PATH, now_ns)
+        if lines is None:
+            return None
+        return dict(line.split(": ", 1) for line in lines.decode().splitlines() if line)
+
+    def subscription(self, markets: Sequence[Market]) -> list[bytes]:
+        """One command for the three private channels, all markets."""
+        command = {"id": 1, "cmd": "subscribe", "params": {"channels": list(CHANNELS)}}
+        return [orjson.dumps(command)]
+
+    async def snapshot(self, reader: Reader, markets: Sequence[Market]) -> Snapshot:
+        """Cash per shard, net positions, resting orders."""
+        balance = await _get(reader, f"{PORTFOLIO}/balance", "")
+        shards = {
+            row["exchange_index"]: _e6(row["balance"], "balance")
+            for row in balance.get("balance_breakdown") or ()
+        }
+        if not shards:
+            shards = {0: _e6(balance.get("balance_dollars"), "balance_dollars")}
+        cash = {market.account: shards.get(market.exchange_index, 0) for market in markets}
+        rows = await _pages(reader, f"{PORTFOLIO}/positions", "limit=1000", "market_positions")
+        resting = await _pages(reader, f"{PORTFOLIO}/orders", "status=resting&limit=200", "orders")
+        held = [row for row in _held(rows, markets) if isinstance(row, Held)]
+        return Snapshot(cash, tuple(held), tuple(_key(row) for row in resting))
+
+    async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
+        """Look for the client id among the market's orders since it was sent."""
+        since = f"ticker={query.market.ticker}&min_ts={query.sent_epoch_s - 5}&limit=200"
+        for row in await _pages(reader, f"{PORTFOLIO}/orders", since, "orders"):
+            if query.key in (row.get("client_order_id"), row.get("order_id")):
+                found = f"order_id={row.get('order_id')}&limit=200"
+                fills = await _pages(reader, f"{PORTFOLIO}/fills", found, "fills")
+                return _order_row(row), [
+                    _fill({**fill, "client_order_id": query.key}) for fill in fills
+                ]
+        return None, []
+
+
+def absent() -> Outcome:
+    """What two empty reads past the lag mean."""
+    return Outcome(E_ABSENT, 0, 0, 0, 0, is_exact=True)
+
+
+def _created(answer: dict[str, Any] | None, size_e6: int, key: str) -> Outcome:
+    """201: counts decide. Average price and fee have 4 decimals, so amounts stay inexact until
+    fills say more.
+    """
+    lost = Outcome(E_LOSE, UNKNOWN, text="201 without an order of ours")
+    if answer is None or not answer.get("order_id"):
+        return lost
+    if answer.get("client_order_id", key) not in (key, "", None):
+        return lost
+    try:
+        filled_e6 = _e6(answer.get("fill_count"), "fill_count")
+        left_e6 = _e6(answer.get("remaining_count"), "remaining_count")
+        price_e6 = _e6(answer.get("average_fill_price") or "0", "average_fill_price")
+        each_e6 = _e6(answer.get("average_fee_paid") or "0", "average_fee_paid")
+    except VenueError as error:
+        return Outcome(E_LOSE, UNKNOWN, text=str(error)[:200])
+    if not 0 <= filled_e6 <= size_e6 or left_e6 < 0 or (filled_e6 and not 0 < price_e6 < E6):
+        return Outcome(E_LOSE, UNKNOWN, text=f"201 with impossible counts {answer}"[:200])
+    notional_e6 = price_e6 * filled_e6 // E6
+    fee_e6 = -(-each_e6 * filled_e6 // E6)
+    event = E_REST if left_e6 else E_FINISH
+    return Outcome(
+        event, 0, filled_e6, notional_e6, fee_e6, filled_e6 == 0, str(answer["order_id"])
+    )
+
+
+def _order_row(row: dict[str, Any]) -> Outcome:
+    """An order as reads and `user_orders` show it: exact costs and fees of all its fills."""
+    filled_e6 = _e6(row.get("fill_count_fp"), "fill_count_fp")
+    cost_e6 = sum(
+        _e6(row.get(f"{who}_fill_cost_dollars") or "0", who) for who in ("taker", "maker")
+    )
+    fee_e6 = sum(_e6(row.get(f"{who}_fees_dollars") or "0", who) for who in ("taker", "maker"))
+    # cost is in dollars of the outcome bought: an ask buys NO
+    notional_e6 = filled_e6 - cost_e6 if row.get("book_side") == "ask" else cost_e6
+    event = E_REST if row.get("status") == "resting" else E_FINISH
+    return Outcome(event, 0, filled_e6, notional_e6, fee_e6, True, str(row.get("order_id") or ""))
+
+
+def _fill(row: dict[str, Any]) -> Fill:
+    size_e6 = _e6(row.get("count_fp"), "count_fp")
+    price_e6 = _e6(row.get("yes_price_dollars"), "yes_price_dollars")
+    trade = row.get("trade_id") or row.get("fill_id")
+    if not trade:
+        raise VenueError(f"kalshi fill: found no trade_id in {str(row)[:120]}")
+    fee = row.get("fee_cost")
+    fee_e6 = None if fee is None else _e6(fee, "fee_cost")
+    notional_e6 = price_e6 * size_e6 // E6  # exact: 4 by 2 decimals
+    return Fill(_key(row), str(trade), size_e6, notional_e6, fee_e6, S_CONFIRMED)
+
+
+def _held(rows: Sequence[dict[str, Any]], markets: Sequence[Market]) -> list[UserEvent]:
+    by_ticker = {market.ticker: market.instrument for market in markets}
+    held: list[UserEvent] = []
+    for row in rows:
+        instrument = by_ticker.get(str(row.get("market_ticker") or row.get("ticker")))
+        if instrument is not None:
+            net_e6 = _e6(row.get("position_fp"), "position_fp")
+            held.append(Held(instrument, max(net_e6, 0), max(-net_e6, 0)))
+    return held
+
+
+def _key(row: dict[str, Any]) -> str:
+    return str(row.get("client_order_id") or row.get("order_id") or "")
+
+
+def _code(answer: dict[str, Any] | None) -> str:
+    """The error code in any of the four shapes (reference, section 9), without a suffix."""
+    if answer is None:
+        return ""
+    error = answer.get("error", answer)
+    found = error.get("code") or error.get("msg") if isinstance(error, dict) else error
+    return str(found or "").split(":", 1)[0]
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _e6(text: object, field: str) -> int:
+    if not isinstance(text, str):
+        raise VenueError(f"kalshi {field}: found {text!r}, wanted a decimal string")
+    try:
+        return text_to_int(text, 6)
+    except LayoutError as error:
+        raise VenueError(f"kalshi {field}: {error}") from error
+
+
+async def _get(reader: Reader, path: str, query: str) -> dict[str, Any]:
+    reply = await reader.get(path, query)
+    answer = _object(reply.body) if not reply.error and reply.status == 200 else None
+    if answer is None:
+        found = reply.error or f"{reply.status} {reply.body[:120]!r}"
+        raise VenueError(f"kalshi GET {path}: found {found}, wanted 200 and an object")
+    return answer
+
+
+async def _pages(reader: Reader, path: str, query: str, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    cursor = ""
+    for _ in range(PAGES_MAX):
+        answer = await _get(reader, path, query + (f"&cursor={cursor}" if cursor else ""))
+        rows += answer.get(name) or []
+        cursor = answer.get("cursor") or ""
+        if not cursor:
+            return rows
+    raise VenueError(f"kalshi GET {path}: more than {PAGES_MAX} pages")

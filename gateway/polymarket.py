@@ -1,0 +1,405 @@
+"""Polymarket CLOB V2: legs to pooled FAK orders, answers and user frames to outcomes and fills.
+Pure but for the reads.
+
+A leg becomes one order, decided once from what is held before it: a SELL sells the YES token if
+the whole size is held, else it buys NO at 1−p; a BUY sells the NO token if the whole size is held,
+else it buys YES. Never split: an order per leg. Selling what is held beats buying the other token:
+it frees cash at once, needs no merge on the chain, cannot overfill (a FAK BUY spends a budget, so
+price improvement yields more shares than asked), and costs the same fee.
+
+Facts of the venue (reference, autumn 2026): the order id is the hash of the pool entry, known
+before sending; an answer is an acceptance only if success is true, errorMsg empty, orderID there
+and status one of live, matched, delayed; a refusal can come with HTTP 200; answers carry no fee
+and the price of a trade row is rounded to the tick, so notional comes from its makers; a killed
+FAK may send no frame at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from gateway.hmac_auth import ApiSecrets
+from gateway.order import E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
+from gateway.ports import (
+    NO,
+    YES,
+    Fill,
+    Held,
+    Market,
+    Outcome,
+    Placing,
+    Query,
+    Reader,
+    Request,
+    Signing,
+    Snapshot,
+    Update,
+    UserEvent,
+    VenueError,
+)
+from shm_layout import (
+    BUY,
+    E6,
+    S_CONFIRMED,
+    S_FAILED,
+    S_MATCHED,
+    S_MINED,
+    SELL,
+    LayoutError,
+    reason,
+    text_to_int,
+)
+
+ORDER = "/order"
+PAGES_MAX = 20
+END_CURSOR = "LTE="
+REJECTED, RATE, UNKNOWN = reason("venue_rejected"), reason("limit_rate"), reason("unknown_outcome")
+CASH, HALT, TICK = reason("cash"), reason("halted"), reason("tick")
+NOTHING = reason("nothing_filled")
+
+ACCEPTED: dict[str, int] = {"live": E_REST, "matched": E_FINISH, "delayed": E_DELAY}
+STATUS: dict[int, tuple[int, int]] = {  # of a refusal; missing: lost
+    200: (E_REJECT, REJECTED),
+    400: (E_REJECT, REJECTED),
+    401: (E_REJECT, REJECTED),
+    403: (E_REJECT, REJECTED),
+    404: (E_REJECT, REJECTED),
+    425: (E_REJECT, HALT),
+    429: (E_REJECT, RATE),
+}
+TEXTS: tuple[
+    tuple[str, tuple[int, int]], ...
+] = (  # of an error, first that is found; outweighs the status
+    ("no orders found to match", (E_FINISH, 0)),
+    ("fully filled or killed", (E_FINISH, 0)),
+    ("there are no matching orders", (E_FINISH, 0)),
+    ("Duplicated", (E_LOSE, UNKNOWN)),
+    ("already exists", (E_LOSE, UNKNOWN)),
+    ("delayed due to market conditions", (E_LOSE, UNKNOWN)),
+    ("could not run the execution", (E_LOSE, UNKNOWN)),
+    ("could not insert order", (E_LOSE, UNKNOWN)),
+    ("not enough balance", (E_REJECT, CASH)),
+    ("minimum tick size", (E_REJECT, TICK)),
+    ("post-only mode", (E_REJECT, HALT)),
+    ("cancel-only", (E_REJECT, HALT)),
+    ("not yet ready to process", (E_REJECT, HALT)),
+)
+TRADE_STATES: dict[str, int] = {
+    "MATCHED": S_MATCHED,
+    "MATCHED_NOT_BROADCASTED": S_MATCHED,
+    "RETRYING": S_MATCHED,
+    "MINED": S_MINED,
+    "CONFIRMED": S_CONFIRMED,
+    "FAILED": S_FAILED,
+}
+ORDER_STATES: dict[str, int] = {"LIVE": E_REST, "DELAYED": E_DELAY, "MATCHED": E_FINISH}
+
+
+class PolymarketVenue:
+    """The venue's file: one per gateway. `wall_s` is the machine's wall clock in seconds, for the
+    HMAC's stamp.
+    """
+
+    name = "polymarket"
+    nets = False
+    order_cost = 1
+    read_cost = 0
+    query_delay_ns = 1_000_000_000
+
+    def __init__(
+        self,
+        signing: Signing,
+        host: str,
+        secrets: ApiSecrets,
+        *,
+        signature_type: int,
+        wall_s: Callable[[], int],
+    ) -> None:
+        self._signing = signing
+        self._host = host.encode()
+        self._secrets = secrets
+        self._signature_type = signature_type
+        self._wall_s = wall_s
+        self._head = f"POST {ORDER} HTTP/1.1\r\nHost: {host}\r\n".encode()
+        self._warm = f"GET /time HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+    def place(
+        self, side: int, limit_e6: int, size_e6: int, yes_free_e6: int, no_free_e6: int
+    ) -> Placing:
+        """Which token, and which way (head of this file)."""
+        if side == SELL:
+            if yes_free_e6 >= size_e6:
+                return Placing(YES, SELL, limit_e6)
+            return Placing(NO, BUY, E6 - limit_e6)
+        if no_free_e6 >= size_e6:
+            return Placing(NO, SELL, E6 - limit_e6)
+        return Placing(YES, BUY, limit_e6)
+
+    def prepare(
+        self,
+        *,
+        market: Market,
+        placing: Placing,
+        size_e6: int,
+        order_id: str,
+        tick_epoch: int,
+        now_ns: int,
+    ) -> Request | None:
+        """A pool entry and its HMAC, made now. The key is the entry's hash, whatever `order_id`
+        is.
+        """
+        entry = self._signing.take_order(
+            market.instrument,
+            placing.token,
+            placing.side,
+            placing.price_e6,
+            size_e6,
+            tick_epoch,
+            now_ns,
+        )
+        if entry is None:
+            return None
+        body = entry.body
+        headers = self._signing.l2_headers("POST", ORDER, body, self._wall_s())
+        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return Request("0x" + entry.hash.hex(), b"".join((self._head, headers, length, body)))
+
+    def outcome(
+        self, status: int, body: bytes, placing: Placing, size_e6: int, key: str
+    ) -> Outcome:
+        """What an answer to POST /order means."""
+        answer = _object(body)
+        if answer is None:
+            event, why = (
+                STATUS.get(status, (E_LOSE, UNKNOWN)) if status != 200 else (E_LOSE, UNKNOWN)
+            )
+            return Outcome(event, why, text=f"{status} without an object")
+        text = str(answer.get("errorMsg") or answer.get("error") or "")
+        if answer.get("code") == "post_only_mode":
+            return Outcome(E_REJECT, HALT, text=text[:200])
+        if status == 200 and answer.get("success") is True and not text:
+            return _accepted(answer, placing, size_e6, key)
+        event, why = STATUS.get(status, (E_LOSE, UNKNOWN))
+        if status == 200 and not text and answer.get("success") is not False:
+            event, why = E_LOSE, UNKNOWN  # neither accepted nor refused in words
+        for part, meaning in TEXTS:
+            if part in text:
+                event, why = meaning
+                break
+        filled_e6 = 0 if event == E_FINISH else None
+        return Outcome(
+            event,
+            why,
+            filled_e6,
+            filled_e6,
+            filled_e6,
+            event == E_FINISH,
+            text=f"{status} {text}"[:200],
+        )
+
+    def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
+        """One user frame, an object or an array of them. Text PONG and other types say nothing."""
+        if frame in (b"PONG", b"NO NEW ASSETS", b""):
+            return []
+        try:
+            found = orjson.loads(frame)
+        except orjson.JSONDecodeError as error:
+            raise VenueError(f"polymarket frame: found {frame[:80]!r}, wanted JSON") from error
+        events: list[UserEvent] = []
+        for row in found if isinstance(found, list) else [found]:
+            if not isinstance(row, dict):
+                raise VenueError(f"polymarket frame: found {str(row)[:80]}, wanted an object")
+            if row.get("event_type") == "trade":
+                events += _trade(row)
+            elif row.get("event_type") == "order":
+                events.append(Update(str(row.get("id") or ""), _order_frame(row)))
+        return events
+
+    def read(self, path: str, query: str, now_ns: int) -> bytes | None:
+        """A GET with fresh L2 headers; the HMAC leaves the query out."""
+        headers = self._signing.l2_headers("GET", path, b"", self._wall_s())
+        target = (path + ("?" + query if query else "")).encode()
+        return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, self._host, headers)
+
+    def warm(self) -> bytes:
+        """GET /time: public."""
+        return self._warm
+
+    def handshake(self, now_ns: int) -> dict[str, str] | None:
+        """No header: the first frame authenticates."""
+        return {}
+
+    def subscription(self, markets: Sequence[Market]) -> list[bytes]:
+        """The whole account."""
+        auth = {
+            "apiKey": self._secrets.api_key,
+            "secret": self._secrets.secret,
+            "passphrase": self._secrets.passphrase,
+        }
+        return [orjson.dumps({"auth": auth, "type": "user"})]
+
+    async def snapshot(self, reader: Reader, markets: Sequence[Market]) -> Snapshot:
+        """pUSD, both tokens of every market, open orders."""
+        kind = f"signature_type={self._signature_type}"
+        cash_e6 = await self._balance(reader, f"asset_type=COLLATERAL&{kind}")
+        held = []
+        for market in markets:
+            amounts = [
+                await self._balance(reader, f"asset_type=CONDITIONAL&token_id={token}&{kind}")
+                for token in (market.token_yes, market.token_no)
+            ]
+            held.append(Held(market.instrument, amounts[0], amounts[1]))
+        rows = await _pages(reader, "/data/orders", "")
+        keys = tuple(str(row.get("id")) for row in rows)
+        return Snapshot({market.account: cash_e6 for market in markets}, tuple(held), keys)
+
+    async def _balance(self, reader: Reader, query: str) -> int:
+        answer = await _get(reader, "/balance-allowance", query)
+        found = str(answer.get("balance"))
+        if not found.isascii() or not found.isdigit():
+            raise VenueError(f"polymarket balance: found {found[:40]!r}, wanted 1e-6 units")
+        return int(found)
+
+    async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
+        """The order by its hash (404: not open), and its trades since it was sent."""
+        since = f"market={query.market.condition}&after={query.sent_epoch_s - 5}"
+        reply = await reader.get(f"/data/order/{query.key}")
+        rows = await _pages(reader, "/data/trades", since)
+        fills = [fill for row in rows for fill in _trade(row) if fill.key == query.key]
+        if reply.error or reply.status not in (200, 404):
+            found = reply.error or str(reply.status)
+            raise VenueError(f"polymarket GET /data/order: found {found}, wanted 200 or 404")
+        row = _object(reply.body) if reply.status == 200 else None
+        if row and (row.get("id") or row.get("status")):
+            return _order_frame(row), fills
+        if fills:
+            return Outcome(E_FINISH), fills
+        return None, []
+
+
+def _accepted(answer: dict[str, Any], placing: Placing, size_e6: int, key: str) -> Outcome:
+    """success and no error: still an order only with our id, a known status and amounts that can
+    be.
+    """
+    order_id, word = str(answer.get("orderID") or ""), str(answer.get("status") or "").lower()
+    event = ACCEPTED.get(word)
+    if event is None or order_id.lower() != key:
+        text = f"200 with order {order_id[:70]!r}, status {word[:20]!r}"
+        return Outcome(E_LOSE, UNKNOWN, text=text)
+    making, taking = answer.get("makingAmount") or "", answer.get("takingAmount") or ""
+    if event != E_FINISH:
+        return Outcome(event, venue_id=order_id)
+    try:
+        making_e6, taking_e6 = _amount(making), _amount(taking)
+    except VenueError as error:
+        return Outcome(E_LOSE, UNKNOWN, venue_id=order_id, text=str(error)[:200])
+    buys = placing.side == BUY
+    notional_e6, filled_e6 = (making_e6, taking_e6) if buys else (taking_e6, making_e6)
+    budget_e6 = -(-placing.price_e6 * size_e6 // E6)
+    fits = notional_e6 <= budget_e6 if buys else filled_e6 <= size_e6
+    if not fits or not 0 < notional_e6 < filled_e6:
+        text = f"200 matched {making!r} for {taking!r} of {size_e6}e-6 at {placing.price_e6}e-6"
+        return Outcome(E_LOSE, UNKNOWN, venue_id=order_id, text=text[:200])
+    return Outcome(event, 0, filled_e6, notional_e6, None, venue_id=order_id)
+
+
+def _order_frame(row: dict[str, Any]) -> Outcome:
+    """An order as the channel or a read shows it: its matched size, no amounts. Fields may be
+    empty on kills.
+    """
+    word = str(row.get("status") or "").upper().removeprefix("ORDER_STATUS_")
+    ended = (
+        word.startswith(("CANCELED", "UNMATCHED", "INVALID")) or row.get("type") == "CANCELLATION"
+    )
+    event = E_FINISH if ended else ORDER_STATES.get(word, E_LOSE)
+    matched = row.get("size_matched")
+    filled_e6 = _amount(matched) if matched else None
+    return Outcome(event, 0, filled_e6, venue_id=str(row.get("id") or ""), text=word[:200])
+
+
+def _trade(row: dict[str, Any]) -> list[Fill]:
+    """A trade row: one fill for the taker's order and one for each maker's. The caller keeps those
+    that are its own.
+    """
+    trade = str(row.get("id") or "")
+    word = str(row.get("status") or "").upper().removeprefix("TRADE_STATUS_")
+    settled = TRADE_STATES.get(word)
+    if not trade or settled is None:
+        raise VenueError(f"polymarket trade: found id {trade!r} and status {word[:40]!r}")
+    makers = [maker for maker in row.get("maker_orders") or () if isinstance(maker, dict)]
+    size_e6 = _amount(row.get("size"))
+    asset, buys = row.get("asset_id"), row.get("side") == "BUY"
+    priced = [_maker(maker, asset, buys) for maker in makers]
+    if sum(matched_e6 for matched_e6, _ in priced) == size_e6:
+        notional_e6 = sum(part_e6 for _, part_e6 in priced)
+    else:
+        notional_e6 = _times(row.get("price"), size_e6, buys)
+    fills = [Fill(str(row.get("taker_order_id") or ""), trade, size_e6, notional_e6, None, settled)]
+    for maker in makers:
+        matched_e6 = _amount(maker.get("matched_amount"))
+        own_e6 = _times(maker.get("price"), matched_e6, maker.get("side") == "BUY")
+        fills.append(Fill(str(maker.get("order_id")), trade, matched_e6, own_e6, 0, settled))
+    return fills
+
+
+def _maker(maker: dict[str, Any], asset: object, buys: bool) -> tuple[int, int]:
+    """(size, what the taker paid or got): a maker on the other token gives the taker 1 − its
+    price.
+    """
+    matched_e6 = _amount(maker.get("matched_amount"))
+    same = maker.get("asset_id") == asset
+    part_e6 = _times(maker.get("price"), matched_e6, buys if same else not buys)
+    return matched_e6, part_e6 if same else matched_e6 - part_e6
+
+
+def _times(price: object, size_e6: int, up: bool) -> int:
+    """price × size, rounded up for a payer and down for a receiver. A price can be a ratio of 16
+    digits.
+    """
+    try:
+        product = text_to_int(str(price), 30) * size_e6
+    except LayoutError as error:
+        raise VenueError(f"polymarket price: {error}") from error
+    return -(-product // 10**30) if up else product // 10**30
+
+
+def _amount(text: object) -> int:
+    if not isinstance(text, str):
+        raise VenueError(f"polymarket amount: found {text!r}, wanted a decimal string")
+    try:
+        return text_to_int(text, 6)
+    except LayoutError as error:
+        raise VenueError(f"polymarket amount: {error}") from error
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+async def _get(reader: Reader, path: str, query: str) -> dict[str, Any]:
+    reply = await reader.get(path, query)
+    answer = _object(reply.body) if not reply.error and reply.status == 200 else None
+    if answer is None:
+        found = reply.error or f"{reply.status} {reply.body[:120]!r}"
+        raise VenueError(f"polymarket GET {path}: found {found}, wanted 200 and an object")
+    return answer
+
+
+async def _pages(reader: Reader, path: str, query: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    cursor = "MA=="
+    for _ in range(PAGES_MAX):
+        joined = f"{query}&next_cursor={cursor}" if query else f"next_cursor={cursor}"
+        answer = await _get(reader, path, joined)
+        rows += [row for row in answer.get("data") or () if isinstance(row, dict)]
+        cursor = str(answer.get("next_cursor") or END_CURSOR)
+        if cursor == END_CURSOR:
+            return rows
+    raise VenueError(f"polymarket GET {path}: more than {PAGES_MAX} pages")

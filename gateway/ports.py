@@ -1,0 +1,304 @@
+"""What the desk is handed: pure functions from the engine's room, the signer's client, the venue
+files. Values only.
+
+Prices and sizes of a *leg* are in YES terms. Prices and amounts of an *order* are in terms of the
+token it trades (0 YES, 1 NO), because that is what the venue fills and charges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+YES, NO = 0, 1
+
+
+class VenueError(Exception):
+    """Bytes of a venue that are not what the reference says. Says what was found and what was
+    wanted.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The market facts of one quote that fees and sizes depend on (QUOTE cells of the same
+    names).
+    """
+
+    rate_e6: int
+    exponent: int
+    fee_kind: int
+    fee_unit_e6: int
+    fee_mode: int
+    size_min_e6: int
+    size_step_e6: int
+    notional_min_e6: int
+    notional_step_e6: int
+    grid: tuple[int, ...]
+    taker_delay_ns: int = 0
+
+
+class Fee(Protocol):
+    """Fee in 1e-6 dollars of taking `size_e6` at `price_e6` (token or YES terms: p·(1−p) is the
+    same).
+    """
+
+    def __call__(self, price_e6: int, size_e6: int, facts: Facts) -> int: ...
+
+
+class LegalSize(Protocol):
+    """The largest size at most `wanted_e6` that may be ordered at `price_e6`; `is_buy` of the
+    token. 0: none.
+    """
+
+    def __call__(self, wanted_e6: int, price_e6: int, is_buy: bool, facts: Facts) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lone:
+    """What one leg holds that the other does not, and the book it could be given back to.
+
+    `side` is that of the filled leg in YES terms, `price_e6` its average fill, `levels` the
+    opposite side of its market, best first, as (price_e6, size_e6); empty: nothing trusted is
+    shown. `floor_e6`: last trusted price.
+    """
+
+    side: int
+    size_e6: int
+    price_e6: int
+    levels: tuple[tuple[int, int], ...]
+    loss_cap_e6: int
+    spent_e6: int
+    attempt: int
+    facts: Facts
+
+
+class PlanUnwind(Protocol):
+    """(size_e6, limit_e6) of the next order that gives a lone leg back, in YES terms on the
+    opposite side of the leg in the same market. None: nothing within the loss cap."""
+
+    def __call__(self, lone: Lone) -> tuple[int, int] | None: ...
+
+
+class PooledOrder(Protocol):
+    """A signed Polymarket order, used once: `body` is the whole JSON of POST /order."""
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def hash(self) -> bytes: ...
+
+
+class Signing(Protocol):
+    """The signer's client in this process (gateway/signing.py). Nothing here waits."""
+
+    def pump(self, now_ns: int) -> int:
+        """Take replies, order refills. Called each turn. Returns work done."""
+
+    def take_headers(self, method: str, path: str, now_ns: int) -> bytes | None:
+        """Kalshi's three header lines, each ending in CRLF, at most 2 s old, used once. None: no
+        fresh set.
+        """
+
+    def take_order(
+        self,
+        instrument: int,
+        token: int,
+        side: int,
+        price_e6: int,
+        size_e6: int,
+        tick_epoch: int,
+        now_ns: int,
+    ) -> PooledOrder | None:
+        """One pool entry, gone from the pool; None: not there (it is ordered)."""
+
+    def l2_headers(self, method: str, path: str, body: bytes, epoch_s: int) -> bytes:
+        """Polymarket's five header lines over exactly these bytes, each ending in CRLF."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """An instrument as its venue knows it."""
+
+    instrument: int
+    generation: int
+    venue: str
+    account: int
+    event: int
+    ticker: str
+    exchange_index: int
+    condition: str
+    token_yes: str
+    token_no: str
+    feed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """A leg as its venue will see it: which token, bought or sold, at which price in that token's
+    terms.
+    """
+
+    token: int
+    side: int
+    price_e6: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ready bytes of one order and the key that names it at the venue (client id, or hash in 0x
+    hex).
+    """
+
+    key: str
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an answer, an order frame or a read says of one order. `event` is an order event
+    (gateway/order.py).
+
+    Amounts are of the whole order so far, in its token's terms; None where it does not tell (then
+    the worst counts).
+    `is_exact`: amounts are sums of fills, not averages.
+    """
+
+    event: int
+    reason: int = 0
+    filled_e6: int | None = None
+    notional_e6: int | None = None
+    fee_e6: int | None = None
+    is_exact: bool = False
+    venue_id: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One trade of one order. `settled` is its place on the settled axis; `fee_e6` None: the venue
+    does not tell.
+    """
+
+    key: str
+    trade: str
+    size_e6: int
+    notional_e6: int
+    fee_e6: int | None
+    settled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An order frame of a user channel: what it says of the order named `key`."""
+
+    key: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the venue says we hold in one instrument."""
+
+    instrument: int
+    yes_e6: int
+    no_e6: int
+
+
+UserEvent = Fill | Update | Held
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The venue's answer to "what do we have": cash by account row, holdings, keys of open
+    orders.
+    """
+
+    cash_e6: dict[int, int]
+    held: tuple[Held, ...]
+    open_keys: tuple[str, ...]
+
+
+class Reply(Protocol):
+    """An HTTP answer. `error` is empty or says why there is none: then nothing is known."""
+
+    status: int
+    body: bytes
+    error: str
+    ack_ns: int
+
+
+class Reader(Protocol):
+    """The cold path of a venue's connections: one GET, answered or failed within the reply
+    timeout.
+    """
+
+    async def get(self, path: str, query: str = "") -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """An order whose outcome is asked for: never sent again, only read."""
+
+    key: str
+    venue_id: str
+    market: Market
+    token: int
+    side: int
+    sent_epoch_s: int
+
+
+class Venue(Protocol):
+    """A venue's file: pure maps between legs and bytes, and the reads it needs. No socket, no
+    state of orders.
+    """
+
+    name: str
+    nets: bool
+    order_cost: int
+    query_delay_ns: int
+
+    def place(
+        self, side: int, limit_e6: int, size_e6: int, yes_free_e6: int, no_free_e6: int
+    ) -> Placing:
+        """The order of a leg, decided once from what is held and not already being sold."""
+
+    def prepare(
+        self,
+        *,
+        market: Market,
+        placing: Placing,
+        size_e6: int,
+        order_id: str,
+        tick_epoch: int,
+        now_ns: int,
+    ) -> Request | None:
+        """Ready bytes, or None: no signature at hand. Takes the signature: it is used or lost."""
+
+    def outcome(
+        self, status: int, body: bytes, placing: Placing, size_e6: int, key: str
+    ) -> Outcome:
+        """What a reply means. Never raises: what is not understood is lost."""
+
+    def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
+        """What a user-channel frame says. Raises VenueError."""
+
+    async def snapshot(self, reader: Reader, markets: Sequence[Market]) -> Snapshot:
+        """Cash, holdings and open orders. Raises VenueError."""
+
+    async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
+        """What the venue says of one order. (None, []): it does not know it. Raises VenueError."""
+
+    def read(self, path: str, query: str, now_ns: int) -> bytes | None:
+        """Ready bytes of a GET; None: no signature at hand yet (it is ordered)."""
+
+    def warm(self) -> bytes:
+        """Ready bytes of a cheap GET without a signature that keeps a connection warm."""
+
+    def handshake(self, now_ns: int) -> dict[str, str] | None:
+        """Header lines of the user channel's handshake; None: no signature at hand yet."""
+
+    def subscription(self, markets: Sequence[Market]) -> list[bytes]:
+        """Text frames to send once the user channel is open."""
