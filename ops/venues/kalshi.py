@@ -1,0 +1,228 @@
+"""The simulated Kalshi: the script's events become book changes, frames, life-cycle steps and
+payouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ops.venues.book import Change
+from ops.venues.kalshi_account import KalshiAccount
+from ops.venues.kalshi_auth import KalshiGate
+from ops.venues.kalshi_desk import KalshiDesk
+from ops.venues.kalshi_market import KalshiMarket
+from ops.venues.kalshi_ws import KalshiHub
+from ops.venues.numerals import ONE_E6, SECOND_NS, count2, dollars4, dollars6, iso_us
+from ops.venues.script import (
+    BookSet,
+    ConnectionCut,
+    Event,
+    LevelSet,
+    MarketSpec,
+    MarketTrade,
+    StatusChange,
+    TickerPrint,
+)
+from ops.venues.session import Ids, RunClock, VenueLog
+from ops.venues.spec import VenuesSpec
+from ops.venues.wire import WsServer
+
+VENUE = "kalshi"
+OPEN = "active"
+# Response words after which nobody trades any more.
+_OVER = frozenset({"closed", "determined", "disputed", "amended", "finalized"})
+
+
+class Kalshi:
+    """Markets, account, order desk and channels. `markets` are keyed by their index in the
+    script.
+    """
+
+    def __init__(
+        self,
+        spec: VenuesSpec,
+        markets: dict[int, MarketSpec],
+        *,
+        clock: RunClock,
+        log: VenueLog,
+        on_subscribed: Callable[[], None],
+    ) -> None:
+        ids = Ids(VENUE)
+        self.clock = clock
+        self.log = log
+        self._by_index = {
+            index: KalshiMarket(market, ids.named(f"market/{market.ticker}"))
+            for index, market in markets.items()
+        }
+        self.markets = {market.ticker: market for market in self._by_index.values()}
+        accounts = spec.accounts
+        self.gate = KalshiGate(
+            key_id=accounts.kalshi_key_id, public_pem=accounts.kalshi_public_pem, clock=clock
+        )
+        self.account = KalshiAccount(accounts.cash_kalshi_e6)
+        self.hub = KalshiHub(
+            gate=self.gate, markets=self.markets, clock=clock, on_subscribed=on_subscribed
+        )
+        self.server = WsServer(venue=VENUE, hub=self.hub, log=log)
+        self.desk = KalshiDesk(
+            account=self.account, markets=self.markets, hub=self.hub, ids=ids, clock=clock, log=log
+        )
+        self._ids = ids
+        self._seq: int | None = None
+
+    def flush(self) -> None:
+        """Send everything queued: one write per connection."""
+        self.hub.flush_tickers()
+        self.server.flush()
+
+    def apply(self, event: Event) -> None:
+        """One event of the script, at its own run time."""
+        if isinstance(event, LevelSet):
+            self._level(event)
+        elif isinstance(event, BookSet):
+            self._book(event)
+        elif isinstance(event, MarketTrade):
+            self._trade(event)
+        elif isinstance(event, TickerPrint):
+            self._ticker(event)
+        elif isinstance(event, StatusChange):
+            self._status(event)
+        elif isinstance(event, ConnectionCut):
+            self._cut()
+        self.desk.expire(event.at_epoch_ns)
+
+    def _step(self, venue_seq: int | None) -> int:
+        """By how much the recorded number grew; a hole in the recording stays one."""
+        if venue_seq is None:
+            return 1
+        before, self._seq = self._seq, venue_seq
+        return 1 if before is None or venue_seq <= before else venue_seq - before
+
+    def _book(self, event: BookSet) -> None:
+        market = self._by_index[event.market]
+        step = self._step(event.venue_seq)
+        market.venue_seq = event.venue_seq
+        market.is_known = True
+        fills = market.book.set_book(event.bids, event.asks)
+        self.hub.book(market, step=step)
+        self.desk.filled_resting(market, fills, event.at_epoch_ns)
+
+    def _level(self, event: LevelSet) -> None:
+        market = self._by_index[event.market]
+        step = self._step(event.venue_seq)
+        if not market.is_known and event.venue_seq is None:
+            market.is_known = True
+            self.hub.book(market)
+        market.venue_seq = event.venue_seq
+        changes, later, fills = market.book.set_level(event.side, event.price_e6, event.size_e6)
+        if not changes and event.venue_seq is not None:
+            changes = [Change(event.side, event.price_e6, 0, 0)]
+        self._deltas(market, changes, event.at_epoch_ns, step=step)
+        self._deltas(market, later, event.at_epoch_ns)
+        self.desk.filled_resting(market, fills, event.at_epoch_ns)
+
+    def _deltas(
+        self, market: KalshiMarket, changes: Iterable[Change], run_ns: int, *, step: int = 1
+    ) -> None:
+        for change in changes:
+            size_e6 = change.new_e6 - change.old_e6
+            self.hub.delta(market, change.side, change.price_e6, size_e6, run_ns, step=step)
+
+    def _trade(self, event: MarketTrade) -> None:
+        market = self._by_index[event.market]
+        price_e6, size_e6, side = event.price_e6, event.size_e6, event.taker_side
+        self.desk.printed(market, price_e6, size_e6, side, event.at_epoch_ns)
+        fills, changes = market.book.trade(price_e6, size_e6, side)
+        self._deltas(market, changes, event.at_epoch_ns)
+        self.desk.filled_resting(market, fills, event.at_epoch_ns)
+
+    def _ticker(self, event: TickerPrint) -> None:
+        market = self._by_index[event.market]
+        market.has_tickers = True
+        message = {"market_id": market.market_id, "market_ticker": market.ticker}
+        self.hub.publish("ticker", "ticker", market.ticker, {**message, **dict(event.fields)})
+
+    def _status(self, event: StatusChange) -> None:
+        market = self._by_index[event.market]
+        before, market.status = market.status, event.status
+        run_ns = event.at_epoch_ns
+        if event.status in _OVER:
+            self.desk.cancel_market(market, run_ns)
+        message: dict[str, object] = {"market_ticker": market.ticker}
+        seconds = run_ns // SECOND_NS
+        if event.settlement_e6 is not None and market.settlement_e6 is None:
+            market.settlement_e6 = event.settlement_e6
+            market.settled_epoch_ns = run_ns
+            determined = {
+                **message,
+                "event_type": "determined",
+                "result": market.result,
+                "determination_ts": seconds,
+                "settlement_value": dollars4(event.settlement_e6),
+            }
+            self._lifecycle(market, determined)
+        if event.status == "finalized":
+            self._lifecycle(market, {**message, "event_type": "settled", "settled_ts": seconds})
+            self._settle(market, run_ns)
+        elif event.status == "inactive":
+            self._lifecycle(market, {**message, "event_type": "deactivated"})
+        elif event.status == OPEN and before == "inactive":
+            self.desk.cancel_market(market, run_ns)
+            self._lifecycle(market, {**message, "event_type": "activated"})
+
+    def _lifecycle(self, market: KalshiMarket, message: dict[str, object]) -> None:
+        self.hub.publish("market_lifecycle_v2", "market_lifecycle_v2", market.ticker, message)
+
+    def _settle(self, market: KalshiMarket, run_ns: int) -> None:
+        value_e6 = market.settlement_e6
+        position = self.account.positions.get(market.ticker)
+        if value_e6 is None or position is None or position.net_e6 == 0:
+            return
+        net_e6, cost_e6 = position.net_e6, position.cost_e6
+        shard = market.spec.exchange_index
+        paid_e6 = position.settle(value_e6, run_ns)
+        self.account.cash_e6[shard] = self.account.cash_e6.get(shard, 0) + paid_e6
+        self.log.count(VENUE, "settlements")
+        is_yes = net_e6 > 0
+        self.account.settlements.append(
+            settlement(market, abs(net_e6), cost_e6, is_yes, paid_e6, position.fees_e6, run_ns)
+        )
+        self.desk.position_changed(market)
+
+    def _cut(self) -> None:
+        self._seq = None
+        for market in self._by_index.values():
+            if market.venue_seq is not None:
+                market.venue_seq = None
+                market.is_known = False
+        self.log.count(VENUE, "cuts")
+        self.server.flush()
+        self.hub.cut(self.server)
+
+
+def settlement(
+    market: KalshiMarket,
+    size_e6: int,
+    cost_e6: int,
+    is_yes: bool,
+    paid_e6: int,
+    fees_e6: int,
+    run_ns: int,
+) -> dict[str, object]:
+    """One row of GET /portfolio/settlements. `revenue` and `value` are whole cents."""
+    value_e6 = market.settlement_e6 or 0
+    yes, no = (size_e6, 0) if is_yes else (0, size_e6)
+    return {
+        "ticker": market.ticker,
+        "exchange_index": market.spec.exchange_index,
+        "event_ticker": market.event_ticker,
+        "market_result": market.result,
+        "yes_count_fp": count2(yes),
+        "yes_total_cost_dollars": dollars6(cost_e6 if is_yes else 0),
+        "no_count_fp": count2(no),
+        "no_total_cost_dollars": dollars6(0 if is_yes else cost_e6),
+        "revenue": paid_e6 // 10_000,
+        "settled_time": iso_us(run_ns),
+        "fee_cost": dollars6(fees_e6),
+        "value": value_e6 * 100 // ONE_E6,
+    }

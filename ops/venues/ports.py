@@ -1,0 +1,116 @@
+"""A venue with its sockets: one HTTP port and one WebSocket port each."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from ops.venues.kalshi import Kalshi
+from ops.venues.kalshi_rest import KalshiRest
+from ops.venues.polymarket import Polymarket
+from ops.venues.polymarket_rest import PolymarketRest
+from ops.venues.rest import RestServer
+from ops.venues.script import Event, MarketSpec
+from ops.venues.session import RunClock, VenueLog
+from ops.venues.spec import VenuesSpec
+
+Later = Callable[[int, Callable[[], None]], None]
+
+
+class KalshiPorts:
+    """The simulated Kalshi on its two ports. The server pings as the venue does."""
+
+    def __init__(
+        self,
+        spec: VenuesSpec,
+        markets: dict[int, MarketSpec],
+        *,
+        clock: RunClock,
+        log: VenueLog,
+        later: Later,
+        on_subscribed: Callable[[], None],
+    ) -> None:
+        self.venue = Kalshi(spec, markets, clock=clock, log=log, on_subscribed=on_subscribed)
+        self._later = later
+        self._ping_ns = spec.kalshi_ping_ns
+        self._rest = _rest_server(
+            KalshiRest(self.venue, tokens_per_s=spec.kalshi_tokens_per_s),
+            self.venue,
+            spec.reply_delay_ns,
+        )
+
+    def apply(self, event: Event) -> None:
+        self.venue.apply(event)
+
+    def flush(self) -> None:
+        self.venue.flush()
+
+    async def listen(self, context: ssl.SSLContext) -> dict[str, int]:
+        rest, ws = await asyncio.gather(
+            self._rest.listen(context), self.venue.server.listen(context)
+        )
+        self._later(self._ping_ns, self._ping)
+        return {"rest": rest, "ws": ws}
+
+    def _ping(self) -> None:
+        self._later(self._ping_ns, self._ping)
+        for link in self.venue.server.open_links():
+            link.ping(b"heartbeat")
+
+    async def close(self) -> None:
+        self.venue.server.close()
+        await self._rest.close()
+
+
+class PolymarketPorts:
+    """The simulated Polymarket on its two ports: CLOB and Gamma share one, both channels the
+    other.
+    """
+
+    def __init__(
+        self,
+        spec: VenuesSpec,
+        markets: dict[int, MarketSpec],
+        *,
+        clock: RunClock,
+        log: VenueLog,
+        later: Later,
+        on_subscribed: Callable[[], None],
+    ) -> None:
+        self.venue = Polymarket(
+            spec, markets, clock=clock, log=log, later=later, on_subscribed=on_subscribed
+        )
+        self._rest = _rest_server(
+            PolymarketRest(self.venue, orders_per_s=spec.polymarket_orders_per_s),
+            self.venue,
+            spec.reply_delay_ns,
+        )
+
+    def apply(self, event: Event) -> None:
+        self.venue.apply(event)
+
+    def flush(self) -> None:
+        self.venue.flush()
+
+    async def listen(self, context: ssl.SSLContext) -> dict[str, int]:
+        rest, ws = await asyncio.gather(
+            self._rest.listen(context), self.venue.server.listen(context)
+        )
+        return {"rest": rest, "ws": ws}
+
+    async def close(self) -> None:
+        self.venue.server.close()
+        await self._rest.close()
+
+
+def _rest_server(
+    routes: KalshiRest | PolymarketRest, venue: Kalshi | Polymarket, reply_delay_ns: int
+) -> RestServer:
+    return RestServer(
+        routes=routes.routes,
+        not_found=routes.not_found,
+        after=venue.flush,
+        clock=venue.clock.mono_ns,
+        reply_delay_ns=reply_delay_ns,
+    )

@@ -1,0 +1,202 @@
+"""The process of the simulated venues: one event loop, real sockets, the script paced on it.
+
+Talks to its parent over a pipe, in plain tuples. To the parent: ("ready", ports) once all ports are
+bound; ("subscribed", venue) when market data of a venue first has a subscriber; ("end",) when the
+script has no more events; ("log", rows, counts) as the answer to stop. From the parent:
+("start", mono_ns), ("stop",). A parent that is gone means stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+import uvloop
+
+from ops.venues.coinbase import Coinbase
+from ops.venues.numerals import SECOND_NS
+from ops.venues.pacing import Alarm
+from ops.venues.ports import KalshiPorts, PolymarketPorts
+from ops.venues.script import ConnectionCut, Event, SpotTrade
+from ops.venues.session import RunClock, VenueLog
+from ops.venues.spec import Accounts, VenuesSpec
+
+EVENTS_PER_WAKE_MAX = 5_000
+
+__all__ = ["Accounts", "VenuesSpec", "run"]
+
+
+class Venue(Protocol):
+    """What every simulated venue offers to this process."""
+
+    def apply(self, event: Event) -> None:
+        """One event of the script."""
+
+    def flush(self) -> None:
+        """Write every queued frame."""
+
+    async def listen(self, context: ssl.SSLContext) -> dict[str, int]:
+        """Bind; the ports by name."""
+
+    async def close(self) -> None:
+        """Drop everything."""
+
+
+class Venues:
+    """All venues of one script, and the script itself."""
+
+    def __init__(self, spec: VenuesSpec, conn: Connection) -> None:
+        script = spec.script
+        self._spec = spec
+        self._conn = conn
+        self._clock = RunClock(script.timeline, mono=time.monotonic_ns, wall=time.time_ns)
+        self._log = VenueLog()
+        self._events: Iterator[Event] = iter(script.events())
+        self._next: Event | None = next(self._events, None)
+        self._subscribed: set[str] = set()
+        self._end_sent = False
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._alarm = Alarm(self._loop, self._ring, self._clock.mono_ns)
+        self._venues = self._build()
+        self._by_market = [self._venues[market.venue] for market in script.markets]
+
+    def _build(self) -> dict[str, Venue]:
+        spec, script = self._spec, self._spec.script
+        clock, log = self._clock, self._log
+        venues: dict[str, Venue] = {}
+        listed: dict[str, type[KalshiPorts] | type[PolymarketPorts]] = {
+            "kalshi": KalshiPorts,
+            "polymarket": PolymarketPorts,
+        }
+        for name, ports in listed.items():
+            markets = {
+                index: market for index, market in enumerate(script.markets) if market.venue == name
+            }
+            if markets:
+                venues[name] = ports(
+                    spec,
+                    markets,
+                    clock=clock,
+                    log=log,
+                    later=self._later,
+                    on_subscribed=self._note(name),
+                )
+        if script.products:
+            venues["coinbase"] = Coinbase(
+                script.products,
+                clock=clock,
+                log=log,
+                later=self._later,
+                on_subscribed=self._note("coinbase"),
+                subscribe_ns=spec.coinbase_subscribe_ns,
+            )
+        return venues
+
+    # ---- called by the venues
+
+    def _note(self, venue: str) -> Callable[[], None]:
+        def subscribed() -> None:
+            if venue not in self._subscribed:
+                self._subscribed.add(venue)
+                self._conn.send(("subscribed", venue))
+
+        return subscribed
+
+    def _later(self, delay_ns: int, what: Callable[[], None]) -> None:
+        """Run `what` after a machine delay, and send what it queued."""
+
+        def due() -> None:
+            what()
+            self._flush()
+
+        self._loop.call_later(delay_ns / SECOND_NS, due)
+
+    # ---- the script
+
+    def _apply(self, event: Event) -> None:
+        if isinstance(event, SpotTrade):
+            venue = self._venues.get("coinbase")
+        elif isinstance(event, ConnectionCut):
+            venue = self._venues.get(event.venue)
+        else:
+            venue = self._by_market[event.market]
+        if venue:
+            venue.apply(event)
+
+    def _flush(self) -> None:
+        for venue in self._venues.values():
+            venue.flush()
+
+    def _begin(self) -> None:
+        """Apply what holds at the first instant, so that who connects before the start sees it."""
+        begin_ns = self._spec.script.timeline.begin_epoch_ns
+        while self._next and self._next.at_epoch_ns <= begin_ns:
+            self._apply(self._next)
+            self._next = next(self._events, None)
+        self._flush()
+
+    def _ring(self) -> None:
+        """Apply all events that are due, then one write a connection, then sleep until the next."""
+        now_ns = self._clock.mono_ns()
+        left = EVENTS_PER_WAKE_MAX
+        while self._next and left and self._clock.due_ns(self._next.at_epoch_ns) <= now_ns:
+            self._apply(self._next)
+            self._next = next(self._events, None)
+            left -= 1
+        self._flush()
+        if self._next:
+            self._alarm.set(self._clock.due_ns(self._next.at_epoch_ns))
+        elif not self._end_sent:
+            self._end_sent = True
+            self._conn.send(("end",))
+
+    # ---- the parent
+
+    def _hear(self) -> None:
+        try:
+            while self._conn.poll():
+                message = self._conn.recv()
+                if message[0] == "start" and not self._clock.is_running:
+                    self._clock.start(message[1])
+                    self._alarm.set(message[1])
+                elif message[0] == "stop":
+                    counts = {name: dict(found) for name, found in self._log.counts.items()}
+                    self._conn.send(("log", self._log.rows, counts))
+                    self._stopped.set()
+        except (EOFError, OSError):
+            self._loop.remove_reader(self._conn.fileno())
+            self._stopped.set()
+
+    async def serve(self) -> None:
+        """Bind, say so, and run until told to stop."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._spec.tls_cert, self._spec.tls_key)
+        self._begin()
+        ports = {name: await venue.listen(context) for name, venue in self._venues.items()}
+        self._loop.add_reader(self._conn.fileno(), self._hear)
+        self._conn.send(("ready", ports))
+        await self._stopped.wait()
+        self._loop.remove_reader(self._conn.fileno())
+        self._alarm.close()
+        for venue in self._venues.values():
+            await venue.close()
+
+
+async def _serve(conn: Connection, spec: VenuesSpec) -> None:
+    await Venues(spec, conn).serve()
+
+
+def run(conn: Connection, spec: VenuesSpec) -> None:
+    """Serve the venues of `spec` until the parent says stop or is gone. Blocks; makes its own
+    loop.
+    """
+    try:
+        uvloop.run(_serve(conn, spec))
+    except (BrokenPipeError, ConnectionResetError):
+        return  # the parent is gone: nobody is left to tell

@@ -1,0 +1,54 @@
+"""What the process of the simulated venues is told: the script, the accounts it knows,
+certificates, delays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ops.venues.script import Script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """The one account of each venue: its public half, as the venue would know it, and what it owns
+    at the start.
+
+    `kalshi_public_pem` may be RSA or Ed25519. `polymarket_secret` is shared by nature (HMAC).
+    `polymarket_funder` is the maker address accepted for signature types 1 to 3; empty: type 0
+    only.
+    """
+
+    kalshi_key_id: str
+    kalshi_public_pem: bytes
+    polymarket_address: str
+    polymarket_api_key: str
+    polymarket_secret: str = field(repr=False)
+    polymarket_passphrase: str = field(repr=False)
+    polymarket_funder: str = ""
+    cash_kalshi_e6: Mapping[int, int] = field(default_factory=dict)
+    cash_polymarket_e6: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenuesSpec:
+    """Everything `serve.run` needs; picklable. Delays are machine nanoseconds.
+
+    `kalshi_tokens_per_s`: refill of the write and of the read bucket; the burst is one second of
+    it (Premier tier). `polymarket_orders_per_s`: refill of the order bucket; the burst is one and
+    a half seconds of it (Elite tier).
+    """
+
+    script: Script
+    accounts: Accounts
+    tls_cert: str
+    tls_key: str
+    reply_delay_ns: int = 0
+    kalshi_tokens_per_s: int = 1000
+    polymarket_orders_per_s: int = 600
+    polymarket_mined_ns: int = 2_200_000_000
+    polymarket_confirmed_ns: int = 2_000_000_000
+    polymarket_dynamic_tick: bool = False
+    kalshi_ping_ns: int = 10_000_000_000
+    coinbase_subscribe_ns: int = 5_000_000_000
