@@ -15,10 +15,12 @@ from typing import Any
 
 import orjson
 
+from gateway.answers import get_object, object_of
 from gateway.order import E_ABSENT, E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.ports import (
     YES,
     Fill,
+    HeaderStock,
     Held,
     Market,
     Outcome,
@@ -26,7 +28,6 @@ from gateway.ports import (
     Query,
     Reader,
     Request,
-    Signing,
     Snapshot,
     Update,
     UserEvent,
@@ -76,7 +77,7 @@ class KalshiVenue:
         1_500_000_000  # reads lag writes by the order of a second (reference, section 7)
     )
 
-    def __init__(self, signing: Signing, host: str) -> None:
+    def __init__(self, signing: HeaderStock, host: str) -> None:
         self._signing = signing
         self._head = f"POST {CREATE} HTTP/1.1\r\nHost: {host}\r\n".encode()
         self._host = host.encode()
@@ -98,11 +99,12 @@ class KalshiVenue:
         order_id: str,
         tick_epoch: int,
         now_ns: int,
+        urgent: bool,
     ) -> Request | None:
         """An IOC limit with its client id and shard. The signature covers time, method and path
         only.
         """
-        headers = self._signing.take_headers("POST", CREATE, now_ns)
+        headers = self._signing.take_headers("POST", CREATE, now_ns, for_unwind=urgent)
         if headers is None:
             return None
         body = self._template(market) % (
@@ -132,7 +134,7 @@ class KalshiVenue:
         self, status: int, body: bytes, placing: Placing, size_e6: int, key: str
     ) -> Outcome:
         """What an answer to a create means."""
-        answer = _object(body)
+        answer = object_of(body)
         if status == 201:
             return _created(answer, size_e6, key)
         code = _code(answer)
@@ -142,7 +144,7 @@ class KalshiVenue:
 
     def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
         """One private frame. Frames of other types say nothing here."""
-        message = _object(frame)
+        message = object_of(frame)
         if message is None:
             raise VenueError(f"kalshi frame: found {frame[:80]!r}, wanted a JSON object")
         body = message.get("msg")
@@ -157,24 +159,22 @@ class KalshiVenue:
                 raise VenueError(f"kalshi user channel: {str(body)[:200]}")
         return []
 
-    def read(self, path: str, query: str, now_ns: int) -> bytes | None:
-        """A signed GET; the signature leaves the query out."""
-        headers = self._signing.take_headers("GET", path, now_ns)
-        if headers is None:
-            return None
+    async def read(self, path: str, query: str) -> bytes:
+        """A signed GET; the signature leaves the query out. Raises OSError without a signer."""
+        signed = await self._signing.headers("GET", path)
+        lines = "".join(f"{name}: {text}\r\n" for name, text in signed.items()).encode()
         target = (path + ("?" + query if query else "")).encode()
-        return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, self._host, headers)
+        return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, self._host, lines)
 
     def warm(self) -> bytes:
         """GET /exchange/status: public, cheap, not cached by the edge for long."""
         return self._warm
 
-    def handshake(self, now_ns: int) -> dict[str, str] | None:
-        """The three signed header lines of the WebSocket handshake."""
-        lines = self._signing.take_headers("GET", WS_PATH, now_ns)
-        if lines is None:
-            return None
-        return dict(line.split(": ", 1) for line in lines.decode().splitlines() if line)
+    async def handshake(self) -> dict[str, str]:
+        """The three signed header lines of the WebSocket handshake. Raises OSError without a
+        signer.
+        """
+        return await self._signing.headers("GET", WS_PATH)
 
     def subscription(self, markets: Sequence[Market]) -> list[bytes]:
         """One command for the three private channels, all markets."""
@@ -183,7 +183,7 @@ class KalshiVenue:
 
     async def snapshot(self, reader: Reader, markets: Sequence[Market]) -> Snapshot:
         """Cash per shard, net positions, resting orders."""
-        balance = await _get(reader, f"{PORTFOLIO}/balance", "")
+        balance = await get_object(reader, f"{PORTFOLIO}/balance", "")
         shards = {
             row["exchange_index"]: _e6(row["balance"], "balance")
             for row in balance.get("balance_breakdown") or ()
@@ -289,14 +289,6 @@ def _code(answer: dict[str, Any] | None) -> str:
     return str(found or "").split(":", 1)[0]
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _e6(text: object, field: str) -> int:
     if not isinstance(text, str):
         raise VenueError(f"kalshi {field}: found {text!r}, wanted a decimal string")
@@ -306,20 +298,11 @@ def _e6(text: object, field: str) -> int:
         raise VenueError(f"kalshi {field}: {error}") from error
 
 
-async def _get(reader: Reader, path: str, query: str) -> dict[str, Any]:
-    reply = await reader.get(path, query)
-    answer = _object(reply.body) if not reply.error and reply.status == 200 else None
-    if answer is None:
-        found = reply.error or f"{reply.status} {reply.body[:120]!r}"
-        raise VenueError(f"kalshi GET {path}: found {found}, wanted 200 and an object")
-    return answer
-
-
 async def _pages(reader: Reader, path: str, query: str, name: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     cursor = ""
     for _ in range(PAGES_MAX):
-        answer = await _get(reader, path, query + (f"&cursor={cursor}" if cursor else ""))
+        answer = await get_object(reader, path, query + (f"&cursor={cursor}" if cursor else ""))
         rows += answer.get(name) or []
         cursor = answer.get("cursor") or ""
         if not cursor:

@@ -21,7 +21,8 @@ from typing import Any
 
 import orjson
 
-from gateway.hmac_auth import ApiSecrets
+from gateway.answers import get_object, object_of
+from gateway.hmac_auth import ApiSecrets, L2Auth
 from gateway.order import E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.ports import (
     NO,
@@ -29,12 +30,12 @@ from gateway.ports import (
     Fill,
     Held,
     Market,
+    OrderPool,
     Outcome,
     Placing,
     Query,
     Reader,
     Request,
-    Signing,
     Snapshot,
     Update,
     UserEvent,
@@ -111,14 +112,15 @@ class PolymarketVenue:
 
     def __init__(
         self,
-        signing: Signing,
+        pool: OrderPool,
         host: str,
         secrets: ApiSecrets,
         *,
         signature_type: int,
         wall_s: Callable[[], int],
     ) -> None:
-        self._signing = signing
+        self._pool = pool
+        self._l2 = L2Auth(secrets)
         self._host = host.encode()
         self._secrets = secrets
         self._signature_type = signature_type
@@ -147,11 +149,12 @@ class PolymarketVenue:
         order_id: str,
         tick_epoch: int,
         now_ns: int,
+        urgent: bool,
     ) -> Request | None:
         """A pool entry and its HMAC, made now. The key is the entry's hash, whatever `order_id`
         is.
         """
-        entry = self._signing.take_order(
+        entry = self._pool.take_order(
             market.instrument,
             placing.token,
             placing.side,
@@ -163,7 +166,7 @@ class PolymarketVenue:
         if entry is None:
             return None
         body = entry.body
-        headers = self._signing.l2_headers("POST", ORDER, body, self._wall_s())
+        headers = self._l2.header_bytes("POST", ORDER, body, self._wall_s())
         length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
         return Request("0x" + entry.hash.hex(), b"".join((self._head, headers, length, body)))
 
@@ -171,7 +174,7 @@ class PolymarketVenue:
         self, status: int, body: bytes, placing: Placing, size_e6: int, key: str
     ) -> Outcome:
         """What an answer to POST /order means."""
-        answer = _object(body)
+        answer = object_of(body)
         if answer is None:
             event, why = (
                 STATUS.get(status, (E_LOSE, UNKNOWN)) if status != 200 else (E_LOSE, UNKNOWN)
@@ -218,9 +221,9 @@ class PolymarketVenue:
                 events.append(Update(str(row.get("id") or ""), _order_frame(row)))
         return events
 
-    def read(self, path: str, query: str, now_ns: int) -> bytes | None:
+    async def read(self, path: str, query: str) -> bytes:
         """A GET with fresh L2 headers; the HMAC leaves the query out."""
-        headers = self._signing.l2_headers("GET", path, b"", self._wall_s())
+        headers = self._l2.header_bytes("GET", path, b"", self._wall_s())
         target = (path + ("?" + query if query else "")).encode()
         return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, self._host, headers)
 
@@ -228,7 +231,7 @@ class PolymarketVenue:
         """GET /time: public."""
         return self._warm
 
-    def handshake(self, now_ns: int) -> dict[str, str] | None:
+    async def handshake(self) -> dict[str, str]:
         """No header: the first frame authenticates."""
         return {}
 
@@ -257,7 +260,7 @@ class PolymarketVenue:
         return Snapshot({market.account: cash_e6 for market in markets}, tuple(held), keys)
 
     async def _balance(self, reader: Reader, query: str) -> int:
-        answer = await _get(reader, "/balance-allowance", query)
+        answer = await get_object(reader, "/balance-allowance", query)
         found = str(answer.get("balance"))
         if not found.isascii() or not found.isdigit():
             raise VenueError(f"polymarket balance: found {found[:40]!r}, wanted 1e-6 units")
@@ -272,7 +275,7 @@ class PolymarketVenue:
         if reply.error or reply.status not in (200, 404):
             found = reply.error or str(reply.status)
             raise VenueError(f"polymarket GET /data/order: found {found}, wanted 200 or 404")
-        row = _object(reply.body) if reply.status == 200 else None
+        row = object_of(reply.body) if reply.status == 200 else None
         if row and (row.get("id") or row.get("status")):
             return _order_frame(row), fills
         if fills:
@@ -375,29 +378,12 @@ def _amount(text: object) -> int:
         raise VenueError(f"polymarket amount: {error}") from error
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-async def _get(reader: Reader, path: str, query: str) -> dict[str, Any]:
-    reply = await reader.get(path, query)
-    answer = _object(reply.body) if not reply.error and reply.status == 200 else None
-    if answer is None:
-        found = reply.error or f"{reply.status} {reply.body[:120]!r}"
-        raise VenueError(f"polymarket GET {path}: found {found}, wanted 200 and an object")
-    return answer
-
-
 async def _pages(reader: Reader, path: str, query: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     cursor = "MA=="
     for _ in range(PAGES_MAX):
         joined = f"{query}&next_cursor={cursor}" if query else f"next_cursor={cursor}"
-        answer = await _get(reader, path, joined)
+        answer = await get_object(reader, path, joined)
         rows += [row for row in answer.get("data") or () if isinstance(row, dict)]
         cursor = str(answer.get("next_cursor") or END_CURSOR)
         if cursor == END_CURSOR:

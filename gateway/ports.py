@@ -91,16 +91,22 @@ class PooledOrder(Protocol):
     def hash(self) -> bytes: ...
 
 
-class Signing(Protocol):
-    """The signer's client in this process (gateway/signing.py). Nothing here waits."""
+class HeaderStock(Protocol):
+    """The signer's client for Kalshi's headers (gateway/signing.py)."""
 
-    def pump(self, now_ns: int) -> int:
-        """Take replies, order refills. Called each turn. Returns work done."""
-
-    def take_headers(self, method: str, path: str, now_ns: int) -> bytes | None:
-        """Kalshi's three header lines, each ending in CRLF, at most 2 s old, used once. None: no
-        fresh set.
+    def take_headers(
+        self, method: str, path: str, now_ns: int, *, for_unwind: bool = False
+    ) -> bytes | None:
+        """Three header lines, each ending in CRLF, used once. None: no fresh set. Waits for
+        nothing.
         """
+
+    async def headers(self, method: str, path: str) -> dict[str, str]:
+        """One set for a cold request. Raises OSError if the signer does not answer or refuses."""
+
+
+class OrderPool(Protocol):
+    """Orders signed ahead (gateway/pool.py)."""
 
     def take_order(
         self,
@@ -112,10 +118,7 @@ class Signing(Protocol):
         tick_epoch: int,
         now_ns: int,
     ) -> PooledOrder | None:
-        """One pool entry, gone from the pool; None: not there (it is ordered)."""
-
-    def l2_headers(self, method: str, path: str, body: bytes, epoch_s: int) -> bytes:
-        """Polymarket's five header lines over exactly these bytes, each ending in CRLF."""
+        """One entry, gone from the pool; None: not there (it is ordered)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,8 +277,12 @@ class Venue(Protocol):
         order_id: str,
         tick_epoch: int,
         now_ns: int,
+        urgent: bool,
     ) -> Request | None:
-        """Ready bytes, or None: no signature at hand. Takes the signature: it is used or lost."""
+        """Ready bytes, or None: no signature at hand. Takes the signature: it is used or lost.
+
+        `urgent`: an unwind, which may use what is kept for a dead signer.
+        """
 
     def outcome(
         self, status: int, body: bytes, placing: Placing, size_e6: int, key: str
@@ -291,14 +298,14 @@ class Venue(Protocol):
     async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
         """What the venue says of one order. (None, []): it does not know it. Raises VenueError."""
 
-    def read(self, path: str, query: str, now_ns: int) -> bytes | None:
-        """Ready bytes of a GET; None: no signature at hand yet (it is ordered)."""
+    async def read(self, path: str, query: str) -> bytes:
+        """Ready bytes of a GET. Raises OSError if there is no signature."""
 
     def warm(self) -> bytes:
         """Ready bytes of a cheap GET without a signature that keeps a connection warm."""
 
-    def handshake(self, now_ns: int) -> dict[str, str] | None:
-        """Header lines of the user channel's handshake; None: no signature at hand yet."""
+    async def handshake(self) -> dict[str, str]:
+        """Header lines of the user channel's handshake. Raises OSError if there is no signature."""
 
     def subscription(self, markets: Sequence[Market]) -> list[bytes]:
         """Text frames to send once the user channel is open."""

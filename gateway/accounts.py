@@ -1,0 +1,292 @@
+"""What we have: tokens or net contracts per instrument, cash per account, what is in flight. Folds
+fills once.
+
+A leg not yet answered, or unknown, counts as filled at its worst cost. On a venue that nets
+(Kalshi: one signed position a market) a trade first closes the other side; elsewhere YES and NO
+tokens are held apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.order import Order
+from gateway.ports import NO, YES, Held, Market
+from shm_layout import BUY, P_UNKNOWN
+
+
+@dataclass(slots=True)
+class Position:
+    """Holdings of one instrument. `cost_e6` of each token: what was paid for what is still held."""
+
+    yes_e6: int = 0
+    no_e6: int = 0
+    cost_yes_e6: int = 0
+    cost_no_e6: int = 0
+    fees_e6: int = 0
+
+    @property
+    def net_e6(self) -> int:
+        """Signed, in YES terms."""
+        return self.yes_e6 - self.no_e6
+
+    @property
+    def cost_e6(self) -> int:
+        """What all of it cost."""
+        return self.cost_yes_e6 + self.cost_no_e6
+
+
+@dataclass(slots=True)
+class Cash:
+    """One account row. `start_e6`: what the venue said when the gateway reconciled."""
+
+    account: int
+    venue: str
+    exchange_index: int
+    cash_e6: int = 0
+    start_e6: int = 0
+
+
+@dataclass(slots=True)
+class Booking:
+    """An order in flight: its worst cost in cash, and whether the detector has reserved it too."""
+
+    order: Order
+    cost_e6: int
+    is_ours: bool
+
+
+class Accounts:
+    """All positions and cash of this gateway. One owner: the desk."""
+
+    def __init__(self, markets: Sequence[Market], nets: Mapping[str, bool]) -> None:
+        self.markets = {market.instrument: market for market in markets}
+        self._nets = dict(nets)
+        self.positions: dict[int, Position] = {}
+        self.cash: dict[int, Cash] = {}
+        self.flights: dict[tuple[int, int], Booking] = {}
+        self.realized_day_e6 = 0
+        self._day = -1
+        for market in markets:
+            self.add_market(market)
+
+    def add_market(self, market: Market) -> None:
+        """Know a market; its position and cash stay if they are there."""
+        self.markets[market.instrument] = market
+        self.cash.setdefault(
+            market.account, Cash(market.account, market.venue, market.exchange_index)
+        )
+
+    def position(self, instrument: int) -> Position:
+        """The position of an instrument, made empty if there is none."""
+        found = self.positions.get(instrument)
+        if found is None:
+            found = self.positions[instrument] = Position()
+        return found
+
+    def start(
+        self, cash_e6: Mapping[int, int], held: Sequence[Held], mark_e6: Mapping[int, int]
+    ) -> None:
+        """Take what a venue says at the start. `mark_e6`: a YES price to cost holdings of unknown
+        cost at (0.5).
+        """
+        for account, amount_e6 in cash_e6.items():
+            row = self.cash[account]
+            row.cash_e6 = row.start_e6 = amount_e6
+        for row_held in held:
+            position = self.position(row_held.instrument)
+            mark = mark_e6.get(row_held.instrument, 500_000)
+            position.yes_e6, position.no_e6 = row_held.yes_e6, row_held.no_e6
+            position.cost_yes_e6 = -(-row_held.yes_e6 * mark // 1_000_000)
+            position.cost_no_e6 = -(-row_held.no_e6 * (1_000_000 - mark) // 1_000_000)
+
+    # ---- in flight
+
+    def reserve(self, order: Order, cost_e6: int, *, is_ours: bool) -> None:
+        """Count an order at its worst until it is final. `is_ours`: the detector does not reserve
+        it.
+        """
+        self.flights[order.intent, order.leg] = Booking(order, cost_e6, is_ours)
+
+    def release(self, order: Order) -> None:
+        """The order is final: only what it filled counts."""
+        self.flights.pop((order.intent, order.leg), None)
+
+    def free_tokens(self, instrument: int) -> tuple[int, int]:
+        """(YES, NO) held and not already being sold."""
+        position = self.position(instrument)
+        free = [position.yes_e6, position.no_e6]
+        for booking in self.flights.values():
+            order = booking.order
+            if order.instrument == instrument and order.placing.side != BUY:
+                free[order.placing.token] -= order.unresolved_e6()
+        return max(free[YES], 0), max(free[NO], 0)
+
+    def cash_free(self, account: int) -> int:
+        """Cash that no order in flight may still need."""
+        return self.cash[account].cash_e6 - self._reserved(account, all_of_them=True)
+
+    def cash_told(self, account: int) -> int:
+        """Cash as the detector must see it: without what is unknown or reserved by us alone."""
+        return self.cash[account].cash_e6 - self._reserved(account, all_of_them=False)
+
+    def _reserved(self, account: int, *, all_of_them: bool) -> int:
+        total_e6 = 0
+        for booking in self.flights.values():
+            order = booking.order
+            counts = all_of_them or booking.is_ours or order.placed == P_UNKNOWN
+            if counts and self.markets[order.instrument].account == account:
+                total_e6 += _open_cost(booking)
+        return total_e6
+
+    def unknown_e6(self, instrument: int) -> int:
+        """Contracts of an instrument whose outcome is unknown."""
+        return sum(
+            booking.order.unresolved_e6()
+            for booking in self.flights.values()
+            if booking.order.instrument == instrument and booking.order.placed == P_UNKNOWN
+        )
+
+    def open_e6(self, instrument: int) -> int:
+        """Contracts in flight, unknown ones among them."""
+        return sum(
+            booking.order.unresolved_e6()
+            for booking in self.flights.values()
+            if booking.order.instrument == instrument
+        )
+
+    def exposure(self, instrument: int) -> tuple[int, int, int, int]:
+        """Worst cost of what is held and in flight: of the instrument, its event, its venue,
+        everything.
+        """
+        market = self.markets[instrument]
+        own = event = venue = total = 0
+        costs = [(number, position.cost_e6) for number, position in self.positions.items()]
+        costs += [(b.order.instrument, _open_cost(b)) for b in self.flights.values()]
+        for number, cost_e6 in costs:
+            other = self.markets.get(number)
+            total += cost_e6
+            if other is None:
+                continue
+            own += cost_e6 if number == instrument else 0
+            event += cost_e6 if other.event == market.event else 0
+            venue += cost_e6 if other.venue == market.venue else 0
+        return own, event, venue, total
+
+    @property
+    def day_loss_e6(self) -> int:
+        """Realised loss of this run day, 0 or more."""
+        return max(-self.realized_day_e6, 0)
+
+    def roll_day(self, run_epoch_ns: int) -> None:
+        """A new run day starts a new loss."""
+        day = run_epoch_ns // 86_400_000_000_000
+        if day != self._day:
+            self._day, self.realized_day_e6 = day, 0
+
+    # ---- fills
+
+    def fold(self, order: Order) -> int:
+        """Book what the order's evidence says beyond what is booked. Idempotent. Returns the cash
+        moved without fees.
+        """
+        to = order.booked()
+        size_e6 = to.filled_e6 - order.folded.filled_e6
+        notional_e6 = to.notional_e6 - order.folded.notional_e6
+        fee_e6 = to.fee_e6 - order.folded.fee_e6
+        if not (size_e6 or notional_e6 or fee_e6):
+            return 0
+        order.folded = to
+        market = self.markets[order.instrument]
+        position = self.position(order.instrument)
+        position.fees_e6 += fee_e6
+        buys = order.placing.side == BUY
+        if self._nets[market.venue]:
+            moved_e6, realized_e6 = _netted(position, buys, size_e6, notional_e6)
+        else:
+            moved_e6, realized_e6 = _held_apart(
+                position, order.placing.token, buys, size_e6, notional_e6
+            )
+        self.realized_day_e6 += realized_e6 - (fee_e6 if realized_e6 else 0)
+        self.cash[market.account].cash_e6 += moved_e6 - fee_e6
+        return moved_e6
+
+    def settle(self, instrument: int, value_e6: int) -> int:
+        """Pay out a settled market: YES at `value_e6`, NO at the rest. Returns the cash; 0:
+        nothing held.
+        """
+        position = self.positions.pop(instrument, None)
+        if position is None or not (position.yes_e6 or position.no_e6):
+            return 0
+        paid_e6 = (
+            position.yes_e6 * value_e6 + position.no_e6 * (1_000_000 - value_e6)
+        ) // 1_000_000
+        self.cash[self.markets[instrument].account].cash_e6 += paid_e6
+        return paid_e6
+
+
+def _open_cost(booking: Booking) -> int:
+    """The worst cost of what may still fill, pro rata, rounded up."""
+    order = booking.order
+    return -(-booking.cost_e6 * order.unresolved_e6() // order.size_e6)
+
+
+def _held_apart(
+    position: Position, token: int, buys: bool, size_e6: int, notional_e6: int
+) -> tuple[int, int]:
+    """Tokens: (cash moved, realised). A negative size takes a failed trade back."""
+    held_e6 = position.yes_e6 if token == YES else position.no_e6
+    cost_e6 = position.cost_yes_e6 if token == YES else position.cost_no_e6
+    if buys:
+        held_e6, cost_e6 = held_e6 + size_e6, cost_e6 + notional_e6
+        moved_e6, realized_e6 = -notional_e6, 0
+    else:
+        released_e6 = _released(cost_e6, size_e6, held_e6)
+        held_e6, cost_e6 = held_e6 - size_e6, cost_e6 - released_e6
+        moved_e6, realized_e6 = notional_e6, notional_e6 - released_e6
+    if token == YES:
+        position.yes_e6, position.cost_yes_e6 = held_e6, max(cost_e6, 0)
+    else:
+        position.no_e6, position.cost_no_e6 = held_e6, max(cost_e6, 0)
+    return moved_e6, realized_e6
+
+
+def _netted(position: Position, buys: bool, size_e6: int, notional_e6: int) -> tuple[int, int]:
+    """One signed position, price in YES terms: (cash moved, realised). Closes first, then opens."""
+    closing_held_e6 = position.no_e6 if buys else position.yes_e6
+    closed_e6 = max(min(size_e6, closing_held_e6), 0)
+    opened_e6 = size_e6 - closed_e6
+    part_e6 = notional_e6 * closed_e6 // size_e6 if size_e6 else 0
+    rest_e6 = notional_e6 - part_e6
+    if buys:
+        got_e6, paid_e6 = closed_e6 - part_e6, rest_e6  # closing NO at yes price p brings 1−p
+        released_e6 = _released(position.cost_no_e6, closed_e6, position.no_e6)
+        position.no_e6, position.cost_no_e6 = (
+            position.no_e6 - closed_e6,
+            position.cost_no_e6 - released_e6,
+        )
+        position.yes_e6, position.cost_yes_e6 = (
+            position.yes_e6 + opened_e6,
+            max(position.cost_yes_e6 + paid_e6, 0),
+        )
+    else:
+        got_e6, paid_e6 = part_e6, opened_e6 - rest_e6
+        released_e6 = _released(position.cost_yes_e6, closed_e6, position.yes_e6)
+        position.yes_e6, position.cost_yes_e6 = (
+            position.yes_e6 - closed_e6,
+            position.cost_yes_e6 - released_e6,
+        )
+        position.no_e6, position.cost_no_e6 = (
+            position.no_e6 + opened_e6,
+            max(position.cost_no_e6 + paid_e6, 0),
+        )
+    realized_e6 = got_e6 - released_e6 if closed_e6 else 0
+    return got_e6 - paid_e6, realized_e6
+
+
+def _released(cost_e6: int, size_e6: int, held_e6: int) -> int:
+    """The cost that goes with `size_e6` of `held_e6`, at the average."""
+    if held_e6 <= 0:
+        return 0
+    return cost_e6 * min(size_e6, held_e6) // held_e6

@@ -1,0 +1,331 @@
+"""The last gate before the wire: every rule judged again on our own reading of both slots and our
+own numbers. Pure.
+
+Each check answers 0 or an index of REASONS; the first that is not 0 refuses the whole intent.
+Comparisons are written as "accept only if", so what cannot be compared is refused. An opening
+intent must be a hedge: its two legs together pay 1 a contract whatever happens, and after exact
+fees at the limits something must be left. A reducing one (an unwind, or the detector in REDUCING)
+need not earn, but must shrink what we hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.accounts import Accounts
+from gateway.intent import Intent, Leg
+from gateway.params import DeskParams
+from gateway.ports import Facts, Fee, LegalSize, Market, Placing
+from gateway.throttle import Bucket, OrderRate
+from shm_layout import (
+    ACTIVE,
+    BUY,
+    E6,
+    FLAG_REDUCE,
+    FLAG_UNWIND,
+    HALTED,
+    LEVELS,
+    QUOTE,
+    REDUCING,
+    SELL,
+    cell,
+    reason,
+)
+
+_Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
+_BIDS, _ASKS, _GRID = _Q["bids"], _Q["asks"], _Q["grid"]
+R = {
+    name: reason(name)
+    for name in (
+        "stale", "halted", "killed", "untrusted", "moved", "epoch", "edge_gone", "tick", "lot",
+        "minimum", "band", "cash", "limit_order", "limit_market", "limit_event", "limit_venue",
+        "limit_total", "limit_day", "limit_unhedged", "limit_rate", "duplicate", "no_connection",
+        "reduce_only", "paused_pair", "generation",
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One leg as it stands now. `quote`: cells of the slot, None if it could not be read.
+    `alive_epoch`: the live epoch of its feed, 0 if dead or its heartbeat is late."""
+
+    leg: Leg
+    market: Market | None
+    quote: list[int] | None
+    alive_epoch: int
+    placing: Placing | None
+    links_free: int
+    bucket: Bucket | None
+    order_cost: int
+
+
+class Pair(Protocol):
+    """The row of the pair."""
+
+    @property
+    def same(self) -> int: ...
+    @property
+    def approved(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the desk knows beside the legs. `state`: the effective state; `sent`: legs sent lately
+    on this pair.
+    """
+
+    state: int
+    is_paused: bool
+    pair: Pair | None
+    unhedged_e6: int
+    open_intents: int
+    is_duplicate: bool
+    journal_failed: bool
+
+
+def facts_of(quote: Sequence[int]) -> Facts:
+    """The market facts of a quote's cells."""
+    return Facts(
+        rate_e6=quote[_Q["fee_rate_e6"]],
+        exponent=quote[_Q["fee_exponent"]],
+        fee_kind=quote[_Q["fee_kind"]],
+        fee_unit_e6=quote[_Q["fee_unit_e6"]],
+        fee_mode=quote[_Q["fee_mode"]],
+        size_min_e6=quote[_Q["size_min_e6"]],
+        size_step_e6=quote[_Q["size_step_e6"]],
+        notional_min_e6=quote[_Q["notional_min_e6"]],
+        notional_step_e6=quote[_Q["notional_step_e6"]],
+        grid=tuple(quote[_GRID : _GRID + 6]),
+        taker_delay_ns=quote[_Q["taker_delay_ns"]],
+    )
+
+
+def levels_of(quote: Sequence[int], side: int) -> tuple[tuple[int, int], ...]:
+    """What a leg on `side` would take, best first: asks for a BUY, bids for a SELL; (price_e6,
+    size_e6).
+    """
+    at = _ASKS if side == BUY else _BIDS
+    pairs = [(quote[at + 2 * i], quote[at + 2 * i + 1]) for i in range(LEVELS)]
+    return tuple(pair for pair in pairs if pair[1] > 0 and 0 < pair[0] < E6)
+
+
+def is_on_grid(price_e6: int, grid: Sequence[int]) -> bool:
+    """Whether a price lies on up to three (end_e6, step_e6) ranges ascending from 0. No grid:
+    no.
+    """
+    start_e6 = 0
+    for i in range(0, len(grid), 2):
+        end_e6, step_e6 = grid[i], grid[i + 1]
+        if end_e6 <= start_e6 or step_e6 <= 0:
+            return False
+        if start_e6 <= price_e6 <= end_e6 and (price_e6 - start_e6) % step_e6 == 0:
+            return True
+        start_e6 = end_e6
+    return False
+
+
+def cost_e6(leg: Leg, fee: Fee, facts: Facts) -> int:
+    """The most a leg can cost in cash with its fee, rounded up: the dearer form (BUY p, SELL
+    1−p).
+    """
+    unit_e6 = leg.limit_e6 if leg.side == BUY else E6 - leg.limit_e6
+    return -(-unit_e6 * leg.size_e6 // E6) + fee(leg.limit_e6, leg.size_e6, facts)
+
+
+def check(
+    intent: Intent,
+    looks: Sequence[Look],
+    standing: Standing,
+    accounts: Accounts,
+    rate: OrderRate,
+    params: DeskParams,
+    fee: Fee,
+    legal_size: LegalSize,
+    now_ns: int,
+) -> int:
+    """0: every rule holds now; else the reason of the first that does not."""
+    if why := _state(intent, standing, looks):
+        return why
+    if not intent.flags & FLAG_UNWIND and not now_ns <= intent.expires_ns:
+        return R["stale"]
+    for look in looks:
+        if why := _quote(look, intent.flags, params, now_ns) or _form(look, params, legal_size):
+            return why
+    costs_e6 = [
+        cost_e6(look.leg, fee, facts_of(look.quote)) for look in looks if look.quote is not None
+    ]
+    if intent.flags & (FLAG_UNWIND | FLAG_REDUCE):
+        for look in looks:
+            if not _reduces(look.leg, accounts):
+                return R["reduce_only"]
+    elif why := _edge(looks, costs_e6, standing, params):
+        return why
+    if why := _limits(intent, looks, costs_e6, standing, accounts, params):
+        return why
+    return _room(intent, looks, rate, now_ns)
+
+
+def _state(intent: Intent, standing: Standing, looks: Sequence[Look]) -> int:
+    """Kill word, trading state, pair, shape."""
+    if standing.state < HALTED:
+        return R["killed"]
+    if standing.journal_failed:
+        return reason("journal")
+    if intent.flags & FLAG_UNWIND:
+        return 0 if len(looks) == 1 else R["edge_gone"]
+    needed = REDUCING if intent.flags & FLAG_REDUCE else ACTIVE
+    if not standing.state >= needed:
+        return R["halted"] if standing.state == HALTED else R["reduce_only"]
+    if standing.is_paused or standing.pair is None or not standing.pair.approved:
+        return R["paused_pair"]
+    return R["duplicate"] if standing.is_duplicate else 0
+
+
+def _quote(look: Look, flags: int, params: DeskParams, now_ns: int) -> int:
+    """The slot as it is now against the one decided on."""
+    leg, quote = look.leg, look.quote
+    if look.market is None or look.market.generation != leg.generation:
+        return R["generation"]
+    if quote is None or quote[_Q["instrument"]] != leg.instrument:
+        return R["stale"]
+    if quote[_Q["generation"]] != leg.generation:
+        return R["generation"]
+    if not quote[_Q["tick_epoch"]] == leg.tick_epoch:
+        return R["tick"]
+    if flags & FLAG_UNWIND:
+        return 0  # on whatever is shown, within the loss cap (DESIGN section 4)
+    if not look.alive_epoch == quote[_Q["epoch"]] == leg.quote_epoch:
+        return R["epoch"]
+    if quote[_Q["trust"]] != 0:
+        return R["untrusted"]
+    if not 0 <= now_ns - quote[_Q["recv_ns"]] <= params.quote_age_max_ns:
+        return R["stale"]
+    if quote[_Q["number"]] == leg.quote_number:
+        return 0
+    shown_e6 = 0
+    for price_e6, size_e6 in levels_of(quote, leg.side):
+        if price_e6 <= leg.limit_e6 if leg.side == BUY else price_e6 >= leg.limit_e6:
+            shown_e6 += size_e6
+    return 0 if shown_e6 >= leg.size_e6 else R["moved"]
+
+
+def _form(look: Look, params: DeskParams, legal_size: LegalSize) -> int:
+    """Band, grid, lots and minimums, in terms of the token that will be traded."""
+    leg, quote, placing = look.leg, look.quote, look.placing
+    if quote is None or placing is None:
+        return R["stale"]
+    if not params.price_low_e6 <= leg.limit_e6 <= params.price_high_e6:
+        return R["band"]
+    if not is_on_grid(leg.limit_e6, quote[_GRID : _GRID + 6]):
+        return R["tick"]
+    facts = facts_of(quote)
+    if not 0 < facts.size_min_e6 <= leg.size_e6:
+        return R["minimum"]
+    buys = placing.side == BUY
+    if buys and placing.price_e6 * leg.size_e6 < facts.notional_min_e6 * E6:
+        return R["minimum"]
+    if legal_size(leg.size_e6, placing.price_e6, buys, facts) != leg.size_e6:
+        return R["lot"]
+    return 0
+
+
+def _reduces(leg: Leg, accounts: Accounts) -> bool:
+    """Whether a leg only shrinks the net position of its instrument, counting what is in flight as
+    filled.
+    """
+    net_e6 = accounts.position(leg.instrument).net_e6
+    return net_e6 >= leg.size_e6 if leg.side == SELL else -net_e6 >= leg.size_e6
+
+
+def _edge(
+    looks: Sequence[Look], costs_e6: Sequence[int], standing: Standing, params: DeskParams
+) -> int:
+    """Two legs of one size that pay 1 a contract together, for less than 1 with fees."""
+    if len(looks) != 2 or standing.pair is None:
+        return R["edge_gone"]
+    one, other = looks[0].leg, looks[1].leg
+    opposite = one.side != other.side
+    hedged = opposite if standing.pair.same else not opposite
+    if not hedged or one.size_e6 != other.size_e6 or one.instrument == other.instrument:
+        return R["edge_gone"]
+    left_e6 = one.size_e6 - sum(costs_e6)
+    needed_e6 = params.edge_min_e6 * one.size_e6 // E6
+    return 0 if left_e6 > 0 and left_e6 >= needed_e6 else R["edge_gone"]
+
+
+def _limits(
+    intent: Intent,
+    looks: Sequence[Look],
+    costs_e6: Sequence[int],
+    standing: Standing,
+    accounts: Accounts,
+    params: DeskParams,
+) -> int:
+    """Cash and every cap, counting what is in flight as filled. Reducing orders need only cash."""
+    needs: dict[int, int] = {}
+    for look, cost in zip(looks, costs_e6, strict=True):
+        assert look.market is not None
+        account = look.market.account
+        reduces = bool(intent.flags & (FLAG_UNWIND | FLAG_REDUCE))
+        sells = look.placing is not None and look.placing.side == SELL
+        needs[account] = needs.get(account, 0) + (0 if reduces and sells else cost)
+    for account, need_e6 in needs.items():
+        if need_e6 and not accounts.cash_free(account) >= need_e6:
+            return R["cash"]
+    if intent.flags & (FLAG_UNWIND | FLAG_REDUCE):
+        return 0
+    if not accounts.day_loss_e6 < params.day_max_e6:
+        return R["limit_day"]
+    if not standing.open_intents < params.intents_open_max:
+        return R["limit_rate"]
+    if not standing.unhedged_e6 + max(costs_e6) <= params.unhedged_max_e6:
+        return R["limit_unhedged"]
+    for place, (look, cost) in enumerate(zip(looks, costs_e6, strict=True)):
+        if not cost <= params.order_max_e6:
+            return R["limit_order"]
+        own, event, venue, total = accounts.exposure(look.leg.instrument)
+        beside = _beside(looks, costs_e6, place)
+        if not own + cost <= params.market_max_e6:
+            return R["limit_market"]
+        if not event + cost + beside[0] <= params.event_max_e6:
+            return R["limit_event"]
+        if not venue + cost + beside[1] <= params.venue_max_e6:
+            return R["limit_venue"]
+        if not total + sum(costs_e6) <= params.total_max_e6:
+            return R["limit_total"]
+    return 0
+
+
+def _beside(looks: Sequence[Look], costs_e6: Sequence[int], place: int) -> tuple[int, int]:
+    """What the intent's other legs add to this leg's event and venue."""
+    own = looks[place].market
+    event = venue = 0
+    for i, (look, cost) in enumerate(zip(looks, costs_e6, strict=True)):
+        if i == place or own is None or look.market is None:
+            continue
+        event += cost if look.market.event == own.event else 0
+        venue += cost if look.market.venue == own.venue else 0
+    return event, venue
+
+
+def _room(intent: Intent, looks: Sequence[Look], rate: OrderRate, now_ns: int) -> int:
+    """Connections and rate budgets of all legs, before any is sent. Unwinds may use the
+    reserves.
+    """
+    urgent = bool(intent.flags & FLAG_UNWIND)
+    if not urgent and not rate.has(len(looks), now_ns):
+        return R["limit_rate"]
+    needs: dict[int, int] = {}
+    links: dict[int, int] = {}
+    for look in looks:
+        needs[look.leg.venue] = needs.get(look.leg.venue, 0) + look.order_cost
+        links[look.leg.venue] = links.get(look.leg.venue, 0) + 1
+    for look in looks:
+        if not look.links_free >= links[look.leg.venue]:
+            return R["no_connection"]
+        if look.bucket is None or not look.bucket.has(needs[look.leg.venue], now_ns, urgent=urgent):
+            return R["limit_rate"]
+    return 0

@@ -1,0 +1,398 @@
+"""The one file of this room that touches sockets: warm HTTP connections for orders and reads, and
+the user channels.
+
+A link is one TLS connection with at most one request outstanding: bytes go straight to the
+transport, the answer through httptools to the caller. Nothing is ever sent twice. Whatever ends a
+request without a whole answer (timeout, reset, too long, garbage) is one answer with `error` set:
+the caller must take it as "unknown". A link keeps itself warm with a cheap GET and reconnects with
+back-off. All waiting is judged by `tick(now_ns)`, so that the clock is an argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import httptools
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+CONNECT_NS = 1_000_000_000
+REPLY_NS = 2_000_000_000
+WARM_NS = 8_000_000_000
+BACKOFF_FIRST_NS = 50_000_000
+BACKOFF_MAX_NS = 5_000_000_000
+REPLY_MAX_BYTES = 256 << 10
+READ_MAX_BYTES = 4 << 20
+FRAME_MAX_BYTES = 1 << 20
+LINKS_MAX = 64
+WAITING_MAX = 256
+
+Clock = Callable[[], int]
+
+
+@dataclass(slots=True)
+class Answer:
+    """An HTTP answer; `error` not empty: there is none, and nothing is known of the request."""
+
+    status: int = 0
+    body: bytes = b""
+    error: str = ""
+    ack_ns: int = 0
+
+
+Then = Callable[[Answer], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a venue's REST listens. `context` None: plain TCP (tests)."""
+
+    host: str
+    port: int
+    context: ssl.SSLContext | None
+
+
+class Link(asyncio.Protocol):
+    """One connection, from being made to being lost. Made anew for each connect."""
+
+    def __init__(self, clock: Clock, reply_max_bytes: int) -> None:
+        self._clock = clock
+        self._reply_max = reply_max_bytes
+        self._transport: asyncio.Transport | None = None
+        self._then: Then | None = None
+        self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
+        self._body: list[bytes] = []
+        self._size = 0
+        self._whole: Answer | None = None
+        self._fault = ""
+        self.sent_ns = 0
+        self.used_ns = 0
+        self.is_open = False
+
+    @property
+    def is_free(self) -> bool:
+        """Open with nothing outstanding."""
+        return self.is_open and self._then is None
+
+    def send(self, wire: bytes, then: Then) -> int:
+        """Write a request; returns the stamp after the write. The link must be free."""
+        transport = self._transport
+        assert self.is_free and transport is not None
+        self._then = then
+        transport.write(wire)
+        self.sent_ns = self.used_ns = self._clock()
+        return self.sent_ns
+
+    def expire(self, now_ns: int) -> bool:
+        """End a request that has waited too long; the connection goes with it. True if it did."""
+        if self._then is None or now_ns - self.sent_ns < REPLY_NS:
+            return False
+        self.drop("timeout")
+        return True
+
+    def drop(self, why: str, whole: Answer | None = None) -> None:
+        """Close now; an outstanding request ends with its whole answer, else with this error."""
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.abort()
+        self._end(whole or Answer(error=why, ack_ns=self._clock()))
+
+    def _end(self, answer: Answer) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            then(answer)
+
+    # ---- called by the event loop
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.is_open = True
+        self.used_ns = self._clock()
+
+    def data_received(self, data: bytes) -> None:
+        if self._then is None:
+            self.drop("bytes without a request")
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fault = f"garbage: {error}"[:200]
+        whole, self._whole = self._whole, None
+        if self._fault:  # a whole answer counts; the connection does not
+            self.drop(self._fault, whole)
+        elif whole is not None:
+            self._parser = httptools.HttpResponseParser(self)
+            self._end(whole)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_open = False
+        self._transport = None
+        self._end(Answer(error="reset", ack_ns=self._clock()))
+
+    # ---- called by the parser
+
+    def on_message_begin(self) -> None:
+        if self._whole is not None:
+            self._fault = "bytes behind an answer"
+        self._body.clear()
+        self._size = 0
+
+    def on_body(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size <= self._reply_max:
+            self._body.append(part)
+        else:
+            self._fault = f"answer of more than {self._reply_max} bytes"
+
+    def on_message_complete(self) -> None:
+        if self._fault:
+            return
+        self.used_ns = self._clock()
+        status, body = self._parser.get_status_code(), b"".join(self._body)
+        self._whole = Answer(status, body, "", self.used_ns)
+        if not self._parser.should_keep_alive():
+            self._fault = "closed by the venue"
+
+
+class Seat:
+    """A place for one link: connects, and again with back-off when it is lost."""
+
+    def __init__(self, address: Address, clock: Clock, number: int, reply_max_bytes: int) -> None:
+        self._address = address
+        self._clock = clock
+        self._number = number
+        self._reply_max = reply_max_bytes
+        self._task: asyncio.Task[None] | None = None
+        self._backoff_ns = BACKOFF_FIRST_NS
+        self._retry_ns = 0
+        self.link: Link | None = None
+        self.connects = 0
+
+    def tick(self, now_ns: int, warm: bytes) -> None:
+        """Judge time: end what waits too long, keep warm, connect again."""
+        link = self.link
+        if link is not None:
+            link.expire(now_ns)
+            if link.is_free and warm and now_ns - link.used_ns >= WARM_NS:
+                link.send(warm, _forget)
+            if link.is_open:
+                return
+            self.link = None
+            self._retry_ns = now_ns + self._backoff_ns + self._number * 7_000_000
+            self._backoff_ns = min(self._backoff_ns * 2, BACKOFF_MAX_NS)
+        if self._task is None and now_ns >= self._retry_ns:
+            self._task = asyncio.get_running_loop().create_task(self._connect())
+
+    async def _connect(self) -> None:
+        address = self._address
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_NS / 1e9):
+                _, link = await loop.create_connection(
+                    lambda: Link(self._clock, self._reply_max),
+                    address.host,
+                    address.port,
+                    ssl=address.context,
+                    server_hostname=address.host if address.context else None,
+                )
+            self.link = link
+            self.connects += 1
+            self._backoff_ns = BACKOFF_FIRST_NS
+        except (OSError, TimeoutError):
+            self._retry_ns = self._clock() + self._backoff_ns + self._number * 7_000_000
+            self._backoff_ns = min(self._backoff_ns * 2, BACKOFF_MAX_NS)
+        finally:
+            self._task = None
+
+    def close(self) -> None:
+        """Drop the link and stop connecting."""
+        if self._task is not None:
+            self._task.cancel()
+        if self.link is not None:
+            self.link.drop("closing")
+
+
+def _forget(_answer: Answer) -> None:
+    """For answers nobody needs: keeping warm."""
+
+
+class Pool:
+    """A venue's connections for orders: `free` ones are taken, never waited for."""
+
+    def __init__(
+        self, address: Address, clock: Clock, *, size: int, warm: bytes, reads: int = 1
+    ) -> None:
+        """`size` links for orders and `reads` for the cold path, so that a slow read never holds
+        an order.
+        """
+        assert size > 0 and reads > 0 and size + reads <= LINKS_MAX
+        self._clock = clock
+        self._warm = warm
+        self._seats = [Seat(address, clock, place, REPLY_MAX_BYTES) for place in range(size)]
+        self._readers = [Seat(address, clock, place, READ_MAX_BYTES) for place in range(reads)]
+        self._waiting: list[tuple[bytes, asyncio.Future[Answer]]] = []
+
+    @property
+    def free_count(self) -> int:
+        """Links an order could take now."""
+        return sum(1 for seat in self._seats if seat.link is not None and seat.link.is_free)
+
+    @property
+    def connects(self) -> int:
+        """Connections made so far."""
+        return sum(seat.connects for seat in self._seats + self._readers)
+
+    def free(self, count: int = 1) -> list[Link]:
+        """The `count` free links longest unused, which spreads the keeping warm; fewer: there are
+        no more.
+        """
+        links = [seat.link for seat in self._seats if seat.link is not None and seat.link.is_free]
+        if len(links) > count:
+            links.sort(key=lambda link: link.used_ns)
+        return links[:count]
+
+    def tick(self, now_ns: int) -> None:
+        """Judge time on every link; hand waiting reads to free readers."""
+        for seat in self._seats:
+            seat.tick(now_ns, self._warm)
+        for seat in self._readers:
+            seat.tick(now_ns, self._warm)
+        self._feed()
+
+    async def request(self, wire: bytes) -> Answer:
+        """A read on the cold path: waits for a free reader, then for the answer. Never raises but
+        on cancel.
+        """
+        if len(self._waiting) >= WAITING_MAX:
+            return Answer(error=f"more than {WAITING_MAX} reads wait", ack_ns=self._clock())
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wire, future))
+        self._feed()
+        try:
+            async with asyncio.timeout(2 * REPLY_NS / 1e9):
+                return await future
+        except TimeoutError:
+            return Answer(error="timeout", ack_ns=self._clock())
+
+    def _feed(self) -> None:
+        for seat in self._readers:
+            if not self._waiting:
+                return
+            if seat.link is not None and seat.link.is_free:
+                wire, future = self._waiting.pop(0)
+                if future.done():
+                    continue
+                seat.link.send(wire, self._answering(future))
+
+    def _answering(self, future: asyncio.Future[Answer]) -> Then:
+        def then(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+            self._feed()
+
+        return then
+
+    def close(self) -> None:
+        """Drop every link; outstanding requests end with an error."""
+        for seat in self._seats + self._readers:
+            seat.close()
+
+
+class Channel:
+    """A venue's private WebSocket, kept open. `on_frame` gets each text frame, `on_open` each
+    (re)connection: what happened while it was down must be read again, nothing is replayed (both
+    references)."""
+
+    def __init__(
+        self,
+        url: str,
+        context: ssl.SSLContext | None,
+        *,
+        clock: Clock,
+        handshake: Callable[[], Awaitable[dict[str, str]]],
+        subscription: Callable[[], Sequence[bytes]],
+        on_frame: Callable[[bytes, int], None],
+        on_open: Callable[[], None],
+        text_ping: bytes = b"",
+    ) -> None:
+        self._url, self._context, self._clock = url, context, clock
+        self._handshake, self._subscription = handshake, subscription
+        self.on_frame, self.on_open = on_frame, on_open
+        self._text_ping = text_ping
+        self.is_open = False
+        self.connects = 0
+        self._transport: WSTransport | None = None
+
+    async def run(self) -> None:
+        """Connect, listen, connect again with back-off, until cancelled."""
+        backoff_ns = BACKOFF_FIRST_NS
+        while True:
+            try:
+                headers = await self._handshake()
+                transport, _ = await ws_connect(
+                    lambda: _Listener(self),
+                    self._url,
+                    ssl_context=self._context,
+                    extra_headers=headers,
+                    websocket_handshake_timeout=3.0,
+                    max_frame_size=FRAME_MAX_BYTES,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=5.0,
+                    auto_ping_reply_timeout=5.0,
+                    max_redirects=0,
+                    logger_name="gateway",
+                )
+                backoff_ns = BACKOFF_FIRST_NS
+                await self._listen(transport)
+            except (OSError, TimeoutError, WSError):
+                pass
+            finally:
+                self.is_open = False
+                self._transport = None
+            await asyncio.sleep(backoff_ns / 1e9)
+            backoff_ns = min(backoff_ns * 2, BACKOFF_MAX_NS)
+
+    async def _listen(self, transport: WSTransport) -> None:
+        for frame in self._subscription():
+            transport.send(WSMsgType.TEXT, frame)
+        self._transport = transport
+        self.is_open = True
+        self.connects += 1
+        self.on_open()
+        gone = asyncio.ensure_future(transport.wait_disconnected())
+        try:
+            while not gone.done():
+                if self._text_ping:
+                    transport.send(WSMsgType.TEXT, self._text_ping)
+                await asyncio.wait({gone}, timeout=10.0)
+        finally:
+            gone.cancel()
+            transport.disconnect()
+
+    def received(self, frame: bytes) -> None:
+        """A whole text message came."""
+        self.on_frame(frame, self._clock())
+
+
+class _Listener(WSListener):
+    """Joins fragments and hands on text; picows answers pings and closes itself."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._parts: list[bytes] = []
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.CLOSE:
+            transport.disconnect()
+            return
+        if frame.msg_type not in (WSMsgType.TEXT, WSMsgType.CONTINUATION):
+            return
+        self._parts.append(frame.get_payload_as_bytes())
+        if sum(map(len, self._parts)) > FRAME_MAX_BYTES:
+            transport.disconnect()
+        elif frame.fin:
+            whole, self._parts = b"".join(self._parts), []
+            self._channel.received(whole)
