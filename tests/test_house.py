@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOP_LEVEL = {"pyproject.toml", "engine", "feeds", "gateway", "shm_layout.py", "tests", "bench", "ops",
+TOP_LEVEL = {"pyproject.toml", "engine", "feeds", "gateway", "shm_layout.py", "shm_words.py", "tests", "bench", "ops",
              "README.md", "CHANGELOG.md"}  # fmt: skip
-OURS = {"shm_layout", "feeds", "engine", "gateway", "ops", "tests", "bench"}
+OURS = {"shm_layout", "shm_words", "feeds", "engine", "gateway", "ops", "tests", "bench"}
 LIBRARIES = {  # besides the standard library and shm_layout
-    "shm_layout.py": {"numpy", "numba", "llvmlite"},
+    "shm_layout.py": {"numpy", "numba"},
+    "shm_words.py": {"numpy", "numba", "llvmlite"},
     "feeds": {"numpy", "msgspec", "orjson"},
     "feeds/book.py": {"numpy", "numba"},
     "feeds/connection.py": {"picows", "msgspec", "orjson"},
@@ -28,7 +29,8 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "gateway/transport.py": {"httptools", "picows", "orjson"},
 }
 ROOMS_OF = {  # rooms each may import
-    "shm_layout.py": set[str](),
+    "shm_layout.py": {"shm_words"},
+    "shm_words.py": set[str](),
     "feeds": {"shm_layout", "feeds"},
     "engine": {"shm_layout", "engine"},
     "gateway": {"shm_layout", "gateway"},
