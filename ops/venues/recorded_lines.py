@@ -30,7 +30,6 @@ class RecordingError(Exception):
 
 def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """(number from 1, line without its end). A file cut inside a line or gzip is an error."""
-    number = 0
     try:
         with _open(path) as file:
             for number, line in enumerate(file, 1):
@@ -40,7 +39,7 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line[:-1]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         found = f"damaged or cut gzip ({error})"
-        raise RecordingError(path, number + 1, found, "all of it") from error
+        raise RecordingError(path, 0, found, "all of it") from error
     except OSError as error:
         raise RecordingError(path, 0, str(error.strerror or error), "a readable file") from error
 

@@ -52,6 +52,7 @@ class RowReader:
     def _read(self, path: Path, step_e6: int, *, is_kalshi: bool) -> list[Row]:
         rows: list[Row] = []
         half: Row | None = None  # the first row of a `book`
+        number = 0
         for number, line in lines(path):
             if number == 1:
                 if line.strip() != COLUMNS:
@@ -71,6 +72,8 @@ class RowReader:
                 half = row
             else:
                 rows.append(row)
+        if not number:
+            raise RecordingError(path, 1, "an empty file", shown(COLUMNS))
         return rows if half is None else [*rows, half]
 
     def _row(self, line: bytes, step_e6: int, is_kalshi: bool) -> Row:

@@ -53,23 +53,28 @@ class Play:
     step_e6: int = 1_000  # of the walk, each quarter of a second
 
 
+_QUICK = Quoting(lag_ms=35, half_e6=7_000, levels=7, spacing=1, size_e6=220_000_000, churn_ms=180)
+_SLOW = Quoting(lag_ms=90, half_e6=7_000, levels=6, spacing=1, size_e6=160_000_000, churn_ms=240)
+_FINE = replace(_SLOW, half_e6=5_000, levels=8, spacing=4, churn_ms=260)
+_CALM = replace(_QUICK, lag_ms=60, churn_ms=350)
+_CALM_SLOW = replace(_SLOW, lag_ms=150, churn_ms=450)
+_TAIL = replace(_CALM, half_e6=2_500, levels=8, spacing=2, size_e6=500_000_000)
+_TAIL_SLOW = replace(_CALM_SLOW, half_e6=2_500, levels=8, spacing=2, size_e6=400_000_000)
+
+
 def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
     """The plays of a world that begins then. The same whatever the seed."""
     close = datetime.fromtimestamp(begin_epoch_ns // 10**9, UTC) + timedelta(days=1)
     close = close.replace(minute=close.minute // 15 * 15, second=0)
     eastern = close - timedelta(hours=5)  # standard time; only names depend on it
     stamp = eastern.strftime("%y%b%d").upper()
+    plays = (*_crypto(close, eastern, stamp), *_others(close, stamp))
+    return tuple(_dated(play, begin_epoch_ns, close) for play in plays)
+
+
+def _crypto(close: datetime, eastern: datetime, stamp: str) -> tuple[Play, ...]:
     window = int(close.timestamp()) - 900
-    quick = Quoting(
-        lag_ms=35, half_e6=7_000, levels=7, spacing=1, size_e6=220_000_000, churn_ms=180
-    )
-    slow = Quoting(lag_ms=90, half_e6=7_000, levels=6, spacing=1, size_e6=160_000_000, churn_ms=240)
-    calm = replace(quick, lag_ms=60, churn_ms=350)
-    calm_slow = replace(slow, lag_ms=150, churn_ms=450)
-    fine = replace(slow, half_e6=5_000, levels=8, spacing=4, churn_ms=260)
-    tail = replace(calm, half_e6=2_500, levels=8, spacing=2, size_e6=500_000_000)
-    tail_fine = replace(calm_slow, half_e6=2_500, levels=8, spacing=2, size_e6=400_000_000)
-    plays = (
+    return (
         Play(
             kalshi=_kalshi(
                 f"KXBTC15M-{stamp}{eastern:%H%M}-{eastern:%M}", "BTC up in the next 15 minutes",
@@ -79,7 +84,7 @@ def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
                 f"btc-updown-15m-{window}", "Bitcoin Up or Down - 15 minutes", 10_000, 70_000,
                 taker_delay_ns=150_000_000,
             ),
-            kalshi_quoting=quick, polymarket_quoting=slow, product=BTC, strike_bps=0,
+            kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=BTC, strike_bps=0,
         ),
         Play(
             kalshi=_kalshi(
@@ -89,7 +94,7 @@ def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
             polymarket=_polymarket(
                 "bitcoin-above-89910-on-tomorrow", "Bitcoin above $89,910?", 10_000, 70_000
             ),
-            kalshi_quoting=quick, polymarket_quoting=slow, product=BTC, strike_bps=-10,
+            kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=BTC, strike_bps=-10,
         ),
         Play(
             kalshi=_kalshi(
@@ -99,7 +104,7 @@ def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
             polymarket=_polymarket(
                 "bitcoin-above-90225-on-tomorrow", "Bitcoin above $90,225?", 1_000, 70_000
             ),
-            kalshi_quoting=quick, polymarket_quoting=fine, product=BTC, strike_bps=25,
+            kalshi_quoting=_QUICK, polymarket_quoting=_FINE, product=BTC, strike_bps=25,
         ),
         Play(
             kalshi=_kalshi(
@@ -109,8 +114,13 @@ def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
             polymarket=_polymarket(
                 "ethereum-above-3000-on-tomorrow", "Ethereum above $3,000?", 10_000, 70_000
             ),
-            kalshi_quoting=quick, polymarket_quoting=slow, product=ETH, strike_bps=0,
+            kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=ETH, strike_bps=0,
         ),
+    )  # fmt: skip
+
+
+def _others(close: datetime, stamp: str) -> tuple[Play, ...]:
+    return (
         Play(
             kalshi=_kalshi(
                 f"KXNBAGAME-{stamp}DENLAL-DEN", "Denver at Los Angeles: Denver wins",
@@ -119,7 +129,7 @@ def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
             polymarket=_polymarket(
                 f"nba-den-lal-{close:%Y-%m-%d}", "Nuggets vs. Lakers", 10_000, 50_000
             ),
-            kalshi_quoting=calm, polymarket_quoting=calm_slow, home_e6=580_000,
+            kalshi_quoting=_CALM, polymarket_quoting=_CALM_SLOW, home_e6=580_000,
         ),
         Play(
             kalshi=_kalshi(
@@ -129,7 +139,7 @@ def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
                 "nba-mvp-2027-luka-doncic", "Luka Doncic NBA MVP 2026-27", 1_000, 50_000,
                 neg_risk=True,
             ),
-            kalshi_quoting=tail, polymarket_quoting=tail_fine, home_e6=64_000, step_e6=250,
+            kalshi_quoting=_TAIL, polymarket_quoting=_TAIL_SLOW, home_e6=64_000, step_e6=250,
         ),
         Play(
             kalshi=_kalshi(
@@ -139,10 +149,9 @@ def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
                 "fed-no-change-january-2027", "No change in Fed interest rates in January 2027?",
                 10_000, 40_000, neg_risk=True,
             ),
-            kalshi_quoting=calm, polymarket_quoting=calm_slow, home_e6=330_000,
+            kalshi_quoting=_CALM, polymarket_quoting=_CALM_SLOW, home_e6=330_000,
         ),
     )  # fmt: skip
-    return tuple(_dated(play, begin_epoch_ns, close) for play in plays)
 
 
 def pair_of(play: Play) -> PairSpec:
