@@ -11,14 +11,14 @@ from ops.venues.world_cast import BTC, ETH, Play, cast, pair_of
 from ops.venues.world_motion import Motion
 
 _MS_NS = 1_000_000
-DIGEST_NS = 60 * 10**9  # of the script that the digest covers
+DIGEST_NS = 120 * 10**9  # of the script that the digest covers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldScript:
     """A `Script` that is made as it is read: small to pickle, endless, of bounded memory.
 
-    `digest` covers the specs and the first 60 s of events of the same seed begun at the epoch, so
+    `digest` covers the specs and the first 120 s of events of the same seed begun at the epoch, so
     one seed has one digest whenever the session begins (times, and dates in tickers, move with it).
     """
 
