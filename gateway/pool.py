@@ -1,0 +1,396 @@
+"""Polymarket orders signed ahead, in this process's memory: nothing is signed on the hot path.
+
+An entry is token × price × legal size, used once, its hash known before it is sent, usable only
+while the market's tick epoch is the one it was made for. Nothing signed ever expires at the venue
+(no nonce, no signed expiration), so entries stay when the touch moves away and are there when it
+comes back. Sizes are those of one pure rule (`pool_sizes.pool_size_e6`), which whoever chooses a
+size calls too: then the wanted size is one that is kept. What is not kept is signed on demand (33
+µs and a ring hop) and counted: correctness never depends on the pool.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from gateway.pool_sizes import SIZES_MAX, next_down, next_up, pool_size_e6
+from gateway.signing import REFUSALS, OrderFields, Signed, SigningClient
+from shm_layout import (
+    BODY,
+    BUY,
+    E6,
+    ENTRY,
+    INSTRUMENT,
+    LINE,
+    QUOTE,
+    VENUES,
+    Segment,
+    cell,
+    cells_to_uint256,
+    slot_load,
+    word_load,
+)
+
+MS_NS = 1_000_000
+ZERO_HEX = "0x" + "00" * 32
+SCAN = 8  # instrument rows looked at in a turn
+VISITS = 4  # markets whose touch is looked at in a turn
+CHECKS = 48  # places of one market's plan looked at in a turn
+HOLD_NS = 100_000_000  # a market is left alone so long after a lost request
+CAP_HOLD_NS = 1_000_000_000  # all are, after a cap was hit
+TAKEN_MAX = 4096
+POLYMARKET = VENUES.index("polymarket")
+
+_I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
+_Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
+_GENERATION_AT = LINE + _I["generation"]
+
+Key = tuple[int, int, int, int, int]  # instrument, token, side, price, size
+Facts = tuple[int, int, int, int]  # notional step, size step, size minimum, notional minimum
+SizeRule = Callable[[int, int, int, int], int]
+
+
+class PooledOrder(NamedTuple):
+    """A signed order, used once. `body` is the whole JSON of POST /order, `hash` the venue's id."""
+
+    hash: bytes
+    body: bytes
+    salt: int
+    key: Key
+    generation: int
+    tick_epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolParams:
+    """The account as it stands in an order's body, and what is kept.
+
+    `owner` is the API key. `levels`: ticks kept on each side of the touch. `order_max_e6`: notional
+    of the largest size kept. `in_flight_max` bounds what an order signed on demand waits behind.
+    """
+
+    maker: str
+    signer: str
+    owner: str = field(repr=False)
+    signature_type: int = 0
+    levels: int = 5
+    order_max_e6: int = 50 * E6
+    entries_max: int = 16_384
+    in_flight_max: int = 6
+    per_turn: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("order_max_e6", "entries_max", "in_flight_max", "per_turn"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: found {getattr(self, name)}, wanted at least 1")
+        if self.levels < 0:
+            raise ValueError(f"levels: found {self.levels}, wanted 0 or more")
+
+
+def post_body(
+    order: OrderFields, token_id: int, signature: bytes, params: PoolParams, *,
+    order_type: str = "FAK", expiration_s: int = 0, post_only: bool = False, builder: str = ZERO_HEX,
+) -> bytes:  # fmt: skip
+    """The compact JSON of POST /order, keys in the official client's order. The HMAC is over it."""
+    side = "BUY" if order.side == BUY else "SELL"
+    return (
+        f'{{"order":{{"salt":{order.salt},"maker":"{params.maker}","signer":"{params.signer}"'
+        f',"tokenId":"{token_id}","makerAmount":"{order.maker_e6}"'
+        f',"takerAmount":"{order.taker_e6}","side":"{side}","expiration":"{expiration_s}"'
+        f',"signatureType":{params.signature_type},"timestamp":"{order.stamp_ms}"'
+        f',"metadata":"{ZERO_HEX}","builder":"{builder}","signature":"0x{signature.hex()}"}}'
+        f',"owner":"{params.owner}","orderType":"{order_type}","deferExec":false'
+        f',"postOnly":{"true" if post_only else "false"}}}'
+    ).encode()
+
+
+class _Market:
+    """One Polymarket instrument as the pool sees it, and where its plan stands."""
+
+    def __init__(self, sequence: int, row: list[int]) -> None:
+        self.sequence = sequence
+        self.instrument, self.generation = row[_I["index"]], row[_I["generation"]]
+        names = ("token_yes", "token_no")
+        self.tokens = [cells_to_uint256(row[_I[n] : _I[n] + 4]) for n in names]
+        self.tick_epoch = -1
+        self.seen: list[int] = []  # what the plan depends on
+        self.bid_e6 = self.ask_e6 = 0
+        self.facts: Facts = (0, 0, 0, 0)
+        self.grid: list[int] = []
+        self.plan: Iterator[Key] | None = None
+        self.hold_until_ns = 0
+        self.keys: set[Key] = set()
+        self.bad: set[Key] = set()  # refused for good while tick epoch and facts are these
+
+
+class OrderPool:
+    """Entries by (instrument, token, side, price, size). Counts: `hits`, `misses` (signed on
+    demand), `signed`, `dropped`, `refused`, `full`."""
+
+    def __init__(
+        self,
+        client: SigningClient,
+        main: Segment,
+        *,
+        params: PoolParams,
+        clock: Callable[[], int],
+        size_rule: SizeRule = pool_size_e6,
+    ) -> None:
+        self._client, self._words = client, main.words
+        self._params, self._clock, self._size_rule = params, clock, size_rule
+        self._instruments = main.layout.blocks["instruments"].count
+        self._instruments_at, self._quotes_at = main.at("instruments"), main.at("quotes")
+        self._row = np.zeros(BODY, np.int64)
+        self._markets: dict[int, _Market] = {}
+        self._visits: list[int] = []  # instruments in the order they are visited
+        self._scan_at = self._visit_at = 0
+        self._entries: dict[Key, PooledOrder] = {}
+        self._asked: dict[Key, int] = {}  # key → tick epoch
+        self._taken: dict[bytes, int] = {}  # hash → salt, until the venue has used it up
+        self._sizes: dict[tuple[int, Facts], tuple[int, ...]] = {}
+        self._hold_until_ns = self._now_ns = 0
+        self.hits = self.misses = self.signed = self.dropped = self.refused = self.full = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def take_order(
+        self, instrument: int, token: int, side: int, price_e6: int, size_e6: int, tick_epoch: int,
+        now_ns: int,
+    ) -> PooledOrder | None:  # fmt: skip
+        """An entry that nobody gets again; `token` 0 YES, 1 NO; side and price in that token's
+        terms. None: not there, and now signed on demand: ask again once our bell has rung."""
+        key = (instrument, token, side, price_e6, size_e6)
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._left(instrument, key)
+            generation = self._instruments_at + instrument * ENTRY + _GENERATION_AT
+            is_same = word_load(self._words, generation) == entry.generation
+            if is_same and entry.tick_epoch == tick_epoch:
+                self.hits += 1
+                self._remember(entry)
+                return entry
+            self.dropped += 1
+        if self._asked.get(key) != tick_epoch:
+            self.misses += 1
+            self.request_now(instrument, token, side, price_e6, size_e6, tick_epoch, now_ns)
+        return None
+
+    def request_now(
+        self, instrument: int, token: int, side: int, price_e6: int, size_e6: int, tick_epoch: int,
+        now_ns: int,
+    ) -> int | None:  # fmt: skip
+        """Have one entry signed at once; it comes into the pool. The ticket; None: it cannot be
+        ordered (unknown market, amounts that are not legal for a FAK, too much in flight)."""
+        market = self._markets.get(instrument) or self._look(instrument)
+        if market is None:
+            return None
+        key = (instrument, token, side, price_e6, size_e6)
+        return self._request(market, key, tick_epoch, now_ns)
+
+    def spent(self, order_hash: bytes) -> None:
+        """The venue has surely used up this order (filled or killed): it counts no more at the
+        signer. Never call it for an order whose outcome is unknown."""
+        salt = self._taken.pop(order_hash, None)
+        if salt is not None:
+            self._client.report_spent(salt)
+
+    def pump(self, now_ns: int) -> int:
+        """One turn of refilling, bounded: look at some rows and touches, order a few entries.
+        Answers come through the client's `pump`. Returns how many were ordered."""
+        self._now_ns = now_ns
+        self._scan()
+        done = 0
+        for _ in range(min(VISITS, len(self._visits))):
+            self._visit_at = (self._visit_at + 1) % len(self._visits)
+            market = self._markets[self._visits[self._visit_at]]
+            self._watch(market)
+            if market.plan is not None and done < self._params.per_turn:
+                done += self._fill(market, self._params.per_turn - done)
+        return done
+
+    def _scan(self) -> None:
+        """Look for rows that are new or were written again."""
+        for _ in range(SCAN):
+            self._scan_at = (self._scan_at + 1) % self._instruments
+            known = self._markets.get(self._scan_at)
+            sequence = word_load(self._words, self._instruments_at + self._scan_at * ENTRY)
+            if sequence and (known is None or known.sequence != sequence):
+                self._look(self._scan_at)
+
+    def _look(self, instrument: int) -> _Market | None:
+        """Read an instrument's row; a market that is no longer the same loses its entries."""
+        if not 0 <= instrument < self._instruments:
+            return None
+        at = self._instruments_at + instrument * ENTRY
+        sequence = slot_load(self._words, at, self._row, BODY)
+        if sequence <= 0:
+            return None
+        row = self._row.tolist()
+        is_ours = row[_I["venue"]] == POLYMARKET and row[_I["live"]] == 1
+        is_ours = is_ours and row[_I["index"]] == instrument
+        known = self._markets.get(instrument)
+        if known is not None:
+            known.sequence = sequence
+            if is_ours and known.generation == row[_I["generation"]]:
+                return known
+            self._drop(known)
+            del self._markets[instrument]
+            self._visits.remove(instrument)
+        if not is_ours:
+            return None
+        known = self._markets[instrument] = _Market(sequence, row)
+        self._visits.append(instrument)
+        return known
+
+    def _watch(self, market: _Market) -> None:
+        """Follow the market's touch, tick epoch and facts; a change starts its plan anew."""
+        at = self._quotes_at + market.instrument * ENTRY
+        if slot_load(self._words, at, self._row, BODY) <= 0:
+            return
+        row = self._row.tolist()
+        if row[_Q["generation"]] != market.generation:
+            return
+        if row[_Q["tick_epoch"]] != market.tick_epoch:
+            market.tick_epoch = row[_Q["tick_epoch"]]
+            self._drop(market, keep_epoch=market.tick_epoch)
+        grid = row[_Q["grid"] : _Q["grid"] + 6]
+        facts = (
+            row[_Q["notional_step_e6"]], row[_Q["size_step_e6"]],
+            row[_Q["size_min_e6"]], row[_Q["notional_min_e6"]],
+        )  # fmt: skip
+        seen = [row[_Q["bids"]], row[_Q["asks"]], *facts, *grid]
+        if seen == market.seen:
+            return
+        if facts != market.facts or grid != market.grid:
+            market.bad.clear()
+        market.bid_e6, market.ask_e6 = seen[0], seen[1]
+        market.seen, market.facts, market.grid = seen, facts, grid
+        market.plan = self._plan(market)
+
+    def _plan(self, market: _Market) -> Iterator[Key]:
+        """Keys to keep, nearest to the touch first: BUYs of both tokens, NO mirrored."""
+        low, high = [market.ask_e6, market.bid_e6], [market.ask_e6, market.bid_e6]
+        for distance in range(self._params.levels + 1):
+            for token in (0, 1):
+                both = (low[token],) if distance == 0 else (low[token], high[token])
+                for yes_e6 in both:
+                    if not 0 < yes_e6 < E6:
+                        continue
+                    price_e6 = E6 - yes_e6 if token else yes_e6
+                    for size_e6 in self._sizes_at(price_e6, market.facts):
+                        yield market.instrument, token, BUY, price_e6, size_e6
+                low[token] = next_down(low[token], market.grid)
+                high[token] = next_up(high[token], market.grid) if high[token] > 0 else 0
+
+    def _sizes_at(self, price_e6: int, facts: Facts) -> tuple[int, ...]:
+        """Every size kept at a token's price, smallest first."""
+        known = self._sizes.get((price_e6, facts))
+        if known is not None:
+            return known
+        notional_step_e6, size_step_e6, size_min_e6, notional_min_e6 = facts
+        found: list[int] = []
+        size_e6 = self._params.order_max_e6 * E6 // price_e6
+        for _ in range(SIZES_MAX):
+            size_e6 = self._size_rule(price_e6, size_e6, notional_step_e6, size_step_e6)
+            is_enough = size_e6 >= size_min_e6 and size_e6 * price_e6 >= notional_min_e6 * E6
+            if size_e6 <= 0 or not is_enough:
+                break
+            found.append(size_e6)
+            size_e6 -= 1
+        if len(self._sizes) > 4096:
+            self._sizes.clear()
+        sizes = self._sizes[price_e6, facts] = tuple(reversed(found))
+        return sizes
+
+    def _fill(self, market: _Market, most: int) -> int:
+        """Order up to `most` entries that the plan wants and nobody has ordered."""
+        plan, done = market.plan, 0
+        if plan is None or self._now_ns < max(market.hold_until_ns, self._hold_until_ns):
+            return 0
+        if len(self._entries) >= self._params.entries_max:
+            self.full += 1
+            self._hold_until_ns = self._now_ns + CAP_HOLD_NS
+            return 0
+        for _ in range(CHECKS):
+            if done >= most or len(self._asked) >= self._params.in_flight_max:
+                return done
+            key = next(plan, None)
+            if key is None:
+                market.plan = None
+                return done
+            if key in self._entries or key in self._asked or key in market.bad:
+                continue
+            if self._request(market, key, market.tick_epoch, self._now_ns) is not None:
+                done += 1
+        return done
+
+    def _request(self, market: _Market, key: Key, tick_epoch: int, now_ns: int) -> int | None:
+        amounts = amounts_e6(key[2], key[3], key[4])
+        if amounts is None:
+            self.refused += 1
+            market.bad.add(key)
+            return None
+        instrument, token, side, price_e6, size_e6 = key
+        order = OrderFields(
+            instrument, market.generation, side, price_e6, size_e6, *amounts,
+            secrets.randbits(53) or 1, self._clock() // MS_NS, tick_epoch, token,
+        )  # fmt: skip
+
+        def then(signed: Signed | None) -> None:
+            self._come(market, key, order, signed)
+
+        ticket = self._client.request_order(order, now_ns, then=then)
+        if ticket is not None:
+            self._asked[key] = tick_epoch
+        return ticket
+
+    def _come(self, market: _Market, key: Key, order: OrderFields, signed: Signed | None) -> None:
+        """An answer: into the pool if it may still be used."""
+        if self._asked.get(key) == order.tick_epoch:
+            del self._asked[key]
+        if signed is None or signed.refused:
+            self.refused += 1
+            market.seen = []  # planned again at the next visit
+            if signed is None:
+                market.hold_until_ns = self._now_ns + HOLD_NS
+            elif REFUSALS[signed.refused].startswith("cap_"):
+                self._hold_until_ns = self._now_ns + CAP_HOLD_NS
+            else:
+                market.bad.add(key)
+            return
+        self.signed += 1
+        is_same = self._markets.get(market.instrument) is market
+        if not is_same or order.tick_epoch < market.tick_epoch or key in self._entries:
+            self.dropped += 1
+            return
+        body = post_body(order, market.tokens[order.token], signed.signature, self._params)
+        self._entries[key] = PooledOrder(
+            signed.digest, body, order.salt, key, order.generation, order.tick_epoch
+        )
+        market.keys.add(key)
+
+    def _left(self, instrument: int, key: Key) -> None:
+        """An entry is gone: plan again, so that it is replaced."""
+        market = self._markets[instrument]
+        market.keys.discard(key)
+        market.seen = []
+
+    def _drop(self, market: _Market, *, keep_epoch: int | None = None) -> None:
+        """Forget a market's entries. They never expire: at the signer they go on counting."""
+        gone = [k for k in market.keys if self._entries[k].tick_epoch != keep_epoch]
+        for key in gone:
+            del self._entries[key]
+        market.keys.difference_update(gone)
+        self.dropped += len(gone)
+        market.bad.clear()
+        market.seen, market.plan = [], None
+
+    def _remember(self, entry: PooledOrder) -> None:
+        if len(self._taken) >= TAKEN_MAX:  # the oldest is never reported: it goes on counting
+            del self._taken[next(iter(self._taken))]
+        self._taken[entry.hash] = entry.salt
