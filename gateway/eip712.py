@@ -97,24 +97,6 @@ class Order(NamedTuple):
     stamp_ms: int
 
 
-def amounts_e6(side: int, price_e6: int, size_e6: int) -> tuple[int, int] | None:
-    """(makerAmount, takerAmount) of `size_e6` shares at exactly `price_e6`. None: the venue would
-    refuse it as FAK.
-
-    FAK and FOK: pUSD of a BUY in whole cents, shares of a SELL in hundredths, the other amount at
-    most 4 decimals (venue's error text, 2026); nothing is ever rounded here. `side` 0 BUY, 1 SELL
-    of the token.
-    """
-    product = price_e6 * size_e6
-    if product <= 0 or product % 1_000_000 or size_e6 <= 0:
-        return None
-    notional_e6 = product // 1_000_000
-    maker_e6, taker_e6 = (notional_e6, size_e6) if side == 0 else (size_e6, notional_e6)
-    if maker_e6 % 10_000 or taker_e6 % 100:
-        return None
-    return maker_e6, taker_e6
-
-
 class OrderSigner:
     """Signs for one account. Holds a private key: lives in the signer process alone; its repr
     names no key.

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gateway.eip712 import SALT_MAX, amounts_e6
+from gateway.eip712 import SALT_MAX
+from gateway.order_amounts import amounts_e6
 from shm_layout import (
     BODY,
     E6,

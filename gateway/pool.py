@@ -3,7 +3,7 @@
 An entry is token × price × legal size, used once, its hash known before it is sent, usable only
 while the market's tick epoch is the one it was made for. Nothing signed ever expires at the venue
 (no nonce, no signed expiration), so entries stay when the touch moves away and are there when it
-comes back. Sizes are those of one pure rule (`pool_sizes.pool_size_e6`), which whoever chooses a
+comes back. Sizes are those of one pure rule (`order_amounts.pool_size_e6`), which whoever chooses a
 size calls too: then the wanted size is one that is kept. What is not kept is signed on demand (33
 µs and a ring hop) and counted: correctness never depends on the pool.
 """
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gateway.pool_sizes import SIZES_MAX, next_down, next_up, pool_size_e6
+from gateway.order_amounts import SIZES_MAX, amounts_e6, next_down, next_up, pool_size_e6
 from gateway.signing import REFUSALS, OrderFields, Signed, SigningClient
 from shm_layout import (
     BODY,
@@ -93,7 +93,8 @@ class PoolParams:
 
 def post_body(
     order: OrderFields, token_id: int, signature: bytes, params: PoolParams, *,
-    order_type: str = "FAK", expiration_s: int = 0, post_only: bool = False, builder: str = ZERO_HEX,
+    order_type: str = "FAK", expiration_s: int = 0, post_only: bool = False,
+    builder: str = ZERO_HEX,
 ) -> bytes:  # fmt: skip
     """The compact JSON of POST /order, keys in the official client's order. The HMAC is over it."""
     side = "BUY" if order.side == BUY else "SELL"

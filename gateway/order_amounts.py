@@ -1,4 +1,4 @@
-"""Which sizes and prices the pool of signed orders keeps. Pure, plain ints, no rounding up."""
+"""Sizes, prices and amounts of a Polymarket order. Pure, plain ints; nothing is ever rounded up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,24 @@ from shm_layout import E6
 
 SIZE_STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
 SIZES_MAX = 64  # at one price
+
+
+def amounts_e6(side: int, price_e6: int, size_e6: int) -> tuple[int, int] | None:
+    """(makerAmount, takerAmount) of `size_e6` shares at exactly `price_e6`. None: the venue would
+    refuse it as FAK.
+
+    FAK and FOK: pUSD of a BUY in whole cents, shares of a SELL in hundredths, the other amount at
+    most 4 decimals (venue's error text, 2026); nothing is ever rounded here. `side` 0 BUY, 1 SELL
+    of the token.
+    """
+    product = price_e6 * size_e6
+    if product <= 0 or product % 1_000_000 or size_e6 <= 0:
+        return None
+    notional_e6 = product // 1_000_000
+    maker_e6, taker_e6 = (notional_e6, size_e6) if side == 0 else (size_e6, notional_e6)
+    if maker_e6 % 10_000 or taker_e6 % 100:
+        return None
+    return maker_e6, taker_e6
 
 
 def bucket(count: int) -> int:
@@ -42,7 +60,7 @@ def pool_size_e6(price_e6: int, size_e6: int, notional_step_e6: int, size_step_e
 
 
 def next_up(price_e6: int, grid: list[int]) -> int:
-    """The next tick above on a grid of (end, step) pairs ascending from 0; 0: none below a dollar."""
+    """The next tick above on a grid of (end, step) pairs from 0 up; 0: none below a dollar."""
     start = 0
     for end, step in zip(grid[::2], grid[1::2], strict=True):
         if end <= start or step < 1:
