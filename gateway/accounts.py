@@ -109,9 +109,9 @@ class Accounts:
         """
         self.flights[order.intent, order.leg] = Booking(order, cost_e6, is_ours)
 
-    def release(self, order: Order) -> None:
-        """The order is final: only what it filled counts."""
-        self.flights.pop((order.intent, order.leg), None)
+    def release(self, order: Order) -> bool:
+        """The order is final: only what it filled counts. False: it was released before."""
+        return self.flights.pop((order.intent, order.leg), None) is not None
 
     def free_tokens(self, instrument: int) -> tuple[int, int]:
         """(YES, NO) held and not already being sold."""

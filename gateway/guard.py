@@ -193,7 +193,7 @@ def _quote(look: Look, flags: int, params: DeskParams, now_ns: int) -> int:
         return R["stale"]
     if quote[_Q["generation"]] != leg.generation:
         return R["generation"]
-    if not quote[_Q["tick_epoch"]] == leg.tick_epoch:
+    if quote[_Q["tick_epoch"]] != leg.tick_epoch:
         return R["tick"]
     if flags & FLAG_UNWIND:
         return 0  # on whatever is shown, within the loss cap (DESIGN section 4)

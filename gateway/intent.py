@@ -58,5 +58,5 @@ def from_cells(cells: Sequence[int]) -> Intent:
         raise ValueError(f"leg_count: found {count}, wanted 1 to {LEGS_MAX}")
     width = len(LEG)
     legs = tuple(Leg(*cells[at : at + width]) for at in _LEG_AT[:count])
-    head = [cells[_AT[name]] for name in _HEAD]
-    return Intent(*head, legs=legs)
+    head = {name: cells[_AT[name]] for name in _HEAD}
+    return Intent(legs=legs, **head)

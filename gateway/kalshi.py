@@ -71,6 +71,7 @@ class KalshiVenue:
 
     name = "kalshi"
     nets = True
+    on_demand = False
     order_cost = 10
     read_cost = 10
     query_delay_ns = (
@@ -141,6 +142,9 @@ class KalshiVenue:
         event, why = CODES.get((status, code)) or STATUS.get(status, (E_LOSE, UNKNOWN))
         filled_e6 = 0 if event == E_FINISH else None
         return Outcome(event, why, filled_e6, filled_e6, filled_e6, text=f"{status} {code}"[:200])
+
+    def spent(self, key: str) -> None:
+        """A header set names no order: nothing to give back."""
 
     def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
         """One private frame. Frames of other types say nothing here."""

@@ -124,6 +124,7 @@ class Order:
     is_exact: bool = False
     trades: dict[str, Fill] = field(default_factory=dict)
     folded: Amounts = NOTHING  # what the accounts have booked of it
+    cash_e6: int = 0  # cash it moved so far, without fees: signed
     absent_count: int = 0
     next_query_ns: int = 0
     queries: int = 0

@@ -106,6 +106,7 @@ class PolymarketVenue:
 
     name = "polymarket"
     nets = False
+    on_demand = True  # an order that is not in the pool is signed when asked for: ask again
     order_cost = 1
     read_cost = 0
     query_delay_ns = 1_000_000_000
@@ -202,6 +203,10 @@ class PolymarketVenue:
             event == E_FINISH,
             text=f"{status} {text}"[:200],
         )
+
+    def spent(self, key: str) -> None:
+        """Filled or killed: it counts no more at the signer."""
+        self._pool.spent(bytes.fromhex(key[2:]))
 
     def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
         """One user frame, an object or an array of them. Text PONG and other types say nothing."""

@@ -108,6 +108,9 @@ class HeaderStock(Protocol):
 class OrderPool(Protocol):
     """Orders signed ahead (gateway/pool.py)."""
 
+    def spent(self, order_hash: bytes) -> None:
+        """The venue has surely used it up."""
+
     def take_order(
         self,
         instrument: int,
@@ -260,6 +263,7 @@ class Venue(Protocol):
 
     name: str
     nets: bool
+    on_demand: bool
     order_cost: int
     query_delay_ns: int
 
@@ -291,6 +295,9 @@ class Venue(Protocol):
 
     def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
         """What a user-channel frame says. Raises VenueError."""
+
+    def spent(self, key: str) -> None:
+        """The order is done at the venue: its signature is worth nothing any more."""
 
     async def snapshot(self, reader: Reader, markets: Sequence[Market]) -> Snapshot:
         """Cash, holdings and open orders. Raises VenueError."""

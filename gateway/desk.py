@@ -1,0 +1,377 @@
+"""The desk: takes intents, asks the guard, journals, sends both legs in one turn, folds what comes
+back, reports.
+
+One turn (`step`): the signer's answers, commands, intents, lone legs, questions, time. Socket
+callbacks run between turns and end in the same ledger. Both legs' bytes are ready before the first
+is written; the journal has both before that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+
+from gateway.accounts import Accounts
+from gateway.dispatch import Dispatcher, VenueLine
+from gateway.intake import Intake, PairRow, market_of, pair_index
+from gateway.intent import Intent, from_cells
+from gateway.journal import Journal
+from gateway.ledger import Ledger, Work
+from gateway.lone import Unwinder
+from gateway.order import Order
+from gateway.params import DeskParams
+from gateway.ports import Fee, LegalSize, PlanUnwind, Reader, VenueError
+from gateway.reconcile import Resolver, VenueReader, snapshots
+from gateway.recovery import recover
+from gateway.reports import Reports
+from gateway.throttle import OrderRate
+from shm_layout import (
+    ACTIVE,
+    COMMAND,
+    HALTED,
+    K_COMMAND,
+    K_INSTRUMENT,
+    K_INTENT,
+    K_PAIR,
+    VENUES,
+    Segment,
+    cell,
+    intent_parts,
+    reason,
+    run_epoch_ns,
+)
+
+__all__ = ["Desk", "DeskParams", "VenueLine"]
+RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
+POLL_S = 0.05
+TICK_NS = 10_000_000
+RECONCILE_NS = 10_000_000_000
+GONE_MAX = 1024  # lost intents answered one by one
+STALE, LAPPED, HALT, UNKNOWN = (reason(n) for n in ("stale", "lapped", "halted", "unknown_outcome"))
+NO_SIGNATURE, JOURNAL = reason("no_signature"), reason("journal")
+ONE_LEGGED = reason("one_legged")
+_COMMAND = cell(COMMAND, "command")
+log = logging.getLogger("gateway")
+
+
+class Desk:
+    """The gateway's role. `lines` by venue number. Built in ops/roles.py; tests call `step` by
+    hand.
+    """
+
+    def __init__(
+        self,
+        segment: Segment,
+        params: DeskParams,
+        *,
+        eventfd: int,
+        clock: Callable[[], int],
+        wall_s: Callable[[], int],
+        journal: Journal,
+        lines: Mapping[int, VenueLine],
+        pump: Callable[[int], int],
+        fee: Fee,
+        legal_size: LegalSize,
+        plan_unwind: PlanUnwind,
+        epoch: int | None = None,
+    ) -> None:
+        self._words, self._params, self._clock, self._pump = segment.words, params, clock, pump
+        self._journal = journal
+        self.lines = dict(lines)
+        self.intake = Intake(segment, eventfd)
+        self.reports = Reports(segment)
+        markets = [m for m in self.intake.markets() if VENUES.index(m.venue) in self.lines]
+        nets = {line.venue.name: line.venue.nets for line in self.lines.values()}
+        self.accounts = Accounts(markets, nets)
+        self.pairs: dict[int, PairRow] = self.intake.pairs()
+        self.ledger = Ledger(
+            self.accounts, self.reports, journal, fee, clock, params.dust_e6,
+            self._on_lone, self._on_journal, self._on_done,
+        )  # fmt: skip
+        epoch = self.intake.epoch if epoch is None else epoch
+        self.unwinder = Unwinder(
+            params, plan_unwind, epoch, self.intake.quote, self._send_unwind, self.halt, self._named
+        )
+        venues = {number: line.venue for number, line in self.lines.items()}
+        self._readers: dict[int, Reader] = {
+            number: VenueReader(line.venue, line.pool, clock) for number, line in self.lines.items()
+        }
+        self.resolver = Resolver(
+            self.ledger, venues, self._readers, params, clock, wall_s, self._on_lost
+        )
+        rate = OrderRate(params.orders_per_second, params.orders_per_minute, params.orders_per_day)
+        self.dispatcher = Dispatcher(
+            intake=self.intake, accounts=self.accounts, ledger=self.ledger, reports=self.reports,
+            journal=journal, params=params, lines=self.lines, pairs=self.pairs, fee=fee,
+            legal_size=legal_size, rate=rate, clock=clock, run_id=self.intake.run_id,
+            on_journal=self._on_journal,
+        )  # fmt: skip
+        self._deferred: list[Intent] = []
+        self._last_id = self.reports.answered_through()
+        self._ticked_ns = self._syncs = self._laps = self._connects = 0
+        self._stop = asyncio.Event()
+        self._is_reconciled = False
+        for line in self.lines.values():
+            self._wire(line)
+        self.reports.gate(HALTED, HALT, clock())
+
+    def _wire(self, line: VenueLine) -> None:
+        if line.channel is not None:
+            number = VENUES.index(line.venue.name)
+            line.channel.on_frame = lambda frame, _ns: self.dispatcher.take_frame(number, frame)
+            line.channel.on_open = lambda: self.resolver.ask_all_again(number)
+
+    # ---- the role
+
+    async def main(self, stop: asyncio.Event | None = None) -> None:
+        """Run until `stop`: reconcile, then trade. Closes everything it opened."""
+        self._stop = stop or self._stop
+        loop = asyncio.get_running_loop()
+        self._journal.start()
+        if self.intake.eventfd >= 0:
+            loop.add_reader(self.intake.eventfd, self._rung)
+        tasks = [loop.create_task(self.reconcile())]
+        tasks += [
+            loop.create_task(line.channel.run()) for line in self.lines.values() if line.channel
+        ]
+        try:
+            while not self._stop.is_set():
+                self._turn()
+                try:
+                    await asyncio.wait_for(self._stop.wait(), POLL_S)
+                except TimeoutError:
+                    continue
+        finally:
+            if self.intake.eventfd >= 0:
+                loop.remove_reader(self.intake.eventfd)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.close()
+
+    def stop(self) -> None:
+        """Ask `main` to end."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Drop connections, sync and close the journal. Nothing is cancelled: IOC orders die by
+        themselves.
+        """
+        self.resolver.close()
+        for line in self.lines.values():
+            line.pool.close()
+        self._journal.close()
+
+    def _rung(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.intake.eventfd)
+        self._turn()
+
+    def _turn(self) -> None:
+        """Steps until nothing is there, spinning 10 µs before the bell is armed."""
+        self.intake.awake()
+        while True:
+            self.step(self._clock())
+            if not self.intake.spin():
+                return
+
+    def step(self, now_ns: int) -> int:
+        """One turn. Returns work done."""
+        done = self._pump(now_ns)
+        for kind, body in self.intake.drain(1):
+            self._control(kind, body, now_ns)
+            done += 1
+        for kind, body in self.intake.drain(0):
+            if kind == K_INTENT:
+                self._take(body)
+                done += 1
+        if self._deferred:
+            self._retry()
+        done += self.unwinder.step(now_ns)
+        if now_ns - self._ticked_ns >= TICK_NS:
+            self._tick(now_ns)
+        return done
+
+    def _tick(self, now_ns: int) -> None:
+        """Time passes: connections, questions, the day, counts."""
+        self._ticked_ns = now_ns
+        for line in self.lines.values():
+            line.pool.tick(now_ns)
+        self.resolver.step(now_ns)
+        self.accounts.roll_day(int(run_epoch_ns(self._words, now_ns)))
+        connects = sum(line.pool.connects for line in self.lines.values())
+        for name, was, value in (
+            ("fsyncs", self._syncs, self._journal.syncs),
+            ("reconnects", self._connects, connects),
+        ):
+            if value != was:
+                self.reports.count(name, value - was)
+        self._syncs, self._connects = self._journal.syncs, connects
+        if self._journal.failed:
+            self._on_journal()
+
+    def _control(self, kind: int, body: list[int], now_ns: int) -> None:
+        if kind == K_COMMAND and body[_COMMAND] == RESUME:
+            self.resume(now_ns)
+        elif kind == K_INSTRUMENT:
+            market = market_of(body)
+            if VENUES.index(market.venue) in self.lines:
+                self.accounts.add_market(market)
+        elif kind == K_PAIR:
+            self.pairs[pair_index(body)] = PairRow(body)
+
+    # ---- gate
+
+    def halt(self, why: int, text: str) -> None:
+        """Lower our own gate: no new intent until an operator resumes."""
+        log.error("HALT: %s", text)
+        self.reports.count("halts")
+        self.reports.gate(HALTED, why, self._clock())
+
+    def resume(self, now_ns: int) -> None:
+        """An operator has looked: lone legs that were given up are theirs. Never without a journal
+        or a reconciliation.
+        """
+        if self._journal.failed or not self._is_reconciled:
+            return
+        busy = {id(case.parent) for case in self.unwinder.cases}
+        for work in self.ledger.works.values():
+            if work.is_lone and id(work) not in busy:
+                work.is_lone = False
+        self.reports.gate(ACTIVE, 0, now_ns)
+
+    def _on_journal(self) -> None:
+        self.halt(JOURNAL, f"journal: {self._journal.failed}")
+
+    async def reconcile(self) -> None:
+        """Journal first, then what both venues say; only then trade. Tried again until it holds."""
+        damaged = bool(self._journal.damage)
+        if damaged:
+            self.halt(JOURNAL, f"journal damaged: {self._journal.damage}")
+        recover(
+            self._journal.recovered,
+            self.intake.run_id,
+            self.ledger,
+            self.intake.quote,
+            self._clock(),
+        )
+        self._answer_gone()
+        if not await self.resolver.settle_unknown(self._clock() + RECONCILE_NS):
+            self.halt(UNKNOWN, "orders of before the restart are not found at the venue")
+        while not self._stop.is_set():
+            try:
+                found = await snapshots(
+                    {number: line.venue for number, line in self.lines.items()},
+                    self._readers,
+                    list(self.accounts.markets.values()),
+                )
+            except VenueError as error:
+                log.warning("reconcile: %s", error)
+                self.reports.count("bad_replies")
+                await asyncio.sleep(POLL_S)
+                continue
+            break
+        else:
+            return
+        now_ns = self._clock()
+        for snapshot in found.values():
+            self.accounts.start(snapshot.cash_e6, snapshot.held, {})
+        for instrument in self.accounts.markets:
+            self.reports.account(instrument, self.accounts, now_ns)
+        for account in self.accounts.cash:
+            self.reports.cash(account, self.accounts, now_ns)
+        self.reports.reconciled(now_ns)
+        self._is_reconciled = True
+        if not damaged and not any(True for _ in self.ledger.unresolved()):
+            self.reports.gate(ACTIVE, 0, now_ns)
+        self._turn()
+
+    def _answer_gone(self) -> None:
+        """Intents from before our start that no predecessor answered were not sent: say so."""
+        now_ns = self._clock()
+        for body in self.intake.before():
+            intent = from_cells(body)
+            if intent.id > self._last_id and intent.id not in self.ledger.works:
+                self.reports.gone(intent.id, STALE, now_ns)
+                self._last_id = intent.id
+        self.reports.answered(self._last_id)
+
+    # ---- intents
+
+    def _take(self, body: list[int]) -> None:
+        taken_ns = self._clock()
+        intent = from_cells(body)
+        self.reports.count("intents")
+        self._fill_gap(intent.id, taken_ns)
+        self._last_id = intent.id
+        self.reports.observe("decide_to_take", taken_ns - intent.decide_ns)
+        self.reports.observe("recv_to_publish", intent.publish_ns - intent.recv_ns)
+        self.reports.observe("publish_to_decide", intent.decide_ns - intent.publish_ns)
+        _, why = self.dispatcher.send(intent, taken_ns)
+        if why == NO_SIGNATURE and taken_ns < intent.expires_ns:
+            self._deferred.append(intent)  # it is being signed: look again when our bell rings
+        elif why:
+            self._refuse(intent, why, taken_ns)
+        self._answered()
+
+    def _fill_gap(self, number: int, now_ns: int) -> None:
+        """Ids are consecutive: those between were lapped, and never sent."""
+        if intent_parts(number)[:2] != intent_parts(self._last_id)[:2] or number <= self._last_id:
+            return
+        for lost in range(max(self._last_id + 1, number - GONE_MAX), number):
+            self.reports.count("lapped")
+            self.reports.gone(lost, LAPPED, now_ns)
+
+    def _retry(self) -> None:
+        """Intents that waited for a signature: judged anew, whole."""
+        now_ns = self._clock()
+        waiting, self._deferred = self._deferred, []
+        for intent in waiting:
+            _, why = self.dispatcher.send(intent, now_ns)
+            if why == NO_SIGNATURE and now_ns < intent.expires_ns:
+                self._deferred.append(intent)
+            elif why:
+                self._refuse(intent, why, now_ns)
+        self._answered()
+
+    def _answered(self) -> None:
+        oldest = min((intent.id for intent in self._deferred), default=self._last_id + 1)
+        self.reports.answered(min(self._last_id, oldest - 1))
+
+    def _refuse(self, intent: Intent, why: int, now_ns: int) -> None:
+        self.reports.count("refused")
+        if why == STALE:
+            self.reports.count("stale")
+        if why == NO_SIGNATURE:
+            self.reports.count("no_signature")
+        if why == reason("limit_rate"):
+            self.reports.count("rate_limited")
+        self.reports.terminal(
+            intent, why, matched_e6=0, worst_e6=0, send_ns=0, ack_ns=0, taken_ns=now_ns,
+            now_ns=now_ns
+        )  # fmt: skip
+
+    # ---- lone legs and lost orders
+
+    def _send_unwind(self, intent: Intent) -> tuple[Work | None, int]:
+        return self.dispatcher.send(intent, self._clock())
+
+    def _on_lone(self, work: Work, order: Order, size_e6: int) -> None:
+        self.unwinder.add(work, order, size_e6, self._clock())
+
+    def _named(self, intent: Intent, order: Order, size_e6: int, cost_e6: int) -> None:
+        now_ns = self._clock()
+        self.reports.abandoned(intent, order, size_e6, cost_e6, ONE_LEGGED, now_ns)
+
+    def _on_done(self, order: Order) -> None:
+        self.lines[order.venue].venue.spent(order.key)
+
+    def _on_lost(self, work: Work) -> None:
+        """The questions are used up: the intent's last word; its unknown order counts as filled,
+        its pair stops.
+        """
+        self.ledger.end(work, UNKNOWN, self._clock())
+        self.halt(UNKNOWN, f"intent {work.intent.id}: an order's outcome is not found")

@@ -1,0 +1,174 @@
+"""What the gateway reads from the segment: intents and commands from rings, quotes and tables from
+slots. No decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gateway.ports import Market
+from shm_layout import (
+    BODY,
+    CONTROL,
+    ENTRY,
+    GATEWAY,
+    HEADER,
+    INSTRUMENT,
+    INSTRUMENTS_MAX,
+    LINE,
+    PAIR,
+    PAIRS_MAX,
+    READ,
+    VENUES,
+    Segment,
+    bell_arm,
+    bell_disarm,
+    cell,
+    cells_to_text,
+    cells_to_uint256,
+    ring_read,
+    ring_tail,
+    rings_pending,
+    rings_wait,
+    slot_load,
+    word_load,
+)
+
+_I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
+_P = {name: cell(PAIR, name) for name in PAIR.names or ()}
+SPIN_NS = 10_000
+DRAIN_MAX = 64  # entries of a ring taken in one turn
+
+
+def market_of(row: list[int]) -> Market:
+    """An INSTRUMENT body as its venue knows it."""
+    yes = cells_to_uint256(row[_I["token_yes"] : _I["token_yes"] + 4])
+    no = cells_to_uint256(row[_I["token_no"] : _I["token_no"] + 4])
+    condition = cells_to_uint256(row[_I["condition"] : _I["condition"] + 4])
+    return Market(
+        instrument=row[_I["index"]],
+        generation=row[_I["generation"]],
+        venue=VENUES[row[_I["venue"]]],
+        account=row[_I["account"]],
+        event=row[_I["event"]],
+        ticker=cells_to_text(row[_I["ticker"] : _I["ticker"] + 8]),
+        exchange_index=row[_I["exchange_index"]],
+        condition=f"0x{condition:064x}",
+        token_yes=str(yes),
+        token_no=str(no),
+        feed=row[_I["feed"]],
+    )
+
+
+class PairRow:
+    """The cells of a PAIR that the guard needs."""
+
+    __slots__ = ("a", "approved", "b", "same")
+
+    def __init__(self, row: list[int]) -> None:
+        self.same, self.approved = row[_P["same"]], row[_P["approved"]]
+        self.a, self.b = row[_P["a"]], row[_P["b"]]
+
+
+class Intake:
+    """Cursors, bell and slots of the gateway. Intents are read from the tail at its start."""
+
+    def __init__(self, segment: Segment, eventfd: int) -> None:
+        self.segment, self.eventfd = segment, eventfd
+        words = self._words = segment.words
+        names = ("intents", "control_ring")
+        self._rings = np.array([segment.at(name) for name in names], np.int64)
+        self._entries = np.array([segment.entries(name) for name in names], np.int64)
+        self._cursors = np.array([ring_tail(words, at) for at in self._rings], np.int64)
+        self._bell = segment.at("bells", GATEWAY)
+        self._quotes = segment.at("quotes")
+        self._out = np.zeros(ENTRY, np.int64)
+        self._body = np.zeros(BODY, np.int64)
+        self.start = int(self._cursors[0])
+        self.laps = 0
+
+    @property
+    def run_id(self) -> int:
+        """The run's id, from the header."""
+        return int(word_load(self._words, self.segment.at("header") + cell(HEADER, "run_id")))
+
+    @property
+    def epoch(self) -> int:
+        """The epoch granted to the gateway; 0: none."""
+        first = self.segment.at("control") + cell(CONTROL, "live_epoch")
+        return int(word_load(self._words, first + GATEWAY))
+
+    def drain(self, ring: int) -> Iterator[tuple[int, list[int]]]:
+        """(kind, body) of what a ring holds, at most DRAIN_MAX; 0 the intents, 1 the control ring.
+        A lap is counted and skipped to the oldest entry that is safe to read."""
+        for _ in range(DRAIN_MAX):
+            at, entries = int(self._rings[ring]), int(self._entries[ring])
+            place = int(self._cursors[ring])
+            got = ring_read(self._words, at, entries, place, self._out, BODY)
+            if got == READ:
+                self._cursors[ring] = place + 1
+                cells = self._out.tolist()
+                yield cells[0], cells[LINE:]
+            elif got < 0:
+                self.laps += 1
+                self._cursors[ring] = int(ring_tail(self._words, at)) - entries // 2
+            else:
+                return
+
+    def before(self) -> Iterator[list[int]]:
+        """Bodies of the intents that were in the ring when we started and are still there, oldest
+        first.
+        """
+        at, entries = int(self._rings[0]), int(self._entries[0])
+        for place in range(max(self.start - entries // 2, 0), self.start):
+            if ring_read(self._words, at, entries, place, self._out, BODY) == READ:
+                yield self._out[LINE:].tolist()
+
+    def spin(self) -> bool:
+        """Look for up to 10 µs inside the kernel; then arm the bell and look once more. True:
+        something is there.
+        """
+        found = rings_wait(
+            self._words, self._rings, self._entries, self._cursors, 2, self._bell, SPIN_NS, 0
+        )
+        if found:
+            return True
+        bell_arm(self._words, self._bell)
+        if rings_pending(self._words, self._rings, self._entries, self._cursors, 2):
+            bell_disarm(self._words, self._bell)
+            return True
+        return False
+
+    def awake(self) -> None:
+        """After a wake: the bell need not ring while we work."""
+        bell_disarm(self._words, self._bell)
+
+    def quote(self, instrument: int) -> list[int] | None:
+        """The cells of an instrument's quote slot; None: never written, or torn at every try."""
+        if not 0 <= instrument < INSTRUMENTS_MAX:
+            return None
+        at = self._quotes + instrument * ENTRY
+        if slot_load(self._words, at, self._body, BODY) <= 0:
+            return None
+        return list(self._body.tolist())
+
+    def markets(self) -> list[Market]:
+        """Every instrument row that is written."""
+        return [market_of(row) for row in self._table("instruments", INSTRUMENTS_MAX)]
+
+    def pairs(self) -> dict[int, PairRow]:
+        """Every pair row that is written, by its index."""
+        return {row[_P["index"]]: PairRow(row) for row in self._table("pairs", PAIRS_MAX)}
+
+    def _table(self, block: str, count: int) -> Iterator[list[int]]:
+        for index in range(count):
+            at = self.segment.at(block, index)
+            if slot_load(self._words, at, self._body, BODY) > 0:
+                yield self._body.tolist()
+
+
+def pair_index(row: list[int]) -> int:
+    """The index of a PAIR body."""
+    return row[_P["index"]]

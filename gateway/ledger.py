@@ -1,0 +1,314 @@
+"""Intents under way: evidence in (answers, frames, reads), accounts, journal and reports out, one
+last word each.
+
+Every piece of evidence about an order comes through `learn` or `trade`, in any order and any
+number of times. An intent ends when all its orders are final; what one leg then holds that the
+other does not is handed to `on_lone`. Evidence that comes later (a failed trade, exact amounts) is
+booked the same way and can make a leg lone again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.accounts import Accounts
+from gateway.intent import Intent
+from gateway.journal import Journal
+from gateway.order import E_FINISH, Order, average_e6
+from gateway.ports import NO, Facts, Fee, Fill, Outcome
+from gateway.reports import Reports
+from shm_layout import BUY, E6, FLAG_UNWIND, P_DONE, P_REJECTED, P_UNKNOWN, reason
+
+DONE, PARTIAL, NOTHING = reason("done"), reason("partial"), reason("nothing_filled")
+ONE_LEGGED, UNKNOWN = reason("one_legged"), reason("unknown_outcome")
+KEPT_MAX = 1024  # ended intents kept for late evidence
+EARLY_MAX = 256  # trades that came before we knew their order's venue id
+
+
+@dataclass(slots=True)
+class Work:
+    """One intent under way. `costs_e6`: worst cost of each leg. `lone_e6`: imbalance already
+    handed on, signed.
+    """
+
+    intent: Intent
+    orders: list[Order]
+    costs_e6: list[int]
+    facts: list[Facts]
+    taken_ns: int
+    ended: bool = False
+    is_lone: bool = False
+    handed_e6: int = 0
+    trigger_ns: int = 0
+
+    @property
+    def is_known(self) -> bool:
+        """Every order is final."""
+        return all(order.is_final for order in self.orders)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Some order's outcome is not known."""
+        return any(order.placed == P_UNKNOWN for order in self.orders)
+
+    @property
+    def excess_e6(self) -> int:
+        """Contracts leg 0 filled beyond leg 1 (negative: leg 1 beyond leg 0); 0 for a single
+        leg.
+        """
+        if len(self.orders) != 2:
+            return 0
+        return self.orders[0].folded.filled_e6 - self.orders[1].folded.filled_e6
+
+
+def yes_price_e6(order: Order) -> int:
+    """Average fill in YES terms, down to 1e-6."""
+    price = average_e6(order.folded)
+    return E6 - price if order.placing.token == NO else price
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All intents of this gateway, their orders by key, and what follows from evidence."""
+
+    accounts: Accounts
+    reports: Reports
+    journal: Journal
+    fee: Fee
+    clock: Callable[[], int]
+    dust_e6: int
+    on_lone: Callable[[Work, Order, int], None]
+    on_journal: Callable[[], None]
+    on_done: Callable[[Order], None]
+    works: OrderedDict[int, Work] = field(default_factory=OrderedDict)
+    open: dict[int, Work] = field(default_factory=dict)
+    by_key: dict[str, tuple[Work, Order]] = field(default_factory=dict)
+    early: deque[Fill] = field(default_factory=lambda: deque(maxlen=EARLY_MAX))
+
+    # ---- intents
+
+    def add(self, work: Work) -> None:
+        """Know an intent and its orders, and count them at their worst. Before the first byte
+        leaves.
+        """
+        intent = work.intent
+        self.works[intent.id] = self.open[intent.id] = work
+        ours = bool(intent.flags & FLAG_UNWIND)
+        for order, cost_e6 in zip(work.orders, work.costs_e6, strict=True):
+            self.by_key[order.key] = (work, order)
+            self.accounts.reserve(order, cost_e6, is_ours=ours)
+        while len(self.works) > KEPT_MAX:
+            number, oldest = next(iter(self.works.items()))
+            if not oldest.ended:
+                return
+            del self.works[number]
+            for order in oldest.orders:
+                self.by_key.pop(order.key, None)
+                self.by_key.pop(order.venue_id, None)
+
+    def restore(self, work: Work) -> None:
+        """Know an intent of a predecessor: its orders count until they are found."""
+        was_ended = work.ended
+        self.add(work)
+        for order in work.orders:
+            if order.venue_id:
+                self.by_key[order.venue_id] = (work, order)
+            if order.is_final:
+                self.accounts.release(order)
+        if was_ended:
+            self.open.pop(work.intent.id, None)
+        elif work.is_known:
+            self._end(work, self.clock())
+
+    def unresolved(self) -> Iterator[tuple[Work, Order]]:
+        """Orders that are not final."""
+        for work in self.works.values():
+            for order in work.orders:
+                if not order.is_final:
+                    yield work, order
+
+    def is_paused(self, pair: int) -> bool:
+        """Whether an outcome of this pair is unknown, or a leg of it alone."""
+        return any(
+            work.intent.pair == pair and (work.is_lone or work.is_unknown)
+            for work in self.works.values()
+            if not work.ended or work.is_lone or work.is_unknown
+        )
+
+    def unhedged_e6(self) -> int:
+        """Worst cost of what may stand alone: the dearer leg of each intent under way, and what is
+        lone.
+        """
+        total_e6 = 0
+        for work in self.works.values():
+            if work.intent.flags & FLAG_UNWIND:
+                continue
+            if not work.ended:
+                total_e6 += max(work.costs_e6)
+            elif work.is_lone:
+                total_e6 += self.lone_cost_e6(work)
+        return total_e6
+
+    def lone_cost_e6(self, work: Work) -> int:
+        """What the contracts one leg has alone did cost, with the dearer leg's price."""
+        excess = abs(work.excess_e6)
+        unit = max(
+            -(-cost * E6 // leg.size_e6)
+            for cost, leg in zip(work.costs_e6, work.orders, strict=True)
+        )
+        return -(-excess * unit // E6)
+
+    # ---- evidence
+
+    def find(self, key: str) -> tuple[Work, Order] | None:
+        """The order known by a client id, hash or venue id."""
+        return self.by_key.get(key)
+
+    def learn(self, work: Work, order: Order, outcome: Outcome) -> None:
+        """A cumulative answer about an order."""
+        if outcome.filled_e6 and outcome.fee_e6 is None and outcome.notional_e6 is not None:
+            outcome = dataclasses.replace(
+                outcome, fee_e6=self._fee(work, order, outcome.filled_e6, outcome.notional_e6)
+            )
+        was = order.placed
+        if not order.learn(outcome):
+            self.reports.count("late")
+        if order.venue_id and order.venue_id not in self.by_key:
+            self.by_key[order.venue_id] = (work, order)
+            self._take_early(order.venue_id)
+        if was != P_REJECTED and order.placed == P_REJECTED:
+            self.reports.count("rejected")
+        if was != P_UNKNOWN and order.placed == P_UNKNOWN:
+            self.reports.count("unknown")
+        self._note(
+            {
+                "k": "out", "key": order.key, "placed": order.placed, "why": order.reason,
+                "cum": list(order.cumulative) if order.cumulative else None,
+                "exact": order.is_exact, "vid": order.venue_id, "text": outcome.text,
+            }
+        )  # fmt: skip
+        self._after(work, order)
+
+    def trade(self, fill: Fill) -> None:
+        """A trade, or the next settled state of one. Of an order we do not know (yet): kept a
+        while.
+        """
+        found = self.find(fill.key)
+        if found is None:
+            self.early.append(fill)
+            return
+        work, order = found
+        known = order.trades.get(fill.trade)
+        if fill.fee_e6 is None:
+            fee_e6 = (
+                known.fee_e6
+                if known is not None and known.size_e6 == fill.size_e6
+                else self._fee(work, order, fill.size_e6, fill.notional_e6)
+            )
+            fill = dataclasses.replace(fill, fee_e6=fee_e6)
+        if not order.trade(fill):
+            return
+        if known is None:
+            self.reports.count("fills")
+        self._note(
+            {
+                "k": "trade", "key": order.key, "trade": fill.trade, "size": fill.size_e6,
+                "notional": fill.notional_e6, "fee": fill.fee_e6, "settled": fill.settled,
+            }
+        )  # fmt: skip
+        if not order.is_final and order.booked().filled_e6 >= order.size_e6:
+            order.move(E_FINISH)
+        elif order.placed == P_REJECTED and order.booked().filled_e6:
+            order.move(E_FINISH)  # the venue traded what it had refused
+        self._after(work, order)
+
+    def _take_early(self, key: str) -> None:
+        for fill in [fill for fill in self.early if fill.key == key]:
+            self.early.remove(fill)
+            self.trade(fill)
+
+    def _fee(self, work: Work, order: Order, filled_e6: int, notional_e6: int) -> int:
+        """Fee by the handed-in rule, at the average price, for venues whose answers carry none."""
+        price_e6 = notional_e6 * E6 // filled_e6
+        return self.fee(price_e6, filled_e6, work.facts[order.leg])
+
+    def _note(self, record: dict[str, Any]) -> None:
+        if not self.journal.append(record):
+            self.on_journal()
+
+    def _after(self, work: Work, order: Order) -> None:
+        """Book, release, report, and end the intent if that was the last it waited for."""
+        now_ns = self.clock()
+        order.cash_e6 += self.accounts.fold(order)
+        if order.is_final and self.accounts.release(order) and order.placed == P_DONE:
+            self.on_done(order)
+        self.reports.leg(work.intent, order, self.accounts, work.taken_ns, now_ns)
+        if not work.ended:
+            if work.is_known:
+                self._end(work, now_ns)
+        elif work.is_known:
+            self._rebalance(work)
+
+    def _end(self, work: Work, now_ns: int) -> None:
+        """The last word, once, and then what is lone."""
+        why = verdict(work, self.dust_e6)
+        self.end(work, why, now_ns)
+        if why == ONE_LEGGED:
+            self.reports.count("one_legged")
+        if why == PARTIAL:
+            self.reports.count("partial")
+        self._rebalance(work)
+
+    def end(self, work: Work, why: int, now_ns: int) -> None:
+        """The terminal report, journalled first."""
+        assert not work.ended
+        work.ended = True
+        self.open.pop(work.intent.id, None)
+        self._note({"k": "end", "intent": work.intent.id, "why": why})
+        filled = [order.folded.filled_e6 for order in work.orders]
+        self.reports.terminal(
+            work.intent,
+            why,
+            matched_e6=min(filled),
+            worst_e6=self.lone_cost_e6(work),
+            send_ns=max(order.send_ns for order in work.orders),
+            ack_ns=max(order.ack_ns for order in work.orders),
+            taken_ns=work.taken_ns,
+            now_ns=now_ns,
+        )
+
+    def _rebalance(self, work: Work) -> None:
+        """Hand on what is newly lone, beyond what was handed on before."""
+        fresh_e6 = work.excess_e6 - work.handed_e6
+        leg = 0 if fresh_e6 > 0 else 1
+        if len(work.orders) != 2 or not is_lone(work.orders[leg], work, fresh_e6, self.dust_e6):
+            return
+        work.handed_e6 = work.excess_e6
+        work.is_lone = True
+        self.on_lone(work, work.orders[leg], abs(fresh_e6))
+
+
+def is_lone(order: Order, work: Work, excess_e6: int, dust_e6: int) -> bool:
+    """Whether an imbalance matters: at least an orderable size, worth more than dust at the leg's
+    worst price.
+    """
+    size_e6 = abs(excess_e6)
+    unit_e6 = order.limit_e6 if order.side == BUY else E6 - order.limit_e6
+    return size_e6 >= work.facts[order.leg].size_min_e6 and size_e6 * unit_e6 > dust_e6 * E6
+
+
+def verdict(work: Work, dust_e6: int) -> int:
+    """Why an intent whose outcomes are all known ended as it did."""
+    filled = [order.folded.filled_e6 for order in work.orders]
+    if not any(filled):
+        return next((order.reason for order in work.orders if order.reason), NOTHING)
+    excess_e6 = work.excess_e6
+    leg = 0 if excess_e6 > 0 else 1
+    if len(work.orders) == 2 and is_lone(work.orders[leg], work, excess_e6, dust_e6):
+        return ONE_LEGGED
+    wanted: Sequence[int] = [order.size_e6 for order in work.orders]
+    return DONE if min(filled) >= min(wanted) else PARTIAL

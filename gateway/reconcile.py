@@ -1,0 +1,186 @@
+"""What a venue is asked when an answer is missing: orders by id, hash and trades; and everything,
+at the start.
+
+Nothing is sent again. An order that is in no list in two reads past the read lag never arrived, or
+was killed in its delay (polymarket reference, section 8). Reads fail and are tried again with a
+bound; what stays unknown counts as filled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.ledger import Ledger, Work
+from gateway.order import E_ABSENT, Order
+from gateway.params import DeskParams
+from gateway.ports import Market, Outcome, Query, Reader, Snapshot, Venue, VenueError
+from gateway.transport import Answer, Pool
+from shm_layout import P_DELAYED, P_DONE, P_NEW, P_SENT, S_MATCHED, S_MINED, VENUES
+
+ABSENT_READS = 2
+REFINE_NS = 2_000_000_000
+REFINES_MAX = 3
+SLOW_FACTOR = 10
+TASKS_MAX = 16
+
+
+class VenueReader:
+    """The cold path of one venue: its file makes the bytes, its pool carries them."""
+
+    def __init__(self, venue: Venue, pool: Pool, clock: Callable[[], int]) -> None:
+        self._venue, self._pool, self._clock = venue, pool, clock
+
+    async def get(self, path: str, query: str = "") -> Answer:
+        """One GET; no signature counts as no answer."""
+        try:
+            wire = await self._venue.read(path, query)
+        except OSError as error:
+            return Answer(error=f"no signature: {error}"[:200], ack_ns=self._clock())
+        return await self._pool.request(wire)
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Asks about orders that are not final, in tasks of its own."""
+
+    ledger: Ledger
+    venues: Mapping[int, Venue]
+    readers: Mapping[int, Reader]
+    params: DeskParams
+    clock: Callable[[], int]
+    wall_s: Callable[[], int]
+    on_lost: Callable[[Work], None]
+    asking: set[tuple[int, int]] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def step(self, now_ns: int) -> int:
+        """Start the questions that are due. Returns how many."""
+        started = 0
+        for work in list(self.ledger.works.values()):
+            for order in work.orders:
+                if len(self.tasks) >= TASKS_MAX or (order.intent, order.leg) in self.asking:
+                    continue
+                if self._is_due(work, order, now_ns):
+                    self.asking.add((order.intent, order.leg))
+                    self._spawn(self._ask(work, order))
+                    started += 1
+        return started
+
+    def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(job)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _is_due(self, work: Work, order: Order, now_ns: int) -> bool:
+        if order.placed in (P_NEW, P_SENT):
+            return False
+        if order.next_query_ns == 0:
+            order.next_query_ns = self._first_ns(work, order, now_ns)
+        if order.placed == P_DONE:
+            return (
+                not order.is_exact and self._wants_refining(order) and now_ns >= order.next_query_ns
+            )
+        return not order.is_final and now_ns >= order.next_query_ns
+
+    def _first_ns(self, work: Work, order: Order, now_ns: int) -> int:
+        """When to ask first: past the read lag, or past the taker delay and a grace."""
+        if order.placed == P_DELAYED:
+            delay_ns = work.facts[order.leg].taker_delay_ns + self.params.delay_grace_ns
+            return (order.ack_ns or now_ns) + delay_ns
+        if order.is_final:
+            return now_ns + REFINE_NS
+        return max(order.ack_ns, order.send_ns) + self.venues[order.venue].query_delay_ns
+
+    def _wants_refining(self, order: Order) -> bool:
+        """Filled by an answer that gives averages only, and its trades have not come."""
+        if order.cumulative is None or not order.cumulative.filled_e6:
+            return False
+        told_e6 = sum(trade.size_e6 for trade in order.trades.values())
+        return order.queries < REFINES_MAX and told_e6 < order.cumulative.filled_e6
+
+    async def _ask(self, work: Work, order: Order) -> None:
+        try:
+            await self._ask_once(work, order)
+        except VenueError as error:
+            self.ledger.reports.count("bad_replies")
+            self._later(work, order, str(error))
+        finally:
+            self.asking.discard((order.intent, order.leg))
+
+    async def _ask_once(self, work: Work, order: Order) -> None:
+        market = self.ledger.accounts.markets[order.instrument]
+        gone_s = max(self.clock() - order.send_ns, 0) // 10**9
+        query = Query(
+            key=order.key,
+            venue_id=order.venue_id,
+            market=market,
+            token=order.placing.token,
+            side=order.placing.side,
+            sent_epoch_s=self.wall_s() - gone_s,
+        )
+        outcome, fills = await self.venues[order.venue].query(self.readers[order.venue], query)
+        for fill in fills:
+            self.ledger.trade(fill)
+        if outcome is not None:
+            order.absent_count = 0
+            self.ledger.learn(work, order, outcome)
+        elif not order.is_final:
+            order.absent_count += 1
+            if order.absent_count >= ABSENT_READS:
+                self.ledger.learn(work, order, Outcome(E_ABSENT, 0, 0, 0, 0, is_exact=True))
+        self._later(work, order, "")
+
+    def _later(self, work: Work, order: Order, why: str) -> None:
+        """Ask again, slower once the tries are used up: then the intent gets its last word and
+        counts as filled.
+        """
+        order.queries += 1
+        gap_ns = self.params.query_gap_ns
+        if order.queries >= self.params.query_tries_max and not order.is_final:
+            gap_ns *= SLOW_FACTOR
+            if not work.ended:
+                self.on_lost(work)
+        order.next_query_ns = self.clock() + gap_ns
+
+    def ask_all_again(self, venue: int) -> None:
+        """A user channel came (back): what it may have missed is asked for."""
+        now_ns = self.clock()
+        for work in self.ledger.works.values():
+            for order in work.orders:
+                if order.venue == venue and (
+                    not order.is_final or order.settled in (S_MATCHED, S_MINED)
+                ):
+                    order.next_query_ns = min(order.next_query_ns or now_ns, now_ns)
+
+    async def settle_unknown(self, until_ns: int) -> bool:
+        """After a restart: ask until everything is final or the time is over. True if all is."""
+        while any(True for _ in self.ledger.unresolved()):
+            now_ns = self.clock()
+            if now_ns > until_ns:
+                return False
+            self.step(now_ns)
+            if self.tasks:
+                await asyncio.wait(self.tasks, timeout=0.05)
+            else:
+                await asyncio.sleep(0.02)
+        return True
+
+    def close(self) -> None:
+        """Stop asking."""
+        for task in self.tasks:
+            task.cancel()
+
+
+async def snapshots(
+    venues: Mapping[int, Venue], readers: Mapping[int, Reader], markets: Sequence[Market]
+) -> dict[int, Snapshot]:
+    """What each venue says we have. Raises VenueError if one cannot be read."""
+    found = {}
+    for number, venue in venues.items():
+        own = [market for market in markets if VENUES.index(market.venue) == number]
+        if own:
+            found[number] = await venue.snapshot(readers[number], own)
+    return found
