@@ -1,0 +1,157 @@
+"""Scripts and settings as rows of the segment: instruments, pairs, accounts, parameters. Values in,
+cells out.
+
+An instrument's number is its place in the script; its feed is its venue's number; markets of one
+event share a small number; the account is the row in `cash` that pays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ops.config import Settings
+from ops.venues.script import MarketSpec, Script
+from shm_layout import (
+    BODY,
+    INSTRUMENT,
+    K_INSTRUMENT,
+    K_PAIR,
+    K_PARAMETERS,
+    PAIR,
+    PARAMETERS,
+    PRODUCTS_MAX,
+    VENUES,
+    Segment,
+    Words,
+    ring_append,
+    text_to_cells,
+    uint256_to_cells,
+)
+
+Row = npt.NDArray[np.int64]
+GENERATION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One pot of money: a venue, and at Kalshi one of its exchanges."""
+
+    index: int
+    venue: int
+    exchange_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is who in a run."""
+
+    instruments: tuple[Row, ...]
+    pairs: tuple[Row, ...]
+    parameters: Row
+    accounts: tuple[Account, ...]
+    instruments_of: Mapping[int, tuple[int, ...]]  # feed index -> its instruments
+    products: Mapping[str, int]  # spot product -> slot
+
+
+def row(of: np.dtype[np.void], **values: int | list[int]) -> Row:
+    """A BODY of cells with the named fields set, the rest 0."""
+    body = np.zeros(BODY, np.int64)
+    view = body.view(of)[0]
+    for name, value in values.items():
+        view[name] = value
+    return body
+
+
+def identify(script: Script, settings: Settings) -> Identity:
+    """The tables of one session."""
+    accounts = _accounts(script)
+    events = {name: i for i, name in enumerate(dict.fromkeys(m.event for m in script.markets))}
+    numbers = {(m.venue, m.ticker): i for i, m in enumerate(script.markets)}
+    instruments = tuple(
+        _instrument(index, market, events[market.event], accounts)
+        for index, market in enumerate(script.markets)
+    )
+    pairs = []
+    for index, pair in enumerate(script.pairs):
+        a, b = numbers[pair.a_venue, pair.a_ticker], numbers[pair.b_venue, pair.b_ticker]
+        pairs.append(row(
+            PAIR, index=index, generation=GENERATION, a=a, b=b, a_generation=GENERATION,
+            b_generation=GENERATION, same=int(pair.same), approved=1,
+            edge_min_e6=settings.edge.edge_min_e6,
+            hurdle_e6=settings.edge.hurdle_e6 if pair.hurdle_e6 is None else pair.hurdle_e6,
+            delay_max_ns=settings.edge.delay_max_ns, event=events[script.markets[a].event],
+        ))  # fmt: skip
+    assert len(script.products) <= PRODUCTS_MAX
+    instruments_of: dict[int, tuple[int, ...]] = {}
+    for index, market in enumerate(script.markets):
+        feed = VENUES.index(market.venue)
+        instruments_of[feed] = (*instruments_of.get(feed, ()), index)
+    return Identity(
+        instruments=instruments,
+        pairs=tuple(pairs),
+        parameters=parameters_row(settings, number=1),
+        accounts=accounts,
+        instruments_of=instruments_of,
+        products={product: slot for slot, product in enumerate(script.products)},
+    )
+
+
+def _accounts(script: Script) -> tuple[Account, ...]:
+    pots = dict.fromkeys((VENUES.index(m.venue), m.exchange_index) for m in script.markets)
+    return tuple(Account(index, venue, exchange) for index, (venue, exchange) in enumerate(pots))
+
+
+def _instrument(index: int, market: MarketSpec, event: int, accounts: tuple[Account, ...]) -> Row:
+    venue = VENUES.index(market.venue)
+    account = next(
+        a.index for a in accounts if (a.venue, a.exchange_index) == (venue, market.exchange_index)
+    )
+    return row(
+        INSTRUMENT, index=index, generation=GENERATION, venue=venue, feed=venue, event=event,
+        live=1, polarity=1, exchange_index=market.exchange_index, neg_risk=int(market.neg_risk),
+        account=account, condition=uint256_to_cells(int(market.condition_id or "0", 16)),
+        token_yes=uint256_to_cells(int(market.token_yes or "0")),
+        token_no=uint256_to_cells(int(market.token_no or "0")),
+        ticker=text_to_cells(market.ticker, 8), title=text_to_cells(_clipped(market.title), 8),
+    )  # fmt: skip
+
+
+def _clipped(title: str, most: int = 64) -> str:
+    return title.encode()[:most].decode(errors="ignore")
+
+
+def parameters_row(settings: Settings, *, number: int) -> Row:
+    """The PARAMETERS of a profile; fields of the same name, the rest 0."""
+    assert PARAMETERS.names is not None
+    found = {
+        name: getattr(section, name)
+        for section in (settings.edge, settings.limits)
+        for name in section.__dataclass_fields__
+        if name in PARAMETERS.names
+    }
+    return row(PARAMETERS, number=number, **found)
+
+
+def publish(segment: Segment, identity: Identity) -> None:
+    """Slots first, then the control ring: who reads the ring finds the slots."""
+    tables = (
+        ("instruments", K_INSTRUMENT, identity.instruments),
+        ("pairs", K_PAIR, identity.pairs),
+        ("parameters", K_PARAMETERS, (identity.parameters,)),
+    )
+    for block, _, rows in tables:
+        for index, body in enumerate(rows):
+            segment.write(block, index, body)
+    for _, kind, rows in tables:
+        for body in rows:
+            announce(segment, kind, body)
+
+
+def announce(segment: Segment, kind: int, body: Words) -> None:
+    """One entry on the control ring."""
+    ring = segment.at("control_ring")
+    ring_append(segment.words, ring, segment.entries("control_ring"), kind, body, BODY)

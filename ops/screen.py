@@ -1,0 +1,177 @@
+"""The one live screen of a running engine, drawn from `status` a few times a second; a plain line
+where there is no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ops import clock
+from ops.status import status
+from ops.summary import dollars, microseconds
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+    from rich.table import Table
+
+    from ops.supervisor import Supervisor
+
+SCREEN_NS = 250 * clock.MS_NS
+LINE_NS = 5 * clock.SECOND_NS
+EVENTS_SHOWN = 6
+
+
+class Shown(Protocol):
+    """What the supervisor ticks; `say` gets lines."""
+
+    def tick(self, run: Supervisor) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Lines:
+    """No terminal: what happens, and one line of state now and then."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._next_ns = 0
+
+    def say(self, text: str) -> None:
+        """At once."""
+        self._write(text)
+
+    def tick(self, run: Supervisor) -> None:
+        """A line every few seconds once it trades."""
+        now_ns = clock.mono_ns()
+        if run.counted_from_ns and run.ending is None and now_ns >= self._next_ns:
+            if self._next_ns:
+                self._write(one_line(status(run)))
+            self._next_ns = now_ns + LINE_NS
+
+    def close(self) -> None:
+        """Nothing to undo."""
+
+
+class Screen:
+    """A terminal: the whole state, redrawn in place; what happens scrolls above it."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.live import Live
+
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._console = console
+        self._next_ns = 0
+        self._is_on = False
+
+    def say(self, text: str) -> None:
+        """One line above the picture."""
+        self._console.print(f"[dim]arb[/dim] {_plain(text)}", highlight=False)
+
+    def tick(self, run: Supervisor) -> None:
+        """Redraw when it is time."""
+        now_ns = clock.mono_ns()
+        if now_ns < self._next_ns:
+            return
+        self._next_ns = now_ns + SCREEN_NS
+        if not self._is_on:
+            self._live.start()
+            self._is_on = True
+        self._live.update(picture(status(run)), refresh=True)
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._is_on:
+            self._live.stop()
+
+
+def one_line(found: Mapping[str, Any]) -> str:
+    """The state in one plain line."""
+    trust = " ".join(
+        f"{name} {feed['trusted']}/{feed['instruments']}" for name, feed in found["feeds"].items()
+    )
+    p50 = found["tick_to_order_ns"]["p50"]
+    speed = f" · tick-to-order p50 {p50 / 1000:,.0f} us" if p50 else ""
+    return (
+        f"{found['seconds']:.0f} s {found['state']} · trusted {trust} · {found['edges']} edges"
+        f" · {found['orders']} orders · {found['fills']} fills"
+        f" · {dollars(found['profit_e6'])}{speed}"
+    )
+
+
+def picture(found: Mapping[str, Any]) -> Group:
+    """The state as a rich renderable."""
+    from rich.console import Group
+    from rich.text import Text
+
+    colour = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "red"}[found["state"]]
+    head = Text.assemble(
+        (f" {found['state']} ", f"bold reverse {colour}"),
+        f"  {found['mode']} · {found['seconds']:.0f} s · {found['state_reason']}"
+        f" · gate {found['gate']}",
+    )
+    money = Text.assemble(
+        ("edges ", "dim"), f"{found['edges']:,}  ", ("intents ", "dim"), f"{found['intents']:,}  ",
+        ("orders ", "dim"), f"{found['orders']:,}  ", ("fills ", "dim"), f"{found['fills']:,}  ",
+        ("one-legged ", "dim"), f"{found['one_legged']:,}  ", ("profit ", "dim"),
+        (dollars(found["profit_e6"]), "bold"),
+    )  # fmt: skip
+    speed = Text.assemble(("tick-to-order ", "dim"), microseconds(found["tick_to_order_ns"]))
+    events = [Text(f"  {event['text']}", style="dim") for event in found["events"][-EVENTS_SHOWN:]]
+    return Group(
+        head, money, speed, _feeds(found["feeds"]), _processes(found["processes"]), *events
+    )
+
+
+def _feeds(feeds: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = _table("feed", "trusted", "ratio", "frames", "quotes", "gaps")
+    for name, feed in feeds.items():
+        is_whole = feed["live"] and feed["trusted"] == feed["instruments"]
+        style = "green" if is_whole else "yellow" if feed["live"] and feed["trusted"] else "red"
+        ratio = feed["trusted_ratio"]
+        table.add_row(
+            name,
+            f"[{style}]{feed['trusted']}/{feed['instruments']}[/]",
+            "" if ratio is None else f"{100 * ratio:.1f} %",
+            f"{feed['frames']:,}",
+            f"{feed['quotes']:,}",
+            f"{feed['gaps']:,}",
+        )
+    return table
+
+
+def _processes(rows: list[Mapping[str, Any]]) -> Table:
+    table = _table("process", "pid", "beat ms", "worst us", "cpu %", "MiB", "restarts")
+    for row in rows:
+        style = "red" if row["pid"] is None else "yellow" if (row["beat_age_ms"] or 0) > 250 else ""
+        table.add_row(
+            row["name"],
+            "dead" if row["pid"] is None else str(row["pid"]),
+            _text(row["beat_age_ms"]),
+            _text(row["worst_loop_us"]),
+            _text(row["cpu_percent"]),
+            _text(row["rss_mib"]),
+            str(row["restarts"]),
+            style=style,
+        )
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

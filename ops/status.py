@@ -1,0 +1,90 @@
+"""The state of a run as one plain dict: what `status`, the live screen and a line now and then
+show.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from ops import clock
+from shm_layout import FEED_ROLE, NURSERY, SUPERVISOR
+
+if TYPE_CHECKING:
+    from ops.supervisor import Supervisor
+
+
+def status(run: Supervisor) -> dict[str, Any]:
+    """Everything a person asks first. Times in seconds or as named."""
+    now_ns = clock.mono_ns()
+    return {
+        "running": True,
+        "mode": run.session.mode,
+        "pid": os.getpid(),
+        "segment": run.request.name,
+        "seconds": round((now_ns - run.began_ns) / clock.SECOND_NS, 1),
+        "state": run.trading.text,
+        "state_reason": run.trading.reason,
+        "gate": run.watch.gate_text(),
+        "counts_from": run.counted_from or None,
+        "ending": run.ending.reason if run.ending else None,
+        "cores": run.cores.said,
+        "waiting": run.waiting(),
+        "processes": processes(run, now_ns),
+        "feeds": feeds(run),
+        "edges": run.watch.counter(2, "edges"),
+        "intents": len(run.tally.lives),
+        "orders": run.tally.orders,
+        "fills": run.tally.fills,
+        "one_legged": run.tally.one_legged,
+        "refusals": dict(run.tally.refusals),
+        "profit_e6": run.profit_e6(),
+        "tick_to_order_ns": run.tally.tick_to_order(),
+        "events": [{"epoch_ms": at // clock.MS_NS, "text": text} for at, text in run.events],
+    }
+
+
+def processes(run: Supervisor, now_ns: int) -> list[dict[str, Any]]:
+    """One row a process, dead ones that will come back included."""
+    rows = [_row(run, "supervisor", SUPERVISOR, os.getpid(), now_ns)]
+    rows.append(_row(run, "nursery", NURSERY, run.children.nursery_pid, now_ns))
+    for plan in run.plans.values():
+        child = run.children.by_name.get(plan.name)
+        rows.append(_row(run, plan.name, plan.role, child.pid if child else 0, now_ns))
+    return rows
+
+
+def _row(run: Supervisor, name: str, role: int, pid: int, now_ns: int) -> dict[str, Any]:
+    cpu, rss, own = run.usage.of(pid) if pid else (None, None, None)
+    beat_ns = run.watch.role(role, "beat_ns")
+    is_current = run.watch.role(role, "pid") == pid
+    return {
+        "name": name,
+        "pid": pid or None,
+        "beat_age_ms": (now_ns - beat_ns) // clock.MS_NS if beat_ns and is_current else None,
+        "restarts": run.restarts.restarts(name),
+        "cpu_percent": cpu,
+        "rss_mib": rss,
+        "private_mib": own,
+        "worst_loop_us": run.watch.role(role, "worst_loop_ns") // 1000 if is_current else None,
+        "core": run.watch.role(role, "core") if is_current else None,
+        "ready": bool(run.watch.role(role, "ready_ns")) if is_current else name == "nursery",
+    }
+
+
+def feeds(run: Supervisor) -> dict[str, dict[str, Any]]:
+    """Trust by feed that has data."""
+    found = {}
+    for name, feed in run.watch.feeds().items():
+        role = FEED_ROLE + run.watch.feed_index(name)
+        found[name] = {
+            "trusted": feed.trusted,
+            "instruments": feed.total,
+            "live": feed.is_live,
+            "connected": bool(run.watch.role(role, "connected")),
+            "frames": run.watch.counter(role, "frames"),
+            "quotes": run.watch.counter(role, "published"),
+            "gaps": run.watch.counter(role, "gaps"),
+            "trusted_ratio": run.watch.trusted_ratio(run.watch.feed_index(name)),
+        }
+    return found

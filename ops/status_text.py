@@ -1,0 +1,58 @@
+"""The answer of `status` as text for people. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+COLUMNS = (
+    ("name", "process"), ("pid", "pid"), ("beat_age_ms", "beat ms"), ("worst_loop_us", "worst us"),
+    ("cpu_percent", "cpu %"), ("rss_mib", "MiB"), ("private_mib", "own MiB"), ("core", "core"),
+    ("restarts", "restarts"),
+)  # fmt: skip
+
+
+def text(found: Mapping[str, Any]) -> str:
+    """State, processes, feeds, waiting, what happened."""
+    lines = [
+        f"{found['state']} ({found['state_reason']}), gate {found['gate']}, {found['mode']},"
+        f" {found['seconds']:.0f} s, pid {found['pid']}, segment {found['segment']}",
+        f"{found['edges']} edges, {found['intents']} intents, {found['orders']} orders,"
+        f" {found['fills']} fills, {found['one_legged']} one-legged",
+        f"cores: {found['cores']}",
+        *(f"waiting: {role}: {how}" for role, how in found["waiting"].items()),
+        "",
+        *_table(
+            [
+                [title for _, title in COLUMNS],
+                *([_cell(row[key]) for key, _ in COLUMNS] for row in found["processes"]),
+            ]
+        ),
+        "",
+    ]
+    for name, feed in found["feeds"].items():
+        ratio = feed["trusted_ratio"]
+        share = "" if ratio is None else f", {100 * ratio:.1f} % of the time"
+        link = "connected" if feed["connected"] else "not connected"
+        lines.append(
+            f"feed {name}: {feed['trusted']} of {feed['instruments']} trusted{share}, {link},"
+            f" {feed['frames']} frames, {feed['gaps']} gaps"
+        )
+    if found["events"]:
+        lines += ["", *(event["text"] for event in found["events"][-12:])]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None or value == -1 else str(value)
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

@@ -1,0 +1,128 @@
+"""What a run came to: one dict with the keys that `--json` promises, and the same as a table for
+people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ops import clock
+from ops.tally import percentiles, wire_to_order_ns
+from shm_layout import COUNTERS, DETECTOR, FEED_ROLE
+
+if TYPE_CHECKING:
+    from ops.supervisor import Supervisor
+
+KEYS = (
+    "mode", "seed", "script_hash", "seconds", "first_order_s", "venues", "edges", "intents",
+    "refusals", "orders", "fills", "one_legged", "profit_e6", "fees_e6", "tick_to_order_ns",
+    "wire_to_order_ns", "stages_ns", "waiting", "exit_reason",
+)  # fmt: skip
+
+
+def summary(run: Supervisor) -> dict[str, Any]:
+    """The contract of `--json`: exactly KEYS. Money in 1e-6 dollars, `_ns` nanoseconds, None where
+    there is nothing.
+    """
+    tally, watch = run.tally, run.watch
+    counted_ns = run.ended_ns - run.counted_from_ns if run.counted_from_ns else 0
+    first_ns = tally.first_send_ns - run.began_ns if tally.first_send_ns else None
+    venues = {}
+    for name in watch.feeds():
+        feed = watch.feed_index(name)
+        role = FEED_ROLE + feed
+        venues[name] = {
+            "frames": watch.counter(role, "frames"),
+            "quotes": watch.counter(role, "published"),
+            "gaps": watch.counter(role, "gaps"),
+            "trusted_ratio": _rounded(watch.trusted_ratio(feed)),
+        }
+    found = {
+        "mode": run.session.mode,
+        "seed": run.session.seed,
+        "script_hash": run.session.script_hash,
+        "seconds": round(counted_ns / clock.SECOND_NS, 3),
+        "first_order_s": None if first_ns is None else round(first_ns / clock.SECOND_NS, 3),
+        "venues": venues,
+        "edges": watch.counter(DETECTOR, "edges"),
+        "intents": len(tally.lives),
+        "refusals": refusals(run),
+        "orders": tally.orders,
+        "fills": tally.fills,
+        "one_legged": tally.one_legged,
+        "profit_e6": run.profit_e6(),
+        "fees_e6": tally.fees_e6,
+        "tick_to_order_ns": percentiles(tally.tick_to_order_ns()),
+        "wire_to_order_ns": percentiles(wire_to_order_ns(tally, run.log.read_ns, run.due_ns)),
+        "stages_ns": watch.stages(watch.feeds()),
+        "waiting": run.waiting(),
+        "exit_reason": run.ending.reason if run.ending else "",
+    }
+    assert tuple(found) == KEYS
+    return found
+
+
+def refusals(run: Supervisor) -> dict[str, int]:
+    """Why what paid was not sent: the gateway's reasons by intent, the detector's (prefixed) by
+    decision.
+    """
+    found = dict(sorted(run.tally.refusals.items()))
+    for name in COUNTERS["detector"]:
+        if name.startswith("refused_") and (count := run.watch.counter(DETECTOR, name)):
+            found[name.replace("refused_", "detector_")] = count
+    return found
+
+
+def _rounded(ratio: float | None) -> float | None:
+    return None if ratio is None else round(ratio, 6)
+
+
+def dollars(value_e6: int) -> str:
+    """Signed dollars and cents, rounded towards minus infinity."""
+    cents = value_e6 // 10_000
+    return f"{'-' if cents < 0 else ''}${abs(cents) // 100:,}.{abs(cents) % 100:02d}"
+
+
+def microseconds(figures: Mapping[str, int | None]) -> str:
+    """p50 p99 p99.9 max of a set of figures."""
+    if not figures["count"]:
+        return "none"
+    shown = " · ".join(
+        f"{title} {(figures[key] or 0) / 1000:,.0f}"
+        for key, title in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
+    )
+    return f"{shown} µs  ({figures['count']})"
+
+
+def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The summary as (title, text), for a table."""
+    hedged = found["one_legged"]
+    shown = [
+        ("ended", f"{found['exit_reason']}  ({found['seconds']:.1f} s counted)"),
+        ("script", f"seed {found['seed']} · {found['script_hash'][:16]}"),
+    ]
+    for name, venue in found["venues"].items():
+        ratio = venue["trusted_ratio"]
+        trust = "" if ratio is None else f" · trusted {100 * ratio:.1f} %"
+        text = (
+            f"{venue['frames']:,} frames · {venue['quotes']:,} quotes · {venue['gaps']} gaps{trust}"
+        )
+        shown.append((name, text))
+    refused = ", ".join(f"{name} {count:,}" for name, count in found["refusals"].items()) or "none"
+    first = found["first_order_s"]
+    shown += [
+        ("edges", f"{found['edges']:,}"),
+        ("intents", f"{found['intents']:,}"),
+        ("refused", refused),
+        ("orders", f"{found['orders']:,} · {found['fills']:,} filled · {hedged} one-legged"),
+        ("first order", "none" if first is None else f"{first:.2f} s after the start"),
+        (
+            "profit",
+            f"{dollars(found['profit_e6'])} at the worst, after {dollars(found['fees_e6'])} fees",
+        ),
+        ("tick-to-order", microseconds(found["tick_to_order_ns"])),
+        ("wire-to-order", microseconds(found["wire_to_order_ns"])),
+        ("waiting", ", ".join(f"{role} {kind}" for role, kind in found["waiting"].items())),
+    ]
+    return shown

@@ -1,0 +1,188 @@
+"""The command `arb-supervisor`. Nothing heavy is imported before it is needed: `status` and `stop`
+talk over the socket.
+
+Every wrong input is one line on standard error and an exit code of `EXITS`; nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from ops.console import err, out
+
+if TYPE_CHECKING:
+    from ops.session import Request, Session
+
+EXITS = """exit codes:
+    0  done as asked
+    1  internal error
+    2  wrong usage
+    3  a config, recording or foreign segment was refused
+    4  already running, or not running
+    5  a process died for good
+   75  /dev/shm is full
+  130  interrupted twice"""
+USAGE, REFUSED, RUNNING, FAILED = 2, 3, 4, 5
+EXAMPLES = {
+    "start": "arb-supervisor start --for 20\n"
+    "  arb-supervisor start --replay DIR --speed 60 --for 90 --json",
+    "status": "arb-supervisor status --json",
+    "stop": "arb-supervisor stop",
+    "halt": "arb-supervisor halt",
+    "resume": "arb-supervisor resume",
+}
+ENVIRONMENT = (  # what children may inherit
+    "PATH", "HOME", "USER", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "NO_COLOR",
+    "COLUMNS", "LINES", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "XDG_STATE_HOME",
+    "XDG_RUNTIME_DIR", "NUMBA_CACHE_DIR",
+)  # fmt: skip
+SessionFactory = Callable[["Request", Path], "Session"]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, no usage text."""
+        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    top = _Parser(prog="arb-supervisor", description="Starts, watches and stops the engine.",
+                  epilog=EXITS, formatter_class=raw)  # fmt: skip
+    commands = top.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=_Parser
+    )
+    made = {}
+    for name, text in (
+        ("start", "run the engine until stopped, or for a time"),
+        ("status", "what runs, with heartbeat, memory, trust"),
+        ("stop", "end the run in order and wait for it"),
+        ("halt", "start nothing new; lone legs are finished"),
+        ("resume", "trade again after halt"),
+    ):
+        made[name] = commands.add_parser(
+            name, help=text, description=text, formatter_class=raw,
+            epilog=f"example:\n  {EXAMPLES[name]}\n\n{EXITS}",
+        )  # fmt: skip
+        made[name].add_argument(
+            "--json", action="store_true", help="one JSON object on standard output"
+        )
+    start = made["start"]
+    start.add_argument(
+        "--mode", default="sim", choices=("sim", "paper", "live"), help="only sim for now"
+    )
+    start.add_argument("--config", type=Path, metavar="FILE", help="TOML laid over the profile")
+    start.add_argument("--profile", default="testing", metavar="NAME", help="default: testing")
+    start.add_argument("--replay", type=Path, nargs="+", action="extend", metavar="PATH",
+                       help="recorded data instead of the seeded world")  # fmt: skip
+    start.add_argument("--seed", type=int, default=1, help="of the simulated world (default 1)")
+    start.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS",
+                       help="counted from full trust (default: until stopped)")  # fmt: skip
+    start.add_argument("--speed", dest="speed_e6", type=_speed, default=1_000_000, metavar="X",
+                       help="run time per real time (default 1)")  # fmt: skip
+    start.add_argument("--from", dest="from_epoch_ns", type=_moment, metavar="TIME",
+                       help="where a replay begins, such as 2026-01-03T20:40Z")  # fmt: skip
+    start.add_argument("--gap-max", dest="gap_max_ns", type=_gap, metavar="S",
+                       help="longer silences of a recording are cut to S seconds")  # fmt: skip
+    return top
+
+
+def _decimal(text: str, what: str, low: float, high: float) -> float:
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) or not low <= float(text) <= high:
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted {what} from {low:g} to {high:g}")
+    return float(text)
+
+
+def _seconds(text: str) -> float:
+    return _decimal(text, "seconds", 0.1, 10_000_000)
+
+
+def _speed(text: str) -> int:
+    return round(_decimal(text, "a factor", 0.01, 1000) * 1_000_000)
+
+
+def _gap(text: str) -> int:
+    return round(_decimal(text, "seconds", 0.001, 1_000_000) * 1_000_000_000)
+
+
+def _moment(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, wanted a time such as 2026-01-03T20:40Z"
+        ) from None
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(
+            f"found {text!r} without a zone, wanted one such as 20:40Z"
+        )
+    return round(moment.timestamp()) * 1_000_000_000
+
+
+def fail(text: str, code: int) -> int:
+    """One line on standard error."""
+    err(f"arb-supervisor: {text}")
+    return code
+
+
+def main(argv: list[str] | None = None, make_session: SessionFactory | None = None) -> int:
+    """The console script. `make_session` None: the simulated session of ops/sim.py."""
+    asked = parser().parse_args(argv)
+    if asked.command == "start":
+        return _start(asked, make_session)
+    return _talk(asked)
+
+
+def _talk(asked: argparse.Namespace) -> int:
+    from ops import cache, control
+
+    try:
+        answer = control.ask(cache.state_dir(), asked.command)
+    except control.NotRunning as error:
+        if asked.json:
+            out(json.dumps({"running": False, "error": str(error)}))
+        return fail(str(error), RUNNING)
+    if asked.json:
+        out(json.dumps(answer))
+    elif asked.command == "status":
+        from ops.status_text import text
+
+        out(text(answer))
+    else:
+        out(f"{asked.command}: done; trading state {answer.get('state', 'unknown')}")
+    return 0
+
+
+def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> int:
+    from ops import clock, config
+
+    began_ns = clock.process_start_ns()
+    if asked.mode != "sim":
+        return fail(f"--mode {asked.mode} is not built yet: this version trades in sim only", USAGE)
+    if asked.replay is None and (asked.from_epoch_ns is not None or asked.gap_max_ns is not None):
+        return fail("--from and --gap-max are for --replay", USAGE)
+    try:
+        settings = config.load(asked.profile, asked.config, os.environ)
+    except config.ConfigError as error:
+        return fail(str(error), REFUSED)
+    for name in list(os.environ):  # no proxies, no SSLKEYLOGFILE, no preloads for any child
+        if name not in ENVIRONMENT and not name.startswith(("ARB_", "LC_")):
+            del os.environ[name]
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # the nursery must have one thread
+    from ops.launch import launch
+
+    return launch(asked, settings, make_session, began_ns)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

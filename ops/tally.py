@@ -1,0 +1,263 @@
+"""What a run did, read from its rings with cursors of its own: intents, outcomes, latencies, what
+is held and what it is worth.
+
+Polled by the supervisor a few times a second; loses entries only if a ring laps it between polls,
+and counts them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from shm_layout import (
+    BODY,
+    ENTRY,
+    FLAG_TIMER,
+    INTENT,
+    K_INTENT,
+    K_LEG,
+    K_TERMINAL,
+    LAPPED,
+    LEGS_MAX,
+    LINE,
+    ORIGIN_DETECTOR,
+    READ,
+    REASONS,
+    REPORT,
+    Segment,
+    cells_to_text,
+    intent_parts,
+    ring_read,
+    ring_tail,
+)
+
+INTENTS_MAX = 1_000_000
+SENT = frozenset(("done", "partial", "nothing_filled", "one_legged", "unknown_outcome"))
+
+
+class RingReader:
+    """A reader's own place in one ring."""
+
+    def __init__(self, segment: Segment, ring: str) -> None:
+        self._words = segment.words
+        self._at = segment.at(ring)
+        self._entries = segment.entries(ring)
+        self._out = np.zeros(ENTRY, np.int64)
+        self.position = 0
+        self.lost = 0
+
+    def drain(self) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        """(kind, body) of every entry there is; a body is a copy."""
+        while True:
+            found = ring_read(self._words, self._at, self._entries, self.position, self._out, BODY)
+            if found == READ:
+                self.position += 1
+                yield int(self._out[0]), self._out[LINE:].copy()
+            elif found == LAPPED:
+                resume = max(int(ring_tail(self._words, self._at)) - self._entries // 2, 0)
+                self.lost += resume - self.position
+                self.position = resume
+            else:
+                return
+
+
+@dataclass(slots=True)
+class Leg:
+    """The newest word on one leg."""
+
+    filled_e6: int = 0
+    send_ns: int = 0
+    key: str = ""
+    venue: int = -1
+
+
+@dataclass(slots=True)
+class Life:
+    """One intent from its writing to its terminal report."""
+
+    pair: int
+    direction: int
+    decide_ns: int
+    recv_ns: int
+    event_epoch_ns: int
+    is_timer: bool
+    legs: dict[int, Leg] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The running account of a session. `lives`: the detector's intents by id, oldest first."""
+
+    intents: RingReader
+    reports: RingReader
+    lives: dict[int, Life] = field(default_factory=dict)
+    desk: dict[int, Life] = field(default_factory=dict)
+    refusals: Counter[str] = field(default_factory=Counter)
+    fees_e6: int = 0
+    orders: int = 0
+    fills: int = 0
+    filled_e6: int = 0
+    first_send_ns: int = 0
+
+    @classmethod
+    def of(cls, segment: Segment) -> Tally:
+        """A tally that reads from the segment's first entry."""
+        return cls(RingReader(segment, "intents"), RingReader(segment, "reports"))
+
+    @property
+    def lost(self) -> int:
+        """Entries that lapped it."""
+        return self.intents.lost + self.reports.lost
+
+    def poll(self) -> None:
+        """Take in everything new."""
+        for kind, body in self.intents.drain():
+            if kind == K_INTENT and len(self.lives) < INTENTS_MAX:
+                self._intent(body)
+        for kind, body in self.reports.drain():
+            if kind in (K_LEG, K_TERMINAL):
+                self._report(kind, body)
+
+    def _intent(self, body: npt.NDArray[np.int64]) -> None:
+        row = body.view(INTENT)[0]
+        self.lives[int(row["id"])] = Life(
+            pair=int(row["pair"]),
+            direction=int(row["direction"]),
+            decide_ns=int(row["decide_ns"]),
+            recv_ns=int(row["recv_ns"]),
+            event_epoch_ns=int(row["event_epoch_ns"]),
+            is_timer=bool(row["flags"] & FLAG_TIMER),
+        )
+
+    def _report(self, kind: int, body: npt.NDArray[np.int64]) -> None:
+        row = body.view(REPORT)[0]
+        intent = int(row["intent"])
+        is_detectors = intent_parts(intent)[0] == ORIGIN_DETECTOR
+        known = self.lives if is_detectors else self.desk
+        life = known.get(intent)
+        if life is None:
+            life = known[intent] = Life(
+                int(row["pair"]), int(row["direction"]), int(row["decide_ns"]), int(row["recv_ns"]),
+                int(row["event_epoch_ns"]), bool(row["flags"] & FLAG_TIMER),
+            )  # fmt: skip
+        if kind == K_LEG:
+            self._leg(life, row)
+        elif not life.reason:
+            life.reason = REASONS[int(row["reason"])]
+            if (
+                is_detectors
+                and life.reason not in SENT
+                and not any(x.send_ns for x in life.legs.values())
+            ):
+                self.refusals[life.reason] += 1
+
+    def _leg(self, life: Life, row: np.void) -> None:
+        """Reports are cumulative in `filled_e6` and tell changes in `fee_e6`."""
+        leg = life.legs.setdefault(min(int(row["leg"]), LEGS_MAX - 1), Leg())
+        send_ns, filled_e6 = int(row["send_ns"]), int(row["filled_e6"])
+        if send_ns and not leg.send_ns:
+            self.orders += 1
+            if not self.first_send_ns or send_ns < self.first_send_ns:
+                self.first_send_ns = send_ns
+        if filled_e6 > 0 and leg.filled_e6 == 0:
+            self.fills += 1
+        self.filled_e6 += filled_e6 - leg.filled_e6
+        self.fees_e6 += int(row["fee_e6"])
+        leg.filled_e6, leg.send_ns = filled_e6, send_ns or leg.send_ns
+        leg.key = leg.key or cells_to_text(row["order_key"])
+        leg.venue = int(row["venue"])
+
+    @property
+    def one_legged(self) -> int:
+        """Intents that ended with unequal legs."""
+        return sum(
+            1
+            for life in self.lives.values()
+            if life.reason and len({leg.filled_e6 for leg in _both(life)}) > 1
+        )
+
+    def tick_to_order_ns(self) -> list[int]:
+        """Last leg's send − receipt of the frame, for every intent sent whole; timers apart (left
+        out).
+        """
+        return [
+            max(leg.send_ns for leg in life.legs.values()) - life.recv_ns
+            for life in self.lives.values()
+            if life.recv_ns and not life.is_timer and _is_sent(life)
+        ]
+
+    def tick_to_order(self) -> dict[str, int | None]:
+        """Percentiles of `tick_to_order_ns`."""
+        return percentiles(self.tick_to_order_ns())
+
+    def open_intents(self) -> int:
+        """Intents without a terminal report."""
+        return sum(1 for life in self.lives.values() if not life.reason)
+
+
+def _is_sent(life: Life) -> bool:
+    return len(life.legs) >= 2 and all(leg.send_ns for leg in life.legs.values())
+
+
+def _both(life: Life) -> list[Leg]:
+    legs = list(life.legs.values())
+    return legs if len(legs) > 1 else [*legs, Leg()] if legs else []
+
+
+def wire_to_order_ns(
+    tally: Tally, read_ns: Mapping[str, int], due_ns: Callable[[int], int]
+) -> list[int]:
+    """Both requests read at the venue − the scheduled send of the frame (`due_ns`: run time to
+    machine time).
+    """
+    found = []
+    for life in tally.lives.values():
+        keys = [leg.key for leg in life.legs.values()]
+        if life.is_timer or not life.event_epoch_ns or not _is_sent(life):
+            continue
+        if all(key in read_ns for key in keys):
+            found.append(max(read_ns[key] for key in keys) - due_ns(life.event_epoch_ns))
+    return found
+
+
+def percentiles(values: list[int]) -> dict[str, int | None]:
+    """Exact percentiles (nearest rank, upwards); None where there is nothing."""
+    if not values:
+        return {"count": 0, "p50": None, "p99": None, "p999": None, "max": None}
+    ordered = sorted(values)
+
+    def at(per_mille: int) -> int:
+        return ordered[max(-(-len(ordered) * per_mille // 1000), 1) - 1]
+
+    return {
+        "count": len(ordered),
+        "p50": at(500),
+        "p99": at(990),
+        "p999": at(999),
+        "max": ordered[-1],
+    }
+
+
+def matched_e6(pairs: list[tuple[int, int, bool]], held_e6: dict[int, int]) -> int:
+    """What is held, at its worst: a matched pair pays 1 whatever happens, lone contracts pay 0.
+
+    `pairs`: (a, b, same); `held_e6`: signed YES terms by instrument. Each contract is used once.
+    """
+    left = dict(held_e6)
+    worth_e6 = 0
+    for a, b, same in pairs:
+        held_a, held_b = left.get(a, 0), left.get(b, 0) if same else -left.get(b, 0)
+        if held_a * held_b >= 0:
+            continue
+        size_e6 = min(abs(held_a), abs(held_b))
+        worth_e6 += size_e6
+        left[a] = held_a - size_e6 if held_a > 0 else held_a + size_e6
+        rest = held_b - size_e6 if held_b > 0 else held_b + size_e6
+        left[b] = rest if same else -rest
+    return worth_e6

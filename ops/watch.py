@@ -1,0 +1,162 @@
+"""The state of a run as the segment shows it: processes, trust by feed, positions, histograms.
+Reads only.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ops.identity import Identity
+from ops.process import counters_at, histogram_at
+from ops.trading import TEXT
+from shm_layout import (
+    COUNTERS,
+    DETECTOR,
+    FEED_ROLE,
+    GATE,
+    GATEWAY,
+    HISTOGRAM_CELLS,
+    HISTOGRAMS,
+    LIVE_EPOCH_AT,
+    PAIR,
+    REASONS,
+    ROLE,
+    SIGNER,
+    VENUES,
+    Segment,
+    cell,
+    kind_of_role,
+    percentile,
+    word_load,
+)
+
+COINBASE = VENUES.index("coinbase")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """How far one feed may be traded on. `trusted` of `total` instruments (spot products, where it
+    has no instrument).
+    """
+
+    trusted: int
+    total: int
+    is_live: bool
+
+    @property
+    def is_trusted(self) -> bool:
+        """Something of it may be traded on."""
+        return self.is_live and self.trusted > 0
+
+
+class Watch:
+    """Reads of one segment."""
+
+    def __init__(self, segment: Segment, identity: Identity) -> None:
+        self.segment = segment
+        self.identity = identity
+        views = [body.view(PAIR)[0] for body in identity.pairs]
+        self.pairs = [(int(p["a"]), int(p["b"]), bool(p["same"])) for p in views]
+
+    def role(self, role: int, name: str) -> int:
+        """One cell of a role's row."""
+        at = self.segment.at("roles", role) + cell(ROLE, name)
+        return int(word_load(self.segment.words, at))
+
+    def counter(self, role: int, name: str) -> int:
+        """A role's counter by name; 0 where that kind of role has none of it."""
+        names = COUNTERS.get(kind_of_role(role), ())
+        if name not in names:
+            return 0
+        at = counters_at(self.segment, role) + names.index(name)
+        return int(word_load(self.segment.words, at))
+
+    def gate(self, name: str) -> int:
+        """One cell of the gateway's gate."""
+        return int(word_load(self.segment.words, self.segment.at("gate") + cell(GATE, name)))
+
+    def gate_text(self) -> str:
+        """The gateway's own trading state, as people read it."""
+        return f"{TEXT[self.gate('state')]} ({REASONS[self.gate('reason')]})"
+
+    def feed_index(self, name: str) -> int:
+        """Number of a feed by its venue's name."""
+        return VENUES.index(name)
+
+    def live_epoch(self, role: int) -> int:
+        """The epoch granted to the process in that row; 0: none lives."""
+        return int(word_load(self.segment.words, LIVE_EPOCH_AT + role))
+
+    def feeds(self) -> dict[str, FeedState]:
+        """Every feed this run has data for."""
+        found = {
+            VENUES[feed]: self._feed(feed, "quotes", instruments)
+            for feed, instruments in self.identity.instruments_of.items()
+        }
+        if self.identity.products:
+            slots = tuple(self.identity.products.values())
+            found[VENUES[COINBASE]] = self._feed(COINBASE, "spot", slots)
+        return found
+
+    def _feed(self, feed: int, block: str, slots: tuple[int, ...]) -> FeedState:
+        epoch = self.live_epoch(FEED_ROLE + feed)
+        trusted = 0
+        for slot in slots:
+            row = self.segment.read(block, slot)
+            if row is not None and epoch and row["epoch"] == epoch and row["trust"] == 0:
+                trusted += 1
+        return FeedState(trusted, len(slots), epoch != 0)
+
+    def trusted_ratio(self, feed: int) -> float | None:
+        """Trusted instrument-seconds over all; None before the first."""
+        whole = self.counter(FEED_ROLE + feed, "instrument_ns")
+        return self.counter(FEED_ROLE + feed, "trusted_ns") / whole if whole else None
+
+    def histogram(self, role: int, name: str) -> dict[str, int | None]:
+        """Percentiles of one of a role's histograms, ns."""
+        names = HISTOGRAMS.get(kind_of_role(role), ())
+        at = histogram_at(role, names.index(name))
+        words = self.segment.words
+        cells = np.fromiter(
+            (word_load(words, at + i) for i in range(HISTOGRAM_CELLS)), np.int64, HISTOGRAM_CELLS
+        )
+        read = functools.partial(percentile, cells, 0)
+        most = int(cells[3]) if cells[0] else None
+        return {
+            "count": int(cells[0]),
+            "p50": read(500),
+            "p99": read(990),
+            "p999": read(999),
+            "max": most,
+        }
+
+    def stages(self, feeds: Mapping[str, FeedState]) -> dict[str, dict[str, int | None]]:
+        """Every histogram with something in it, by role and name."""
+        roles = {name: FEED_ROLE + VENUES.index(name) for name in feeds}
+        roles |= {"detector": DETECTOR, "gateway": GATEWAY, "signer": SIGNER}
+        found: dict[str, dict[str, int | None]] = {}
+        for title, role in roles.items():
+            for name in HISTOGRAMS.get(kind_of_role(role), ()):
+                figures = self.histogram(role, name)
+                if figures["count"]:
+                    found[f"{title}.{name}"] = figures
+        return found
+
+    def positions(self) -> dict[int, int]:
+        """Signed contracts in YES terms by instrument, 1e-6."""
+        found = {}
+        for index in range(len(self.identity.instruments)):
+            row = self.segment.read("positions", index)
+            if row is not None:
+                found[index] = int(row["position_e6"])
+        return found
+
+    def cash(self) -> dict[int, Any]:
+        """The gateway's row of every account it has written."""
+        rows = ((a.index, self.segment.read("cash", a.index)) for a in self.identity.accounts)
+        return {index: row for index, row in rows if row is not None}
