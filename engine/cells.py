@@ -1,0 +1,119 @@
+"""Places of the cells that decisions read and write, by record. Derived from the layout's table,
+never counted by hand.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from engine.memory import PARAMETERS_AT
+from shm_layout import (
+    INSTRUMENT,
+    INTENT,
+    LAYOUT_HASH,
+    LEG,
+    PAIR,
+    PARAMETERS,
+    QUOTE,
+    REPORT,
+    STEP,
+    TERMS,
+    cell,
+)
+
+
+def places(record: np.dtype[np.void], names: str) -> tuple[int, ...]:
+    """Places of the named fields in their record."""
+    return tuple(cell(record, name) for name in names.split())
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+# a quote
+Q_INSTRUMENT, Q_GENERATION, Q_NUMBER, Q_EPOCH, Q_TRUST, Q_STATUS, Q_TICK_EPOCH = places(
+    QUOTE, "instrument generation number epoch trust status tick_epoch"
+)
+Q_EVENT, Q_RECV, Q_PUBLISH, Q_DELAY = places(
+    QUOTE, "event_epoch_ns recv_ns publish_ns taker_delay_ns"
+)
+Q_FEE_KIND, Q_FEE_RATE, Q_FEE_EXPONENT, Q_FEE_UNIT, Q_FEE_MODE = places(
+    QUOTE, "fee_kind fee_rate_e6 fee_exponent fee_unit_e6 fee_mode"
+)
+Q_SIZE_MIN, Q_SIZE_STEP, Q_NOTIONAL_MIN, Q_NOTIONAL_STEP, Q_GRID, Q_BIDS, Q_ASKS = places(
+    QUOTE, "size_min_e6 size_step_e6 notional_min_e6 notional_step_e6 grid bids asks"
+)
+
+# identity, pair, slow terms
+I_INDEX, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_LIVE, I_ACCOUNT = places(
+    INSTRUMENT, "index generation venue feed event live account"
+)
+P_INDEX, P_A, P_B, P_A_GENERATION, P_B_GENERATION, P_SAME, P_APPROVED = places(
+    PAIR, "index a b a_generation b_generation same approved"
+)
+P_EDGE_MIN, P_HURDLE, P_DELAY = places(PAIR, "edge_min_e6 hurdle_e6 delay_max_ns")
+T_PAIR, T_NUMBER, T_VALID, T_DEAD_ZONE, T_DELAY_COST = places(
+    TERMS, "pair number valid_until_ns dead_zone_e6 delay_cost_e6"
+)
+
+# parameters, already at their place in private memory
+(A_EDGE_MIN, A_HURDLE, A_SIZE, A_ORDER, A_MARKET, A_EVENT, A_VENUE, A_TOTAL, A_DAY, A_UNHEDGED) = (
+    PARAMETERS_AT + place
+    for place in places(
+        PARAMETERS,
+        "edge_min_e6 hurdle_e6 size_max_e6 order_max_e6 market_max_e6 event_max_e6 venue_max_e6"
+        " total_max_e6 day_max_e6 unhedged_max_e6",
+    )
+)
+A_DEBOUNCE, A_COOLDOWN, A_BEAT, A_AGE, A_DELAY, A_SECOND, A_MINUTE, A_PER_DAY = (
+    PARAMETERS_AT + place
+    for place in places(
+        PARAMETERS,
+        "debounce_ns cooldown_ns beat_max_ns signal_age_max_ns delay_max_ns orders_per_second"
+        " orders_per_minute orders_per_day",
+    )
+)
+A_LOW, A_HIGH, A_SWITCHES = (
+    PARAMETERS_AT + place for place in places(PARAMETERS, "price_low_e6 price_high_e6 switches")
+)
+
+# an intent and its legs
+N_ID, N_KIND, N_PAIR, N_DIRECTION, N_LEGS, N_FLAGS, N_TRIGGER = places(
+    INTENT, "id kind pair direction leg_count flags trigger"
+)
+N_DECIDE, N_RECV, N_EVENT, N_EXPIRES, N_EDGE, N_PROFIT, N_FEES, N_PUBLISH, N_LEG = places(
+    INTENT,
+    "decide_ns recv_ns event_epoch_ns expires_ns edge_e6 profit_e6 fees_e6 publish_ns venue_0",
+)
+LEG_CELLS = len(LEG)
+(
+    L_VENUE,
+    L_INSTRUMENT,
+    L_GENERATION,
+    L_SIDE,
+    L_LIMIT,
+    L_SIZE,
+    L_CASH,
+    L_NUMBER,
+    L_EPOCH,
+    L_TICK_EPOCH,
+) = range(LEG_CELLS)
+assert LEG[L_SIDE] == "side" and LEG[L_CASH] == "cash_e6" and LEG[L_TICK_EPOCH] == "tick_epoch"
+
+# a report
+R_INTENT, R_LEG, R_REASON, R_INSTRUMENT, R_GENERATION, R_PLACED, R_FILLED, R_PAIR, R_STAMP = places(
+    REPORT, "intent leg reason instrument generation placed filled_e6 pair report_ns"
+)
+R_POSITION, R_COST, R_ACCOUNT, R_CASH_FREE = places(
+    REPORT, "position_e6 position_cost_e6 account cash_free_e6"
+)
+
+# a step
+S_NUMBER, S_KIND, S_NOW, S_RUN, S_STATE, S_ALIVE, S_TIMER, S_COUNTER, S_EPOCH = places(
+    STEP, "number kind now_ns run_epoch_ns state alive timer intent_counter epoch"
+)
+S_DRAINED, S_LAP_RING, S_LAP_TO, S_CURSORS = places(STEP, "drained lap_ring lap_to cursors")

@@ -1,0 +1,171 @@
+"""Writing an intent: an edge is cut to what cash and limits leave, reserved, and appended with both
+legs.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+from numba import njit
+
+from engine import cells as c
+from engine import memory as m
+from engine.accounts import reserve
+from engine.edge import KIND_CROSS_VENUE, cross_venue, fee_terms, side_of_b
+from engine.fees import fee_e6
+from engine.risk import cash_size, count_orders, limit_size, refusal
+from engine.sizes import token_price
+from shm_layout import (
+    BODY,
+    BUY,
+    E6,
+    FLAG_TIMER,
+    K_INTENT,
+    LAYOUT_HASH,
+    MAIN,
+    ORIGIN_DETECTOR,
+    ROUND_UP,
+    SELL,
+    Words,
+    ring_append,
+)
+
+INTENTS_RING, INTENTS_ENTRIES = MAIN.at["intents"], MAIN.blocks["intents"].count
+SWITCH_WALK_BUDGET = 1  # PARAMETERS.switches: budget orders may take more than the touch
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+@njit(cache=True)
+def leg_cash(mem: Words, quote: int, side: int, limit: int, size: int) -> int:
+    """Most a leg can cost with fees, in the dearer form: a BUY at its limit, a SELL bought as NO at
+    1−limit.
+
+    The unit on top covers a fee that is rounded up at a better price than the limit.
+    """
+    rate, exponent, unit, mode = fee_terms(mem, quote)
+    cost = (token_price(limit, side) * size + E6 - 1) // E6
+    return cost + fee_e6(limit, size, rate, exponent, unit, mode) + unit
+
+
+@njit(cache=True)
+def unit_cost(mem: Words, quote: int, side: int, limit: int) -> int:
+    """Dollars a contract takes from a limit, fee included, rounded up."""
+    rate, exponent, _, _ = fee_terms(mem, quote)
+    return token_price(limit, side) + fee_e6(
+        limit, m.i64(E6), rate, exponent, m.i64(1), m.i64(ROUND_UP)
+    )
+
+
+@njit(cache=True)
+def is_in_band(mem: Words, limit: int) -> bool:
+    """The limit price is one the parameters allow."""
+    return mem[c.A_LOW] <= limit <= mem[c.A_HIGH]
+
+
+@njit(cache=True)
+def put_leg(
+    mem: Words, body: Words, at: int, instrument: int, side: int, limit: int, size: int
+) -> None:
+    """One leg of an intent."""
+    quote = m.QUOTE_AT + instrument * BODY
+    body[at + c.L_VENUE] = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_VENUE]
+    body[at + c.L_INSTRUMENT] = instrument
+    body[at + c.L_GENERATION] = mem[quote + c.Q_GENERATION]
+    body[at + c.L_SIDE] = side
+    body[at + c.L_LIMIT] = limit
+    body[at + c.L_SIZE] = size
+    body[at + c.L_CASH] = leg_cash(mem, quote, side, limit, size)
+    body[at + c.L_NUMBER] = mem[quote + c.Q_NUMBER]
+    body[at + c.L_EPOCH] = mem[quote + c.Q_EPOCH]
+    body[at + c.L_TICK_EPOCH] = mem[quote + c.Q_TICK_EPOCH]
+
+
+@njit(cache=True)
+def put_head(mem: Words, body: Words, pair: int, direction: int, touched: int) -> None:
+    """Names, stamps and trigger of an intent; the trigger is the instrument whose frame came
+    last."""
+    for i in range(BODY):
+        body[i] = 0
+    row, now = m.PAIR_AT + pair * BODY, mem[m.META + m.M_NOW]
+    trigger = mem[row + c.P_A]
+    if (
+        mem[m.QUOTE_AT + mem[row + c.P_B] * BODY + c.Q_RECV]
+        > mem[m.QUOTE_AT + trigger * BODY + c.Q_RECV]
+    ):
+        trigger = mem[row + c.P_B]
+    quote = m.QUOTE_AT + trigger * BODY
+    mem[m.META + m.M_COUNTER] += 1
+    body[c.N_ID] = ORIGIN_DETECTOR << 60 | mem[m.META + m.M_EPOCH] << 40 | mem[m.META + m.M_COUNTER]
+    body[c.N_KIND] = KIND_CROSS_VENUE
+    body[c.N_PAIR] = pair
+    body[c.N_DIRECTION] = direction
+    body[c.N_LEGS] = 2
+    body[c.N_FLAGS] = FLAG_TIMER if touched == m.TOUCHED_TIMER else 0
+    body[c.N_TRIGGER] = trigger
+    body[c.N_DECIDE] = now
+    body[c.N_RECV] = mem[quote + c.Q_RECV]
+    body[c.N_EVENT] = mem[quote + c.Q_EVENT]
+    body[c.N_EXPIRES] = now + mem[c.A_AGE]
+    body[c.N_PUBLISH] = mem[quote + c.Q_PUBLISH]
+
+
+@njit(cache=True)
+def open_intent(
+    words: Words,
+    mem: Words,
+    body: Words,
+    pair: int,
+    direction: int,
+    off: int,
+    edge_min: int,
+    touched: int,
+    found: tuple[int, int, int, int, int, int, int],
+) -> bool:
+    """Cut the edge to what the limits leave and write the intent. False: refused and counted."""
+    row, state = m.PAIR_AT + pair * BODY, m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
+    a, b, same = mem[row + c.P_A], mem[row + c.P_B], mem[row + c.P_SAME]
+    quote_a, quote_b = m.QUOTE_AT + a * BODY, m.QUOTE_AT + b * BODY
+    side_a = BUY if direction == 0 else SELL
+    side_b = side_of_b(direction, same)
+    size, limit_a, limit_b, fee_a, fee_b, edge, profit = found
+    if not is_in_band(mem, limit_a) or not is_in_band(mem, limit_b):
+        mem[m.COUNTS + m.C_BAND] += 1
+        return False
+    unit_a, unit_b = (
+        unit_cost(mem, quote_a, side_a, limit_a),
+        unit_cost(mem, quote_b, side_b, limit_b),
+    )
+    spare = 2 * max(fee_terms(mem, quote_a)[2], fee_terms(mem, quote_b)[2]) + 2
+    by_cash = cash_size(mem, a, unit_a, b, unit_b, spare)
+    by_limits = limit_size(mem, a, unit_a, b, unit_b, same, spare)
+    if min(by_cash, by_limits) < size:
+        size, limit_a, limit_b, fee_a, fee_b, edge, profit = cross_venue(
+            mem,
+            quote_a,
+            quote_b,
+            same,
+            direction,
+            edge_min,
+            off,
+            min(by_cash, by_limits),
+            mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET,
+        )
+        if size == 0:
+            mem[m.COUNTS + refusal(by_cash, by_limits)] += 1
+            mem[state + m.PS_LIMITED] = 1
+            return False
+    put_head(mem, body, pair, direction, touched)
+    put_leg(mem, body, m.i64(c.N_LEG), a, side_a, limit_a, size)
+    put_leg(mem, body, c.N_LEG + c.LEG_CELLS, b, side_b, limit_b, size)
+    body[c.N_EDGE], body[c.N_PROFIT], body[c.N_FEES] = edge, profit, fee_a + fee_b
+    assert reserve(mem, body)
+    count_orders(mem, 2)
+    mem[state + m.PS_COOL] = mem[m.META + m.M_RUN] + mem[c.A_COOLDOWN]
+    ring_append(words, INTENTS_RING, INTENTS_ENTRIES, K_INTENT, body, BODY)
+    mem[m.META + m.M_INTENTS] += 1
+    mem[m.COUNTS + m.C_INTENTS] += 1
+    return True

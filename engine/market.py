@@ -1,0 +1,183 @@
+"""What the detector knows of markets: newest quotes, identities, pairs, parameters; which pairs an
+entry touches.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+from numba import njit
+
+from engine import cells as c
+from engine import memory as m
+from shm_layout import (
+    BODY,
+    FEEDS_MAX,
+    INSTRUMENTS_MAX,
+    LAYOUT_HASH,
+    PAIRS_MAX,
+    Words,
+)
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+@njit(cache=True)
+def touch(mem: Words, pair: int, how: int) -> None:
+    """Have a pair decided in this step, once, however often it is touched."""
+    place = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_TOUCHED
+    if mem[place] == 0:
+        mem[m.TOUCHED + mem[m.META + m.M_TOUCHED]] = pair
+        mem[m.META + m.M_TOUCHED] += 1
+    mem[place] = max(mem[place], how)
+
+
+@njit(cache=True)
+def touch_all(mem: Words) -> None:
+    """Have every known pair decided: parameters or the trading state changed. Not on the path of a
+    quote.
+    """
+    for pair in range(PAIRS_MAX):
+        if mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_KNOWN]:
+            touch(mem, pair, m.i64(m.TOUCHED_TIMER))
+
+
+@njit(cache=True)
+def link_pairs(mem: Words) -> None:
+    """Rebuild the lists from an instrument to its pairs, so that a quote costs only the pairs it is
+    in.
+    """
+    mem[m.META + m.M_DIRTY] = 0
+    for i in range(INSTRUMENTS_MAX):
+        mem[m.HEAD + i] = 0
+    for pair in range(PAIRS_MAX):
+        row = m.PAIR_AT + pair * BODY
+        if mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_KNOWN] == 0:
+            continue
+        for leg in range(2):
+            instrument = mem[row + c.P_A + leg]
+            mem[m.NEXT + 2 * pair + leg] = mem[m.HEAD + instrument]
+            mem[m.HEAD + instrument] = 2 * pair + leg + 1
+
+
+@njit(cache=True)
+def touch_pairs_of(mem: Words, instrument: int, how: int) -> None:
+    """Touch the pairs an instrument is in."""
+    if mem[m.META + m.M_DIRTY]:
+        link_pairs(mem)
+    link = mem[m.HEAD + instrument]
+    while link:
+        touch(mem, (link - 1) // 2, how)
+        link = mem[m.NEXT + link - 1]
+
+
+@njit(cache=True)
+def copy_row(mem: Words, to: int, row: Words) -> None:
+    """One record into private memory."""
+    for i in range(BODY):
+        mem[to + i] = row[i]
+
+
+@njit(cache=True)
+def apply_quote(mem: Words, row: Words, feed: int) -> None:
+    """Keep a quote if it is newer than the one held. `feed` < 0: taken from a slot, its feed is
+    that of its identity.
+    """
+    instrument = row[c.Q_INSTRUMENT]
+    if instrument < 0 or instrument >= INSTRUMENTS_MAX:
+        return
+    epoch = row[c.Q_EPOCH]
+    if feed >= 0:
+        mem[m.FEED_EPOCH + feed] = epoch
+        mem[m.COUNTS + m.C_QUOTES] += 1
+    else:
+        feed = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_FEED]
+        mem[m.COUNTS + m.C_TAKEN] += 1
+        if 0 <= feed < FEEDS_MAX and epoch > mem[m.FEED_EPOCH + feed]:
+            mem[m.FEED_EPOCH + feed] = epoch
+    mem[m.META + m.M_PUBLISH] = row[c.Q_PUBLISH]
+    held = m.QUOTE_AT + instrument * BODY
+    generation, known = row[c.Q_GENERATION], mem[held + c.Q_GENERATION]
+    if generation < known or (generation == known and row[c.Q_NUMBER] <= mem[held + c.Q_NUMBER]):
+        return
+    copy_row(mem, held, row)
+    touch_pairs_of(mem, instrument, m.i64(m.TOUCHED_QUOTE))
+
+
+@njit(cache=True)
+def apply_pair(mem: Words, row: Words) -> None:
+    """A pair's row: it is decided anew. An operator who publishes it again thereby ends its
+    pause."""
+    pair, a, b = row[c.P_INDEX], row[c.P_A], row[c.P_B]
+    inside = 0 <= a < INSTRUMENTS_MAX and 0 <= b < INSTRUMENTS_MAX and a != b
+    if pair < 0 or pair >= PAIRS_MAX or not inside:
+        return
+    copy_row(mem, m.PAIR_AT + pair * BODY, row)
+    mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_KNOWN] = 1
+    mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_PAUSED] = 0
+    mem[m.META + m.M_DIRTY] = 1
+    touch(mem, pair, m.i64(m.TOUCHED_TIMER))
+
+
+@njit(cache=True)
+def apply_terms(mem: Words, row: Words) -> None:
+    """A pair's slow terms."""
+    pair = row[c.T_PAIR]
+    if 0 <= pair < PAIRS_MAX:
+        copy_row(mem, m.TERMS_AT + pair * BODY, row)
+        touch(mem, pair, m.i64(m.TOUCHED_TIMER))
+
+
+@njit(cache=True)
+def apply_parameters(mem: Words, row: Words) -> None:
+    """New parameters hold for every pair at once."""
+    copy_row(mem, m.PARAMETERS_AT, row)
+    touch_all(mem)
+
+
+@njit(cache=True)
+def set_timer(mem: Words, pair: int, due: int) -> None:
+    """Have a pair decided again at run time `due` even if no quote comes (debounce, cooldown, rate
+    window).
+    """
+    state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
+    if mem[state + m.PS_TIMER] == 0:
+        mem[m.TIMERS + mem[m.META + m.M_TIMERS]] = pair
+        mem[m.META + m.M_TIMERS] += 1
+        mem[state + m.PS_TIMER] = 1
+        mem[state + m.PS_DUE] = due
+    elif due < mem[state + m.PS_DUE]:
+        mem[state + m.PS_DUE] = due
+    if mem[m.META + m.M_TIMERS] == 1 or due < mem[m.META + m.M_NEXT_DUE]:
+        mem[m.META + m.M_NEXT_DUE] = due
+
+
+@njit(cache=True)
+def fire_timers(mem: Words) -> int:
+    """Touch the pairs whose timer is due. Looks at waiting pairs only. Returns how many."""
+    fired, kept, soonest = 0, 0, 0
+    for i in range(mem[m.META + m.M_TIMERS]):
+        pair = mem[m.TIMERS + i]
+        state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
+        due = mem[state + m.PS_DUE]
+        if due <= mem[m.META + m.M_RUN]:
+            mem[state + m.PS_TIMER] = 0
+            touch(mem, pair, m.i64(m.TOUCHED_TIMER))
+            fired += 1
+            continue
+        mem[m.TIMERS + kept] = pair
+        kept += 1
+        if kept == 1 or due < soonest:
+            soonest = due
+    mem[m.META + m.M_TIMERS] = kept
+    mem[m.META + m.M_NEXT_DUE] = soonest
+    return fired
+
+
+@njit(cache=True)
+def timer_is_due(mem: Words) -> bool:
+    """A pair waits for a moment that has come."""
+    return mem[m.META + m.M_TIMERS] > 0 and mem[m.META + m.M_NEXT_DUE] <= mem[m.META + m.M_RUN]

@@ -1,0 +1,186 @@
+"""The detector's private memory: one int64 array, laid out by this table. No other process sees it.
+
+Live and replay run the same kernels over the same table, so two runs that saw the same entries hold
+the same words. Plain indexing is allowed here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from shm_layout import (
+    ACCOUNTS_MAX,
+    BODY,
+    COUNTERS,
+    COUNTERS_MAX,
+    CURSORS,
+    FEEDS_MAX,
+    INSTRUMENTS_MAX,
+    LAYOUT_HASH,
+    PAIRS_MAX,
+    VENUES,
+    Words,
+)
+
+i64 = np.int64  # around a constant argument: numba compiles one more copy for each bare literal
+# intents written and not yet ended; below the intents ring's length, so none is lapped unread
+FLIGHTS_MAX = 256
+EVENTS_MAX = 1024  # an event's number beyond it shares a row, and so its limit, with another
+VENUES_MAX = 16
+FLIGHT_CELLS = 64
+POSITION_CELLS = 4
+CASH_CELLS = 4
+PAIR_STATE_CELLS = 12
+META_CELLS = 32
+
+_BLOCKS = (
+    ("meta", META_CELLS),
+    ("counters", COUNTERS_MAX),
+    ("cursors", CURSORS),
+    ("feed_epoch", FEEDS_MAX),
+    ("parameters", BODY),
+    ("venue_sum", VENUES_MAX),
+    ("event_sum", EVENTS_MAX),
+    ("cash", ACCOUNTS_MAX * CASH_CELLS),
+    ("flight_id", FLIGHTS_MAX),
+    ("flight", FLIGHTS_MAX * FLIGHT_CELLS),
+    ("position", INSTRUMENTS_MAX * POSITION_CELLS),
+    ("pair_state", PAIRS_MAX * PAIR_STATE_CELLS),
+    ("head", INSTRUMENTS_MAX),
+    ("next", 2 * PAIRS_MAX),
+    ("touched", PAIRS_MAX),
+    ("timers", PAIRS_MAX),
+    ("instrument", INSTRUMENTS_MAX * BODY),
+    ("pair", PAIRS_MAX * BODY),
+    ("terms", PAIRS_MAX * BODY),
+    ("quote", INSTRUMENTS_MAX * BODY),
+)
+
+
+def _places() -> dict[str, int]:
+    at, places = 0, {}
+    for name, cells in _BLOCKS:
+        places[name] = at
+        at += -(-cells // 8) * 8
+    places["end"] = at
+    return places
+
+
+AT = _places()
+MEMORY_CELLS = AT["end"]
+META, COUNTS, CURSORS_AT, FEED_EPOCH = AT["meta"], AT["counters"], AT["cursors"], AT["feed_epoch"]
+PARAMETERS_AT, VENUE_SUM, EVENT_SUM, CASH_AT = (
+    AT["parameters"],
+    AT["venue_sum"],
+    AT["event_sum"],
+    AT["cash"],
+)
+FLIGHT_ID, FLIGHT, POSITION_AT, PAIR_STATE = (
+    AT["flight_id"],
+    AT["flight"],
+    AT["position"],
+    AT["pair_state"],
+)
+HEAD, NEXT, TOUCHED, TIMERS = AT["head"], AT["next"], AT["touched"], AT["timers"]
+INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["terms"], AT["quote"]
+
+# meta cells
+(
+    M_NOW,
+    M_RUN,
+    M_STATE,
+    M_ALIVE,
+    M_EPOCH,
+    M_COUNTER,
+    M_STEP,
+    M_DIRTY,
+    M_TOUCHED,
+    M_TIMERS,
+    M_NEXT_DUE,
+    M_FLYING,
+    M_TOTAL,
+    M_DAY,
+    M_DAY_SPENT,
+    M_UNHEDGED,
+    M_SECOND,
+    M_SECOND_ORDERS,
+    M_MINUTE,
+    M_MINUTE_ORDERS,
+    M_DAY_ORDERS,
+    M_RETRY,
+    M_SEEN_STATE,
+    M_SEEN_ALIVE,
+    M_INTENTS,
+    M_PUBLISH,
+) = range(26)
+
+# cells of a pair's state; SINCE of direction 1 follows that of 0: run time + 1 of the episode's start, 0 below
+(
+    PS_FLYING,
+    PS_PAUSED,
+    PS_TOUCHED,
+    PS_COOL,
+    PS_DUE,
+    PS_LIMITED,
+    PS_SINCE,
+    PS_SINCE_1,
+    PS_TIMER,
+    PS_KNOWN,
+    PS_UNKNOWN,
+) = range(11)
+TOUCHED_TIMER, TOUCHED_QUOTE = 1, 2
+
+PO_POSITION, PO_COST, PO_RESERVED, PO_EXPOSURE = range(4)
+CA_FREE, CA_RESERVED = range(2)
+FL_BODY, FL_REPORTED = (
+    0,
+    BODY,
+)  # a flight: the intent's body, then a bit for each leg whose result was reported
+
+COUNTER_NAMES = COUNTERS["detector"]
+(
+    C_ENTRIES,
+    C_QUOTES,
+    C_SPOTS,
+    C_LAPS,
+    C_LOST,
+    C_DECISIONS,
+    C_INTENTS,
+    C_EDGES,
+    C_CASH,
+    C_LIMIT,
+    C_STATE,
+    C_TRUST,
+    C_SIZE,
+    C_DEBOUNCED,
+    C_COOLDOWN,
+    C_SLOT_BUSY,
+    C_STEPS,
+    C_REPORTS,
+    C_TAKEN,
+    C_OVERFLOW,
+    C_IN_FLIGHT,
+    C_ALIVE,
+    C_DELAY,
+    C_BAND,
+    C_RATE,
+    C_PAUSED,
+    C_TIMERS,
+    C_ORPHANS,
+) = range(len(COUNTER_NAMES))
+assert COUNTER_NAMES[C_ORPHANS] == "orphans" and COUNTER_NAMES[C_IN_FLIGHT] == "in_flight"
+assert len(VENUES) <= VENUES_MAX
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+def fresh() -> Words:
+    """Memory of a detector that has seen nothing."""
+    mem = np.zeros(MEMORY_CELLS, np.int64)
+    mem[META + M_SEEN_STATE] = mem[META + M_SEEN_ALIVE] = -1
+    return mem

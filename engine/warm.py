@@ -1,0 +1,78 @@
+"""Compile every kernel of this room by calling it once, so that no process compiles on its way to
+trading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from engine import (
+    accounts,
+    cells,
+    decide,
+    edge,
+    fees,
+    intent,
+    kernels,
+    market,
+    memory,
+    replay,
+    risk,
+    sizes,
+    wide,
+)
+from engine.detector import Detector
+from shm_layout import BODY, LAYOUT_HASH, LayoutError, Segment
+
+KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
+    module.layout_hash
+    for module in (
+        wide,
+        fees,
+        sizes,
+        edge,
+        memory,
+        cells,
+        market,
+        accounts,
+        risk,
+        intent,
+        decide,
+        kernels,
+    )
+)
+
+
+def check_hashes() -> None:
+    """Raises LayoutError if a kernel of this room was compiled for another layout."""
+    for layout_hash in KERNEL_HASHES:
+        if layout_hash() != LAYOUT_HASH:
+            raise LayoutError(
+                f"engine kernels: layout_hash: compiled for {layout_hash()}, wanted {LAYOUT_HASH}"
+            )
+
+
+def warm(segment: Segment) -> None:
+    """Call what is called from Python on a private segment; inner kernels are compiled with their
+    callers.
+    """
+    assert not segment.name, "warming writes: only on a private segment"
+    check_hashes()
+    detector = Detector(segment, 1, gateway_eventfd=-1)
+    detector.step(1)
+    detector.wait(0, 0)
+    mem, row = memory.fresh(), np.zeros(BODY, np.int64)
+    kernels.take_quotes(segment.words, mem, row, 0)
+    kernels.write_taken(segment.words, mem, 0, row)
+    kernels.after_lap(mem, 0, 0)
+    kernels.apply_entry(mem, -1, 0, row)
+    kernels.wake(mem)
+    decide.decide_touched(segment.words, mem, row)
+    fees.fee_e6(500_000, 1_000_000, 70_000, 1, 100, 0)
+    fees.charged_as(0, 0, 1, 1, 0)
+    sizes.legal_size_e6(1_000_000, 500_000, 10_000, 10_000, 10_000, 0)
+    sizes.legal_limit(500_000, 0, 1_000_000, 10_000, 0, 0, 0, 0)
+    detector.close()
+    replay.replay(replay.Tape())
