@@ -32,6 +32,8 @@ class Alarm:
     Linux: a timerfd (exact to some 50 µs on a busy machine). Elsewhere: the loop's timer.
     """
 
+    has_timerfd = hasattr(ctypes.CDLL(None), "timerfd_create")
+
     def __init__(
         self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None], clock: Callable[[], int]
     ) -> None:
@@ -41,7 +43,7 @@ class Alarm:
         self._handle: asyncio.TimerHandle | None = None
         self._fd = -1
         self._libc = ctypes.CDLL(None, use_errno=True)
-        if hasattr(self._libc, "timerfd_create"):
+        if self.has_timerfd:
             self._fd = self._libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_FLAGS)
         if self._fd >= 0:
             loop.add_reader(self._fd, self._expired)

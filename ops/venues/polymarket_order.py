@@ -168,8 +168,8 @@ def read_order(
         post_only=body.get("postOnly") is True,
         expiration_s=fields["expiration"],
     )
-    _check_amounts(posted)
-    _check_price(posted)
+    check_amounts(posted)
+    check_price(posted)
     return posted
 
 
@@ -197,7 +197,7 @@ def _is_fine(value_e6: int, decimals: int) -> bool:
     return value_e6 % unit_e6 == 0
 
 
-def _check_amounts(posted: Posted) -> None:
+def check_amounts(posted: Posted) -> None:
     """The precision rules: FAK and FOK 2 and 4 decimals, resting types as many as the tick
     allows.
     """
@@ -223,7 +223,7 @@ def _check_amounts(posted: Posted) -> None:
         raise OrderError(text, word="min_size")
 
 
-def _check_price(posted: Posted) -> None:
+def check_price(posted: Posted) -> None:
     """The implied price is a multiple of the tick inside [tick, 1 - tick].
 
     FAK and FOK may miss it by what rounding the taker amount can cause; the exact ratio stays the

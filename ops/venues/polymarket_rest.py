@@ -19,7 +19,6 @@ from ops.venues.signatures import EXCHANGE, NEG_RISK_EXCHANGE, clob_auth_signer,
 BATCH_MAX = 15
 CANCELS_MAX = 1000
 STAMP_SKEW_MAX_S = 30  # the venue's own window is not documented
-HEARTBEAT_NS = 10 * SECOND_NS
 END_CURSOR = "LTE="
 _UNAUTHORIZED = Answer(401, {"error": "Unauthorized/Invalid api key"})
 _BAD_L1 = Answer(401, {"error": "Invalid L1 Request headers"})
@@ -29,8 +28,9 @@ _UNLIMITED = str(2**256 - 1)
 class PolymarketRest:
     """Routes of the venue."""
 
-    def __init__(self, venue: Polymarket, *, orders_per_s: int) -> None:
+    def __init__(self, venue: Polymarket, *, orders_per_s: int, heartbeat_ns: int) -> None:
         self._venue = venue
+        self._life_ns = heartbeat_ns
         accounts = venue.accounts
         self._address = accounts.polymarket_address.lower()
         self._signer = Signer(address=self._address, funder=accounts.polymarket_funder.lower())
@@ -38,7 +38,6 @@ class PolymarketRest:
             tokens_per_s=orders_per_s, burst=orders_per_s * 3 // 2, now_ns=venue.clock.mono_ns()
         )
         self._heartbeat_id = ""
-        self._heartbeat_ns = 0
         self.routes = Routes()
         self._add_trading()
         PublicRest(venue, self.routes)
@@ -255,20 +254,19 @@ class PolymarketRest:
         )
 
     def _heartbeat(self, call: Call) -> Answer:
-        """Arms the switch: ten seconds without a beat cancel all orders."""
+        """Arms the switch: ten seconds (by default) without a beat cancel all orders."""
         body = call.json()
         given = body.get("heartbeat_id") if isinstance(body, dict) else None
         if self._heartbeat_id and given != self._heartbeat_id:
             text = "Invalid Heartbeat ID"
             return Answer(400, {"error_msg": text, "heartbeat_id": self._heartbeat_id})
         self._heartbeat_id = str(uuid.uuid4())
-        self._heartbeat_ns = self._venue.clock.mono_ns()
-        self._venue.later(HEARTBEAT_NS, self._heartbeat_due)
+        beat_id = self._heartbeat_id
+        self._venue.later(self._life_ns, lambda: self._heartbeat_due(beat_id))
         return Answer(200, {"heartbeat_id": self._heartbeat_id})
 
-    def _heartbeat_due(self) -> None:
-        silent_ns = self._venue.clock.mono_ns() - self._heartbeat_ns
-        if self._heartbeat_id and silent_ns >= HEARTBEAT_NS - SECOND_NS // 10:
+    def _heartbeat_due(self, beat_id: str) -> None:
+        if beat_id == self._heartbeat_id:
             self._heartbeat_id = ""
             self._venue.log.count(VENUE, "heartbeat_cancels")
             self._venue.desk.cancel_where()

@@ -82,7 +82,11 @@ class PolymarketPorts:
             spec, markets, clock=clock, log=log, later=later, on_subscribed=on_subscribed
         )
         self._rest = _rest_server(
-            PolymarketRest(self.venue, orders_per_s=spec.polymarket_orders_per_s),
+            PolymarketRest(
+                self.venue,
+                orders_per_s=spec.polymarket_orders_per_s,
+                heartbeat_ns=spec.polymarket_heartbeat_ns,
+            ),
             self.venue,
             spec.reply_delay_ns,
         )

@@ -95,6 +95,8 @@ class Venues:
                 on_subscribed=self._note("coinbase"),
                 subscribe_ns=spec.coinbase_subscribe_ns,
             )
+        for name in venues:
+            log.open(name)
         return venues
 
     # ---- called by the venues

@@ -60,6 +60,10 @@ class VenueLog:
         self.rows: list[LogRow] = []
         self.counts: dict[str, Counter[str]] = {}
 
+    def open(self, venue: str) -> None:
+        """Show this venue's counters even if nothing happens there."""
+        self.counts.setdefault(venue, Counter())
+
     def count(self, venue: str, name: str, by: int = 1) -> None:
         self.counts.setdefault(venue, Counter())[name] += by
 

@@ -49,6 +49,7 @@ class VenuesSpec:
     polymarket_orders_per_s: int = 600
     polymarket_mined_ns: int = 2_200_000_000
     polymarket_confirmed_ns: int = 2_000_000_000
+    polymarket_heartbeat_ns: int = 10_000_000_000
     polymarket_dynamic_tick: bool = False
     kalshi_ping_ns: int = 10_000_000_000
     coinbase_subscribe_ns: int = 5_000_000_000

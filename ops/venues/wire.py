@@ -92,9 +92,9 @@ class Link(asyncio.Protocol):
             self._write()
 
     def abort(self) -> None:
-        """Drop the connection without a word."""
+        """Drop the connection without a word, once what was written is on its way."""
         if self._transport:
-            self._transport.abort()
+            asyncio.get_running_loop().call_soon(self._transport.abort)
 
     # ---- called by the event loop
 

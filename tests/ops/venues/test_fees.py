@@ -110,9 +110,17 @@ def test_polymarket_fees_agree_with_the_recorded_transactions() -> None:
 
 
 def test_polymarket_makers_pay_nothing() -> None:
-    paid = {"shares_e6": e6("100"), "cost_e6": e6("50"), "rate_e6": e6("0.07"), "exponent": 1}
-    assert polymarket_fee_e6(**paid, is_taker=False) == 0
-    assert polymarket_fee_e6(**paid) == e6("1.75")
+    def paid(*, is_taker: bool) -> int:
+        return polymarket_fee_e6(
+            shares_e6=e6("100"),
+            cost_e6=e6("50"),
+            rate_e6=e6("0.07"),
+            exponent=1,
+            is_taker=is_taker,
+        )
+
+    assert paid(is_taker=False) == 0
+    assert paid(is_taker=True) == e6("1.75")
 
 
 def test_a_fee_over_several_levels_uses_the_average_price_once() -> None:

@@ -33,14 +33,16 @@ KEY = KalshiKey()
 
 
 class Desk:
-    """A Kalshi with the books of the rig, a clock that stands still, and a wire that goes nowhere."""
+    """A Kalshi with the books of the rig, a clock that stands still, and a wire that goes
+    nowhere.
+    """
 
     def __init__(self, **changes: Any) -> None:
         script: ToyScript = script_of()
         clock = RunClock(script.timeline, mono=lambda: 0, wall=lambda: BEGIN_NS)
         spec = VenuesSpec(script=script, accounts=accounts(KEY, **changes), tls_cert="", tls_key="")
         self.log = VenueLog()
-        listed = {index: spec_of for index, spec_of in enumerate(MARKETS[:2])}
+        listed = dict(enumerate(MARKETS[:2]))
         self.venue = Kalshi(spec, listed, clock=clock, log=self.log, on_subscribed=lambda: None)
         for index in listed:
             self.venue.apply(BookSet(BEGIN_NS, index, BIDS, ASKS))
