@@ -1,0 +1,199 @@
+"""Coinbase Exchange: trades and touch of spot products, our reference (spot.md 2.1).
+
+No I/O. `match` carries the maker's side: "sell" means the taker bought. Sequence numbers run over
+channels we do not hear, so loss shows in `trade_id`, which grows by one per product; a lost trade
+is counted, the price stays what the newest one says. Real frames contain oddities (a size of
+"0.-10000", the year 1): a number that is none drops the frame, a time that is none is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from feeds import spot
+from feeds.publisher import Publisher
+from feeds.update import SECOND_NS, FeedError, Numbers, epoch_ns_of
+from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
+
+CHANNELS = ("matches", "ticker", "heartbeat")
+_LATEST_YEAR_NS = 946_684_800 * SECOND_NS  # a stamp before the year 2000 is none
+
+
+class Match(Struct, tag_field="type", tag="match"):
+    product_id: str
+    trade_id: int
+    price: str
+    size: str
+    side: Literal["buy", "sell"]
+    time: str = ""
+
+
+class LastMatch(Match, tag_field="type", tag="last_match"):
+    """The newest trade at the moment of subscribing."""
+
+
+class Ticker(Struct, tag_field="type", tag="ticker"):
+    """Sizes only in newer frames."""
+
+    product_id: str
+    best_bid: str
+    best_ask: str
+    best_bid_size: str = "0"
+    best_ask_size: str = "0"
+    time: str = ""
+
+
+class Heartbeat(Struct, tag_field="type", tag="heartbeat"):
+    product_id: str
+    last_trade_id: int = 0
+
+
+class Subscriptions(Struct, tag_field="type", tag="subscriptions"):
+    channels: list[msgspec.Raw] = []
+
+
+class Error(Struct, tag_field="type", tag="error"):
+    message: str = ""
+
+
+Frame = Match | LastMatch | Ticker | Heartbeat | Subscriptions | Error
+DECODER: Final = msgspec.json.Decoder(Frame)
+
+
+class _Head(Struct):
+    type: str = ""
+
+
+_HEAD: Final = msgspec.json.Decoder(_Head)
+_TYPES: Final = ("match", "last_match", "ticker", "heartbeat", "subscriptions", "error")
+
+
+class Coinbase:
+    """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
+
+    wants_facts = False  # a spot product has none
+
+    def __init__(self, publisher: Publisher, products: Sequence[str]) -> None:
+        self.outbox: list[bytes] = []
+        self.must_reconnect = False
+        self.is_subscribed = False
+        self._publisher = publisher
+        self._words, self._state = publisher.words, publisher.state
+        self._products = list(products)
+        self._locals = {product: local for local, product in enumerate(products)}
+        self._numbers = Numbers(8)
+        self._frames = 0
+        self._trade_ids = [0] * len(self._products)
+        self._beat_ids = [0] * len(self._products)  # newest trade by the heartbeat before
+        self._counted_ids = [0] * len(self._products)  # losses up to here are counted
+        self._second: tuple[str, int] = ("", 0)  # one ISO second parsed last
+
+    def opened(self, now_ns: int) -> None:
+        """Subscribe within 5 s or be closed."""
+        self.must_reconnect = self.is_subscribed = False
+        message = {"type": "subscribe", "product_ids": self._products, "channels": list(CHANNELS)}
+        self.outbox.append(orjson.dumps(message))
+
+    def closed(self, now_ns: int) -> None:
+        """Spot of a lost link may not be used; trades missed meanwhile are counted on return."""
+        self.must_reconnect = self.is_subscribed = False
+        self.outbox.clear()
+        self._publisher.lose(now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Carry the counters over."""
+        self._publisher.count("frames", self._frames)
+        self._frames = 0
+
+    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+        """One text message. Never raises. Every trade is published, so `last` does not matter."""
+        self._frames += 1
+        try:
+            frame = DECODER.decode(payload)
+            if isinstance(frame, Match):
+                self._match(frame, recv_ns)
+            elif isinstance(frame, Ticker):
+                self._ticker(frame, recv_ns)
+            elif isinstance(frame, Heartbeat):
+                self._heartbeat(frame)
+            elif isinstance(frame, Subscriptions):
+                self.is_subscribed = True
+            else:
+                self.must_reconnect = True
+                self._publisher.count("bad_frames")
+        except FeedError:
+            self._publisher.count("bad_frames")
+        except (msgspec.DecodeError, RecursionError):
+            self._odd(payload)
+
+    def _match(self, frame: Match, recv_ns: int) -> None:
+        local = self._locals.get(frame.product_id)
+        if local is None:
+            return
+        before = self._trade_ids[local]
+        if frame.trade_id <= before and not isinstance(frame, LastMatch):
+            self._publisher.count("duplicates")
+            return
+        price_e8, size_e8 = self._numbers.parse(frame.price), self._numbers.parse(frame.size)
+        if price_e8 <= 0 or size_e8 <= 0:
+            raise FeedError(f"match: found {frame.price} x {frame.size}, wanted more than 0")
+        if before and frame.trade_id > max(before, self._counted_ids[local]) + 1:
+            self._publisher.count("gaps")
+        self._trade_ids[local] = frame.trade_id
+        self._publisher.count("trades")
+        side = BUY if frame.side == "sell" else SELL
+        spot.spot_trade(
+            self._words, self._state, local, price_e8, size_e8, side, frame.trade_id,
+            self._stamp_ns(frame.time, recv_ns), recv_ns,
+        )  # fmt: skip
+
+    def _ticker(self, frame: Ticker, recv_ns: int) -> None:
+        local = self._locals.get(frame.product_id)
+        if local is None:
+            return
+        number = self._numbers.parse
+        bid_e8, ask_e8 = number(frame.best_bid), number(frame.best_ask)
+        spot.spot_quote(
+            self._words, self._state, local,
+            bid_e8 if bid_e8 > 0 else NO_BID_E6, max(number(frame.best_bid_size), 0),
+            ask_e8 if ask_e8 > 0 else NO_ASK_E6, max(number(frame.best_ask_size), 0),
+            self._stamp_ns(frame.time, recv_ns), recv_ns,
+        )  # fmt: skip
+
+    def _heartbeat(self, frame: Heartbeat) -> None:
+        """It names the newest trade: one that the heartbeat before named and we still lack is lost
+        (channels are not in step, so the newest one may be on its way)."""
+        local = self._locals.get(frame.product_id)
+        if local is None:
+            return
+        named, self._beat_ids[local] = self._beat_ids[local], frame.last_trade_id
+        if 0 < max(self._trade_ids[local], self._counted_ids[local]) < named:
+            self._publisher.count("gaps")
+            self._counted_ids[local] = named
+
+    def _stamp_ns(self, text: str, recv_ns: int) -> int:
+        """The venue's stamp in ns; ours in run time where it has none (the year 1 occurs)."""
+        second, point, rest = text.partition(".")
+        digits = rest.removesuffix("Z")
+        if point and digits.isascii() and digits.isdigit() and len(digits) <= 9:
+            if self._second[0] != second:
+                self._second = (second, epoch_ns_of(second + "Z"))
+            stamp_ns = self._second[1] + int(digits.ljust(9, "0"))
+        else:
+            stamp_ns = epoch_ns_of(text) if text else NONE_NS
+        if stamp_ns >= _LATEST_YEAR_NS:
+            return stamp_ns
+        return int(run_epoch_ns(self._words, recv_ns))
+
+    def _odd(self, payload: bytes | memoryview) -> None:
+        try:
+            kind = _HEAD.decode(payload).type
+        except (msgspec.DecodeError, RecursionError):
+            kind = ""
+        is_new = kind and kind not in _TYPES
+        self._publisher.count("unknown_keys" if is_new else "bad_frames")

@@ -1,0 +1,186 @@
+"""The one file of this room that touches a WebSocket: picows, TLS, limits, pings, fragments.
+
+picows hands over each frame where it lies in the receive buffer and says which one the buffer ends
+with (`last_in_buffer`). Its own pong is switched off: a ping it answers itself would swallow the
+last frame of a buffer, and with it the moment to publish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import picows
+from picows import WSCloseCode, WSMsgType
+
+from feeds.update import FRAME_MAX_BYTES, FeedError
+
+HANDSHAKE_S = 3.0
+FRAGMENTS_MAX = 64
+CONTROLS_MAX = 1_000  # control frames between two texts: a venue sends one in ten seconds
+_LOG = logging.getLogger("feeds.connection")
+_LOG.addHandler(logging.NullHandler())
+_LOG.propagate = False
+
+
+class Sink(Protocol):
+    """Who is told what comes in. None of it may raise."""
+
+    def on_text(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+        """One whole text message; the memory is valid only during the call."""
+
+    def on_alive(self, recv_ns: int, last: bool) -> None:
+        """A pong or another control frame."""
+
+    def on_oversize(self) -> None:
+        """A message beyond the limit: the link is being closed with 1009."""
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or later, host name checked, trusting `ca_file` (None: the system's authorities).
+
+    Not `create_default_context`: that honours SSLKEYLOGFILE.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None:
+        context.load_default_certs()
+    else:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise FeedError(f"ca_file {ca_file}: cannot read: {error}") from error
+    return context
+
+
+class _Listener(picows.WSListener):
+    """Passes frames on; joins fragments; answers pings."""
+
+    def __init__(self, sink: Sink, clock: Callable[[], int], limit: int) -> None:
+        super().__init__()
+        self._sink = sink
+        self._clock = clock
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._controls = 0
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        recv_ns = self._clock()
+        kind = frame.msg_type
+        if kind is WSMsgType.TEXT and frame.fin and not self._parts:
+            self._controls = 0
+            self._sink.on_text(frame.get_payload_as_memoryview(), recv_ns, frame.last_in_buffer)
+        else:
+            self._rare(transport, frame, kind, recv_ns)
+
+    def _rare(
+        self,
+        transport: picows.WSTransport,
+        frame: picows.WSFrame,
+        kind: WSMsgType,
+        recv_ns: int,
+    ) -> None:
+        last = bool(frame.last_in_buffer)
+        if kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.BINARY):
+            self._fragment(transport, frame, recv_ns, last)
+            return
+        self._controls += 1
+        if self._controls > CONTROLS_MAX:
+            transport.send_close(WSCloseCode.POLICY_VIOLATION)
+            transport.disconnect(False)
+        elif kind is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.CLOSE:
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        self._sink.on_alive(recv_ns, last)
+
+    def _fragment(
+        self, transport: picows.WSTransport, frame: picows.WSFrame, recv_ns: int, last: bool
+    ) -> None:
+        self._parts.append(frame.get_payload_as_bytes())
+        size = sum(len(part) for part in self._parts)
+        if size > self._limit or len(self._parts) > FRAGMENTS_MAX:
+            self._parts.clear()
+            self._sink.on_oversize()
+            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
+            transport.disconnect(False)
+        elif frame.fin:
+            whole = b"".join(self._parts)
+            self._parts.clear()
+            self._sink.on_text(whole, recv_ns, last)
+        else:
+            self._sink.on_alive(recv_ns, last)
+
+
+class Connection:
+    """One WebSocket at a time. `open`, then `closed` until it ends; `send`, `ping`, `drop`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ca_file: Path | None,
+        sink: Sink,
+        clock: Callable[[], int],
+        limit_bytes: int = FRAME_MAX_BYTES,
+    ) -> None:
+        self._url = url
+        self._context = tls_context(ca_file) if url.startswith("wss:") else None
+        self._sink = sink
+        self._clock = clock
+        self._limit_bytes = limit_bytes
+        self._transport: picows.WSTransport | None = None
+
+    async def open(self, headers: Mapping[str, str]) -> None:
+        """Connect, bounded in time; no proxy, no redirect. Raises FeedError if it does not work."""
+        try:
+            async with asyncio.timeout(2 * HANDSHAKE_S):
+                self._transport, _ = await picows.ws_connect(
+                    lambda: _Listener(self._sink, self._clock, self._limit_bytes),
+                    self._url,
+                    ssl_context=self._context,
+                    websocket_handshake_timeout=HANDSHAKE_S,
+                    logger_name=_LOG,
+                    enable_auto_pong=False,
+                    max_frame_size=self._limit_bytes,
+                    extra_headers=dict(headers),
+                    max_redirects=0,
+                )
+        except (OSError, TimeoutError, picows.WSError, ssl.SSLError) as error:
+            raise FeedError(f"{self._url}: {type(error).__name__}: {error}") from error
+
+    async def closed(self) -> None:
+        """Return once the connection is gone, whoever ended it and why."""
+        transport = self._transport
+        if transport is None:
+            return
+        try:
+            await transport.wait_disconnected()
+        except picows.WSProtocolError as error:
+            if error.code == WSCloseCode.MESSAGE_TOO_BIG:
+                self._sink.on_oversize()
+        except (OSError, picows.WSError):
+            pass  # how it broke does not matter: the session reconnects
+        finally:
+            self._transport = None
+
+    def send(self, text: bytes) -> None:
+        """Send one text frame; nothing if the link is gone (the session will subscribe anew)."""
+        if self._transport is not None:
+            self._transport.send(WSMsgType.TEXT, text)
+
+    def ping(self) -> None:
+        """Ask for a pong: it shows that the link lives while the markets are quiet."""
+        if self._transport is not None:
+            self._transport.send_ping()
+
+    def drop(self) -> None:
+        """Close from our side, without waiting for the venue."""
+        if self._transport is not None:
+            self._transport.send_close(WSCloseCode.GOING_AWAY)
+            self._transport.disconnect(False)

@@ -1,0 +1,323 @@
+"""One feed: a venue's connection kept alive, its books published, its market facts beside them.
+
+`main` is the role's coroutine; `step` is called from the same loop at least every 50 ms. The order
+of things when a link goes: its books are emptied and published as untrusted first, then it is
+opened again after a back-off with jitter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from feeds.coinbase import Coinbase
+from feeds.connection import Connection
+from feeds.kalshi import Kalshi
+from feeds.kalshi_facts import KalshiFacts
+from feeds.polymarket import Polymarket
+from feeds.polymarket_facts import PolymarketFacts
+from feeds.publisher import Publisher, instruments_of
+from feeds.rest import Rest
+from feeds.session import Backoff, Event, Session, State
+from feeds.trust import LinkWatch
+from feeds.update import MS_NS, SECOND_NS, FeedError, Instrument, MarketFacts, Venue
+from shm_layout import FEEDS_MAX, PRODUCTS_MAX, ST_INITIALIZED, Segment, run_epoch_ns
+
+Headers = Callable[[str, str], Awaitable[dict[str, str]]]
+VENUES = ("kalshi", "polymarket", "coinbase")
+SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconnect
+FACTS_AGAIN_NS = SECOND_NS // 2  # facts that are missing or said to have changed
+STEADY_NS = 5 * SECOND_NS  # a session that lived so long starts the next back-off at its base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedParams:
+    """What a feed is told. Durations in machine ns.
+
+    `feed`: its number (row, ring). `products`: spot product to slot number, for a spot exchange.
+    `gamma_url`: Polymarket's facts of markets ("": the same host as `rest_url`).
+    `link_silent_ns`: no byte for so long, pongs included, and its quotes are untrusted;
+    `link_dead_ns`: reconnect. `taker_delay_ns`: what Polymarket holds takers back, where it does.
+    """
+
+    venue: str
+    feed: int
+    ws_url: str
+    rest_url: str = ""
+    gamma_url: str = ""
+    ca_file: Path | None = None
+    products: Mapping[str, int] = field(default_factory=dict)
+    ping_ns: int = SECOND_NS
+    link_silent_ns: int = 2 * SECOND_NS
+    link_dead_ns: int = 10 * SECOND_NS
+    backoff_base_ns: int = 100 * MS_NS
+    backoff_max_ns: int = 10 * SECOND_NS
+    facts_ns: int = 15 * SECOND_NS
+    taker_delay_ns: int = 150 * MS_NS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises FeedError naming the field, what was found and what was wanted."""
+        checks = {
+            "venue": (self.venue in VENUES, VENUES),
+            "feed": (0 <= self.feed < FEEDS_MAX, f"0 to {FEEDS_MAX - 1}"),
+            "ws_url": (self.ws_url.startswith(("wss://", "ws://")), "wss://…"),
+            "rest_url": (self._is_rest(self.rest_url), "https://…, empty for spot"),
+            "gamma_url": (not self.gamma_url or self._is_rest(self.gamma_url), "https://… or none"),
+            "products": (
+                bool(self.products) == (self.venue == "coinbase")
+                and all(0 <= slot < PRODUCTS_MAX for slot in self.products.values()),
+                f"slots below {PRODUCTS_MAX} for coinbase, none for others",
+            ),
+            "ping_ns": (0 < self.ping_ns < self.link_silent_ns, "more than 0, less than silent"),
+            "link_silent_ns": (self.link_silent_ns < self.link_dead_ns, "less than dead"),
+            "backoff_base_ns": (
+                0 < self.backoff_base_ns <= self.backoff_max_ns,
+                "more than 0, at most backoff_max_ns",
+            ),
+            "facts_ns": (self.facts_ns >= FACTS_AGAIN_NS, f"at least {FACTS_AGAIN_NS}"),
+            "taker_delay_ns": (0 <= self.taker_delay_ns <= 60 * SECOND_NS, "0 to 60 s"),
+        }
+        for name, (holds, wanted) in checks.items():
+            if not holds:
+                raise FeedError(f"{name}: found {getattr(self, name)!r}, wanted {wanted}")
+
+    def _is_rest(self, url: str) -> bool:
+        return url.startswith(("https://", "http://")) or (self.venue == "coinbase" and not url)
+
+
+class _FactsReader(Protocol):
+    async def read(
+        self, instruments: tuple[Instrument, ...]
+    ) -> tuple[dict[int, MarketFacts], list[str]]: ...
+
+
+class Feed:
+    """The role. `headers` signs the handshake (method, path) where the venue wants that."""
+
+    def __init__(
+        self,
+        segment: Segment,
+        params: FeedParams,
+        epoch: int,
+        clock: Callable[[], int],
+        headers: Headers | None = None,
+    ) -> None:
+        self.session = Session()
+        self._params = params
+        self._clock = clock
+        self._headers = headers
+        now_ns = clock()
+        is_spot = params.venue == "coinbase"
+        self._instruments = () if is_spot else tuple(instruments_of(segment, params.feed))
+        self.publisher = Publisher(
+            segment,
+            feed=params.feed,
+            epoch=epoch,
+            now_ns=now_ns,
+            instruments=self._instruments,
+            products=tuple(params.products.values()),
+        )
+        self.venue = self._make_venue()
+        self._connection = Connection(
+            params.ws_url, ca_file=params.ca_file, sink=self, clock=clock
+        )
+        self._link = LinkWatch(silent_ns=params.link_silent_ns, dead_ns=params.link_dead_ns)
+        self._backoff = Backoff(
+            base_ns=params.backoff_base_ns,
+            max_ns=params.backoff_max_ns,
+            seed=params.seed << 8 | params.feed,
+        )
+        self._facts_due = asyncio.Event()
+        self._stepped_ns = self._pinged_ns = now_ns
+        self._frames = 0
+        self.errors: list[str] = []  # of the newest round of facts, and of the newest connect
+
+    def _make_venue(self) -> Venue:
+        if self._params.venue == "kalshi":
+            return Kalshi(self.publisher)
+        if self._params.venue == "polymarket":
+            return Polymarket(self.publisher)
+        return Coinbase(self.publisher, tuple(self._params.products))
+
+    # ---- what comes in (the connection's Sink)
+
+    def on_text(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+        """One message: to the venue's file, and what it wants to say back to the venue."""
+        link, venue = self._link, self.venue
+        link.heard_ns = recv_ns
+        if link.is_silent:
+            link.is_silent = False
+            self.publisher.silence(False, recv_ns)
+        self._frames += 1
+        venue.frame(payload, recv_ns, last)
+        if venue.outbox:
+            self._send()
+
+    def on_alive(self, recv_ns: int, last: bool) -> None:
+        """A pong or ping: the link lives. The buffer may end with it."""
+        if self._link.spoke(recv_ns):
+            self.publisher.silence(False, recv_ns)
+        if last:
+            self.publisher.flush()
+
+    def on_oversize(self) -> None:
+        """A message beyond the limit: counted; the session reconnects."""
+        self.publisher.count("oversize")
+
+    def _send(self) -> None:
+        for message in self.venue.outbox:
+            self._connection.send(message)
+        self.venue.outbox.clear()
+
+    # ---- every 50 ms
+
+    def step(self, now_ns: int) -> int:
+        """Link watch, pings, closes by the clock, accounting. Returns the frames since the last."""
+        publisher, link = self.publisher, self._link
+        elapsed_ns, self._stepped_ns = max(now_ns - self._stepped_ns, 0), now_ns
+        run_ns = int(run_epoch_ns(publisher.words, now_ns))
+        if run_ns > 0:
+            publisher.close_due(run_ns, now_ns)
+            if publisher.is_open_due(run_ns, ST_INITIALIZED):
+                self._facts_due.set()
+        if link.is_up:
+            self._watch(now_ns)
+        waiting = publisher.account(elapsed_ns)
+        if link.is_up:
+            is_subscribed = self.venue.is_subscribed
+            state = self.session.settle(
+                is_subscribed=is_subscribed, is_whole=waiting == 0, now_ns=now_ns
+            )
+            is_late = now_ns - self.session.since_ns > SUBSCRIBE_NS
+            if state is State.SUBSCRIBING and is_late:
+                self._connection.drop()
+            if state is State.LIVE and now_ns - self.session.since_ns > STEADY_NS:
+                self._backoff.worked()
+        publisher.connected(self.session.state is State.LIVE and not link.is_silent)
+        if self.venue.wants_facts:
+            self._facts_due.set()
+        frames, self._frames = self._frames, 0
+        return frames
+
+    def _watch(self, now_ns: int) -> None:
+        link = self._link
+        if link.fell_silent(now_ns):
+            self.publisher.count("link_silent")
+            self.publisher.silence(True, now_ns)
+        if link.is_dead(now_ns) or self.venue.must_reconnect:
+            self._connection.drop()
+            return
+        if now_ns - self._pinged_ns >= self._params.ping_ns:
+            self._pinged_ns = now_ns
+            self._connection.ping()
+        self.venue.tick(now_ns)
+        if self.venue.outbox:
+            self._send()
+
+    def close(self) -> None:
+        """Last act: nothing of ours may be traded on, and the counters are whole."""
+        now_ns = self._clock()
+        self.venue.closed(now_ns)
+        self.publisher.connected(False)
+        self.publisher.account(0)
+
+    # ---- the coroutine
+
+    async def main(self, stop: asyncio.Event) -> None:
+        """Connect, keep connected and keep the facts fresh until `stop`."""
+        async with AsyncExitStack() as stack:
+            reader = await self._facts_reader(stack)
+            tasks = [asyncio.create_task(self._connect_until(stop))]
+            if reader is not None:
+                tasks.append(asyncio.create_task(self._read_facts_until(stop, reader)))
+            waiter = asyncio.create_task(stop.wait())
+            await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            self.session.move(Event.STOP, self._clock())
+            self._connection.drop()
+            for task in (waiter, *tasks):
+                if not task.done():
+                    task.cancel()
+            for result in await asyncio.gather(waiter, *tasks, return_exceptions=True):
+                if isinstance(result, BaseException) and not isinstance(
+                    result, asyncio.CancelledError
+                ):
+                    raise result
+
+    async def _facts_reader(self, stack: AsyncExitStack) -> _FactsReader | None:
+        params = self._params
+        if not self._instruments:
+            return None
+        rest = await stack.enter_async_context(Rest(params.rest_url, ca_file=params.ca_file))
+        if params.venue == "kalshi":
+            return KalshiFacts(rest)
+        gamma = rest
+        if params.gamma_url and params.gamma_url != params.rest_url:
+            gamma = await stack.enter_async_context(Rest(params.gamma_url, ca_file=params.ca_file))
+        return PolymarketFacts(rest, gamma, taker_delay_ns=params.taker_delay_ns)
+
+    async def _read_facts_until(self, stop: asyncio.Event, reader: _FactsReader) -> None:
+        """Once at the start, then every `facts_ns`; at once where they are missing or changed."""
+        while not stop.is_set():
+            self._facts_due.clear()
+            facts, errors = await reader.read(self._instruments)
+            now_ns = self._clock()
+            for local, each in facts.items():
+                try:
+                    self.publisher.set_facts(local, each, now_ns)
+                except FeedError as error:
+                    errors.append(f"{self._instruments[local].ticker}: {error}")
+            if errors:
+                self.errors = errors
+                self.publisher.count("rest_errors", len(errors))
+            await asyncio.sleep(FACTS_AGAIN_NS / SECOND_NS)
+            if not errors:
+                await self._wait(self._facts_due, self._params.facts_ns)
+
+    async def _connect_until(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self.session.move(Event.DUE, self._clock())
+            try:
+                await self._connection.open(await self._signed())
+            except (FeedError, OSError, TimeoutError) as error:
+                self.errors = [str(error)]
+            else:
+                await self._serve()
+            if stop.is_set():
+                return
+            now_ns = self._clock()
+            self.session.move(Event.LOST, now_ns)
+            self.publisher.count("reconnects")
+            await self._wait(stop, self._backoff.delay_ns())
+
+    async def _signed(self) -> dict[str, str]:
+        if self._headers is None:
+            return {}
+        return await self._headers("GET", urlsplit(self._params.ws_url).path)
+
+    async def _serve(self) -> None:
+        now_ns = self._clock()
+        self.session.move(Event.OPENED, now_ns)
+        self._link.opened(now_ns)
+        self._pinged_ns = now_ns
+        self.venue.opened(now_ns)
+        self._send()
+        try:
+            await self._connection.closed()
+        finally:
+            self._link.closed()
+            self.venue.closed(self._clock())
+
+    @staticmethod
+    async def _wait(event: asyncio.Event, duration_ns: int) -> None:
+        """Until the event or the end of the time."""
+        try:
+            async with asyncio.timeout(duration_ns / SECOND_NS):
+                await event.wait()
+        except TimeoutError:
+            pass

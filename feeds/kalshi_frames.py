@@ -1,0 +1,227 @@
+"""Kalshi's WebSocket frames as types (kalshi.md 13, 14; wire of autumn 2026), and schema drift.
+
+Only what is used is declared; the rest is skipped by the decoder. Fields may be missing in practice
+(`ts_ms`), and unknown keys and types appear: `unknown_keys` finds them in the frames it is shown.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+import orjson
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+Side = Literal["yes", "no"]
+Levels = list[tuple[str, str]]
+
+
+class SnapshotMsg(Struct):
+    """A whole book; an absent key is an empty side. `yes`, `no` are the form that ended on
+    2026-03-12 (cents): present, they mean that this is no book we can read."""
+
+    market_ticker: str
+    yes_dollars_fp: Levels = []
+    no_dollars_fp: Levels = []
+    yes: Raw | UnsetType = UNSET
+    no: Raw | UnsetType = UNSET
+
+
+class DeltaMsg(Struct):
+    """A signed change at one level."""
+
+    market_ticker: str
+    price_dollars: str
+    delta_fp: str
+    side: Side
+    ts_ms: int = 0
+
+
+class TickerMsg(Struct):
+    """The venue's own view of the touch. Empty side: bid "0.0000", ask "1.0000"."""
+
+    market_ticker: str
+    yes_bid_dollars: str = ""
+    yes_ask_dollars: str = ""
+
+
+class TradeMsg(Struct):
+    """A print. Block trades happened off the book."""
+
+    market_ticker: str
+    is_block_trade: bool = False
+
+
+class PriceRange(Struct):
+    """Part of a price grid, in dollars."""
+
+    start: str
+    end: str
+    step: str
+
+
+class LifecycleMsg(Struct):
+    """What happened to a market. There is none for opening and closing in time (kalshi.md 12)."""
+
+    market_ticker: str
+    event_type: str
+    close_ts: int = 0
+    floor_strike: Raw | None = None
+    result: str = ""
+    settlement_value: str = ""
+    price_ranges: list[PriceRange] = []
+
+
+class EventFeeMsg(Struct):
+    """Fee terms of an event changed; null: back to those of the series."""
+
+    event_ticker: str
+
+
+class SubscribedMsg(Struct):
+    channel: str
+    sid: int
+
+
+class ErrorMsg(Struct, frozen=True):
+    code: int = 0
+    msg: str = ""
+
+
+class Snapshot(Struct, tag_field="type", tag="orderbook_snapshot"):
+    sid: int
+    seq: int
+    msg: SnapshotMsg
+
+
+class Delta(Struct, tag_field="type", tag="orderbook_delta"):
+    sid: int
+    seq: int
+    msg: DeltaMsg
+
+
+class Ticker(Struct, tag_field="type", tag="ticker"):
+    sid: int
+    msg: TickerMsg
+    seq: int = 0
+
+
+class Trade(Struct, tag_field="type", tag="trade"):
+    sid: int
+    msg: TradeMsg
+    seq: int = 0
+
+
+class Lifecycle(Struct, tag_field="type", tag="market_lifecycle_v2"):
+    sid: int
+    msg: LifecycleMsg
+    seq: int = 0
+
+
+class EventLifecycle(Struct, tag_field="type", tag="event_lifecycle"):
+    sid: int
+    seq: int = 0
+
+
+class EventFee(Struct, tag_field="type", tag="event_fee_update"):
+    sid: int
+    msg: EventFeeMsg
+    seq: int = 0
+
+
+class Subscribed(Struct, tag_field="type", tag="subscribed"):
+    msg: SubscribedMsg
+    id: int = 0
+    sid: int = 0
+    seq: int = 0
+
+
+class Ok(Struct, tag_field="type", tag="ok"):
+    """Answer to a command; it consumes a number of its subscription."""
+
+    id: int = 0
+    sid: int = 0
+    seq: int = 0
+
+
+class Unsubscribed(Struct, tag_field="type", tag="unsubscribed"):
+    id: int = 0
+    sid: int = 0
+    seq: int = 0
+
+
+class Error(Struct, tag_field="type", tag="error"):
+    id: int = 0
+    sid: int = 0
+    seq: int = 0
+    msg: ErrorMsg = ErrorMsg()
+
+
+Numbered = Snapshot | Delta | Trade | Lifecycle | EventLifecycle | EventFee | Ok | Unsubscribed
+Frame = Numbered | Ticker | Subscribed | Error
+DECODER: Final = msgspec.json.Decoder(Frame)
+
+
+class Head(Struct):
+    """What is left of a frame whose type is not known: enough to keep the sequence."""
+
+    type: str = ""
+    sid: int = 0
+    seq: int = 0
+
+
+HEAD_DECODER: Final = msgspec.json.Decoder(Head)
+
+_TOP = frozenset({"type", "id", "sid", "seq", "msg", "sending_ts_ms"})
+_MARKET = frozenset({"market_ticker", "market_id", "ts", "ts_ms"})
+# Every key seen or documented by autumn 2026. What is not here is drift: counted, never fatal.
+KNOWN: Final[dict[str, frozenset[str]]] = {
+    "orderbook_snapshot": _MARKET | {"yes_dollars_fp", "no_dollars_fp"},
+    "orderbook_delta": _MARKET
+    | {"price_dollars", "delta_fp", "side", "client_order_id", "subaccount"},
+    "ticker": _MARKET
+    | {
+        "price_dollars", "yes_bid_dollars", "yes_ask_dollars", "yes_bid_size_fp",
+        "yes_ask_size_fp", "volume_fp", "open_interest_fp", "dollar_volume",
+        "dollar_open_interest", "last_trade_size_fp", "time",
+    },
+    "trade": _MARKET
+    | {
+        "trade_id", "yes_price_dollars", "no_price_dollars", "count_fp", "taker_side",
+        "taker_outcome_side", "taker_book_side", "is_block_trade",
+    },
+    "market_lifecycle_v2": _MARKET
+    | {
+        "event_type", "exchange_index", "open_ts", "close_ts", "price_level_structure",
+        "price_ranges", "additional_metadata", "strike_type", "floor_strike", "cap_strike",
+        "custom_strike", "yes_sub_title", "no_sub_title", "result", "determination_ts",
+        "settlement_value", "settled_ts", "is_deactivated", "fractional_trading_enabled",
+    },
+    "event_lifecycle": frozenset(
+        {"event_ticker", "title", "subtitle", "collateral_return_type", "series_ticker",
+         "strike_date", "strike_period"}
+    ),
+    "event_fee_update": frozenset(
+        {"event_ticker", "fee_type_override", "fee_multiplier_override"}
+    ),
+    "subscribed": frozenset({"channel", "sid"}),
+    "ok": frozenset({"market_tickers"}),
+    "unsubscribed": frozenset(),
+    "error": frozenset({"code", "msg", "market_ticker", "market_id"}),
+}  # fmt: skip
+
+
+def unknown_keys(payload: bytes | memoryview) -> int:
+    """How many keys of a frame nobody told us about. A frame of an unknown type counts as one."""
+    try:
+        frame = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return 0  # a bad frame is counted as such elsewhere
+    if not isinstance(frame, dict):
+        return 0
+    known = KNOWN.get(frame.get("type", ""))
+    if known is None:
+        return 1
+    message = frame.get("msg")
+    found = len(frame.keys() - _TOP)
+    return found + (len(message.keys() - known) if isinstance(message, dict) else 0)

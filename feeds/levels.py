@@ -1,0 +1,212 @@
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,untyped-decorator"
+"""Every level of every instrument of one feed, in one private array, and one change to it.
+
+`state` (int64): a head (places in the segment, counters, the list of instruments touched since the
+last publish), then per instrument a fixed stretch:
+
+    trust, touch, claims | QUOTE body | occupied bids | occupied asks | bid sizes | ask sizes
+
+Sizes are indexed by price in 1e-4 dollars, in YES terms on both sides: the finest tick of either
+venue is 0.0001 (kalshi.md 4, polymarket.md 5, autumn 2026), so a change is one store and never a
+search. A bit per price says which levels stand, 32 to a cell (an int64 never turns negative): the
+next level is found by looking at bits, not at 9,999 sizes.
+
+Ruled out: sorted arrays (moving half of them at each insert), a dict per side (five best levels
+then cost a sort), clearing by fill (80 KB a side: the occupied bits say what to clear).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from shm_layout import (
+    ASK,
+    BID,
+    BODY,
+    COUNTERS,
+    COUNTERS_MAX,
+    GAP,
+    INSTRUMENTS_MAX,
+    K_QUOTE,
+    K_SPOT,
+    NO_SNAPSHOT,
+    QUOTE,
+    SPOT,
+    Words,
+    cell,
+)
+
+# ------------------------------------------------------------------------------------ the places
+PRICE_STEP_E6 = 100  # one index step, the finest tick of any venue
+PRICES = 10_000  # prices are indices 1..9,999: strictly between 0 and 1 dollar
+NO_BID, NO_ASK = 0, PRICES  # touch of an empty side
+NO_CLAIM = -1  # the venue did not say what it takes for the best price
+SIZE_MAX_E6 = 10**15  # a level of a thousand million contracts: beyond it, the text is wrong
+
+(COUNT, SLOTS_AT, RING_AT, RING_ENTRIES, BELL_AT, AGE_AT, LATENCY_AT, TURN_AT, DIRTY, TURN_NS,
+ KIND, MARK_AT) = range(12)  # fmt: skip
+COUNTS_AT = 16
+DIRTY_AT = COUNTS_AT + COUNTERS_MAX
+BOOKS_AT = DIRTY_AT + INSTRUMENTS_MAX
+
+TRUST, IS_DIRTY, BEST_BID, BEST_ASK, CLAIM_BID, CLAIM_ASK, SHOWN = range(7)
+BODY_AT = 8
+BITS = 320  # bits of 10,000 prices, 32 to a cell, to whole lines
+BITS_AT = BODY_AT + BODY  # bids, then asks
+SIZES_AT = BITS_AT + 2 * BITS
+BOOK_CELLS = SIZES_AT + 2 * PRICES
+SPOT_CELLS = BODY_AT + BODY
+
+NEGATIVE, BAD_LEVEL, MISMATCH = 1, 2, 4  # what a call has to tell; 0: nothing
+
+AT_INSTRUMENT, AT_NUMBER = BODY_AT + cell(QUOTE, "instrument"), BODY_AT + cell(QUOTE, "number")
+AT_TRUST = BODY_AT + cell(QUOTE, "trust")
+AT_STATUS, AT_SEQ = BODY_AT + cell(QUOTE, "status"), BODY_AT + cell(QUOTE, "venue_seq")
+AT_EVENT, AT_RECV = BODY_AT + cell(QUOTE, "event_epoch_ns"), BODY_AT + cell(QUOTE, "recv_ns")
+AT_PUBLISH = BODY_AT + cell(QUOTE, "publish_ns")
+AT_BIDS, AT_ASKS = BODY_AT + cell(QUOTE, "bids"), BODY_AT + cell(QUOTE, "asks")
+assert (cell(QUOTE, "number"), cell(QUOTE, "trust")) == (cell(SPOT, "number"), cell(SPOT, "trust"))
+SPOT_EVENT, SPOT_RECV = BODY_AT + cell(SPOT, "event_epoch_ns"), BODY_AT + cell(SPOT, "recv_ns")
+SPOT_PUBLISH, SPOT_LAST = BODY_AT + cell(SPOT, "publish_ns"), BODY_AT + cell(SPOT, "last_e8")
+SPOT_BID = BODY_AT + cell(SPOT, "bid_e8")
+SPOT_TRADE = BODY_AT + cell(SPOT, "trade_id")
+assert cell(SPOT, "size_e8") == cell(SPOT, "last_e8") + 1
+assert cell(SPOT, "taker_side") == cell(SPOT, "last_e8") + 2
+assert cell(SPOT, "ask_size_e8") == cell(SPOT, "bid_e8") + 3
+
+COUNTER: Final = {name: COUNTS_AT + i for i, name in enumerate(COUNTERS["feed"])}
+N_CHANGES, N_PUBLISHED = COUNTER["changes"], COUNTER["published"]
+N_NEGATIVE, N_CROSSED = COUNTER["negative"], COUNTER["crossed"]
+N_MISMATCH, N_BAD = COUNTER["mismatch"], COUNTER["bad_frames"]
+N_TRUSTED_NS, N_INSTRUMENT_NS = COUNTER["trusted_ns"], COUNTER["instrument_ns"]
+
+
+def new_state(count: int, *, is_spot: bool) -> Words:
+    """Private memory for `count` instruments or spot products; the caller fills the head's places.
+
+    Pages of levels that no venue ever quotes are never touched, so a feed of 100 markets takes a
+    few MB of the 16 it asks for.
+    """
+    assert 0 <= count <= INSTRUMENTS_MAX, count
+    cells = SPOT_CELLS if is_spot else BOOK_CELLS
+    state = np.zeros(BOOKS_AT + count * cells, np.int64)
+    state[COUNT] = count
+    state[KIND] = K_SPOT if is_spot else K_QUOTE
+    for local in range(count):
+        book = BOOKS_AT + local * cells
+        state[book + TRUST] = NO_SNAPSHOT
+        if not is_spot:
+            state[book + BEST_ASK] = PRICES
+            state[book + CLAIM_BID] = state[book + CLAIM_ASK] = NO_CLAIM
+    return state
+
+
+# ------------------------------------------------------------------------------------- the levels
+
+
+@njit(cache=True)
+def _high_bit(word):
+    """Place of the highest set bit of 1..2**32-1."""
+    bit = 0
+    if word >= 1 << 16:
+        bit, word = 16, word >> 16
+    if word >= 1 << 8:
+        bit, word = bit + 8, word >> 8
+    if word >= 1 << 4:
+        bit, word = bit + 4, word >> 4
+    if word >= 1 << 2:
+        bit, word = bit + 2, word >> 2
+    return bit + (word >> 1)
+
+
+@njit(cache=True)
+def at_or_below(state, bits, index):
+    """The highest occupied price at or below `index`, or NO_BID."""
+    at = index >> 5
+    word = state[bits + at] & ((2 << (index & 31)) - 1)
+    while word == 0:
+        if at == 0:
+            return NO_BID
+        at -= 1
+        word = state[bits + at]
+    return (at << 5) + _high_bit(word)
+
+
+@njit(cache=True)
+def at_or_above(state, bits, index):
+    """The lowest occupied price at or above `index`, or NO_ASK."""
+    if index >= PRICES:
+        return NO_ASK
+    at = index >> 5
+    word = state[bits + at] >> (index & 31) << (index & 31)
+    while word == 0:
+        at += 1
+        if at << 5 >= PRICES:
+            return NO_ASK
+        word = state[bits + at]
+    return (at << 5) + _high_bit(word & -word)
+
+
+@njit(cache=True)
+def _set_level(state, book, side, index, size_e6):
+    """Store one level's size and keep the touch."""
+    state[book + SIZES_AT + side * PRICES + index] = size_e6
+    bits = book + BITS_AT + side * BITS
+    at, bit = bits + (index >> 5), 1 << (index & 31)
+    if size_e6 > 0:
+        state[at] |= bit
+        if side == BID:
+            state[book + BEST_BID] = max(state[book + BEST_BID], index)
+        else:
+            state[book + BEST_ASK] = min(state[book + BEST_ASK], index)
+        return
+    state[at] &= ~bit
+    if side == BID and state[book + BEST_BID] == index:
+        state[book + BEST_BID] = at_or_below(state, bits, index)
+    elif side == ASK and state[book + BEST_ASK] == index:
+        state[book + BEST_ASK] = at_or_above(state, bits, index)
+
+
+@njit(cache=True)
+def apply_level(state, book, side, price_e6, size_e6, is_delta):
+    """One change. Returns 0, NEGATIVE (level emptied) or BAD_LEVEL (nothing applied); either is a
+    book that no longer is the venue's, so the trust word gets GAP."""
+    state[N_CHANGES] += 1
+    index = price_e6 // PRICE_STEP_E6
+    if price_e6 % PRICE_STEP_E6 != 0 or index <= 0 or index >= PRICES or abs(size_e6) > SIZE_MAX_E6:
+        state[N_BAD] += 1
+        state[book + TRUST] |= GAP
+        return BAD_LEVEL
+    told = 0
+    if is_delta:
+        size_e6 += state[book + SIZES_AT + side * PRICES + index]
+    if size_e6 < 0:
+        state[N_NEGATIVE] += 1
+        state[book + TRUST] |= GAP
+        size_e6, told = 0, NEGATIVE
+    elif size_e6 > SIZE_MAX_E6:  # only sums get here: each change is within it
+        state[N_BAD] += 1
+        state[book + TRUST] |= GAP
+        size_e6, told = SIZE_MAX_E6, BAD_LEVEL
+    _set_level(state, book, side, index, size_e6)
+    return told
+
+
+@njit(cache=True)
+def empty(state, book):
+    """Empty both sides: only what is occupied is touched."""
+    for side in range(2):
+        sizes = book + SIZES_AT + side * PRICES
+        bits = book + BITS_AT + side * BITS
+        for at in range(BITS):
+            word = state[bits + at]
+            while word != 0:
+                bit = _high_bit(word)
+                state[sizes + (at << 5) + bit] = 0
+                word ^= 1 << bit
+            state[bits + at] = 0
+    state[book + BEST_BID], state[book + BEST_ASK] = NO_BID, NO_ASK
+    state[book + CLAIM_BID] = state[book + CLAIM_ASK] = NO_CLAIM

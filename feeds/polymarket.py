@@ -1,0 +1,331 @@
+"""Polymarket: its market channel becomes books of the YES token (polymarket.md 12).
+
+No I/O. Both tokens of a market are one book and every feed shows it twice: only the YES token's
+rows are applied, the NO token's are their mirror. There is no sequence number. The book proves
+itself by the `best_bid` and `best_ask` of every change: while they are not ours the quote is
+untrusted, and if that lasts, the tokens are subscribed anew, which brings a whole book in order on
+the same link.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+import orjson
+from msgspec import Raw
+
+from feeds import book
+from feeds.levels import BAD_LEVEL, MISMATCH, NO_CLAIM
+from feeds.polymarket_frames import (
+    DECODER,
+    EVENT_DECODER,
+    HEAD_DECODER,
+    KNOWN,
+    BestBidAsk,
+    Book,
+    Event,
+    LastTrade,
+    PriceChange,
+    Resolved,
+    TickChange,
+    unknown_keys,
+)
+from feeds.publisher import Publisher
+from feeds.session import Requests
+from feeds.update import MS_NS, SECOND_NS, FeedError, Numbers
+from shm_layout import ASK, BID, E6, GAP, NO_SNAPSHOT, ST_ACTIVE, ST_SETTLED, Words
+
+ASSETS_MAX = 500  # above it the venue stops sending first books without a word
+PING_NS = 10 * SECOND_NS  # a text, not a protocol ping
+MISMATCH_NS = 300 * MS_NS  # a touch may be named by a frame or two before its rows have come
+ANSWER_NS = 2 * SECOND_NS
+MISSING_NS = 5 * SECOND_NS
+TRIES_MAX = 3
+LOOKS, LOOK_MASK = 64, 1_023  # frames searched for unknown keys: the first, then each 1,024th
+TEXTS: Final = (b"PONG", b"NO NEW ASSETS")
+_STAMP_DIGITS = 16
+
+
+class Polymarket:
+    """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
+
+    is_subscribed = True  # there is no acknowledgement: the books themselves are it
+
+    def __init__(self, publisher: Publisher) -> None:
+        if 2 * publisher.count_max > ASSETS_MAX:
+            raise FeedError(f"instruments: found {publisher.count_max}, wanted at most 250 a feed")
+        self.outbox: list[bytes] = []
+        self.must_reconnect = False
+        self._publisher = publisher
+        self._words, self._state = publisher.words, publisher.state
+        self._tokens = [(str(i.token_yes), str(i.token_no)) for i in publisher.instruments]
+        self._yes = {yes: local for local, (yes, _) in enumerate(self._tokens)}
+        self._no = {no: local for local, (_, no) in enumerate(self._tokens)}
+        self._prices, self._sizes = Numbers(6), Numbers(6)
+        self._one = np.zeros(3, np.int64)
+        self._frames = 0
+        self._wants_facts = False
+        self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
+        self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._is_open = False
+        self._is_dirty = False
+        self._seen = 0
+        self._pinged_ns = 0
+        self._differs_since: dict[int, int] = {}
+        self._resyncs.clear()
+        self._missing.clear()
+        self.must_reconnect = False
+
+    @property
+    def wants_facts(self) -> bool:
+        """A frame said that facts changed without saying how."""
+        wants, self._wants_facts = self._wants_facts, False
+        return wants
+
+    # ---- the life of the connection
+
+    def opened(self, now_ns: int) -> None:
+        """Subscribe at once: idle sockets are closed."""
+        self._reset()
+        self._is_open = True
+        self._pinged_ns = now_ns
+        for local in range(len(self._tokens)):
+            self._missing.expect(local, now_ns)
+        assets = [token for pair in self._tokens for token in pair]
+        self._say({"type": "market", "assets_ids": assets, "custom_feature_enabled": True})
+
+    def closed(self, now_ns: int) -> None:
+        """Nothing survives a reconnect."""
+        self._reset()
+        self.outbox.clear()
+        self._publisher.lose(now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """The text heartbeat, and books that are missing or not the venue's."""
+        self._publisher.count("frames", self._frames)
+        self._frames = 0
+        if not self._is_open:
+            return
+        if now_ns - self._pinged_ns >= PING_NS:
+            self._pinged_ns = now_ns
+            self.outbox.append(b"PING")
+        for local, since_ns in list(self._differs_since.items()):
+            if not self._publisher.is_claimed_otherwise(local):
+                del self._differs_since[local]
+            elif now_ns - since_ns > MISMATCH_NS:
+                self._publisher.mark(local, raised=GAP, now_ns=now_ns)
+        self._resync(now_ns)
+        status, waiting = self._publisher.status, self._with(NO_SNAPSHOT)
+        wanted = [local for local in waiting if status(local) == ST_ACTIVE]
+        self._ask(self._missing.due(wanted, now_ns))
+
+    def _with(self, bits: int) -> list[int]:
+        return [i for i in range(len(self._tokens)) if self._publisher.trust(i) & bits]
+
+    def _resync(self, now_ns: int) -> None:
+        broken = self._with(GAP)
+        if broken:
+            self._ask(self._resyncs.due(broken, now_ns))
+            self.must_reconnect |= self._resyncs.is_hopeless
+
+    def _ask(self, markets: list[int]) -> None:
+        """A whole book comes only with a subscription: leave and come back."""
+        if markets:
+            self._publisher.count("resyncs")
+            assets = [token for local in markets for token in self._tokens[local]]
+            for operation in ("unsubscribe", "subscribe"):
+                self._say({"operation": operation, "assets_ids": assets,
+                           "custom_feature_enabled": True})  # fmt: skip
+
+    def _say(self, message: dict[str, object]) -> None:
+        self.outbox.append(orjson.dumps(message))
+
+    # ---- frames
+
+    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+        """One text message. Never raises: what cannot be read is counted."""
+        self._frames += 1
+        if payload[:1] not in (b"{", b"["):
+            if bytes(payload[:32]).strip() not in TEXTS:
+                self._publisher.count("bad_frames")
+            self._end(last)
+            return
+        self._seen += 1
+        if self._seen <= LOOKS or not self._seen & LOOK_MASK:
+            self._publisher.count("unknown_keys", unknown_keys(payload))
+        try:
+            event = DECODER.decode(payload)
+        except (msgspec.DecodeError, RecursionError):
+            self._odd(payload, recv_ns)
+        else:
+            if type(event) is PriceChange:
+                self._guarded(event, recv_ns, last)
+            elif isinstance(event, list):
+                self._array(event, recv_ns)
+            else:
+                self._guarded(event, recv_ns, False)
+        self._end(last)
+
+    def _array(self, events: list[Raw], recv_ns: int) -> None:
+        """One event that cannot be read does not spoil the others."""
+        for raw in events:
+            try:
+                event = EVENT_DECODER.decode(raw)
+            except (msgspec.DecodeError, RecursionError):
+                self._odd(bytes(raw), recv_ns)
+            else:
+                self._guarded(event, recv_ns, False)
+
+    def _end(self, last: bool) -> None:
+        if last and self._is_dirty:
+            self._is_dirty = False
+            book.flush(self._words, self._state)
+
+    def _guarded(self, event: Event, recv_ns: int, last: bool) -> None:
+        try:
+            if type(event) is PriceChange:
+                self._changes(event, recv_ns, last)
+            else:
+                self._other(event, recv_ns)
+        except FeedError:
+            self._bad(event, recv_ns)
+
+    def _changes(self, event: PriceChange, recv_ns: int, last: bool) -> None:
+        rows = [each for each in event.price_changes if each.asset_id in self._yes]
+        if not rows:
+            return
+        stamp_ns = _stamp_ns(event.timestamp)
+        prices, sizes = self._prices.parse, self._sizes.parse
+        if len(rows) == 1:
+            levels = self._one
+            row = rows[0]
+            levels[0] = BID if row.side == "BUY" else ASK
+            levels[1], levels[2] = prices(row.price), sizes(row.size)
+            self._put(self._yes[row.asset_id], levels, False, stamp_ns, recv_ns, last,
+                      row.best_bid, row.best_ask)  # fmt: skip
+            return
+        groups: dict[str, list[int]] = {}
+        touch: dict[str, tuple[str, str]] = {}
+        for row in rows:
+            side = BID if row.side == "BUY" else ASK
+            groups.setdefault(row.asset_id, []).extend((side, prices(row.price), sizes(row.size)))
+            touch[row.asset_id] = (row.best_bid, row.best_ask)  # of several rows the last counts
+        for asset, flat in groups.items():
+            self._put(self._yes[asset], np.array(flat, np.int64), False, stamp_ns, recv_ns, False,
+                      *touch[asset])  # fmt: skip
+
+    def _put(
+        self, local: int, levels: Words, whole: bool,
+        stamp_ns: int, recv_ns: int, last: bool, best_bid: str = "", best_ask: str = "",
+    ) -> int:  # fmt: skip
+        bid_e6 = self._prices.parse(best_bid) if best_bid else NO_CLAIM
+        ask_e6 = self._prices.parse(best_ask) if best_ask else NO_CLAIM
+        told = int(
+            book.replace(
+                self._words, self._state, local, levels, whole, bid_e6, ask_e6, 0, stamp_ns,
+                recv_ns, last,
+            )
+        )  # fmt: skip
+        self._is_dirty = not last
+        if told & MISMATCH:
+            self._differs_since.setdefault(local, recv_ns)
+        if told & BAD_LEVEL:
+            self._resync(recv_ns)
+        return told
+
+    def _other(self, event: Event, recv_ns: int) -> None:
+        if isinstance(event, Book):
+            self._book(event, recv_ns)
+        elif isinstance(event, BestBidAsk):
+            local = self._yes.get(event.asset_id)
+            if local is not None:
+                self._put(local, self._one[:0], False, _stamp_ns(event.timestamp), recv_ns, False,
+                          event.best_bid, event.best_ask)  # fmt: skip
+        elif isinstance(event, LastTrade):
+            if event.asset_id in self._yes or event.asset_id in self._no:
+                self._publisher.count("trades")
+        elif isinstance(event, TickChange):
+            local = self._local(event.asset_id)
+            if local is not None:
+                self._new_tick(local, event.new_tick_size, recv_ns)
+        elif isinstance(event, Resolved):
+            local = self._local(event.winning_asset_id)
+            if local is not None:
+                value_e6 = E6 if event.winning_asset_id in self._yes else 0
+                self._publisher.set_status(local, ST_SETTLED, recv_ns, settlement_e6=value_e6)
+
+    def _local(self, asset: str) -> int | None:
+        found = self._yes.get(asset)
+        return self._no.get(asset) if found is None else found
+
+    def _new_tick(self, local: int, tick: str, recv_ns: int) -> None:
+        self._publisher.set_grid(local, ((E6, self._prices.parse(tick)),), recv_ns)
+
+    def _book(self, event: Book, recv_ns: int) -> None:
+        local = self._yes.get(event.asset_id)
+        if local is None:
+            return
+        self._publisher.count("snapshots")
+        flat: list[int] = []
+        for side, levels in ((BID, event.bids), (ASK, event.asks)):
+            for level in levels:
+                flat += (side, self._prices.parse(level.price), self._sizes.parse(level.size))
+        stamp_ns = _stamp_ns(event.timestamp)
+        told = self._put(local, np.array(flat, np.int64), True, stamp_ns, recv_ns, False)
+        self._differs_since.pop(local, None)
+        bid_e6, ask_e6 = self._publisher.touch(local)
+        is_good = not told and bid_e6 < ask_e6
+        self._resyncs.answered(local, is_good=is_good)
+        self._missing.answered(local, is_good=is_good)
+        if not is_good:
+            self._publisher.mark(local, raised=GAP, now_ns=recv_ns)
+            self._resync(recv_ns)
+        if event.tick_size:
+            self._new_tick(local, event.tick_size, recv_ns)
+
+    # ---- what is not as it should be
+
+    def _bad(self, event: Event, recv_ns: int) -> None:
+        """An event whose content cannot be used: the books it was of are broken."""
+        self._publisher.count("bad_frames")
+        assets: list[str] = []
+        if isinstance(event, Book):
+            assets = [event.asset_id]
+        elif isinstance(event, PriceChange):
+            assets = [row.asset_id for row in event.price_changes]
+        for local in {self._yes[asset] for asset in assets if asset in self._yes}:
+            self._publisher.mark(local, raised=GAP, now_ns=recv_ns)
+            self._resyncs.answered(local, is_good=False)
+        self._resync(recv_ns)
+
+    def _odd(self, payload: bytes | memoryview, recv_ns: int) -> None:
+        """An event the typed decoder refuses. Of an unknown type: tolerated. If it may have been of
+        a book, no one can say of which: all are broken."""
+        try:
+            kind = HEAD_DECODER.decode(payload).event_type
+        except (msgspec.DecodeError, RecursionError):
+            kind = ""
+        if kind and kind not in KNOWN:
+            self._publisher.count("unknown_keys")
+            return
+        self._publisher.count("bad_frames")
+        if kind in _BOOKS:
+            self._publisher.mark(raised=GAP, now_ns=recv_ns)
+            self._resync(recv_ns)
+
+
+_BOOKS: Final = ("book", "price_change", "")
+
+
+def _stamp_ns(text: str) -> int:
+    """A string of ms since 1970 as ns; 0 if absent. Raises FeedError."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= _STAMP_DIGITS):
+        raise FeedError(f"timestamp: found {text[:40]!r}, wanted ms since 1970")
+    return int(text) * MS_NS

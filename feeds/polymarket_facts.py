@@ -1,0 +1,173 @@
+"""Polymarket's market facts: /clob-markets of the CLOB, /markets of Gamma (polymarket.md 5 to 15).
+
+The CLOB says whether orders are accepted, the tick, the fee terms and whether takers are held back;
+Gamma says when the market ends and how it ended. How long takers are held is not told anywhere: it
+changed four times in 2026, so it is a setting (150 ms since 2026-09-04).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+from feeds.rest import Rest
+from feeds.update import SECOND_NS, FeedError, Instrument, MarketFacts, epoch_ns_of, exact
+from shm_layout import (
+    E6,
+    FEE_NONE,
+    FEE_QUADRATIC,
+    FEE_UNKNOWN,
+    NONE_NS,
+    ROUND_DOWN,
+    ST_ACTIVE,
+    ST_CLOSED,
+    ST_INACTIVE,
+    ST_SETTLED,
+)
+
+CONDITIONS_MAX = 20  # in one request to Gamma: the limit is the length of the address
+FEE_UNIT_E6 = 10  # truncated to 5 decimals
+NOTIONAL_MIN_E6 = 1_000_000  # a marketable BUY needs $1
+CENT_E6 = 10_000  # FAK: a BUY's price x size in whole cents, sizes in hundredths of a share
+
+
+class _Fee(Struct):
+    """`fd`: rate, exponent."""
+
+    r: Raw
+    e: Raw
+
+
+class _ClobMarket(Struct):
+    mts: Raw
+    ao: bool
+    itode: bool = False
+    fd: _Fee | None = None
+
+
+class _GammaMarket(Struct, rename="camel"):
+    condition_id: str
+    closed: bool = False
+    end_date: str | None = None
+    event_start_time: str | None = None
+    fees_enabled: bool | None = None
+    seconds_delay: int | None = None
+    uma_resolution_status: str | None = None
+    outcome_prices: str | None = None
+
+
+_CLOB: Final = msgspec.json.Decoder(_ClobMarket)
+_GAMMA: Final = msgspec.json.Decoder(list[_GammaMarket])
+_PRICES: Final = msgspec.json.Decoder(list[str])
+
+
+def _text(raw: Raw) -> str:
+    return bytes(raw).decode()
+
+
+def _settlement_e6(gamma: _GammaMarket) -> int:
+    """What YES paid, or NONE_NS while Gamma does not call the market resolved."""
+    if not gamma.closed or gamma.uma_resolution_status != "resolved" or not gamma.outcome_prices:
+        return NONE_NS
+    try:
+        prices = _PRICES.decode(gamma.outcome_prices)
+    except msgspec.DecodeError as error:
+        raise FeedError(f"outcomePrices: found {gamma.outcome_prices[:40]!r}: {error}") from error
+    if len(prices) != 2:
+        raise FeedError(f"outcomePrices: found {len(prices)} of them, wanted 2")
+    return exact(prices[0], 6)
+
+
+def market_facts(clob: _ClobMarket, gamma: _GammaMarket, *, taker_delay_ns: int) -> MarketFacts:
+    """One market's facts. Raises FeedError naming what is wrong."""
+    settlement_e6 = _settlement_e6(gamma)
+    if settlement_e6 != NONE_NS:
+        status = ST_SETTLED
+    elif gamma.closed:
+        status = ST_CLOSED
+    else:
+        status = ST_ACTIVE if clob.ao else ST_INACTIVE
+    kind, rate_e6, exponent = FEE_UNKNOWN, 0, 1
+    if clob.fd is not None:
+        kind, rate_e6 = FEE_QUADRATIC, exact(_text(clob.fd.r), 6)
+        exponent = exact(_text(clob.fd.e), 0)
+    elif gamma.fees_enabled is False:
+        kind = FEE_NONE
+    delay_ns = (taker_delay_ns if clob.itode else 0) + (gamma.seconds_delay or 0) * SECOND_NS
+    return MarketFacts(
+        status=status,
+        grid=((E6, exact(_text(clob.mts), 6)),),
+        close_epoch_ns=epoch_ns_of(gamma.end_date) if gamma.end_date else NONE_NS,
+        settlement_e6=settlement_e6,
+        taker_delay_ns=delay_ns,
+        size_min_e6=CENT_E6,
+        size_step_e6=CENT_E6,
+        notional_min_e6=NOTIONAL_MIN_E6,
+        notional_step_e6=CENT_E6,
+        fee_kind=kind,
+        fee_rate_e6=rate_e6,
+        fee_exponent=exponent,
+        fee_unit_e6=FEE_UNIT_E6,
+        fee_mode=ROUND_DOWN,
+    )
+
+
+class PolymarketFacts:
+    """Reads the facts of this feed's instruments."""
+
+    def __init__(self, clob: Rest, gamma: Rest, *, taker_delay_ns: int) -> None:
+        self._clob = clob
+        self._gamma = gamma
+        self._taker_delay_ns = taker_delay_ns
+
+    async def read(
+        self, instruments: Sequence[Instrument]
+    ) -> tuple[dict[int, MarketFacts], list[str]]:
+        """Facts by place in the feed's books, and what could not be read (one line each)."""
+        facts: dict[int, MarketFacts] = {}
+        errors: list[str] = []
+        for first in range(0, len(instruments), CONDITIONS_MAX):
+            chunk = instruments[first : first + CONDITIONS_MAX]
+            try:
+                known = await self._of_gamma(chunk)
+            except FeedError as error:
+                errors.append(str(error))
+                continue
+            for each in chunk:
+                condition = f"0x{each.condition:064x}"
+                try:
+                    if condition not in known:
+                        raise FeedError(f"{each.ticker}: not in the answer of Gamma's /markets")
+                    clob = await self._of_clob(condition)
+                    facts[each.local] = market_facts(
+                        clob, known[condition], taker_delay_ns=self._taker_delay_ns
+                    )
+                except FeedError as error:
+                    errors.append(str(error))
+        return facts, errors
+
+    async def _of_gamma(self, chunk: Sequence[Instrument]) -> dict[str, _GammaMarket]:
+        """Open rows, then closed ones: without `closed=true` those vanish."""
+        found: dict[str, _GammaMarket] = {}
+        wanted = [f"0x{each.condition:064x}" for each in chunk]
+        for closed in ("false", "true"):
+            missing = [condition for condition in wanted if condition not in found]
+            if missing:
+                query = {"condition_ids": missing, "closed": [closed], "limit": ["100"]}
+                body = await self._gamma.get("/markets", query)
+                try:
+                    rows = _GAMMA.decode(body)
+                except (msgspec.DecodeError, RecursionError) as error:
+                    raise FeedError(f"GET /markets of Gamma: {error}") from error
+                found |= {row.condition_id.lower(): row for row in rows}
+        return found
+
+    async def _of_clob(self, condition: str) -> _ClobMarket:
+        body = await self._clob.get(f"/clob-markets/{condition}")
+        try:
+            return _CLOB.decode(body)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise FeedError(f"GET /clob-markets/{condition}: {error}") from error

@@ -1,0 +1,74 @@
+"""GET a JSON answer of a venue, bounded in time and size. The cold path: market facts.
+
+Only GET exists here, so nothing that changes anything at a venue can be sent twice. No proxy and no
+credentials from the environment, no redirects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+import aiohttp
+
+from feeds.connection import tls_context
+from feeds.update import FeedError
+
+CONNECT_S, TOTAL_S = 1.0, 5.0
+BODY_MAX_BYTES = 4 << 20
+
+
+class Rest:
+    """A client for one venue's REST. `async with` opens and closes it."""
+
+    def __init__(
+        self, base_url: str, *, ca_file: Path | None, body_max_bytes: int = BODY_MAX_BYTES
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._context = tls_context(ca_file) if base_url.startswith("https:") else None
+        self._body_max_bytes = body_max_bytes
+        self._client: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Rest:
+        timeout = aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S)
+        connector = aiohttp.TCPConnector(ssl=self._context or True, limit=4)
+        self._client = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, trust_env=False, auto_decompress=False
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._client is not None
+        await self._client.close()
+
+    async def get(self, path: str, params: Mapping[str, str | list[str]] | None = None) -> bytes:
+        """The body of a 200 answer; a list repeats its parameter. Raises FeedError for anything
+        else, naming path and status."""
+        assert self._client is not None, "use `async with`"
+        pairs = [
+            (name, text)
+            for name, value in (params or {}).items()
+            for text in ([value] if isinstance(value, str) else value)
+        ]
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        try:
+            async with self._client.get(
+                self._base_url + path, params=pairs, headers=headers, allow_redirects=False
+            ) as answer:
+                body = await answer.content.read(self._body_max_bytes + 1)
+                while len(body) <= self._body_max_bytes and not answer.content.at_eof():
+                    body += await answer.content.read(self._body_max_bytes + 1 - len(body))
+                status = answer.status
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise FeedError(f"GET {path}: {type(error).__name__}: {error}") from error
+        if status != 200:
+            raise FeedError(f"GET {path}: status: found {status}, wanted 200")
+        if len(body) > self._body_max_bytes:
+            raise FeedError(f"GET {path}: body: found more than {self._body_max_bytes} bytes")
+        return body

@@ -1,0 +1,142 @@
+"""The life of a feed's connection as a table, and the back-off between attempts. Pure: no I/O.
+
+    BACKING_OFF -due-> CONNECTING -opened-> SUBSCRIBING -acked-> SNAPSHOTS -whole-> LIVE
+         ^                  |                    |                |    ^-broken------|
+         '------lost--------+--------------------+----------------+------------------'
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from enum import Enum
+
+
+class State(Enum):
+    """Where the session stands. Only LIVE has every open market's book."""
+
+    BACKING_OFF = "backing off"
+    CONNECTING = "connecting"
+    SUBSCRIBING = "subscribing"
+    SNAPSHOTS = "waiting for snapshots"
+    LIVE = "live"
+    STOPPED = "stopped"
+
+
+class Event(Enum):
+    """What happens to it."""
+
+    DUE = "due"
+    OPENED = "opened"
+    ACKED = "acked"
+    WHOLE = "whole"
+    BROKEN = "broken"
+    LOST = "lost"
+    STOP = "stop"
+
+
+MOVES: dict[tuple[State, Event], State] = {
+    (State.BACKING_OFF, Event.DUE): State.CONNECTING,
+    (State.CONNECTING, Event.OPENED): State.SUBSCRIBING,
+    (State.SUBSCRIBING, Event.ACKED): State.SNAPSHOTS,
+    (State.SNAPSHOTS, Event.WHOLE): State.LIVE,
+    (State.LIVE, Event.BROKEN): State.SNAPSHOTS,
+    (State.CONNECTING, Event.LOST): State.BACKING_OFF,
+    (State.SUBSCRIBING, Event.LOST): State.BACKING_OFF,
+    (State.SNAPSHOTS, Event.LOST): State.BACKING_OFF,
+    (State.LIVE, Event.LOST): State.BACKING_OFF,
+    **{(state, Event.STOP): State.STOPPED for state in State},
+}
+
+
+class Session:
+    """The state, how long it has lasted, and how often a connection was lost."""
+
+    def __init__(self) -> None:
+        self.state = State.BACKING_OFF
+        self.since_ns = 0
+        self.lost = 0
+
+    def move(self, event: Event, now_ns: int) -> State:
+        """Take a legal move. A move the table does not have is our own mistake: AssertionError."""
+        to = MOVES.get((self.state, event))
+        assert to is not None, f"{event} while {self.state}"
+        self.lost += event is Event.LOST
+        self.state, self.since_ns = to, now_ns
+        return to
+
+    def settle(self, *, is_subscribed: bool, is_whole: bool, now_ns: int) -> State:
+        """Follow what the venue's file reports: at most the moves from SUBSCRIBING to LIVE."""
+        if self.state is State.SUBSCRIBING and is_subscribed:
+            self.move(Event.ACKED, now_ns)
+        if self.state is State.SNAPSHOTS and is_whole:
+            self.move(Event.WHOLE, now_ns)
+        elif self.state is State.LIVE and not is_whole:
+            self.move(Event.BROKEN, now_ns)
+        return self.state
+
+
+class Backoff:
+    """Delays between attempts: doubling from `base_ns` to `max_ns`, the upper half of each random.
+
+    The jitter is seeded, so that a test or a run can be repeated; each feed gets another seed, so
+    that several do not come back in step.
+    """
+
+    def __init__(self, *, base_ns: int, max_ns: int, seed: int) -> None:
+        assert 0 < base_ns <= max_ns, (base_ns, max_ns)
+        self._base_ns = base_ns
+        self._max_ns = max_ns
+        self._random = random.Random(seed)
+        self.attempt = 0
+
+    def delay_ns(self) -> int:
+        """How long to wait before the next attempt."""
+        whole = min(self._base_ns << min(self.attempt, 40), self._max_ns)
+        self.attempt += 1
+        return whole - self._random.randrange(whole // 2 + 1)
+
+    def worked(self) -> None:
+        """The connection became live: the next loss starts from the shortest delay."""
+        self.attempt = 0
+
+
+class Requests:
+    """Snapshots asked for and not yet come: whom to ask (again), and when asking is hopeless."""
+
+    def __init__(self, *, answer_ns: int, tries_max: int) -> None:
+        self._answer_ns = answer_ns
+        self._tries_max = tries_max
+        self._asked_ns: dict[int, int] = {}
+        self._tries: dict[int, int] = {}
+
+    def due(self, broken: Iterable[int], now_ns: int) -> list[int]:
+        """Those of `broken` to ask for now: not asked yet, or not answered in time."""
+        found = []
+        for market in broken:
+            asked_ns = self._asked_ns.get(market)
+            if asked_ns is None or now_ns - asked_ns > self._answer_ns:
+                self.expect(market, now_ns)
+                self._tries[market] = self._tries.get(market, 0) + 1
+                found.append(market)
+        return found
+
+    def expect(self, market: int, now_ns: int) -> None:
+        """One is on its way without a request: the venue sends it after the subscription."""
+        self._asked_ns[market] = now_ns
+
+    def answered(self, market: int, *, is_good: bool) -> None:
+        """A snapshot came. After a bad one its market is due at once, but not for ever."""
+        self._asked_ns.pop(market, None)
+        if is_good:
+            self._tries.pop(market, None)
+
+    def clear(self) -> None:
+        """A new connection starts anew."""
+        self._asked_ns.clear()
+        self._tries.clear()
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True once a market was asked for more often than makes sense: reconnect."""
+        return any(tries > self._tries_max for tries in self._tries.values())
