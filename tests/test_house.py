@@ -19,6 +19,8 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "shm_words.py": {"numpy", "numba", "llvmlite"},
     "feeds": {"numpy", "msgspec", "orjson"},
     "feeds/book.py": {"numpy", "numba"},
+    "feeds/levels.py": {"numpy", "numba"},
+    "feeds/spot.py": {"numpy", "numba"},
     "feeds/connection.py": {"picows", "msgspec", "orjson"},
     "feeds/rest.py": {"aiohttp", "msgspec", "orjson"},
     "engine": {"numpy", "numba"},
