@@ -6,9 +6,9 @@ other, numba on both ends, then C on both ends.
 Cores: 1 for store and load; 2 free ones for the round trip, which is shown and not judged.
 What would make it lie: a batch is a mean of thousands of operations on warm cache lines, so its
 p99 is of batches, not of single stores; a neighbour on the sibling hyperthread; a compiler that
-drops the work (each side's last value and sum are checked); two benches at once. gcc runs with -O2 (-O3 gives
-the same here); told to unroll loops, its load was 1.3 × faster than ours (2026-11, AMD EPYC): that
-is the loop over 56 cells, not the protocol.
+drops the work (each side's last value and sum are checked); two benches at once. gcc runs with -O2
+(-O3 gives the same here); told to unroll loops, its load was 1.3 × faster than ours (2026-11, AMD
+EPYC): that is the loop over 56 cells, not the protocol.
 """
 
 from __future__ import annotations
