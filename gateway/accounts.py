@@ -62,6 +62,7 @@ class Accounts:
 
     def __init__(self, markets: Sequence[Market], nets: Mapping[str, bool]) -> None:
         self.markets = {market.instrument: market for market in markets}
+        self.known: tuple[Market, ...] = ()
         self._nets = dict(nets)
         self.positions: dict[int, Position] = {}
         self.cash: dict[int, Cash] = {}
@@ -74,6 +75,7 @@ class Accounts:
     def add_market(self, market: Market) -> None:
         """Know a market; its position and cash stay if they are there."""
         self.markets[market.instrument] = market
+        self.known = tuple(self.markets.values())
         self.cash.setdefault(
             market.account, Cash(market.account, market.venue, market.exchange_index)
         )
@@ -86,20 +88,18 @@ class Accounts:
         return found
 
     def start(
-        self, cash_e6: Mapping[int, int], held: Sequence[Held], mark_e6: Mapping[int, int]
+        self, cash_e6: Mapping[int, int], held: Sequence[Held], starts: Mapping[int, int]
     ) -> None:
-        """Take what a venue says at the start. `mark_e6`: a YES price to cost holdings of unknown
-        cost at (0.5).
+        """Take what a venue says. `starts`: the run's first cash, where a predecessor left it.
+        Holdings whose cost is not known count at the worst: a dollar each.
         """
         for account, amount_e6 in cash_e6.items():
             row = self.cash[account]
-            row.cash_e6 = row.start_e6 = amount_e6
-        for row_held in held:
-            position = self.position(row_held.instrument)
-            mark = mark_e6.get(row_held.instrument, 500_000)
-            position.yes_e6, position.no_e6 = row_held.yes_e6, row_held.no_e6
-            position.cost_yes_e6 = -(-row_held.yes_e6 * mark // 1_000_000)
-            position.cost_no_e6 = -(-row_held.no_e6 * (1_000_000 - mark) // 1_000_000)
+            row.cash_e6, row.start_e6 = amount_e6, starts.get(account, amount_e6)
+        for found in held:
+            position = self.position(found.instrument)
+            position.yes_e6, position.no_e6 = found.yes_e6, found.no_e6
+            position.cost_yes_e6, position.cost_no_e6 = found.yes_e6, found.no_e6
 
     # ---- in flight
 

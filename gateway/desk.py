@@ -23,7 +23,7 @@ from gateway.ledger import Ledger, Work
 from gateway.lone import Unwinder
 from gateway.order import Order
 from gateway.params import DeskParams
-from gateway.ports import Fee, LegalSize, PlanUnwind, Reader, VenueError
+from gateway.ports import Fee, LegalSize, PlanUnwind, Reader
 from gateway.reconcile import Resolver, VenueReader, snapshots
 from gateway.recovery import recover
 from gateway.reports import Reports
@@ -48,6 +48,7 @@ __all__ = ["Desk", "DeskParams", "VenueLine"]
 RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
 POLL_S = 0.05
 TICK_NS = 10_000_000
+SETTLE_NS = 1_000_000_000
 RECONCILE_NS = 10_000_000_000
 GONE_MAX = 1024  # lost intents answered one by one
 STALE, LAPPED, HALT, UNKNOWN = (reason(n) for n in ("stale", "lapped", "halted", "unknown_outcome"))
@@ -69,7 +70,6 @@ class Desk:
         *,
         eventfd: int,
         clock: Callable[[], int],
-        wall_s: Callable[[], int],
         journal: Journal,
         lines: Mapping[int, VenueLine],
         pump: Callable[[int], int],
@@ -100,19 +100,21 @@ class Desk:
             number: VenueReader(line.venue, line.pool, clock) for number, line in self.lines.items()
         }
         self.resolver = Resolver(
-            self.ledger, venues, self._readers, params, clock, wall_s, self._on_lost
+            self.ledger, venues, self._readers, params, clock, self._run_epoch_ns, self._on_lost
         )
         rate = OrderRate(params.orders_per_second, params.orders_per_minute, params.orders_per_day)
         self.dispatcher = Dispatcher(
             intake=self.intake, accounts=self.accounts, ledger=self.ledger, reports=self.reports,
             journal=journal, params=params, lines=self.lines, pairs=self.pairs, fee=fee,
             legal_size=legal_size, rate=rate, clock=clock, run_id=self.intake.run_id,
-            on_journal=self._on_journal,
+            on_journal=self._on_journal, soon=self._soon,
         )  # fmt: skip
         self._deferred: list[Intent] = []
         self._last_id = self.reports.answered_through()
         self._ticked_ns = self._syncs = self._laps = self._connects = 0
         self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._settled_ns = 0
         self._is_reconciled = False
         for line in self.lines.values():
             self._wire(line)
@@ -129,7 +131,7 @@ class Desk:
     async def main(self, stop: asyncio.Event | None = None) -> None:
         """Run until `stop`: reconcile, then trade. Closes everything it opened."""
         self._stop = stop or self._stop
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._journal.start()
         if self.intake.eventfd >= 0:
             loop.add_reader(self.intake.eventfd, self._rung)
@@ -178,6 +180,11 @@ class Desk:
             if not self.intake.spin():
                 return
 
+    def _soon(self) -> None:
+        """A turn right after this callback."""
+        if self._loop is not None:
+            self._loop.call_soon(self._turn)
+
     def step(self, now_ns: int) -> int:
         """One turn. Returns work done."""
         done = self._pump(now_ns)
@@ -190,7 +197,8 @@ class Desk:
                 done += 1
         if self._deferred:
             self._retry()
-        done += self.unwinder.step(now_ns)
+        if self._is_reconciled:  # before, it is not known which tokens are held
+            done += self.unwinder.step(now_ns)
         if now_ns - self._ticked_ns >= TICK_NS:
             self._tick(now_ns)
         return done
@@ -201,7 +209,11 @@ class Desk:
         for line in self.lines.values():
             line.pool.tick(now_ns)
         self.resolver.step(now_ns)
-        self.accounts.roll_day(int(run_epoch_ns(self._words, now_ns)))
+        self.ledger.prune()
+        if now_ns - self._settled_ns >= SETTLE_NS:
+            self._settled_ns = now_ns
+            self._settle(now_ns)
+        self.accounts.roll_day(self._run_epoch_ns(now_ns))
         connects = sum(line.pool.connects for line in self.lines.values())
         for name, was, value in (
             ("fsyncs", self._syncs, self._journal.syncs),
@@ -212,6 +224,21 @@ class Desk:
         self._syncs, self._connects = self._journal.syncs, connects
         if self._journal.failed:
             self._on_journal()
+
+    def _run_epoch_ns(self, now_ns: int) -> int:
+        """Venues stamp what they keep in run time."""
+        return int(run_epoch_ns(self._words, now_ns))
+
+    def _settle(self, now_ns: int) -> None:
+        """Book what settled markets pay, from the feed's value; an order in flight comes first."""
+        if not self._is_reconciled:
+            return
+        for instrument in list(self.accounts.positions):
+            value_e6 = self.intake.settlement_e6(instrument)
+            if value_e6 is None or self.accounts.open_e6(instrument):
+                continue
+            if self.accounts.settle(instrument, value_e6):
+                self.reports.account(instrument, self.accounts, now_ns)
 
     def _control(self, kind: int, body: list[int], now_ns: int) -> None:
         if kind == K_COMMAND and body[_COMMAND] == RESUME:
@@ -261,33 +288,26 @@ class Desk:
         self._answer_gone()
         if not await self.resolver.settle_unknown(self._clock() + RECONCILE_NS):
             self.halt(UNKNOWN, "orders of before the restart are not found at the venue")
-        while not self._stop.is_set():
-            try:
-                found = await snapshots(
-                    {number: line.venue for number, line in self.lines.items()},
-                    self._readers,
-                    list(self.accounts.markets.values()),
-                )
-            except VenueError as error:
-                log.warning("reconcile: %s", error)
-                self.reports.count("bad_replies")
-                await asyncio.sleep(POLL_S)
-                continue
-            break
-        else:
-            return
+        venues = {number: line.venue for number, line in self.lines.items()}
+        found = await snapshots(venues, self._readers, self.accounts.known, self._not_reconciled)
         now_ns = self._clock()
-        for snapshot in found.values():
-            self.accounts.start(snapshot.cash_e6, snapshot.held, {})
+        starts = self.reports.starts(self.accounts)
+        for snapshot in found:
+            self.accounts.start(snapshot.cash_e6, snapshot.held, starts)
         for instrument in self.accounts.markets:
             self.reports.account(instrument, self.accounts, now_ns)
         for account in self.accounts.cash:
             self.reports.cash(account, self.accounts, now_ns)
         self.reports.reconciled(now_ns)
         self._is_reconciled = True
-        if not damaged and not any(True for _ in self.ledger.unresolved()):
+        lost = damaged or self._journal.failed or any(True for _ in self.ledger.unresolved())
+        if not lost:
             self.reports.gate(ACTIVE, 0, now_ns)
         self._turn()
+
+    def _not_reconciled(self, text: str) -> None:
+        log.warning("reconcile: %s", text)
+        self.reports.count("bad_replies")
 
     def _answer_gone(self) -> None:
         """Intents from before our start that no predecessor answered were not sent: say so."""
@@ -361,6 +381,7 @@ class Desk:
 
     def _on_lone(self, work: Work, order: Order, size_e6: int) -> None:
         self.unwinder.add(work, order, size_e6, self._clock())
+        self._soon()
 
     def _named(self, intent: Intent, order: Order, size_e6: int, cost_e6: int) -> None:
         now_ns = self._clock()

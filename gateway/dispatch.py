@@ -64,6 +64,7 @@ class Dispatcher:
     clock: Callable[[], int]
     run_id: int
     on_journal: Callable[[], None]
+    soon: Callable[[], None]
     recent: dict[int, tuple[int, tuple[Leg, ...]]] = field(default_factory=dict)
 
     def send(self, intent: Intent, taken_ns: int) -> tuple[Work | None, int]:
@@ -235,12 +236,14 @@ class Dispatcher:
             if answer.status == 429:
                 self.lines[order.venue].bucket.empty(answer.ack_ns)
         self.ledger.learn(work, order, outcome)
+        if work.intent.flags & FLAG_UNWIND:
+            self.soon()  # the next try of an unwind does not wait for the poll
 
     def take_frame(self, venue: int, frame: bytes) -> None:
         """One frame of a user channel. What is not understood is counted, and changes nothing."""
         self.reports.count("user_frames")
         try:
-            events = self.lines[venue].venue.events(frame, list(self.accounts.markets.values()))
+            events = self.lines[venue].venue.events(frame, self.accounts.known)
         except VenueError:
             self.reports.count("bad_replies")
             return

@@ -157,11 +157,10 @@ def check(
     costs_e6 = [
         cost_e6(look.leg, fee, facts_of(look.quote)) for look in looks if look.quote is not None
     ]
-    if intent.flags & (FLAG_UNWIND | FLAG_REDUCE):
-        for look in looks:
-            if not _reduces(look.leg, accounts):
-                return R["reduce_only"]
-    elif why := _edge(looks, costs_e6, standing, params):
+    if intent.flags & FLAG_REDUCE and not intent.flags & FLAG_UNWIND:
+        if not all(_reduces(look.leg, accounts) for look in looks):
+            return R["reduce_only"]
+    elif not intent.flags & FLAG_UNWIND and (why := _edge(looks, costs_e6, standing, params)):
         return why
     if why := _limits(intent, looks, costs_e6, standing, accounts, params):
         return why
@@ -240,6 +239,12 @@ def _reduces(leg: Leg, accounts: Accounts) -> bool:
     return net_e6 >= leg.size_e6 if leg.side == SELL else -net_e6 >= leg.size_e6
 
 
+def _closes(leg: Leg, accounts: Accounts) -> bool:
+    """Whether a leg only sells what is held and not already being sold: it brings cash in."""
+    yes_e6, no_e6 = accounts.free_tokens(leg.instrument)
+    return (yes_e6 if leg.side == SELL else no_e6) >= leg.size_e6
+
+
 def _edge(
     looks: Sequence[Look], costs_e6: Sequence[int], standing: Standing, params: DeskParams
 ) -> int:
@@ -269,9 +274,7 @@ def _limits(
     for look, cost in zip(looks, costs_e6, strict=True):
         assert look.market is not None
         account = look.market.account
-        reduces = bool(intent.flags & (FLAG_UNWIND | FLAG_REDUCE))
-        sells = look.placing is not None and look.placing.side == SELL
-        needs[account] = needs.get(account, 0) + (0 if reduces and sells else cost)
+        needs[account] = needs.get(account, 0) + (0 if _closes(look.leg, accounts) else cost)
     for account, need_e6 in needs.items():
         if need_e6 and not accounts.cash_free(account) >= need_e6:
             return R["cash"]

@@ -12,6 +12,7 @@ from gateway.ports import Market
 from shm_layout import (
     BODY,
     CONTROL,
+    E6,
     ENTRY,
     GATEWAY,
     HEADER,
@@ -20,7 +21,9 @@ from shm_layout import (
     LINE,
     PAIR,
     PAIRS_MAX,
+    QUOTE,
     READ,
+    ST_SETTLED,
     VENUES,
     Segment,
     bell_arm,
@@ -37,6 +40,7 @@ from shm_layout import (
 )
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
+_STATUS, _VALUE = cell(QUOTE, "status"), cell(QUOTE, "settlement_e6")
 _P = {name: cell(PAIR, name) for name in PAIR.names or ()}
 SPIN_NS = 10_000
 DRAIN_MAX = 64  # entries of a ring taken in one turn
@@ -153,6 +157,13 @@ class Intake:
         if slot_load(self._words, at, self._body, BODY) <= 0:
             return None
         return list(self._body.tolist())
+
+    def settlement_e6(self, instrument: int) -> int | None:
+        """What YES pays, once the market has settled."""
+        quote = self.quote(instrument)
+        if quote is None or quote[_STATUS] != ST_SETTLED or not 0 <= quote[_VALUE] <= E6:
+            return None
+        return quote[_VALUE]
 
     def markets(self) -> list[Market]:
         """Every instrument row that is written."""

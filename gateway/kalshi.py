@@ -270,10 +270,10 @@ def _fill(row: dict[str, Any]) -> Fill:
 
 
 def _held(rows: Sequence[dict[str, Any]], markets: Sequence[Market]) -> list[UserEvent]:
-    by_ticker = {market.ticker: market.instrument for market in markets}
     held: list[UserEvent] = []
     for row in rows:
-        instrument = by_ticker.get(str(row.get("market_ticker") or row.get("ticker")))
+        ticker = row.get("market_ticker") or row.get("ticker")
+        instrument = next((m.instrument for m in markets if m.ticker == ticker), None)
         if instrument is not None:
             net_e6 = _e6(row.get("position_fp"), "position_fp")
             held.append(Held(instrument, max(net_e6, 0), max(-net_e6, 0)))

@@ -86,6 +86,9 @@ class Ledger:
     on_done: Callable[[Order], None]
     works: OrderedDict[int, Work] = field(default_factory=OrderedDict)
     open: dict[int, Work] = field(default_factory=dict)
+    watched: dict[int, Work] = field(
+        default_factory=dict
+    )  # what may still change or be asked about
     by_key: dict[str, tuple[Work, Order]] = field(default_factory=dict)
     early: deque[Fill] = field(default_factory=lambda: deque(maxlen=EARLY_MAX))
 
@@ -96,7 +99,7 @@ class Ledger:
         leaves.
         """
         intent = work.intent
-        self.works[intent.id] = self.open[intent.id] = work
+        self.works[intent.id] = self.open[intent.id] = self.watched[intent.id] = work
         ours = bool(intent.flags & FLAG_UNWIND)
         for order, cost_e6 in zip(work.orders, work.costs_e6, strict=True):
             self.by_key[order.key] = (work, order)
@@ -124,9 +127,15 @@ class Ledger:
         elif work.is_known:
             self._end(work, self.clock())
 
+    def prune(self) -> None:
+        """Stop watching what has ended and can no longer surprise by itself. Once a tick."""
+        for number, work in list(self.watched.items()):
+            if work.ended and not work.is_lone and all(_is_settled(o) for o in work.orders):
+                del self.watched[number]
+
     def unresolved(self) -> Iterator[tuple[Work, Order]]:
         """Orders that are not final."""
-        for work in self.works.values():
+        for work in self.watched.values():
             for order in work.orders:
                 if not order.is_final:
                     yield work, order
@@ -135,8 +144,7 @@ class Ledger:
         """Whether an outcome of this pair is unknown, or a leg of it alone."""
         return any(
             work.intent.pair == pair and (work.is_lone or work.is_unknown)
-            for work in self.works.values()
-            if not work.ended or work.is_lone or work.is_unknown
+            for work in self.watched.values()
         )
 
     def unhedged_e6(self) -> int:
@@ -144,7 +152,7 @@ class Ledger:
         lone.
         """
         total_e6 = 0
-        for work in self.works.values():
+        for work in self.watched.values():
             if work.intent.flags & FLAG_UNWIND:
                 continue
             if not work.ended:
@@ -290,6 +298,11 @@ class Ledger:
         work.handed_e6 = work.excess_e6
         work.is_lone = True
         self.on_lone(work, work.orders[leg], abs(fresh_e6))
+
+
+def _is_settled(order: Order) -> bool:
+    """Final, and nothing about it is worth a question."""
+    return order.is_final and not order.recheck and not order.wants_refining
 
 
 def is_lone(order: Order, work: Work, excess_e6: int, dust_e6: int) -> bool:

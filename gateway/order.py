@@ -86,6 +86,7 @@ SETTLED_MOVES: dict[int, frozenset[int]] = {
 }
 FINAL = frozenset((P_DONE, P_REJECTED))
 TRADES_MAX = 256
+REFINES_MAX = 3
 
 
 class Amounts(NamedTuple):
@@ -128,6 +129,7 @@ class Order:
     absent_count: int = 0
     next_query_ns: int = 0
     queries: int = 0
+    recheck: bool = False  # ask once more: a user channel was down
 
     @property
     def is_final(self) -> bool:
@@ -139,6 +141,16 @@ class Order:
         """FAILED if any trade failed, else the least settled of its trades; NONE without trades."""
         states = [trade.settled for trade in self.trades.values()]
         return S_FAILED if S_FAILED in states else min(states, default=S_NONE)
+
+    @property
+    def wants_refining(self) -> bool:
+        """Filled by an answer that gives averages only, its trades have not come, and few
+        questions were asked.
+        """
+        if self.is_exact or self.cumulative is None or self.queries >= REFINES_MAX:
+            return False
+        told_e6 = sum(trade.size_e6 for trade in self.trades.values())
+        return told_e6 < self.cumulative.filled_e6
 
     def move(self, event: int) -> bool:
         """Go on by an event. False: illegal here, nothing changed."""

@@ -23,7 +23,7 @@ import orjson
 
 from gateway.answers import get_object, object_of
 from gateway.hmac_auth import ApiSecrets, L2Auth
-from gateway.order import E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
+from gateway.order import E_ACK, E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.ports import (
     NO,
     YES,
@@ -96,7 +96,7 @@ TRADE_STATES: dict[str, int] = {
     "CONFIRMED": S_CONFIRMED,
     "FAILED": S_FAILED,
 }
-ORDER_STATES: dict[str, int] = {"LIVE": E_REST, "DELAYED": E_DELAY, "MATCHED": E_FINISH}
+ORDER_STATES: dict[str, int] = {"LIVE": E_REST, "DELAYED": E_DELAY, "MATCHED": E_ACK}
 
 
 class PolymarketVenue:
@@ -311,7 +311,7 @@ def _accepted(answer: dict[str, Any], placing: Placing, size_e6: int, key: str) 
     if not fits or not 0 < notional_e6 < filled_e6:
         text = f"200 matched {making!r} for {taking!r} of {size_e6}e-6 at {placing.price_e6}e-6"
         return Outcome(E_LOSE, UNKNOWN, venue_id=order_id, text=text[:200])
-    return Outcome(event, 0, filled_e6, notional_e6, None, venue_id=order_id)
+    return Outcome(event, 0, filled_e6, notional_e6, None, True, order_id)
 
 
 def _order_frame(row: dict[str, Any]) -> Outcome:
@@ -322,9 +322,11 @@ def _order_frame(row: dict[str, Any]) -> Outcome:
     ended = (
         word.startswith(("CANCELED", "UNMATCHED", "INVALID")) or row.get("type") == "CANCELLATION"
     )
-    event = E_FINISH if ended else ORDER_STATES.get(word, E_LOSE)
     matched = row.get("size_matched")
     filled_e6 = _amount(matched) if matched else None
+    event = E_FINISH if ended else ORDER_STATES.get(word, E_LOSE)
+    if word == "MATCHED" and (filled_e6 or 0) >= _amount(row.get("original_size") or "0"):
+        event = E_FINISH
     return Outcome(event, 0, filled_e6, venue_id=str(row.get("id") or ""), text=word[:200])
 
 

@@ -18,13 +18,13 @@ from gateway.order import E_ABSENT, Order
 from gateway.params import DeskParams
 from gateway.ports import Market, Outcome, Query, Reader, Snapshot, Venue, VenueError
 from gateway.transport import Answer, Pool
-from shm_layout import P_DELAYED, P_DONE, P_NEW, P_SENT, S_MATCHED, S_MINED, VENUES
+from shm_layout import P_DELAYED, P_NEW, P_SENT, S_MATCHED, S_MINED, VENUES
 
 ABSENT_READS = 2
 REFINE_NS = 2_000_000_000
-REFINES_MAX = 3
 SLOW_FACTOR = 10
 TASKS_MAX = 16
+RETRY_S = 0.05
 
 
 class VenueReader:
@@ -51,7 +51,7 @@ class Resolver:
     readers: Mapping[int, Reader]
     params: DeskParams
     clock: Callable[[], int]
-    wall_s: Callable[[], int]
+    run_epoch_ns: Callable[[int], int]
     on_lost: Callable[[Work], None]
     asking: set[tuple[int, int]] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -59,7 +59,7 @@ class Resolver:
     def step(self, now_ns: int) -> int:
         """Start the questions that are due. Returns how many."""
         started = 0
-        for work in list(self.ledger.works.values()):
+        for work in list(self.ledger.watched.values()):
             for order in work.orders:
                 if len(self.tasks) >= TASKS_MAX or (order.intent, order.leg) in self.asking:
                     continue
@@ -79,11 +79,9 @@ class Resolver:
             return False
         if order.next_query_ns == 0:
             order.next_query_ns = self._first_ns(work, order, now_ns)
-        if order.placed == P_DONE:
-            return (
-                not order.is_exact and self._wants_refining(order) and now_ns >= order.next_query_ns
-            )
-        return not order.is_final and now_ns >= order.next_query_ns
+        if now_ns < order.next_query_ns:
+            return False
+        return not order.is_final or order.recheck or order.wants_refining
 
     def _first_ns(self, work: Work, order: Order, now_ns: int) -> int:
         """When to ask first: past the read lag, or past the taker delay and a grace."""
@@ -94,32 +92,24 @@ class Resolver:
             return now_ns + REFINE_NS
         return max(order.ack_ns, order.send_ns) + self.venues[order.venue].query_delay_ns
 
-    def _wants_refining(self, order: Order) -> bool:
-        """Filled by an answer that gives averages only, and its trades have not come."""
-        if order.cumulative is None or not order.cumulative.filled_e6:
-            return False
-        told_e6 = sum(trade.size_e6 for trade in order.trades.values())
-        return order.queries < REFINES_MAX and told_e6 < order.cumulative.filled_e6
-
     async def _ask(self, work: Work, order: Order) -> None:
         try:
             await self._ask_once(work, order)
-        except VenueError as error:
+        except VenueError:
             self.ledger.reports.count("bad_replies")
-            self._later(work, order, str(error))
+            self._later(work, order)
         finally:
             self.asking.discard((order.intent, order.leg))
 
     async def _ask_once(self, work: Work, order: Order) -> None:
         market = self.ledger.accounts.markets[order.instrument]
-        gone_s = max(self.clock() - order.send_ns, 0) // 10**9
         query = Query(
             key=order.key,
             venue_id=order.venue_id,
             market=market,
             token=order.placing.token,
             side=order.placing.side,
-            sent_epoch_s=self.wall_s() - gone_s,
+            sent_epoch_s=max(self.run_epoch_ns(order.send_ns) // 10**9, 0),
         )
         outcome, fills = await self.venues[order.venue].query(self.readers[order.venue], query)
         for fill in fills:
@@ -131,9 +121,10 @@ class Resolver:
             order.absent_count += 1
             if order.absent_count >= ABSENT_READS:
                 self.ledger.learn(work, order, Outcome(E_ABSENT, 0, 0, 0, 0, is_exact=True))
-        self._later(work, order, "")
+        order.recheck = False
+        self._later(work, order)
 
-    def _later(self, work: Work, order: Order, why: str) -> None:
+    def _later(self, work: Work, order: Order) -> None:
         """Ask again, slower once the tries are used up: then the intent gets its last word and
         counts as filled.
         """
@@ -148,12 +139,12 @@ class Resolver:
     def ask_all_again(self, venue: int) -> None:
         """A user channel came (back): what it may have missed is asked for."""
         now_ns = self.clock()
-        for work in self.ledger.works.values():
+        for number, work in self.ledger.works.items():
             for order in work.orders:
-                if order.venue == venue and (
-                    not order.is_final or order.settled in (S_MATCHED, S_MINED)
-                ):
-                    order.next_query_ns = min(order.next_query_ns or now_ns, now_ns)
+                pending = not order.is_final or order.settled in (S_MATCHED, S_MINED)
+                if order.venue == venue and pending:
+                    order.recheck, order.next_query_ns = True, now_ns
+                    self.ledger.watched[number] = work
 
     async def settle_unknown(self, until_ns: int) -> bool:
         """After a restart: ask until everything is final or the time is over. True if all is."""
@@ -175,12 +166,22 @@ class Resolver:
 
 
 async def snapshots(
-    venues: Mapping[int, Venue], readers: Mapping[int, Reader], markets: Sequence[Market]
-) -> dict[int, Snapshot]:
-    """What each venue says we have. Raises VenueError if one cannot be read."""
-    found = {}
+    venues: Mapping[int, Venue],
+    readers: Mapping[int, Reader],
+    markets: Sequence[Market],
+    on_error: Callable[[str], None],
+) -> list[Snapshot]:
+    """What each venue says we have, asked until every one has answered: nothing may be traded
+    before. The caller cancels it.
+    """
+    found = []
     for number, venue in venues.items():
         own = [market for market in markets if VENUES.index(market.venue) == number]
-        if own:
-            found[number] = await venue.snapshot(readers[number], own)
+        while own:
+            try:
+                found.append(await venue.snapshot(readers[number], own))
+                break
+            except VenueError as error:
+                on_error(f"{venue.name}: {error}")
+                await asyncio.sleep(RETRY_S)
     return found

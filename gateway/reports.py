@@ -267,6 +267,11 @@ class Reports:
         slot_store(self._words, self._segment.at("positions", instrument), body, BODY)
         self._cash_slot(market.account, accounts, now_ns)
 
+    def starts(self, accounts: Accounts) -> dict[int, int]:
+        """The run's first cash by account row, as a predecessor left it in the slots."""
+        rows = ((account, self._segment.read("cash", account)) for account in accounts.cash)
+        return {account: int(row["start_e6"]) for account, row in rows if row is not None}
+
     def _cash_slot(self, account: int, accounts: Accounts, now_ns: int) -> None:
         row = accounts.cash[account]
         values = {
