@@ -14,6 +14,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import httptools
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -107,8 +108,7 @@ class Link(asyncio.Protocol):
     # ---- called by the event loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's TLS one is no subclass
         self.is_open = True
         self.used_ns = self._clock()
 
