@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping
 from gateway.accounts import Accounts
 from gateway.dispatch import Dispatcher, VenueLine
 from gateway.intake import Intake, PairRow, market_of, pair_index
-from gateway.intent import Intent, from_cells
+from gateway.intent import Intent
 from gateway.journal import Journal
 from gateway.ledger import Ledger, Work
 from gateway.lone import Unwinder
 from gateway.order import Order
 from gateway.params import DeskParams
 from gateway.ports import Fee, LegalSize, PlanUnwind, Reader
+from gateway.reception import Reception
 from gateway.reconcile import Resolver, VenueReader, snapshots
 from gateway.recovery import recover
 from gateway.reports import Reports
@@ -39,7 +40,6 @@ from shm_layout import (
     VENUES,
     Segment,
     cell,
-    intent_parts,
     reason,
     run_epoch_ns,
 )
@@ -47,13 +47,12 @@ from shm_layout import (
 __all__ = ["Desk", "DeskParams", "VenueLine"]
 RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
 POLL_S = 0.05
+STEPS_MAX = 8  # steps of one turn
 TICK_NS = 10_000_000
 SETTLE_NS = 1_000_000_000
 RECONCILE_NS = 10_000_000_000
-GONE_MAX = 1024  # lost intents answered one by one
-STALE, LAPPED, HALT, UNKNOWN = (reason(n) for n in ("stale", "lapped", "halted", "unknown_outcome"))
-NO_SIGNATURE, JOURNAL = reason("no_signature"), reason("journal")
-ONE_LEGGED = reason("one_legged")
+HALT, UNKNOWN = reason("halted"), reason("unknown_outcome")
+ONE_LEGGED, JOURNAL = reason("one_legged"), reason("journal")
 _COMMAND = cell(COMMAND, "command")
 log = logging.getLogger("gateway")
 
@@ -109,9 +108,10 @@ class Desk:
             legal_size=legal_size, rate=rate, clock=clock, run_id=self.intake.run_id,
             on_journal=self._on_journal, soon=self._soon,
         )  # fmt: skip
-        self._deferred: list[Intent] = []
-        self._last_id = self.reports.answered_through()
-        self._ticked_ns = self._syncs = self._laps = self._connects = 0
+        self.reception = Reception(
+            self.dispatcher, self.reports, clock, self.reports.answered_through()
+        )
+        self._ticked_ns = self._syncs = self._connects = 0
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._settled_ns = 0
@@ -141,6 +141,7 @@ class Desk:
         ]
         try:
             while not self._stop.is_set():
+                _raise_broken(tasks)
                 self._turn()
                 try:
                     await asyncio.wait_for(self._stop.wait(), POLL_S)
@@ -173,12 +174,15 @@ class Desk:
         self._turn()
 
     def _turn(self) -> None:
-        """Steps until nothing is there, spinning 10 µs before the bell is armed."""
+        """Steps until nothing is there, spinning 10 µs before the bell is armed; answers get their
+        turn in between.
+        """
         self.intake.awake()
-        while True:
+        for _ in range(STEPS_MAX):
             self.step(self._clock())
             if not self.intake.spin():
                 return
+        self._soon()
 
     def _soon(self) -> None:
         """A turn right after this callback."""
@@ -193,10 +197,9 @@ class Desk:
             done += 1
         for kind, body in self.intake.drain(0):
             if kind == K_INTENT:
-                self._take(body)
+                self.reception.take(body)
                 done += 1
-        if self._deferred:
-            self._retry()
+        self.reception.retry()
         if self._is_reconciled:  # before, it is not known which tokens are held
             done += self.unwinder.step(now_ns)
         if now_ns - self._ticked_ns >= TICK_NS:
@@ -285,7 +288,7 @@ class Desk:
             self.intake.quote,
             self._clock(),
         )
-        self._answer_gone()
+        self.reception.answer_gone()
         if not await self.resolver.settle_unknown(self._clock() + RECONCILE_NS):
             self.halt(UNKNOWN, "orders of before the restart are not found at the venue")
         venues = {number: line.venue for number, line in self.lines.items()}
@@ -309,71 +312,6 @@ class Desk:
         log.warning("reconcile: %s", text)
         self.reports.count("bad_replies")
 
-    def _answer_gone(self) -> None:
-        """Intents from before our start that no predecessor answered were not sent: say so."""
-        now_ns = self._clock()
-        for body in self.intake.before():
-            intent = from_cells(body)
-            if intent.id > self._last_id and intent.id not in self.ledger.works:
-                self.reports.gone(intent.id, STALE, now_ns)
-                self._last_id = intent.id
-        self.reports.answered(self._last_id)
-
-    # ---- intents
-
-    def _take(self, body: list[int]) -> None:
-        taken_ns = self._clock()
-        intent = from_cells(body)
-        self.reports.count("intents")
-        self._fill_gap(intent.id, taken_ns)
-        self._last_id = intent.id
-        self.reports.observe("decide_to_take", taken_ns - intent.decide_ns)
-        self.reports.observe("recv_to_publish", intent.publish_ns - intent.recv_ns)
-        self.reports.observe("publish_to_decide", intent.decide_ns - intent.publish_ns)
-        _, why = self.dispatcher.send(intent, taken_ns)
-        if why == NO_SIGNATURE and taken_ns < intent.expires_ns:
-            self._deferred.append(intent)  # it is being signed: look again when our bell rings
-        elif why:
-            self._refuse(intent, why, taken_ns)
-        self._answered()
-
-    def _fill_gap(self, number: int, now_ns: int) -> None:
-        """Ids are consecutive: those between were lapped, and never sent."""
-        if intent_parts(number)[:2] != intent_parts(self._last_id)[:2] or number <= self._last_id:
-            return
-        for lost in range(max(self._last_id + 1, number - GONE_MAX), number):
-            self.reports.count("lapped")
-            self.reports.gone(lost, LAPPED, now_ns)
-
-    def _retry(self) -> None:
-        """Intents that waited for a signature: judged anew, whole."""
-        now_ns = self._clock()
-        waiting, self._deferred = self._deferred, []
-        for intent in waiting:
-            _, why = self.dispatcher.send(intent, now_ns)
-            if why == NO_SIGNATURE and now_ns < intent.expires_ns:
-                self._deferred.append(intent)
-            elif why:
-                self._refuse(intent, why, now_ns)
-        self._answered()
-
-    def _answered(self) -> None:
-        oldest = min((intent.id for intent in self._deferred), default=self._last_id + 1)
-        self.reports.answered(min(self._last_id, oldest - 1))
-
-    def _refuse(self, intent: Intent, why: int, now_ns: int) -> None:
-        self.reports.count("refused")
-        if why == STALE:
-            self.reports.count("stale")
-        if why == NO_SIGNATURE:
-            self.reports.count("no_signature")
-        if why == reason("limit_rate"):
-            self.reports.count("rate_limited")
-        self.reports.terminal(
-            intent, why, matched_e6=0, worst_e6=0, send_ns=0, ack_ns=0, taken_ns=now_ns,
-            now_ns=now_ns
-        )  # fmt: skip
-
     # ---- lone legs and lost orders
 
     def _send_unwind(self, intent: Intent) -> tuple[Work | None, int]:
@@ -396,3 +334,10 @@ class Desk:
         """
         self.ledger.end(work, UNKNOWN, self._clock())
         self.halt(UNKNOWN, f"intent {work.intent.id}: an order's outcome is not found")
+
+
+def _raise_broken(tasks: list[asyncio.Task[None]]) -> None:
+    """A task that died of an error takes the process with it: the supervisor's table decides."""
+    for task in tasks:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            raise error

@@ -370,10 +370,10 @@ def _times(price: object, size_e6: int, up: bool) -> int:
     digits.
     """
     try:
-        product = text_to_int(str(price), 30) * size_e6
+        product = text_to_int(str(price), 18) * size_e6
     except LayoutError as error:
         raise VenueError(f"polymarket price: {error}") from error
-    return -(-product // 10**30) if up else product // 10**30
+    return -(-product // 10**18) if up else product // 10**18
 
 
 def _amount(text: object) -> int:

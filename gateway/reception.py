@@ -1,0 +1,100 @@
+"""Intents come in; each gets exactly one last word: sent and later ended by the ledger, or refused
+here with a reason.
+
+An order that is not signed yet is being signed: its intent waits, at most until it expires, and is
+judged anew as a whole.
+`answered_through` never passes one that waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gateway.dispatch import Dispatcher
+from gateway.intent import Intent, from_cells
+from gateway.reports import Reports
+from shm_layout import intent_parts, reason
+
+STALE, LAPPED, RATE = reason("stale"), reason("lapped"), reason("limit_rate")
+NO_SIGNATURE = reason("no_signature")
+COUNTED = {STALE: "stale", NO_SIGNATURE: "no_signature", RATE: "rate_limited"}
+GONE_MAX = 1024  # lost intents answered one by one
+
+
+@dataclass(slots=True)
+class Reception:
+    """`last_id`: the newest intent taken."""
+
+    dispatcher: Dispatcher
+    reports: Reports
+    clock: Callable[[], int]
+    last_id: int
+    waiting: list[Intent] = field(default_factory=list)
+
+    def take(self, body: list[int]) -> None:
+        """One entry of the intents ring."""
+        taken_ns = self.clock()
+        intent = from_cells(body)
+        self.reports.count("intents")
+        self._fill_gap(intent.id, taken_ns)
+        self.last_id = intent.id
+        self._try(intent, taken_ns)
+        self._answered()
+        self.reports.observe("decide_to_take", taken_ns - intent.decide_ns)
+        self.reports.observe("recv_to_publish", intent.publish_ns - intent.recv_ns)
+        self.reports.observe("publish_to_decide", intent.decide_ns - intent.publish_ns)
+
+    def retry(self) -> None:
+        """Those that waited for a signature."""
+        if not self.waiting:
+            return
+        waiting, self.waiting = self.waiting, []
+        now_ns = self.clock()
+        for intent in waiting:
+            self._try(intent, now_ns)
+        self._answered()
+
+    def answer_gone(self) -> None:
+        """Intents from before our start that no predecessor answered were not sent: say so."""
+        now_ns = self.clock()
+        for body in self.dispatcher.intake.before():
+            number = from_cells(body).id
+            if number > self.last_id and number not in self.dispatcher.ledger.works:
+                self.reports.gone(number, STALE, now_ns)
+                self.last_id = number
+        self._answered()
+
+    def _try(self, intent: Intent, now_ns: int) -> None:
+        work, why = self.dispatcher.send(intent, now_ns)
+        if work is not None:
+            return
+        if why == NO_SIGNATURE and now_ns < intent.expires_ns:
+            self.waiting.append(intent)
+            return
+        self.reports.count("refused")
+        if why in COUNTED:
+            self.reports.count(COUNTED[why])
+        self.reports.terminal(
+            intent,
+            why,
+            matched_e6=0,
+            worst_e6=0,
+            send_ns=0,
+            ack_ns=0,
+            taken_ns=now_ns,
+            now_ns=now_ns,
+        )
+
+    def _fill_gap(self, number: int, now_ns: int) -> None:
+        """Ids of one detector are consecutive: those between were lapped, and never sent."""
+        same = intent_parts(number)[:2] == intent_parts(self.last_id)[:2]
+        if not same or number <= self.last_id:
+            return
+        for lost in range(max(self.last_id + 1, number - GONE_MAX), number):
+            self.reports.count("lapped")
+            self.reports.gone(lost, LAPPED, now_ns)
+
+    def _answered(self) -> None:
+        oldest = min((intent.id for intent in self.waiting), default=self.last_id + 1)
+        self.reports.answered(min(self.last_id, oldest - 1))

@@ -1,0 +1,177 @@
+"""The journal: what was appended is there after a SIGKILL, and nothing behind damage is ever
+read.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import journal as j
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SMALL = 2 * j.RECORD_MAX_BYTES
+WRITER = """
+import sys
+from pathlib import Path
+from gateway.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+journal.start()
+number = 0
+while True:
+    number += 1
+    assert journal.append({"number": number, "text": "x" * (number % 300)})
+    sys.stdout.write(f"{number}\\n")
+    sys.stdout.flush()
+"""
+
+
+def written(folder: Path, count: int, **options: int) -> Path:
+    """A closed journal of `count` records; its last file."""
+    journal = j.Journal(folder, **options)
+    for number in range(count):
+        assert journal.append({"number": number})
+    journal.close()
+    return journal.path
+
+
+def test_records_come_back_in_order_and_writing_goes_on(tmp_path: Path) -> None:
+    written(tmp_path, 5)
+    again = j.Journal(tmp_path)
+    assert [record["number"] for record in again.recovered] == [0, 1, 2, 3, 4]
+    assert again.append({"number": 5})
+    again.close()
+    assert [record["number"] for record in j.read(again.path).records] == [0, 1, 2, 3, 4, 5]
+    assert len(j.files(tmp_path)) == 1
+
+
+def test_every_record_that_was_announced_survives_a_sigkill(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    assert child.stdout is not None
+    announced = 0
+    for line in child.stdout:
+        announced = int(line)
+        if announced >= 2_000:
+            os.kill(child.pid, signal.SIGKILL)
+            break
+    announced = max([announced, *(int(line) for line in child.stdout if line.endswith("\n"))])
+    child.wait()
+    child.stdout.close()
+    journal = j.Journal(tmp_path)
+    numbers = [record["number"] for record in journal.recovered]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= announced
+    journal.close()
+
+
+def test_a_flipped_byte_ends_the_prefix_there_and_nothing_is_appended_behind(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, 9)
+    raw = bytearray(path.read_bytes())
+    whole = j.read(path)
+    assert len(whole.records) == 9 and not whole.damage
+    at = raw.index(b'{"number":4}')
+    raw[at + 3] ^= 1
+    path.write_bytes(raw)
+    found = j.read(path)
+    assert [record["number"] for record in found.records] == [0, 1, 2, 3]
+    assert "CRC" in found.damage
+    journal = j.Journal(tmp_path)
+    assert journal.damage and [record["number"] for record in journal.recovered] == [0, 1, 2, 3]
+    journal.append({"number": 99})
+    journal.close()
+    assert path.read_bytes() == bytes(raw), "the damaged file is left as it was found"
+    assert journal.path != path
+
+
+@pytest.mark.parametrize("cut", [1, 10, 31, 33])
+def test_a_torn_last_record_is_not_read(tmp_path: Path, cut: int) -> None:
+    path = written(tmp_path, 3)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b'{"number":2}') - j.FRAME.size
+    raw[at + cut :] = bytes(len(raw) - at - cut)
+    path.write_bytes(raw)
+    assert [record["number"] for record in j.read(path).records] == [0, 1]
+
+
+def test_a_frame_of_another_past_does_not_fit(tmp_path: Path) -> None:
+    """Negative control of the chain: length, CRC and sequence of the moved frame are right."""
+    one, other = written(tmp_path / "a", 3), written(tmp_path / "b", 1)
+    theirs = j.Journal(tmp_path / "b")
+    for number in (7, 8):
+        theirs.append({"number": number})
+    theirs.close()
+    mine, raw = bytearray(one.read_bytes()), other.read_bytes()
+    at = mine.index(b'{"number":2}') - j.FRAME.size
+    start = raw.index(b'{"number":8}') - j.FRAME.size
+    assert at == start
+    mine[at : at + 48] = raw[start : start + 48]
+    one.write_bytes(mine)
+    found = j.read(one)
+    assert len(found.records) == 2 and "chain" in found.damage
+
+
+def test_a_full_file_goes_on_in_the_next(tmp_path: Path) -> None:
+    path = written(tmp_path, 5_000, file_bytes=SMALL)
+    assert path.name != "journal-000001.bin"
+    journal = j.Journal(tmp_path, file_bytes=SMALL)
+    assert [record["number"] for record in journal.recovered] == list(range(5_000))
+    assert not journal.damage
+    journal.close()
+
+
+def test_a_missing_file_in_the_middle_is_damage(tmp_path: Path) -> None:
+    written(tmp_path, 8_000, file_bytes=SMALL)
+    paths = j.files(tmp_path)
+    assert len(paths) >= 3
+    paths[1].unlink()
+    journal = j.Journal(tmp_path, file_bytes=SMALL)
+    assert "missing" in journal.damage
+    journal.close()
+
+
+def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = j.Journal(tmp_path)
+    assert journal.append({"number": 1})
+
+    def broken(_fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", broken)
+        journal.sync()
+    assert "Input/output error" in journal.failed
+    assert not journal.append({"number": 2})
+    journal.sync()
+    assert journal.failed, "it is never tried again"
+    journal.close()
+
+
+def test_two_gateways_cannot_write_one_journal(tmp_path: Path) -> None:
+    journal = j.Journal(tmp_path)
+    with pytest.raises(j.JournalError, match="another gateway"):
+        j.Journal(tmp_path)
+    journal.close()
+    j.Journal(tmp_path).close()
+
+
+def test_the_thread_syncs_behind_the_writer(tmp_path: Path) -> None:
+    journal = j.Journal(tmp_path)
+    journal.start()
+    assert journal.append({"number": 1})
+    journal.close()
+    assert journal.syncs >= 1 and not journal.failed
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "journal-000001.bin").write_bytes(b"NOTOURS!" + bytes(SMALL))
+    with pytest.raises(j.JournalError, match="wanted"):
+        j.Journal(tmp_path)
