@@ -248,9 +248,10 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
     """The end of an intent. One of unknown outcome stops its pair until every leg not yet reported
     is known.
     """
-    reported = 0
+    unknown = m.i64(ALL_LEGS)
     if place >= 0:
-        reported = mem[m.FLIGHT + place * m.FLIGHT_CELLS + m.FL_REPORTED]
+        flight = m.FLIGHT + place * m.FLIGHT_CELLS
+        unknown = (1 << mem[flight + c.N_LEGS]) - 1 & ~mem[flight + m.FL_REPORTED]
         release(mem, place, row[c.R_REASON], row[c.R_FILLED])
     else:
         mem[m.COUNTS + m.C_ORPHANS] += 1
@@ -258,7 +259,7 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
     if pair < 0:
         return
     if row[c.R_REASON] == UNKNOWN_OUTCOME:
-        pause(mem, pair, row[c.R_INTENT], ALL_LEGS & ~reported)
+        pause(mem, pair, row[c.R_INTENT], unknown)
     else:
         resolve(mem, pair, row[c.R_INTENT], m.i64(ALL_LEGS))
 
@@ -295,7 +296,8 @@ def pause_flights(mem: Words) -> None:
     for i in range(m.FLIGHTS_MAX):
         if mem[m.FLIGHT_ID + i]:
             flight = m.FLIGHT + i * m.FLIGHT_CELLS
-            pause(mem, mem[flight + c.N_PAIR], mem[m.FLIGHT_ID + i], m.i64(ALL_LEGS))
+            legs = (1 << mem[flight + c.N_LEGS]) - 1
+            pause(mem, mem[flight + c.N_PAIR], mem[m.FLIGHT_ID + i], legs)
 
 
 @njit(cache=True)

@@ -115,7 +115,8 @@ INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["t
     M_PUBLISH,
 ) = range(26)
 
-# cells of a pair's state; SINCE of direction 1 follows that of 0: run time + 1 of the episode's start, 0 below
+# cells of a pair's state; SINCE of direction 1 follows that of 0: 0 while it does not pay, else the
+# run time + 1 at which its episode began
 (
     PS_FLYING,
     PS_PAUSED,
