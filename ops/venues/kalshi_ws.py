@@ -72,12 +72,16 @@ class Subscription:
     def wants(self, ticker: str) -> bool:
         return self.tickers is None or ticker in self.tickers
 
-    def head(self, kind: str) -> bytes:
-        """The start of a frame up to `"msg":`, with the next number where the channel counts."""
+    def head(self, kind: str, run_ns: int) -> bytes:
+        """The start of a frame up to `"msg":`, with the next number where the channel counts.
+
+        The others carry `sending_ts_ms`, which the venue puts on some frames (seen 2026-10-05).
+        """
         if self.channel in _NUMBERED:
             self.seq += 1
             return b'{"type":"%b","sid":%d,"seq":%d,"msg":' % (kind.encode(), self.sid, self.seq)
-        return b'{"type":"%b","sid":%d,"msg":' % (kind.encode(), self.sid)
+        stamp = run_ns // MS_NS
+        return b'{"type":"%b","sending_ts_ms":%d,"sid":%d,"msg":' % (kind.encode(), stamp, self.sid)
 
 
 class KalshiHub:
@@ -349,7 +353,7 @@ class KalshiHub:
         )
 
     def _send(self, sub: Subscription, kind: str, body: bytes) -> None:
-        sub.link.queue(sub.head(kind) + body + b"}\n")
+        sub.link.queue(sub.head(kind, self._clock.run_ns()) + body + b"}\n")
 
     def cut(self, server: WsServer) -> None:
         """Drop every connection that has market data."""
@@ -376,10 +380,8 @@ def _snapshot(market: KalshiMarket, use_yes_price: bool) -> bytes:
     if yes:
         message["yes_dollars_fp"] = ascending(yes)
     if no:
-        levels = ascending(no)
-        if use_yes_price:
-            levels = ascending(market.book.levels(ASK)[::-1])
-        message["no_dollars_fp"] = levels
+        asks = market.book.levels(ASK)[::-1] if use_yes_price else no
+        message["no_dollars_fp"] = ascending(asks)
     return orjson.dumps(message)
 
 

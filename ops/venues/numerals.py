@@ -72,10 +72,14 @@ def parse_e6(text: object) -> int | None:
 def iso_us(epoch_ns: int) -> str:
     """RFC 3339 in UTC with microseconds, as both venues and Coinbase write it."""
     seconds, rest = divmod(epoch_ns, SECOND_NS)
-    base = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{base}.{rest // 1000:06d}Z"
+    return f"{_to_the_second(seconds)}.{rest // 1000:06d}Z"
 
 
 def iso_s(epoch_ns: int) -> str:
     """RFC 3339 in UTC, whole seconds."""
-    return datetime.fromtimestamp(epoch_ns // SECOND_NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _to_the_second(epoch_ns // SECOND_NS) + "Z"
+
+
+@lru_cache(maxsize=64)
+def _to_the_second(epoch_s: int) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")

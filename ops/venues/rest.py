@@ -17,7 +17,6 @@ from aiohttp import web
 
 from ops.venues.session import Clock
 
-BODY_MAX_BYTES = 1 << 20
 KEEP_ALIVE_S = 300.0
 
 
@@ -151,7 +150,7 @@ class RestServer:
             answer = handler(call)
         else:
             answer = self._not_found(call)
-        self._after()
+        asyncio.get_running_loop().call_soon(self._after)  # the answer first, then the frames
         if answer.is_order and self._reply_delay_ns:
             await asyncio.sleep(self._reply_delay_ns / 1e9)
         payload = b"" if answer.body is None else orjson.dumps(answer.body)

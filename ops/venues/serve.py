@@ -9,7 +9,10 @@ script has no more events; ("log", rows, counts) as the answer to stop. From the
 from __future__ import annotations
 
 import asyncio
+import gc
+import signal
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -23,6 +26,7 @@ from ops.venues.pacing import Alarm
 from ops.venues.ports import KalshiPorts, PolymarketPorts
 from ops.venues.script import ConnectionCut, Event, SpotTrade
 from ops.venues.session import RunClock, VenueLog
+from ops.venues.signatures import warm_up
 from ops.venues.spec import Accounts, VenuesSpec
 
 EVENTS_PER_WAKE_MAX = 5_000
@@ -179,9 +183,12 @@ class Venues:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self._spec.tls_cert, self._spec.tls_key)
+        warm_up()
         self._begin()
         ports = {name: await venue.listen(context) for name, venue in self._venues.items()}
         self._loop.add_reader(self._conn.fileno(), self._hear)
+        gc.collect()
+        gc.freeze()  # the script lives to the end: do not walk it again
         self._conn.send(("ready", ports))
         await self._stopped.wait()
         self._loop.remove_reader(self._conn.fileno())
@@ -195,9 +202,12 @@ async def _serve(conn: Connection, spec: VenuesSpec) -> None:
 
 
 def run(conn: Connection, spec: VenuesSpec) -> None:
-    """Serve the venues of `spec` until the parent says stop or is gone. Blocks; makes its own
-    loop.
+    """Serve the venues of `spec` until the parent says stop or is gone.
+
+    Blocks; makes its own loop. A Ctrl-C is the parent's to answer.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         uvloop.run(_serve(conn, spec))
     except (BrokenPipeError, ConnectionResetError):

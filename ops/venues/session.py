@@ -5,7 +5,7 @@ buckets, ids.
 from __future__ import annotations
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from ops.venues.numerals import SECOND_NS
@@ -58,14 +58,14 @@ class VenueLog:
 
     def __init__(self) -> None:
         self.rows: list[LogRow] = []
-        self.counts: dict[str, Counter[str]] = {}
+        self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def open(self, venue: str) -> None:
         """Show this venue's counters even if nothing happens there."""
-        self.counts.setdefault(venue, Counter())
+        self.counts[venue].update()
 
     def count(self, venue: str, name: str, by: int = 1) -> None:
-        self.counts.setdefault(venue, Counter())[name] += by
+        self.counts[venue][name] += by
 
     def order(self, venue: str, key: str, read_ns: int, answered_ns: int, outcome: str) -> None:
         self.count(venue, "orders")

@@ -186,3 +186,14 @@ def is_l2_valid(
 ) -> bool:
     """`path` without the query string."""
     return hmac.compare_digest(l2_signature(secret, timestamp, method, path, body), given)
+
+
+def warm_up() -> None:
+    """Do each kind of work once: the libraries load parts of themselves at their first use."""
+    account = Account.from_key(b"\x01" * 32)
+    order: dict[str, int | str | bytes] = dict.fromkeys((name for _, name in _FIELDS), 1)
+    order.update(maker=account.address, signer=account.address)
+    order.update(metadata=b"\0" * 32, builder=b"\0" * 32)
+    found = order_hashes(order, neg_risk=False)
+    signed = account.unsafe_sign_hash(found[1]).signature
+    assert order_signer(order, signed, neg_risk=False, hashes=found) == account.address.lower()
