@@ -26,11 +26,12 @@ def read_private(path: str) -> bytes:
     """A file that only this user can read. Raises SecretError if it is a link, of another owner,
     or open to others.
     """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, flags)
     except OSError as error:
         raise SecretError(f"{path}: cannot open: {error.strerror}") from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise SecretError(f"{path}: type: wanted a regular file")
@@ -40,7 +41,9 @@ def read_private(path: str) -> bytes:
             raise SecretError(f"{path}: mode: found {stat.S_IMODE(found.st_mode):04o}, wanted 0600")
         if found.st_size > SECRET_BYTES_MAX:
             raise SecretError(f"{path}: size: wanted at most {SECRET_BYTES_MAX} bytes")
-        return file.read(SECRET_BYTES_MAX)
+        return os.read(fd, SECRET_BYTES_MAX)
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

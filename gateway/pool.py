@@ -43,6 +43,7 @@ CHECKS = 48  # places of one market's plan looked at in a turn
 HOLD_NS = 100_000_000  # a market is left alone so long after a lost request
 CAP_HOLD_NS = 1_000_000_000  # all are, after a cap was hit
 TAKEN_MAX = 4096
+FOR_GOOD = ("price", "size", "amount", "side", "token", "cap_order")  # until facts change
 POLYMARKET = VENUES.index("polymarket")
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
@@ -178,20 +179,19 @@ class OrderPool:
             self.dropped += 1
         if self._asked.get(key) != tick_epoch:
             self.misses += 1
-            self.request_now(instrument, token, side, price_e6, size_e6, tick_epoch, now_ns)
+            self.request_now(instrument, token, side, price_e6, size_e6, tick_epoch)
         return None
 
     def request_now(
-        self, instrument: int, token: int, side: int, price_e6: int, size_e6: int, tick_epoch: int,
-        now_ns: int,
-    ) -> int | None:  # fmt: skip
+        self, instrument: int, token: int, side: int, price_e6: int, size_e6: int, tick_epoch: int
+    ) -> int | None:
         """Have one entry signed at once; it comes into the pool. The ticket; None: it cannot be
         ordered (unknown market, amounts that are not legal for a FAK, too much in flight)."""
         market = self._markets.get(instrument) or self._look(instrument)
         if market is None:
             return None
         key = (instrument, token, side, price_e6, size_e6)
-        return self._request(market, key, tick_epoch, now_ns)
+        return self._request(market, key, tick_epoch)
 
     def spent(self, order_hash: bytes) -> None:
         """The venue has surely used up this order (filled or killed): it counts no more at the
@@ -326,11 +326,11 @@ class OrderPool:
                 return done
             if key in self._entries or key in self._asked or key in market.bad:
                 continue
-            if self._request(market, key, market.tick_epoch, self._now_ns) is not None:
+            if self._request(market, key, market.tick_epoch) is not None:
                 done += 1
         return done
 
-    def _request(self, market: _Market, key: Key, tick_epoch: int, now_ns: int) -> int | None:
+    def _request(self, market: _Market, key: Key, tick_epoch: int) -> int | None:
         amounts = amounts_e6(key[2], key[3], key[4])
         if amounts is None:
             self.refused += 1
@@ -345,7 +345,7 @@ class OrderPool:
         def then(signed: Signed | None) -> None:
             self._come(market, key, order, signed)
 
-        ticket = self._client.request_order(order, now_ns, then=then)
+        ticket = self._client.request_order(order, then=then)
         if ticket is not None:
             self._asked[key] = tick_epoch
         return ticket
@@ -357,12 +357,13 @@ class OrderPool:
         if signed is None or signed.refused:
             self.refused += 1
             market.seen = []  # planned again at the next visit
-            if signed is None:
-                market.hold_until_ns = self._now_ns + HOLD_NS
-            elif REFUSALS[signed.refused].startswith("cap_"):
-                self._hold_until_ns = self._now_ns + CAP_HOLD_NS
-            else:
+            why = "" if signed is None else REFUSALS[signed.refused]
+            if why in FOR_GOOD:
                 market.bad.add(key)
+            elif why.startswith("cap_"):
+                self._hold_until_ns = self._now_ns + CAP_HOLD_NS
+            else:  # lost, or too old when a restarted signer read it, or the market is moving on
+                market.hold_until_ns = self._now_ns + HOLD_NS
             return
         self.signed += 1
         is_same = self._markets.get(market.instrument) is market

@@ -91,9 +91,13 @@ _ORDER_AT = _SIGN["instrument"]
 assert [_SIGN[name] - _ORDER_AT for name in OrderFields._fields] == list(range(11))
 
 
-class _Asked(NamedTuple):
-    at_ns: int
-    then: Then
+class _Asked:
+    """A request without an answer. `since_ns` counts from the first `pump` that saw it."""
+
+    __slots__ = ("since_ns", "then")
+
+    def __init__(self, then: Then) -> None:
+        self.then, self.since_ns = then, -1
 
 
 class SigningClient:
@@ -138,9 +142,8 @@ class SigningClient:
         self._body_bytes[_PATH_AT : _PATH_AT + len(raw)] = np.frombuffer(raw, np.uint8)
         return self._send(then)
 
-    def request_order(self, order: OrderFields, now_ns: int, *, then: Then) -> int | None:
+    def request_order(self, order: OrderFields, *, then: Then) -> int | None:
         """Ask for a signed Polymarket order. The ticket; None: too many asked."""
-        self._now_ns = now_ns
         self._fresh_body(ORDER)[_ORDER_AT : _ORDER_AT + 11] = order
         return self._send(then)
 
@@ -167,7 +170,7 @@ class SigningClient:
         self._body[_SIGN["ticket"]] = ticket
         ring_append(self._words, self._requests, self._entries, K_SIGN, self._body, BODY)
         bell_ring(self._main_words, self._bell, -1)
-        self._pending[ticket] = _Asked(self._now_ns, then)
+        self._pending[ticket] = _Asked(then)
         self.asked += 1
         return ticket
 
@@ -207,7 +210,12 @@ class SigningClient:
             asked.then(signed)
 
     def _give_up(self, now_ns: int) -> None:
-        late = [t for t, asked in self._pending.items() if now_ns - asked.at_ns > LOST_NS]
+        late = []
+        for ticket, asked in self._pending.items():
+            if asked.since_ns < 0:
+                asked.since_ns = now_ns
+            elif now_ns - asked.since_ns > LOST_NS:
+                late.append(ticket)
         for ticket in late:
             self.lost += 1
             self._pending.pop(ticket).then(None)
