@@ -59,7 +59,7 @@ class _Market(Struct):
     open_time: str = ""
     close_time: str = ""
     price_ranges: list[_Range] = []
-    floor_strike: Raw | None = None
+    floor_strike: Raw = Raw()
     result: str = ""
     settlement_value_dollars: str | None = None
 
@@ -71,7 +71,7 @@ class _Markets(Struct):
 class _Event(Struct):
     series_ticker: str
     fee_type_override: str | None = None
-    fee_multiplier_override: Raw | None = None
+    fee_multiplier_override: Raw = Raw()
 
 
 class _EventAnswer(Struct):
@@ -80,7 +80,7 @@ class _EventAnswer(Struct):
 
 class _Series(Struct):
     fee_type: str = "quadratic"
-    fee_multiplier: Raw | None = None
+    fee_multiplier: Raw = Raw()
 
 
 class _SeriesAnswer(Struct):
@@ -97,9 +97,9 @@ def _read(body: bytes, kind: type[_Answer], what: str) -> _Answer:
         raise FeedError(f"{what}: {error}") from error
 
 
-def _number(raw: Raw | None) -> str:
+def _number(raw: Raw) -> str:
     """The text of a JSON number as it came; "" for null or absent."""
-    text = "" if raw is None else bytes(raw).decode()
+    text = bytes(raw).decode()  # msgspec takes a union of Raw and None for None alone
     return "" if text == "null" else text
 
 
