@@ -9,24 +9,26 @@ is counted, the price stays what the newest one says. Real frames contain odditi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import orjson
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from feeds import spot
 from feeds.publisher import Publisher
-from feeds.update import SECOND_NS, FeedError, Numbers, epoch_ns_of
+from feeds.update import NUMBER_MAX, SECOND_NS, FeedError, Numbers, epoch_ns_of
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
 
 CHANNELS = ("matches", "ticker", "heartbeat")
 _LATEST_YEAR_NS = 946_684_800 * SECOND_NS  # a stamp before the year 2000 is none
 
 
+TradeId = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
+
+
 class Match(Struct, tag_field="type", tag="match"):
     product_id: str
-    trade_id: int
+    trade_id: TradeId
     price: str
     size: str
     side: Literal["buy", "sell"]
@@ -50,7 +52,7 @@ class Ticker(Struct, tag_field="type", tag="ticker"):
 
 class Heartbeat(Struct, tag_field="type", tag="heartbeat"):
     product_id: str
-    last_trade_id: int = 0
+    last_trade_id: TradeId = 0
 
 
 class Subscriptions(Struct, tag_field="type", tag="subscriptions"):
@@ -83,7 +85,7 @@ class Coinbase:
         self.must_reconnect = False
         self.is_subscribed = False
         self._publisher = publisher
-        self._words, self._state = publisher.words, publisher.state
+        self._words = publisher.words
         self._products = list(products)
         self._locals = {product: local for local, product in enumerate(products)}
         self._numbers = Numbers(8)
@@ -147,10 +149,15 @@ class Coinbase:
         self._trade_ids[local] = frame.trade_id
         self._publisher.count("trades")
         side = BUY if frame.side == "sell" else SELL
-        spot.spot_trade(
-            self._words, self._state, local, price_e8, size_e8, side, frame.trade_id,
-            self._stamp_ns(frame.time, recv_ns), recv_ns,
-        )  # fmt: skip
+        self._publisher.trade(
+            local,
+            price_e8=price_e8,
+            size_e8=size_e8,
+            side=side,
+            trade_id=frame.trade_id,
+            event_epoch_ns=self._stamp_ns(frame.time, recv_ns),
+            recv_ns=recv_ns,
+        )
 
     def _ticker(self, frame: Ticker, recv_ns: int) -> None:
         local = self._locals.get(frame.product_id)
@@ -158,12 +165,14 @@ class Coinbase:
             return
         number = self._numbers.parse
         bid_e8, ask_e8 = number(frame.best_bid), number(frame.best_ask)
-        spot.spot_quote(
-            self._words, self._state, local,
-            bid_e8 if bid_e8 > 0 else NO_BID_E6, max(number(frame.best_bid_size), 0),
-            ask_e8 if ask_e8 > 0 else NO_ASK_E6, max(number(frame.best_ask_size), 0),
-            self._stamp_ns(frame.time, recv_ns), recv_ns,
-        )  # fmt: skip
+        bid_size_e8, ask_size_e8 = number(frame.best_bid_size), number(frame.best_ask_size)
+        self._publisher.quote(
+            local,
+            bid=(bid_e8, bid_size_e8) if bid_e8 > 0 else (NO_BID_E6, 0),
+            ask=(ask_e8, ask_size_e8) if ask_e8 > 0 else (NO_ASK_E6, 0),
+            event_epoch_ns=self._stamp_ns(frame.time, recv_ns),
+            recv_ns=recv_ns,
+        )
 
     def _heartbeat(self, frame: Heartbeat) -> None:
         """It names the newest trade: one that the heartbeat before named and we still lack is lost

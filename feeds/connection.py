@@ -22,6 +22,7 @@ from feeds.update import FRAME_MAX_BYTES, FeedError
 HANDSHAKE_S = 3.0
 FRAGMENTS_MAX = 64
 CONTROLS_MAX = 1_000  # control frames between two texts: a venue sends one in ten seconds
+_TEXT = WSMsgType.TEXT
 _LOG = logging.getLogger("feeds.connection")
 _LOG.addHandler(logging.NullHandler())
 _LOG.propagate = False
@@ -63,6 +64,7 @@ class _Listener(picows.WSListener):
     def __init__(self, sink: Sink, clock: Callable[[], int], limit: int) -> None:
         super().__init__()
         self._sink = sink
+        self._on_text = sink.on_text
         self._clock = clock
         self._limit = limit
         self._parts: list[bytes] = []
@@ -71,9 +73,10 @@ class _Listener(picows.WSListener):
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         recv_ns = self._clock()
         kind = frame.msg_type
-        if kind is WSMsgType.TEXT and frame.fin and not self._parts:
+        if kind == _TEXT and frame.fin and not self._parts:
             self._controls = 0
-            self._sink.on_text(frame.get_payload_as_memoryview(), recv_ns, frame.last_in_buffer)
+            last = frame.last_in_buffer == 1  # a bool: the kernels are compiled for one type
+            self._on_text(frame.get_payload_as_memoryview(), recv_ns, last)
         else:
             self._rare(transport, frame, kind, recv_ns)
 
@@ -92,9 +95,9 @@ class _Listener(picows.WSListener):
         if self._controls > CONTROLS_MAX:
             transport.send_close(WSCloseCode.POLICY_VIOLATION)
             transport.disconnect(False)
-        elif kind is WSMsgType.PING:
+        elif kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
-        elif kind is WSMsgType.CLOSE:
+        elif kind == WSMsgType.CLOSE:
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         self._sink.on_alive(recv_ns, last)

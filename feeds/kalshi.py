@@ -11,8 +11,6 @@ the past is a hole as well. `ok` and other answers consume numbers too.
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 import numpy as np
 import orjson
@@ -28,7 +26,6 @@ from feeds.kalshi_frames import (
     EventLifecycle,
     Frame,
     Lifecycle,
-    LifecycleMsg,
     Numbered,
     Ok,
     Snapshot,
@@ -38,10 +35,11 @@ from feeds.kalshi_frames import (
     Unsubscribed,
     unknown_keys,
 )
+from feeds.kalshi_life import lifecycle
 from feeds.levels import NO_CLAIM
 from feeds.publisher import Publisher
 from feeds.session import Requests
-from feeds.update import MS_NS, SECOND_NS, FeedError, Numbers, exact
+from feeds.update import MS_NS, SECOND_NS, FeedError, Numbers
 from shm_layout import (
     ASK,
     BID,
@@ -51,10 +49,6 @@ from shm_layout import (
     NO_SNAPSHOT,
     NONE_NS,
     ST_ACTIVE,
-    ST_DETERMINED,
-    ST_INACTIVE,
-    ST_SETTLED,
-    TICK_EPOCH,
 )
 
 CHANNELS = ("orderbook_delta", "ticker", "trade", "market_lifecycle_v2")
@@ -65,14 +59,6 @@ LOOKS = 64  # first frames of a connection that are searched for unknown keys, t
 LOOK_MASK = 1_023
 MIRRORED_MAX = 3  # tickers in a row that name the mirror of our ask
 TOO_MANY_REQUESTS = 27
-
-_STATUS: Final = {
-    "activated": ST_ACTIVE,
-    "deactivated": ST_INACTIVE,
-    "determined": ST_DETERMINED,
-    "settled": ST_SETTLED,
-}
-_RESULT_E6: Final = {"yes": E6, "no": 0}
 
 
 class Kalshi:
@@ -86,7 +72,7 @@ class Kalshi:
         self._tickers = [each.ticker for each in publisher.instruments]
         self._locals = {ticker: local for local, ticker in enumerate(self._tickers)}
         self._prices, self._sizes = Numbers(6), Numbers(6)
-        self._frames = 0
+        self._seen = self._counted = 0  # frames of this connection, and those in the counters
         self._next_id = 0
         self._wants_facts = False
         self._is_suspect = False  # tickers named the other scale: nothing counts until one agrees
@@ -101,7 +87,8 @@ class Kalshi:
         self._seqs: dict[int, int] = {}  # of the other numbered channels
         self._last: Frame | None = None
         self._is_dirty = False
-        self._seen = 0
+        self._count_frames()
+        self._seen = self._counted = 0
         self._mirrored = 0
         self._resyncs.clear()
         self._missing.clear()
@@ -137,13 +124,16 @@ class Kalshi:
 
     def tick(self, now_ns: int) -> None:
         """Ask again for snapshots that did not come."""
-        self._publisher.count("frames", self._frames)
-        self._frames = 0
+        self._count_frames()
         if self._sid:
             self._resync(now_ns)
             status, waiting = self._publisher.status, self._with(NO_SNAPSHOT)
             wanted = [local for local in waiting if status(local) == ST_ACTIVE]
             self._ask(self._missing.due(wanted, now_ns))
+
+    def _count_frames(self) -> None:
+        self._publisher.count("frames", self._seen - self._counted)
+        self._counted = self._seen
 
     def _with(self, bits: int) -> list[int]:
         return [i for i in range(len(self._tickers)) if self._publisher.trust(i) & bits]
@@ -171,7 +161,6 @@ class Kalshi:
 
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises: what cannot be read is counted, and shows as a hole."""
-        self._frames += 1
         self._seen += 1
         if self._seen <= LOOKS or not self._seen & LOOK_MASK:
             self._publisher.count("unknown_keys", unknown_keys(payload))
@@ -252,7 +241,8 @@ class Kalshi:
         elif isinstance(frame, Lifecycle):
             local = self._locals.get(frame.msg.market_ticker)
             if local is not None:
-                self._lifecycle(local, frame.msg, recv_ns)
+                told = lifecycle(self._publisher, local, frame.msg, recv_ns)
+                self._wants_facts |= not told
         elif isinstance(frame, EventFee):
             event = frame.msg.event_ticker + "-"
             self._wants_facts |= any(ticker.startswith(event) for ticker in self._tickers)
@@ -336,32 +326,6 @@ class Kalshi:
                 self._publisher.mark(raised=DRIFT, now_ns=recv_ns)
         else:
             self._mirrored = 0
-
-    def _lifecycle(self, local: int, message: LifecycleMsg, recv_ns: int) -> None:
-        kind, publisher = message.event_type, self._publisher
-        status = _STATUS.get(kind)
-        if status is not None:
-            value_e6 = _RESULT_E6.get(message.result, NONE_NS)
-            if message.settlement_value:
-                value_e6 = self._prices.parse(message.settlement_value)
-            publisher.set_status(local, status, recv_ns, settlement_e6=value_e6)
-        elif kind == "close_date_updated" and message.close_ts > 0:
-            publisher.set_cell(local, "close_epoch_ns", message.close_ts * SECOND_NS, recv_ns)
-        elif kind == "metadata_updated":
-            if message.floor_strike is not None:
-                strike = bytes(message.floor_strike).decode()
-                if strike != "null":
-                    publisher.set_cell(local, "strike_e8", exact(strike, 8), recv_ns)
-        elif kind == "price_level_structure_updated":
-            price = self._prices.parse
-            ranges = tuple((price(each.end), price(each.step)) for each in message.price_ranges)
-            if ranges:
-                publisher.set_grid(local, ranges, recv_ns)
-            else:  # the name alone says nothing to rely on: ask, and trade nothing until then
-                publisher.mark(local, raised=TICK_EPOCH, now_ns=recv_ns)
-                self._wants_facts = True
-        else:
-            self._wants_facts = True
 
     # ---- what is not as it should be
 

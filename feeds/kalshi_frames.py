@@ -6,12 +6,18 @@ Only what is used is declared; the rest is skipped by the decoder. Fields may be
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import orjson
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from feeds.update import NUMBER_MAX, STAMP_MAX_MS
+
+# Bounded where bytes become values: what goes into a kernel must fit a cell.
+Whole = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
+Milliseconds = Annotated[int, Meta(ge=0, le=STAMP_MAX_MS)]
+Seconds = Annotated[int, Meta(ge=0, le=STAMP_MAX_MS // 1000)]
 Side = Literal["yes", "no"]
 Levels = list[tuple[str, str]]
 
@@ -34,7 +40,7 @@ class DeltaMsg(Struct):
     price_dollars: str
     delta_fp: str
     side: Side
-    ts_ms: int = 0
+    ts_ms: Milliseconds = 0
 
 
 class TickerMsg(Struct):
@@ -65,8 +71,8 @@ class LifecycleMsg(Struct):
 
     market_ticker: str
     event_type: str
-    close_ts: int = 0
-    floor_strike: Raw | None = None
+    close_ts: Seconds = 0
+    floor_strike: Raw = Raw()
     result: str = ""
     settlement_value: str = ""
     price_ranges: list[PriceRange] = []
@@ -80,7 +86,7 @@ class EventFeeMsg(Struct):
 
 class SubscribedMsg(Struct):
     channel: str
-    sid: int
+    sid: Whole
 
 
 class ErrorMsg(Struct, frozen=True):
@@ -89,71 +95,71 @@ class ErrorMsg(Struct, frozen=True):
 
 
 class Snapshot(Struct, tag_field="type", tag="orderbook_snapshot"):
-    sid: int
-    seq: int
+    sid: Whole
+    seq: Whole
     msg: SnapshotMsg
 
 
 class Delta(Struct, tag_field="type", tag="orderbook_delta"):
-    sid: int
-    seq: int
+    sid: Whole
+    seq: Whole
     msg: DeltaMsg
 
 
 class Ticker(Struct, tag_field="type", tag="ticker"):
-    sid: int
+    sid: Whole
     msg: TickerMsg
-    seq: int = 0
+    seq: Whole = 0
 
 
 class Trade(Struct, tag_field="type", tag="trade"):
-    sid: int
+    sid: Whole
     msg: TradeMsg
-    seq: int = 0
+    seq: Whole = 0
 
 
 class Lifecycle(Struct, tag_field="type", tag="market_lifecycle_v2"):
-    sid: int
+    sid: Whole
     msg: LifecycleMsg
-    seq: int = 0
+    seq: Whole = 0
 
 
 class EventLifecycle(Struct, tag_field="type", tag="event_lifecycle"):
-    sid: int
-    seq: int = 0
+    sid: Whole
+    seq: Whole = 0
 
 
 class EventFee(Struct, tag_field="type", tag="event_fee_update"):
-    sid: int
+    sid: Whole
     msg: EventFeeMsg
-    seq: int = 0
+    seq: Whole = 0
 
 
 class Subscribed(Struct, tag_field="type", tag="subscribed"):
     msg: SubscribedMsg
-    id: int = 0
-    sid: int = 0
-    seq: int = 0
+    id: Whole = 0
+    sid: Whole = 0
+    seq: Whole = 0
 
 
 class Ok(Struct, tag_field="type", tag="ok"):
     """Answer to a command; it consumes a number of its subscription."""
 
-    id: int = 0
-    sid: int = 0
-    seq: int = 0
+    id: Whole = 0
+    sid: Whole = 0
+    seq: Whole = 0
 
 
 class Unsubscribed(Struct, tag_field="type", tag="unsubscribed"):
-    id: int = 0
-    sid: int = 0
-    seq: int = 0
+    id: Whole = 0
+    sid: Whole = 0
+    seq: Whole = 0
 
 
 class Error(Struct, tag_field="type", tag="error"):
-    id: int = 0
-    sid: int = 0
-    seq: int = 0
+    id: Whole = 0
+    sid: Whole = 0
+    seq: Whole = 0
     msg: ErrorMsg = ErrorMsg()
 
 
@@ -166,8 +172,8 @@ class Head(Struct):
     """What is left of a frame whose type is not known: enough to keep the sequence."""
 
     type: str = ""
-    sid: int = 0
-    seq: int = 0
+    sid: Whole = 0
+    seq: Whole = 0
 
 
 HEAD_DECODER: Final = msgspec.json.Decoder(Head)

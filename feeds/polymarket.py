@@ -34,7 +34,7 @@ from feeds.polymarket_frames import (
 )
 from feeds.publisher import Publisher
 from feeds.session import Requests
-from feeds.update import MS_NS, SECOND_NS, FeedError, Numbers
+from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, FeedError, Numbers
 from shm_layout import ASK, BID, E6, GAP, NO_SNAPSHOT, ST_ACTIVE, ST_SETTLED, Words
 
 ASSETS_MAX = 500  # above it the venue stops sending first books without a word
@@ -326,6 +326,8 @@ def _stamp_ns(text: str) -> int:
     """A string of ms since 1970 as ns; 0 if absent. Raises FeedError."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit() and len(text) <= _STAMP_DIGITS):
-        raise FeedError(f"timestamp: found {text[:40]!r}, wanted ms since 1970")
-    return int(text) * MS_NS
+    if text.isascii() and text.isdigit() and len(text) <= _STAMP_DIGITS:
+        stamp_ms = int(text)
+        if stamp_ms <= STAMP_MAX_MS:
+            return stamp_ms * MS_NS
+    raise FeedError(f"timestamp: found {text[:40]!r}, wanted ms since 1970, before 2100")

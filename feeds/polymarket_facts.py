@@ -8,10 +8,10 @@ changed four times in 2026, so it is a setting (150 ms since 2026-09-04).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from feeds.rest import Rest
 from feeds.update import SECOND_NS, FeedError, Instrument, MarketFacts, epoch_ns_of, exact
@@ -30,6 +30,7 @@ from shm_layout import (
 
 CONDITIONS_MAX = 20  # in one request to Gamma: the limit is the length of the address
 FEE_UNIT_E6 = 10  # truncated to 5 decimals
+EXPONENT_MAX = 4  # 1 everywhere seen
 NOTIONAL_MIN_E6 = 1_000_000  # a marketable BUY needs $1
 CENT_E6 = 10_000  # FAK: a BUY's price x size in whole cents, sizes in hundredths of a share
 
@@ -54,7 +55,7 @@ class _GammaMarket(Struct, rename="camel"):
     end_date: str | None = None
     event_start_time: str | None = None
     fees_enabled: bool | None = None
-    seconds_delay: int | None = None
+    seconds_delay: Annotated[int, Meta(ge=0, le=3600)] | None = None
     uma_resolution_status: str | None = None
     outcome_prices: str | None = None
 
@@ -94,6 +95,8 @@ def market_facts(clob: _ClobMarket, gamma: _GammaMarket, *, taker_delay_ns: int)
     if clob.fd is not None:
         kind, rate_e6 = FEE_QUADRATIC, exact(_text(clob.fd.r), 6)
         exponent = exact(_text(clob.fd.e), 0)
+        if not (0 <= rate_e6 <= E6 and 0 <= exponent <= EXPONENT_MAX):
+            raise FeedError(f"fd: found rate {_text(clob.fd.r)}, exponent {exponent}")
     elif gamma.fees_enabled is False:
         kind = FEE_NONE
     delay_ns = (taker_delay_ns if clob.itode else 0) + (gamma.seconds_delay or 0) * SECOND_NS

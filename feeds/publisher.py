@@ -197,6 +197,35 @@ class Publisher:
         else:
             book.mark(self.words, self.state, local, raised, lowered, clear, now_ns)
 
+    def trade(
+        self,
+        local: int,
+        *,
+        price_e8: int,
+        size_e8: int,
+        side: int,
+        trade_id: int,
+        event_epoch_ns: int,
+        recv_ns: int,
+    ) -> None:
+        """A spot trade; `side` is the taker's."""
+        spot.spot_trade(
+            self.words, self.state, local, price_e8, size_e8, side, trade_id, event_epoch_ns,
+            recv_ns,
+        )  # fmt: skip
+
+    def quote(
+        self,
+        local: int,
+        *,
+        bid: tuple[int, int],
+        ask: tuple[int, int],
+        event_epoch_ns: int,
+        recv_ns: int,
+    ) -> None:
+        """Best bid and offer of a spot product: (price, size) in 1e-8 each."""
+        spot.spot_quote(self.words, self.state, local, *bid, *ask, event_epoch_ns, recv_ns)
+
     def lose(self, now_ns: int) -> None:
         """The connection is gone: books empty, nothing of it may be traded on."""
         lowered = GAP | LINK_SILENT | DRIFT

@@ -25,6 +25,8 @@ SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
 GRID_RANGES = 3  # the quote has room for three; a finer grid than that is refused, not guessed
 FRAME_MAX_BYTES = 1 << 20
+NUMBER_MAX = 1 << 53  # a JSON number beyond it is no longer exact everywhere: refused
+STAMP_MAX_MS = 4_102_444_800_000  # the year 2100: what is later is nonsense
 
 
 class FeedError(Exception):
@@ -123,6 +125,8 @@ def epoch_ns_of(text: str) -> int:
         raise FeedError(f"time: found {text[:40]!r}, wanted a zone")
     gone = at - _EPOCH
     seconds = gone.days * 86_400 + gone.seconds
+    if seconds * 1000 > STAMP_MAX_MS:
+        raise FeedError(f"time: found {text[:40]!r}, wanted one before 2100")
     return seconds * SECOND_NS + int(digits[:9].ljust(9, "0"))
 
 
