@@ -14,7 +14,9 @@ import signal
 import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Protocol
 
@@ -29,7 +31,7 @@ from ops.venues.session import RunClock, VenueLog
 from ops.venues.signatures import warm_up
 from ops.venues.spec import Accounts, VenuesSpec
 
-EVENTS_PER_WAKE_MAX = 5_000
+EVENTS_AHEAD = 1_000  # and so the most that one wake-up applies
 
 __all__ = ["Accounts", "VenuesSpec", "run"]
 
@@ -60,7 +62,7 @@ class Venues:
         self._clock = RunClock(script.timeline, mono=time.monotonic_ns, wall=time.time_ns)
         self._log = VenueLog()
         self._events: Iterator[Event] = iter(script.events())
-        self._next: Event | None = next(self._events, None)
+        self._ahead: deque[Event] = deque()
         self._subscribed: set[str] = set()
         self._end_sent = False
         self._loop = asyncio.get_running_loop()
@@ -138,25 +140,28 @@ class Venues:
         for venue in self._venues.values():
             venue.flush()
 
+    def _look_ahead(self) -> None:
+        """Fetch the events to come while nothing is due: making them takes time too."""
+        self._ahead.extend(islice(self._events, EVENTS_AHEAD - len(self._ahead)))
+
     def _begin(self) -> None:
         """Apply what holds at the first instant, so that who connects before the start sees it."""
         begin_ns = self._spec.script.timeline.begin_epoch_ns
-        while self._next and self._next.at_epoch_ns <= begin_ns:
-            self._apply(self._next)
-            self._next = next(self._events, None)
+        self._look_ahead()
+        while self._ahead and self._ahead[0].at_epoch_ns <= begin_ns:
+            self._apply(self._ahead.popleft())
+            self._look_ahead()
         self._flush()
 
     def _ring(self) -> None:
         """Apply all events that are due, then one write a connection, then sleep until the next."""
-        now_ns = self._clock.mono_ns()
-        left = EVENTS_PER_WAKE_MAX
-        while self._next and left and self._clock.due_ns(self._next.at_epoch_ns) <= now_ns:
-            self._apply(self._next)
-            self._next = next(self._events, None)
-            left -= 1
+        now_ns, ahead = self._clock.mono_ns(), self._ahead
+        while ahead and self._clock.due_ns(ahead[0].at_epoch_ns) <= now_ns:
+            self._apply(ahead.popleft())
         self._flush()
-        if self._next:
-            self._alarm.set(self._clock.due_ns(self._next.at_epoch_ns))
+        self._look_ahead()
+        if ahead:
+            self._alarm.set(self._clock.due_ns(ahead[0].at_epoch_ns))
         elif not self._end_sent:
             self._end_sent = True
             self._conn.send(("end",))
