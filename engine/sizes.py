@@ -126,7 +126,7 @@ def legal_limit(
     step_2: int,
 ) -> int:
     """Nearest legal price that is no worse for us: a BUY rounds down, a SELL up. 0: none."""
-    price = min(max(price_e6, 0 if side == BUY else 1), E6)
+    price = min(max(price_e6, 0), E6 - 1) if side == BUY else min(max(price_e6, 1), E6)
     start = 0
     last = 0  # last legal price at or below `price`
     for end, step in ((end_0, step_0), (end_1, step_1), (end_2, step_2)):

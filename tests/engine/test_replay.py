@@ -1,0 +1,215 @@
+"""Rings plus steps replay to the same intents, byte for byte; a changed byte does not."""
+
+from __future__ import annotations
+
+import copy
+import random
+
+import numpy as np
+import pytest
+
+from engine import cells as c
+from engine.detector import Detector
+from engine.replay import ReplayError, Tape, replay
+from shm_layout import (
+    ACTIVE,
+    BODY,
+    E6,
+    HALTED,
+    K_INSTRUMENT,
+    K_QUOTE,
+    K_TAKEN,
+    LINE,
+    QUOTE,
+    cell,
+    ring_append,
+)
+from tests.engine.world import KALSHI, MS, POLYMARKET, World, quote_body, two_venues
+
+SEED = 20261121
+
+
+def random_levels(rng: random.Random) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """A book around a random middle."""
+    middle = rng.randrange(300_000, 700_000, 10_000)
+    bids = tuple((middle - 10_000 * i, rng.randrange(1, 200) * E6) for i in range(rng.randrange(4)))
+    asks = tuple(
+        (middle + 10_000 * (i + 1), rng.randrange(1, 200) * E6) for i in range(rng.randrange(4))
+    )
+    return bids, asks
+
+
+def trade(world: World, detector: Detector, rng: random.Random, turns: int) -> None:
+    """Random quotes on random instruments; each intent ends some turns later."""
+    open_intents = []
+    for _ in range(turns):
+        for _ in range(rng.randrange(1, 4)):
+            instrument = rng.randrange(6)
+            world.quote(instrument, instrument % 2, *random_levels(rng))
+        open_intents += world.step(detector, rng.randrange(1, 30) * MS)
+        while open_intents and rng.random() < 0.6:
+            intent = open_intents.pop(0)
+            filled = int(intent[c.N_LEG + c.L_SIZE]) if rng.random() < 0.7 else 0
+            for leg in (0, 1):
+                account = int(intent[c.N_LEG + leg * c.LEG_CELLS + c.L_VENUE])
+                free = rng.randrange(50, 5_000) * E6
+                world.leg(intent, leg, filled, account=account, cash_free_e6=free)
+            if rng.random() < 0.8:
+                world.end(intent, "done" if filled else "nothing_filled", filled)
+            else:
+                world.end(intent, "unknown_outcome", filled)
+                world.end(intent, "done", filled)
+
+
+def lap(world: World, ring: int, entries: int) -> None:
+    """A feed publishes more than its ring holds while the detector does not look; the recorder does."""
+    for i in range(entries):
+        middle = 400_000 + 10_000 * (i % 7)
+        levels = ((middle, 50 * E6),), ((middle + 10_000, 50 * E6),)
+        world.quote(ring, ring, *levels)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> tuple[Tape, list[bytes]]:
+    """A run with a restart of a feed, one of the detector, a lap, a halt, timers; and its intents."""
+    rng = random.Random(SEED)
+    world = two_venues(debounce_ns=5 * MS, cooldown_ns=40 * MS, orders_per_second=60)
+    for index in (2, 3, 4, 5):
+        world.instrument(index, index % 2, event=index // 2)
+    world.pair(1, 2, 3)
+    world.pair(2, 4, 5, same=0)
+    detector = Detector(world.segment, 1, gateway_eventfd=-1)
+    trade(world, detector, rng, 150)
+    world.start_feed(KALSHI, epoch=2)  # a feed dies and comes back
+    trade(world, detector, rng, 100)
+    lap(world, POLYMARKET, 3_000)
+    trade(world, detector, rng, 100)
+    assert detector.counter("laps") == 1 and detector.counter("lost") > 2_000
+    world.quote(0, KALSHI, *random_levels(rng))
+    detector = Detector(world.segment, 2, gateway_eventfd=-1)  # the detector dies and comes back
+    trade(world, detector, rng, 100)
+    world.set_state(HALTED)
+    trade(world, detector, rng, 20)
+    world.set_state(ACTIVE)
+    trade(world, detector, rng, 50)
+    assert detector.counter("timers") > 0 and detector.counter("taken") > 0
+    return world.tape, [intent.tobytes() for intent in world.intents]
+
+
+def test_a_tape_with_restarts_and_a_lap_replays_to_the_same_intents(
+    recorded: tuple[Tape, list[bytes]],
+) -> None:
+    tape, intents = recorded
+    assert len(intents) > 30, f"seed {SEED}"
+    assert replay(tape) == intents
+
+
+def differs(tape: Tape, intents: list[bytes]) -> bool:
+    """Whether a replay shows that this is not the tape of these intents."""
+    try:
+        return replay(tape) != intents
+    except ReplayError:
+        return True
+
+
+def test_a_changed_byte_on_the_tape_is_seen(recorded: tuple[Tape, list[bytes]]) -> None:
+    tape, intents = recorded
+    first = np.frombuffer(intents[0], np.int64)
+    leg = c.N_LEG
+    instrument, number = int(first[leg + c.L_INSTRUMENT]), int(first[leg + c.L_NUMBER])
+    changed = copy.deepcopy(tape)
+    for entry in changed.rings[f"changes_{instrument % 2}"].values():
+        if entry[LINE + c.Q_INSTRUMENT] == instrument and entry[LINE + c.Q_NUMBER] == number:
+            entry.view(np.uint8)[8 * (LINE + c.Q_TICK_EPOCH)] ^= 1
+    assert differs(changed, intents)
+
+
+@pytest.mark.parametrize("name", ["alive", "state", "now_ns", "run_epoch_ns", "timer"])
+def test_a_changed_step_is_seen(name: str, recorded: tuple[Tape, list[bytes]]) -> None:
+    from shm_layout import STEP
+
+    tape, intents = recorded
+    changed = copy.deepcopy(tape)
+    for entry in changed.steps:
+        if entry[LINE + c.S_COUNTER] == 0 and entry[LINE + c.S_TIMER] == 0:
+            entry[LINE + cell(STEP, name)] ^= 3
+    assert differs(changed, intents)
+
+
+def test_a_missing_entry_is_named(recorded: tuple[Tape, list[bytes]]) -> None:
+    tape, _ = recorded
+    changed = copy.copy(tape)
+    changed.rings = {**tape.rings, "changes_0": dict(tape.rings["changes_0"])}
+    del changed.rings["changes_0"][17]
+    with pytest.raises(ReplayError, match="changes_0: entry 17 is not on the tape"):
+        replay(changed)
+
+
+def test_at_start_quotes_come_whole_from_slots_and_older_ring_entries_are_skipped() -> None:
+    world = two_venues()
+    world.quote(0, KALSHI, ((400_000, 80 * E6),), ((410_000, 80 * E6),))
+    world.quote(1, POLYMARKET, ((500_000, 80 * E6),), ((510_000, 80 * E6),))
+    detector = Detector(world.segment, 1, gateway_eventfd=-1)
+    (intent,) = world.step(detector)
+    taken = [entry for entry in world.tape.steps if entry[0] == K_TAKEN]
+    assert [int(entry[LINE + c.Q_INSTRUMENT]) for entry in taken] == [0, 1]
+    world.end(intent, "stale")
+    world.step(detector)
+    late = quote_body(0, KALSHI, (), (), number=1)
+    world.append("changes_0", K_QUOTE, late)
+    world.step(detector)
+    assert replay(world.tape) == [each.tobytes() for each in world.intents]
+    assert detector._mem[_held(0) + c.Q_BIDS] == 400_000
+
+
+def _held(instrument: int) -> int:
+    from engine import memory as m
+
+    return m.QUOTE_AT + instrument * BODY
+
+
+def test_a_restarted_detector_keeps_the_reservations_of_unanswered_intents() -> None:
+    world = two_venues()
+    world.quote(0, KALSHI, ((400_000, 80 * E6),), ((410_000, 80 * E6),))
+    world.quote(1, POLYMARKET, ((500_000, 80 * E6),), ((510_000, 80 * E6),))
+    (intent,) = world.step(Detector(world.segment, 1, gateway_eventfd=-1))
+    second = Detector(world.segment, 2, gateway_eventfd=-1)
+    assert world.step(second) == [] and second.counter("in_flight") > 0
+    world.end(intent, "stale")
+    (again,) = world.step(second)
+    assert int(again[c.N_ID]) >> 40 & 0xFFFFF == 2
+    third = Detector(world.segment, 3, gateway_eventfd=-1)  # the first has ended, the second not
+    assert world.step(third) == []
+    assert replay(world.tape) == [each.tobytes() for each in world.intents]
+
+
+def test_a_lapped_control_ring_is_taken_from_the_slots() -> None:
+    world = two_venues()
+    row = np.zeros(BODY, np.int64)
+    row[c.I_INDEX] = 900
+    for _ in range(2_100):
+        ring = world.segment.at("control_ring")
+        ring_append(
+            world.words, ring, world.segment.entries("control_ring"), K_INSTRUMENT, row, BODY
+        )
+    world.seen["control_ring"] = 2_105  # the recorder was there, and keeps nothing of it
+    world.quote(0, KALSHI, ((400_000, 80 * E6),), ((410_000, 80 * E6),))
+    world.quote(1, POLYMARKET, ((500_000, 80 * E6),), ((510_000, 80 * E6),))
+    detector = Detector(world.segment, 1, gateway_eventfd=-1)
+    assert len(world.step(detector)) == 1
+    assert replay(world.tape) == [each.tobytes() for each in world.intents]
+
+
+def test_lost_reports_stop_the_pairs_in_flight() -> None:
+    world = two_venues()
+    world.quote(0, KALSHI, ((400_000, 80 * E6),), ((410_000, 80 * E6),))
+    world.quote(1, POLYMARKET, ((500_000, 80 * E6),), ((510_000, 80 * E6),))
+    detector = Detector(world.segment, 1, gateway_eventfd=-1)
+    (intent,) = world.step(detector)
+    world.end(intent, "stale")
+    for _ in range(2_100):
+        world.cash(KALSHI, 5_000 * E6)
+    world.quote(0, KALSHI, ((400_000, 90 * E6),), ((410_000, 90 * E6),))
+    assert world.step(detector) == [] and detector.counter("paused") > 0
+    assert replay(world.tape) == [each.tobytes() for each in world.intents]
+    assert cell(QUOTE, "instrument") == 0

@@ -1,0 +1,45 @@
+"""The step-and-size rule in plain Python: tries steps until one fits."""
+
+from __future__ import annotations
+
+from math import gcd, lcm
+
+E6 = 10**6
+SIZE_MAX_E6 = 10**12
+
+
+def step_at(token_price_e6: int, size_step_e6: int, notional_step_e6: int) -> int:
+    """Smallest whole number of lots whose price × size is whole notional steps; 0: none fits a size."""
+    if not 0 < token_price_e6 < E6 or size_step_e6 < 1 or size_step_e6 > SIZE_MAX_E6:
+        return 0
+    if notional_step_e6 == 0:
+        return size_step_e6
+    whole = notional_step_e6 * E6
+    step = lcm(size_step_e6, whole // gcd(whole, token_price_e6))
+    return step if step <= SIZE_MAX_E6 else 0
+
+
+def both(
+    wanted_e6: int, legs: tuple[tuple[int, int, int, int, int], tuple[int, int, int, int, int]]
+) -> int:
+    """Largest size at most `wanted_e6` legal for both (price, step, notional step, min, notional min)."""
+    steps = [step_at(price, step, notional) for price, step, notional, _, _ in legs]
+    if 0 in steps or lcm(*steps) > SIZE_MAX_E6:
+        return 0
+    size = wanted_e6 // lcm(*steps) * lcm(*steps)
+    for price, _, _, least, least_notional in legs:
+        if size <= 0 or size < least or size * price < least_notional * E6:
+            return 0
+    return size
+
+
+def legal_prices(grid: tuple[int, ...]) -> set[int]:
+    """Every price on a grid of (end, step) pairs, one by one."""
+    found: set[int] = set()
+    start = 0
+    for end, step in zip(grid[::2], grid[1::2], strict=True):
+        if end <= start or step < 1:
+            break
+        found |= set(range(start, end + 1, step))
+        start = end
+    return {price for price in found if 0 < price < E6}
