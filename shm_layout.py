@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
-"""The shared segment: every record, block, offset and unit, and who may make or map it.
+"""The shared segment: every record, block, offset and unit, and the only code on its words.
 
 The main segment as `MAIN.drawing()` renders it: first cell, block, its one writer, count x record.
 
@@ -29,8 +29,13 @@ The main segment as `MAIN.drawing()` renders it: first cell, block, its one writ
 
 A cell is an aligned 8-byte signed int; a record is whole 64-byte lines; blocks of different writers
 lie 128 bytes apart. Readers, inspector, recorder and replay derive every place from this table.
-The code on shared words (fenced primitives, slot, ring, doorbells, histograms) is `shm_words.py`;
-rooms get it from here, so that one import and one layout hash cover both.
+
+Shared words are touched only by kernels over the fenced primitives below: LLVM hoists plain loads
+and merges plain stores. Slot (a seqlock): sequence, 7 spare words, body. Ring: tail, 15 spare
+words, then entries of stamp, kind, 6 spare words, body; entry `position` is complete at stamp
+2·position + 2. Correctness rests on the fences of Boehm, "Can seqlocks get along with programming
+language memory models?" (MSPC 2012, fig. 6) and P1478; each fence names its partner. Not covered:
+two writers of one slot or ring (the table forbids it), a reader that never gives up (all do).
 """
 
 from __future__ import annotations
@@ -38,6 +43,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import inspect
 import json
 import mmap
 import os
@@ -47,29 +53,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker, shared_memory
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from shm_words import *  # noqa: F403
-from shm_words import (
-    BODY,
-    BUCKETS,
-    ENTRY,
-    LINE,
-    SUB,
-    TRIES,
-    Words,
-    fence_acquire,
-    load_acquire,
-    load_relaxed,
-    pause,
-    slot_load,
-    slot_store,
-    word_load,
-    word_store,
-)  # fmt: skip
+Words = npt.NDArray[np.int64]
 
 
 class LayoutError(Exception):
@@ -87,10 +80,8 @@ _NUMBER = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,30}))?", re.ASCII)
 
 
 def text_to_int(text: str, decimals: int) -> int:
-    """Exact `text` × 10**decimals, no float on the way. Zeros beyond `decimals` are allowed, other
-    digits are not: a price is never rounded in silence. Raises LayoutError on anything else than
-    a plain decimal that fits a cell.
-    """
+    """Exact `text` × 10**decimals, no float on the way; zeros beyond `decimals` are allowed. Raises
+    LayoutError on anything but a plain decimal that fits a cell: no price is rounded in silence."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         raise LayoutError(f"number: found {text[:40]!r}, wanted a decimal such as 0.52")
@@ -104,10 +95,8 @@ def text_to_int(text: str, decimals: int) -> int:
 
 
 def int_to_text(value: int, decimals: int, places: int | None = None) -> str:
-    """Exact decimal text of `value` / 10**decimals with `places` digits (None: `decimals`).
-
-    Raises LayoutError if `places` would drop a digit that is not zero.
-    """
+    """Exact decimal text of `value` / 10**decimals with `places` digits (None: `decimals`). Raises
+    LayoutError if `places` would drop a digit that is not zero."""
     places = decimals if places is None else places
     whole, fraction = divmod(abs(value), 10**decimals)
     digits = f"{fraction:0{decimals}d}" if decimals else ""
@@ -140,10 +129,8 @@ def cells_to_text(cells: Iterable[int]) -> str:
 
 
 def uint256_to_cells(value: int) -> list[int]:
-    """A 256-bit unsigned integer (token or condition id) as four cells, lowest first.
-
-    Raises LayoutError if it is negative or wider.
-    """
+    """A 256-bit unsigned integer (token or condition id) as four cells, lowest first. Raises
+    LayoutError if it is negative or wider."""
     if value >> 256:
         raise LayoutError(f"uint256: found {value}, wanted 0 up to 2**256 - 1")
     return _to_cells(value.to_bytes(32, "little"))
@@ -253,6 +240,13 @@ def intent_parts(cell: int) -> tuple[int, int, int]:
 
 # -------------------------------------------------------------------------------------- records
 
+LINE = 8  # cells in a 64-byte line
+BODY = 56  # cells of a guarded body; with its line of guard words a slot or ring entry is
+ENTRY = LINE + BODY  # 64 cells, 512 bytes
+RING_ENTRIES = 2 * LINE  # from a ring's start to its first entry
+SUB = 32  # sub-buckets of a histogram per octave: 3 % wide
+BUCKETS = SUB * 37  # up to 2**41 ns, 36 minutes; the last bucket takes what is longer
+HISTOGRAM_CELLS = LINE + BUCKETS  # count, total, least, most, 4 spare words, buckets
 LEVELS = 5  # levels a side in a quote
 LEGS_MAX = 4
 CURSORS = 20  # rings whose cursors a step can hold
@@ -371,13 +365,8 @@ class Layout:
             assert block.cells_each % LINE == 0, block.name
             self.at[block.name] = place
             place += (-(-block.cells // (2 * LINE)) + 1) * 2 * LINE
-        self.cells = place
+        self.cells, self.bytes = place, place * 8
         self.hash = self._hash()
-
-    @property
-    def bytes(self) -> int:
-        """Size of the segment."""
-        return self.cells * 8
 
     def _hash(self) -> int:
         """63 bits over every name, offset and record: what two builds must share."""
@@ -400,42 +389,36 @@ class Layout:
         )
 
 
-MAIN = Layout(
-    "main",
-    (
-        Block("header", "supervisor", "cells", 1, HEADER, 16),
-        Block("run_clock", "supervisor", "slots", 1, RUN_CLOCK),
-        Block("control", "supervisor", "cells", 1, CONTROL, 48),
-        Block("kill", "anyone", "cells", 1, KILL, 8),
-        Block("gate", "gateway", "cells", 1, GATE, 8),
-        Block("bells", "consumer", "cells", ROLES_MAX, BELL, 16),
-        Block("roles", "each its own", "cells", ROLES_MAX, ROLE, 80),
-        Block("histograms", "each its own", "cells", ROLES_MAX * HISTOGRAMS_MAX, HISTOGRAM, 1200),
-        Block("instruments", "supervisor", "slots", INSTRUMENTS_MAX, INSTRUMENT),
-        Block("pairs", "supervisor", "slots", PAIRS_MAX, PAIR),
-        Block("parameters", "supervisor", "slots", 1, PARAMETERS),
-        Block("quotes", "feed", "slots", INSTRUMENTS_MAX, QUOTE),
-        Block("spot", "feed", "slots", PRODUCTS_MAX, SPOT),
-        Block("terms", "model", "slots", PAIRS_MAX, TERMS),
-        Block("positions", "gateway", "slots", INSTRUMENTS_MAX, POSITION),
-        Block("cash", "gateway", "slots", ACCOUNTS_MAX, CASH),
-        Block("orders", "gateway", "slots", ORDERS_MAX, REPORT),
-        *(Block(f"changes_{i}", "feed", "ring", 2048, QUOTE) for i in range(FEEDS_MAX)),
-        Block("control_ring", "supervisor", "ring", 2048, COMMAND),
-        Block("terms_ring", "model", "ring", 1024, TERMS),
-        Block("steps", "detector", "ring", 4096, STEP),
-        Block("intents", "detector", "ring", 1024, INTENT),
-        Block("reports", "gateway", "ring", 2048, REPORT),
-    ),
-)
-CHANNEL = Layout(  # a private segment between the signer and one client
-    "channel",
-    (
-        Block("header", "supervisor", "cells", 1, HEADER, 16),
-        Block("requests", "client", "ring", 512, SIGN),
-        Block("replies", "signer", "ring", 512, SIGNED),
-    ),
-)
+MAIN = Layout("main", (
+    Block("header", "supervisor", "cells", 1, HEADER, 16),
+    Block("run_clock", "supervisor", "slots", 1, RUN_CLOCK),
+    Block("control", "supervisor", "cells", 1, CONTROL, 48),
+    Block("kill", "anyone", "cells", 1, KILL, 8),
+    Block("gate", "gateway", "cells", 1, GATE, 8),
+    Block("bells", "consumer", "cells", ROLES_MAX, BELL, 16),
+    Block("roles", "each its own", "cells", ROLES_MAX, ROLE, 80),
+    Block("histograms", "each its own", "cells", ROLES_MAX * HISTOGRAMS_MAX, HISTOGRAM, 1200),
+    Block("instruments", "supervisor", "slots", INSTRUMENTS_MAX, INSTRUMENT),
+    Block("pairs", "supervisor", "slots", PAIRS_MAX, PAIR),
+    Block("parameters", "supervisor", "slots", 1, PARAMETERS),
+    Block("quotes", "feed", "slots", INSTRUMENTS_MAX, QUOTE),
+    Block("spot", "feed", "slots", PRODUCTS_MAX, SPOT),
+    Block("terms", "model", "slots", PAIRS_MAX, TERMS),
+    Block("positions", "gateway", "slots", INSTRUMENTS_MAX, POSITION),
+    Block("cash", "gateway", "slots", ACCOUNTS_MAX, CASH),
+    Block("orders", "gateway", "slots", ORDERS_MAX, REPORT),
+    *(Block(f"changes_{i}", "feed", "ring", 2048, QUOTE) for i in range(FEEDS_MAX)),
+    Block("control_ring", "supervisor", "ring", 2048, COMMAND),
+    Block("terms_ring", "model", "ring", 1024, TERMS),
+    Block("steps", "detector", "ring", 4096, STEP),
+    Block("intents", "detector", "ring", 1024, INTENT),
+    Block("reports", "gateway", "ring", 2048, REPORT),
+))  # fmt: skip
+CHANNEL = Layout("channel", (  # a private segment between the signer and one client
+    Block("header", "supervisor", "cells", 1, HEADER, 16),
+    Block("requests", "client", "ring", 512, SIGN),
+    Block("replies", "signer", "ring", 512, SIGNED),
+))  # fmt: skip
 LAYOUT_VERSION = 1
 LAYOUT_HASH = MAIN.hash ^ CHANNEL.hash
 MAGIC = int.from_bytes(b"ARBSEGM1", "little")
@@ -447,7 +430,310 @@ ROLE_CELLS = MAIN.blocks["roles"].cells_each
 BEAT_CELL = cell(ROLE, "beat_ns")
 
 
-# ------------------------------------------------------------------- words that mean one thing
+# ----------------------------------------------------------------------------- fenced primitives
+
+_I64, _I32 = ir.IntType(64), ir.IntType(32)
+_ARM = os.uname().machine == "aarch64"
+_FUTEX = ir.Constant(_I64, {"x86_64": 202, "aarch64": 98}.get(os.uname().machine, 0))
+_ZERO, _ONE, _BILLION = (ir.Constant(_I64, value) for value in (0, 1, 10**9))
+
+
+def _primitive(emit: Any, returns: Any, params: str = "") -> Any:
+    """An intrinsic on int64s, written by `emit(builder, *args)`; "words index" is one pointer."""
+    names = params.split()
+
+    def typer(typingctx, *kinds):
+        def codegen(context, builder, signature, args):
+            if "words" in names:
+                array = context.make_array(signature.args[0])(context, builder, args[0])
+                args = [builder.gep(array.data, [args[1]]), *args[2:]]
+            result = emit(builder, *args)
+            return context.get_dummy_value() if returns is types.void else result
+
+        taken = zip(names, kinds, strict=True)
+        return returns(*(kind if n == "words" else types.int64 for n, kind in taken)), codegen
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in ("typingctx", *names)]
+    typer.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return intrinsic(typer)
+
+
+def _call(builder: Any, name: str, returns: Any, *args: Any, fixed: int | None = None) -> Any:
+    """Call a libc function by symbol name (a ctypes pointer cannot be cached)."""
+    kinds = [arg.type for arg in args]
+    function = ir.FunctionType(returns, kinds[:fixed], var_arg=fixed is not None)
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
+
+
+def _load(ordering: str) -> Any:
+    return _primitive(lambda b, at: b.load_atomic(at, ordering, 8), types.int64, "words index")
+
+
+def _store(ordering: str) -> Any:
+    def emit(builder: Any, at: Any, value: Any) -> Any:
+        return builder.store_atomic(value, at, ordering, 8)
+
+    return _primitive(emit, types.void, "words index value")
+
+
+def _fence(ordering: str) -> Any:
+    return _primitive(lambda b: b.fence(ordering), types.void)
+
+
+def _emit_pause(builder: Any) -> Any:
+    arm = "llvm.aarch64.hint", ir.VoidType(), ir.Constant(_I32, 1)
+    return _call(builder, *(arm if _ARM else ("llvm.x86.sse2.pause", ir.VoidType())))
+
+
+def _emit_now(builder: Any) -> Any:
+    spec = cgutils.alloca_once(builder, _I64, size=2)
+    _call(builder, "clock_gettime", _I32, ir.Constant(_I32, 1), spec)  # 1: CLOCK_MONOTONIC
+    nanoseconds = builder.load(builder.gep(spec, [_ONE]))
+    return builder.add(builder.mul(builder.load(spec), _BILLION), nanoseconds)
+
+
+def _emit_futex(builder: Any, at: Any, operation: int, value: Any, timeout: Any) -> Any:
+    word, operation = builder.ptrtoint(at, _I64), ir.Constant(_I64, operation)
+    args = (_FUTEX, word, operation, value, timeout, _ZERO, _ZERO)
+    return _call(builder, "syscall", _I64, *args, fixed=1)
+
+
+def _emit_futex_wait(builder: Any, at: Any, expected: Any, timeout_ns: Any) -> Any:
+    spec = cgutils.alloca_once(builder, _I64, size=2)
+    builder.store(builder.udiv(timeout_ns, _BILLION), spec)
+    builder.store(builder.urem(timeout_ns, _BILLION), builder.gep(spec, [_ONE]))
+    return _emit_futex(builder, at, 0, expected, builder.ptrtoint(spec, _I64))
+
+
+def _emit_futex_wake(builder: Any, at: Any) -> Any:
+    return _emit_futex(builder, at, 1, _ONE, _ZERO)
+
+
+def _emit_write_one(builder: Any, fd: Any) -> Any:
+    one = cgutils.alloca_once_value(builder, _ONE)
+    return _call(builder, "write", _I64, builder.trunc(fd, _I32), one, ir.Constant(_I64, 8))
+
+
+load_acquire, load_relaxed = _load("acquire"), _load("monotonic")
+store_release, store_relaxed = _store("release"), _store("monotonic")
+fence_acquire, fence_release, fence_full = _fence("acquire"), _fence("release"), _fence("seq_cst")
+pause = _primitive(_emit_pause, types.void)  # the processor's hint for a spinning loop
+now_ns = _primitive(_emit_now, types.int64)  # CLOCK_MONOTONIC, as `time.monotonic_ns`
+_futex_wait = _primitive(_emit_futex_wait, types.int64, "words index expected timeout_ns")
+_futex_wake = _primitive(_emit_futex_wake, types.int64, "words index")
+_write_one = _primitive(_emit_write_one, types.int64, "fd")
+
+
+# ------------------------------------------------------------- slot, ring, doorbell, histogram
+
+TRIES = 64  # a reader of a slot gives up after so many; giving up is a normal, counted result
+READ, EMPTY, LAPPED = 1, 0, -1
+
+
+@njit(cache=True)
+def slot_store(words, at, body, cells):
+    """Publish `cells` of `body`. One writer; a sequence left odd by a dead one is taken over."""
+    sequence = load_relaxed(words, at) | 1
+    store_relaxed(words, at, sequence)
+    fence_release()  # W2, pairs with R3: who reads a new cell reads this or a later sequence
+    for i in range(cells):
+        store_relaxed(words, at + LINE + i, body[i])
+    store_release(words, at, sequence + 1)  # W4, pairs with R1: an even sequence has its whole body
+
+
+@njit(cache=True)
+def slot_load(words, at, out, cells):
+    """Copy the body to `out`. Its sequence (0: never written), or -1 after TRIES torn reads."""
+    for _ in range(TRIES):
+        sequence = load_acquire(words, at)  # R1, pairs with W4
+        if sequence & 1 == 0:
+            for i in range(cells):
+                out[i] = load_relaxed(words, at + LINE + i)
+            fence_acquire()  # R3, pairs with W2
+            if load_relaxed(words, at) == sequence:
+                return sequence
+        pause()
+    return -1
+
+
+@njit(cache=True)
+def ring_tail(words, ring):
+    """Entries ever completed: the place of a reader that starts at the head."""
+    return load_acquire(words, ring)  # pairs with the last store of ring_append
+
+
+@njit(cache=True)
+def ring_adopt(words, ring, entries):
+    """First act of a restarted writer: count in an entry completed without moving the tail."""
+    tail = load_relaxed(words, ring)
+    at = ring + RING_ENTRIES + (tail & (entries - 1)) * ENTRY
+    if load_acquire(words, at) == 2 * tail + 2:
+        tail += 1
+        store_release(words, ring, tail)
+    return tail
+
+
+@njit(cache=True)
+def ring_append(words, ring, entries, kind, body, cells):
+    """Append one entry; never waits. `entries` is a power of two. Returns the entry's position."""
+    position = load_relaxed(words, ring)
+    at = ring + RING_ENTRIES + (position & (entries - 1)) * ENTRY
+    store_relaxed(words, at, 2 * position + 1)
+    fence_release()  # pairs with the acquire fence of ring_read, as W2 and R3 of the slot
+    store_relaxed(words, at + 1, kind)
+    for i in range(cells):
+        store_relaxed(words, at + LINE + i, body[i])
+    store_release(words, at, 2 * position + 2)  # pairs with the first load of ring_read
+    store_release(words, ring, position + 1)  # pairs with ring_tail
+    return position
+
+
+@njit(cache=True)
+def ring_read(words, ring, entries, position, out, cells):
+    """Copy entry `position`: kind to `out[0]`, body from `out[LINE]` on. READ, EMPTY or LAPPED."""
+    at = ring + RING_ENTRIES + (position & (entries - 1)) * ENTRY
+    wanted = 2 * position + 2
+    stamp = load_acquire(words, at)  # pairs with the stamp's release in ring_append
+    if stamp < wanted:
+        return EMPTY
+    if stamp > wanted:
+        return LAPPED
+    out[0] = load_relaxed(words, at + 1)
+    for i in range(cells):
+        out[LINE + i] = load_relaxed(words, at + LINE + i)
+    fence_acquire()  # pairs with the release fence of ring_append
+    return READ if load_relaxed(words, at) == wanted else LAPPED
+
+
+@njit(cache=True)
+def rings_pending(words, rings, entries, cursors, count):
+    """True if any of the first `count` rings holds an entry at or past its cursor."""
+    for i in range(count):
+        position = cursors[i]
+        at = rings[i] + RING_ENTRIES + (position & (entries[i] - 1)) * ENTRY
+        if load_acquire(words, at) >= 2 * position + 2:
+            return True
+    return False
+
+
+@njit(cache=True)
+def bell_arm(words, bell):
+    """Consumer, before it looks a last time and blocks."""
+    store_relaxed(words, bell, 1)
+    fence_full()  # pairs with the full fence of bell_ring: one of the two sees the other's store
+
+
+@njit(cache=True)
+def bell_disarm(words, bell):
+    """Consumer, once awake."""
+    store_relaxed(words, bell, 0)
+
+
+@njit(cache=True)
+def bell_ring(words, bell, eventfd):
+    """Producer, after publishing: wake a consumer that armed; `eventfd` < 0: by futex. A producer
+    killed between store and wake costs the consumer one `block_ns`."""
+    fence_full()  # pairs with the full fence of bell_arm
+    if load_relaxed(words, bell) == 1:
+        store_relaxed(words, bell, 0)
+        if eventfd < 0:
+            _futex_wake(words, bell)
+        else:
+            _write_one(eventfd)
+        return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def word_wait(words, at, expected, timeout_ns):
+    """Block while the word's low half equals `expected`, at most `timeout_ns`; may wake early."""
+    return _futex_wait(words, at, expected, timeout_ns)
+
+
+@njit(cache=True)
+def word_wake(words, at):
+    """Wake whoever blocks in `word_wait` on this word."""
+    return _futex_wake(words, at)
+
+
+@njit(cache=True, nogil=True)
+def rings_wait(words, rings, entries, cursors, count, bell, spin_ns, block_ns):
+    """Spin, then block on the bell's futex up to `block_ns` (0: never). True: an entry is there."""
+    until = now_ns() + spin_ns
+    while True:
+        for _ in range(16):
+            if rings_pending(words, rings, entries, cursors, count):
+                return True
+            pause()
+        if now_ns() >= until:
+            break
+    if block_ns == 0:
+        return False
+    bell_arm(words, bell)
+    if not rings_pending(words, rings, entries, cursors, count):
+        _futex_wait(words, bell, 1, block_ns)
+    bell_disarm(words, bell)
+    return rings_pending(words, rings, entries, cursors, count)
+
+
+@njit(cache=True)
+def bucket_of(value):
+    """Bucket of a duration: exact below SUB ns, then SUB buckets an octave."""
+    if value < SUB:
+        return max(value, 0)
+    shift = 0
+    while value >> shift >= 2 * SUB:
+        shift += 1
+    return min(SUB * shift + (value >> shift), BUCKETS - 1)
+
+
+@njit(cache=True)
+def histogram_add(words, at, value):
+    """Count one duration in the histogram at `at`; only the owning role calls it."""
+    count = load_relaxed(words, at)
+    if count == 0 or value < load_relaxed(words, at + 2):
+        store_relaxed(words, at + 2, value)
+    if count == 0 or value > load_relaxed(words, at + 3):
+        store_relaxed(words, at + 3, value)
+    store_relaxed(words, at + 1, load_relaxed(words, at + 1) + value)
+    place = at + LINE + bucket_of(value)
+    store_relaxed(words, place, load_relaxed(words, place) + 1)
+    store_relaxed(words, at, count + 1)
+
+
+@njit(cache=True)
+def word_add(words, at, by):
+    """Add to a word that only the caller writes (a counter). Not atomic between writers."""
+    store_relaxed(words, at, load_relaxed(words, at) + by)
+
+
+@njit(cache=True)
+def word_load(words, at):
+    """One acquire load, for Python."""
+    return load_acquire(words, at)
+
+
+@njit(cache=True)
+def word_store(words, at, value):
+    """One release store, for Python."""
+    store_release(words, at, value)
+
+
+def percentile(words: Words, at: int, per_mille: int) -> int | None:
+    """Upper edge of the bucket that holds this share, at most the maximum. None if empty."""
+    cells = words[at : at + HISTOGRAM_CELLS]
+    count = int(cells[0])
+    if count == 0:
+        return None
+    rank = max(-(-count * per_mille // 1000), 1)
+    index = int(np.searchsorted(np.cumsum(cells[LINE:]), rank))
+    if index >= BUCKETS - 1:  # the last bucket has no upper edge
+        return int(cells[3])
+    if index >= SUB:
+        shift, part = (index - SUB) // SUB, (index - SUB) % SUB + SUB
+        index = (part + 1 << shift) - 1
+    return min(index, int(cells[3]))
 
 
 @njit(cache=True)
@@ -474,12 +760,9 @@ def feed_alive(words, feed, now, beat_max_ns):
 
 @njit(cache=True)
 def run_epoch_ns(words, now):
-    """Run time (ns since the epoch) at machine time `now`; before the start, the first moment.
-
-    -1: torn at every try.
-    """
-    for _ in range(TRIES):
-        sequence = load_acquire(words, RUN_CLOCK_AT)  # R1 of a slot
+    """Run time at machine time `now`; before the start, the first moment. -1: torn every try."""
+    for _ in range(TRIES):  # R1 and R3 of a slot
+        sequence = load_acquire(words, RUN_CLOCK_AT)
         begin = load_relaxed(words, RUN_CLOCK_AT + LINE)
         base = load_relaxed(words, RUN_CLOCK_AT + LINE + 1)
         speed = load_relaxed(words, RUN_CLOCK_AT + LINE + 2)
@@ -505,11 +788,8 @@ def boot_id() -> int:
 
 
 class Segment:
-    """A mapped segment. `words` are its cells; only kernels touch shared ones.
-
-    Made by `create` (the supervisor, which alone unlinks), `attach` (everyone else) or `private`
-    (tests, benches). The mapping goes when the last view of `words` goes.
-    """
+    """A mapped segment, made by `create` (the supervisor, which alone unlinks), `attach` (everyone
+    else) or `private` (tests, benches). It goes when the last view of `words`, its cells, goes."""
 
     def __init__(self, layout: Layout, words: Words, name: str) -> None:
         self.layout = layout
@@ -528,11 +808,8 @@ class Segment:
     @classmethod
     def create(cls, name: str, layout: Layout = MAIN, **header: int) -> Segment:
         """Make /dev/shm/`name`, reserve its memory, write the header (`header`: further HEADER
-        cells), magic last. A leftover of ours whose owner is gone is removed first.
-
-        Raises LayoutError if a living owner has it, if it is not ours, or if /dev/shm has too
-        little room; nothing is left behind then.
-        """
+        cells), magic last. A leftover of ours is removed first. Raises LayoutError, and leaves
+        nothing, if a living owner has it, if it is not ours, or if /dev/shm is full."""
         with _one_maker_at_a_time():
             reclaim(name)
             try:
@@ -560,9 +837,8 @@ class Segment:
     def attach(
         cls, name: str, layout: Layout = MAIN, *, writable: bool = False, run_id: int | None = None
     ) -> Segment:
-        """Map an existing segment of run `run_id` (None: of any). Never through SharedMemory: a
-        reader's tracker would unlink it (reference lowlatency 1). Raises LayoutError naming the
-        field that is wrong; the segment is left as it was."""
+        """Map an existing segment of run `run_id` (None: of any); SharedMemory would unlink it.
+        Raises LayoutError naming the field that is wrong; the segment is left as it was."""
         fd = _open(name, os.O_RDWR if writable else os.O_RDONLY)
         try:
             size = os.fstat(fd).st_size
@@ -596,9 +872,8 @@ class Segment:
             found = word_load(self.words, self.at("header") + cell(HEADER, name))
             if found != value:
                 raise LayoutError(f"{_SHM / self.name}: {name}: found {found}, wanted {value}")
-        if layout_hash() != LAYOUT_HASH:
-            found, wanted_hash = layout_hash(), LAYOUT_HASH
-            raise LayoutError(f"kernels: layout_hash: found {found}, wanted {wanted_hash}")
+        if (found := layout_hash()) != LAYOUT_HASH:
+            raise LayoutError(f"kernels: layout_hash: found {found}, wanted {LAYOUT_HASH}")
 
     def at(self, block: str, index: int = 0) -> int:
         """First cell of a block, or of its record `index` (for a ring: of the ring)."""
@@ -611,13 +886,11 @@ class Segment:
         return self.layout.blocks[ring].count
 
     def table(self, block: str) -> npt.NDArray[np.void]:
-        """Read-only structured view of a block of plain cells, for people and tests: a row may
-        change while it is read."""
+        """Read-only structured view of plain cells; a row may change while it is read."""
         spec = self.layout.blocks[block]
         assert spec.kind == "cells", block
-        start = self.words.view(np.uint8)[self.at(block) * 8 :].data
-        view: npt.NDArray[np.void]
-        view = np.ndarray((spec.count,), spec.record, start, strides=(spec.cells_each * 8,))
+        start, strides = self.words[self.at(block) :].data, (spec.cells_each * 8,)
+        view: npt.NDArray[np.void] = np.ndarray((spec.count,), spec.record, start, 0, strides)
         view.flags.writeable = False
         return view
 
@@ -626,10 +899,8 @@ class Segment:
         spec = self.layout.blocks[block]
         assert spec.kind == "slots", block
         out = np.empty(BODY, np.int64)
-        if slot_load(self.words, self.at(block, index), out, BODY) <= 0:
-            return None
-        row: np.void = out.view(spec.record)[0]
-        return row
+        found = slot_load(self.words, self.at(block, index), out, BODY)
+        return out.view(spec.record)[0] if found > 0 else None
 
     def write(self, block: str, index: int, body: Words) -> None:
         """Publish a slot's body (BODY cells); for its one writer."""
@@ -638,14 +909,13 @@ class Segment:
 
     def unlink(self) -> None:
         """The creator removes the name; mappings stay valid until dropped. Twice is harmless."""
-        if self._owned is None:
-            return
-        try:
-            self._owned.unlink()
-        except FileNotFoundError:  # someone removed it: then our tracker must forget it too
-            resource_tracker.unregister(f"/{self.name}", "shared_memory")
-        os.close(self._lock_fd)
-        self._owned = None
+        if self._owned is not None:
+            try:
+                self._owned.unlink()
+            except FileNotFoundError:  # someone removed it: then our tracker must forget it too
+                resource_tracker.unregister(f"/{self.name}", "shared_memory")
+            os.close(self._lock_fd)
+            self._owned = None
 
 
 @contextlib.contextmanager
@@ -662,8 +932,7 @@ def _one_maker_at_a_time() -> Iterator[None]:
 def _open(name: str, access: int) -> int:
     """Open a segment's file if it is a plain private file of ours. Raises LayoutError."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
-        wanted = "letters, digits, '.', '_' or '-'"
-        raise LayoutError(f"segment name: found {name[:80]!r}, wanted {wanted}")
+        raise LayoutError(f"segment name: found {name[:80]!r}, wanted [A-Za-z0-9_.-]")
     try:
         fd = os.open(_SHM / name, access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -683,18 +952,16 @@ def _open(name: str, access: int) -> int:
 
 
 def reclaim(name: str) -> bool:
-    """Remove a leftover segment of ours whose owner is gone. False: there was none.
-
-    Raises LayoutError if its owner lives or it is foreign.
-    """
+    """Remove a leftover segment of ours whose owner is gone. False: there was none. Raises
+    LayoutError if its owner lives or it is foreign."""
     if not os.path.lexists(_SHM / name):
         return False
     fd = _open(name, os.O_RDONLY)
     try:
         magic = int.from_bytes(os.pread(fd, 8, 0), "little")
         if magic not in (MAGIC, MAKING):
-            found = f"found {magic:#x}, wanted {MAGIC:#x}"
-            raise LayoutError(f"{_SHM / name}: magic: {found}: not ours, left alone")
+            found = f"magic: found {magic:#x}, wanted {MAGIC:#x}: not ours, left alone"
+            raise LayoutError(f"{_SHM / name}: {found}")
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

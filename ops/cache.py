@@ -39,7 +39,7 @@ def state_dir() -> Path:
 
 def kernel_files() -> list[Path]:
     """Every file a kernel may be compiled from."""
-    files = [ROOT / "shm_layout.py", ROOT / "shm_words.py"]
+    files = [ROOT / "shm_layout.py"]
     for room in KERNEL_ROOMS:
         files += sorted((ROOT / room).rglob("*.py"))
     return [file for file in files if file.name == "shm_layout.py" or "njit" in file.read_text()]

@@ -1,4 +1,4 @@
-"""The kernels of shm_words.py and shm_layout.py in plain Python: what they mean, without fences.
+"""The kernels of shm_layout.py in plain Python: what they mean, without fences.
 
 One process, one thread: a twin says what ends up in which cell, not in which order others see it
 (that is tests/stress/). `words` is any list of ints.
