@@ -184,10 +184,9 @@ def test_changes_alone_rebuild_what_is_shown_and_sizes_are_conserved(
                 assert take.size_e6 <= before[take.price_e6]
                 assert take.price_e6 <= price_e6 if side == BID else take.price_e6 >= price_e6
             shown.apply(made.take(plan))
-        elif kind == "rest" and size_e6:
-            if not made.plan(side, price_e6, size_e6).takes:
-                rested += size_e6
-                shown.apply(made.rest(Resting(str(number), side, price_e6, size_e6)))
+        elif kind == "rest" and size_e6 and not made.plan(side, price_e6, size_e6).takes:
+            rested += size_e6
+            shown.apply(made.rest(Resting(str(number), side, price_e6, size_e6)))
         filled += sum(take.size_e6 for take in fills)
         for side_now in (BID, ASK):
             assert dict(made.levels(side_now)) == shown.levels(side_now)
