@@ -11,13 +11,14 @@ size calls too: then the wanted size is one that is kept. What is not kept is si
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from gateway.order_amounts import SIZES_MAX, amounts_e6, next_down, next_up, pool_size_e6
+from gateway.order_amounts import amounts_e6, pool_size_e6
+from gateway.pool_plan import KeptSizes, Key, PlannedMarket, SizeRule
 from gateway.signing import REFUSALS, OrderFields, Signed, SigningClient
 from shm_layout import (
     BODY,
@@ -30,7 +31,6 @@ from shm_layout import (
     VENUES,
     Segment,
     cell,
-    cells_to_uint256,
     slot_load,
     word_load,
 )
@@ -49,10 +49,6 @@ POLYMARKET = VENUES.index("polymarket")
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
 _Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
 _GENERATION_AT = LINE + _I["generation"]
-
-Key = tuple[int, int, int, int, int]  # instrument, token, side, price, size
-Facts = tuple[int, int, int, int]  # notional step, size step, size minimum, notional minimum
-SizeRule = Callable[[int, int, int, int], int]
 
 
 class PooledOrder(NamedTuple):
@@ -110,25 +106,6 @@ def post_body(
     ).encode()
 
 
-class _Market:
-    """One Polymarket instrument as the pool sees it, and where its plan stands."""
-
-    def __init__(self, sequence: int, row: list[int]) -> None:
-        self.sequence = sequence
-        self.instrument, self.generation = row[_I["index"]], row[_I["generation"]]
-        names = ("token_yes", "token_no")
-        self.tokens = [cells_to_uint256(row[_I[n] : _I[n] + 4]) for n in names]
-        self.tick_epoch = -1
-        self.seen: list[int] = []  # what the plan depends on
-        self.bid_e6 = self.ask_e6 = 0
-        self.facts: Facts = (0, 0, 0, 0)
-        self.grid: list[int] = []
-        self.plan: Iterator[Key] | None = None
-        self.hold_until_ns = 0
-        self.keys: set[Key] = set()
-        self.bad: set[Key] = set()  # refused for good while tick epoch and facts are these
-
-
 class OrderPool:
     """Entries by (instrument, token, side, price, size). Counts: `hits`, `misses` (signed on
     demand), `signed`, `dropped`, `refused`, `full`."""
@@ -143,17 +120,18 @@ class OrderPool:
         size_rule: SizeRule = pool_size_e6,
     ) -> None:
         self._client, self._words = client, main.words
-        self._params, self._clock, self._size_rule = params, clock, size_rule
+        self._params, self._clock = params, clock
         self._instruments = main.layout.blocks["instruments"].count
         self._instruments_at, self._quotes_at = main.at("instruments"), main.at("quotes")
         self._row = np.zeros(BODY, np.int64)
-        self._markets: dict[int, _Market] = {}
+        self._markets: dict[int, PlannedMarket] = {}
         self._visits: list[int] = []  # instruments in the order they are visited
         self._scan_at = self._visit_at = 0
         self._entries: dict[Key, PooledOrder] = {}
+        self._gone: list[PooledOrder] = []  # taken since the last turn
         self._asked: dict[Key, int] = {}  # key → tick epoch
         self._taken: dict[bytes, int] = {}  # hash → salt, until the venue has used it up
-        self._sizes: dict[tuple[int, Facts], tuple[int, ...]] = {}
+        self._kept = KeptSizes(size_rule, params.order_max_e6)
         self._hold_until_ns = self._now_ns = 0
         self.hits = self.misses = self.signed = self.dropped = self.refused = self.full = 0
 
@@ -169,12 +147,11 @@ class OrderPool:
         key = (instrument, token, side, price_e6, size_e6)
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._left(instrument, key)
+            self._gone.append(entry)  # the rest of the book-keeping waits for the next turn
             generation = self._instruments_at + instrument * ENTRY + _GENERATION_AT
             is_same = word_load(self._words, generation) == entry.generation
             if is_same and entry.tick_epoch == tick_epoch:
                 self.hits += 1
-                self._remember(entry)
                 return entry
             self.dropped += 1
         if self._asked.get(key) != tick_epoch:
@@ -196,6 +173,7 @@ class OrderPool:
     def spent(self, order_hash: bytes) -> None:
         """The venue has surely used up this order (filled or killed): it counts no more at the
         signer. Never call it for an order whose outcome is unknown."""
+        self._collect()
         salt = self._taken.pop(order_hash, None)
         if salt is not None:
             self._client.report_spent(salt)
@@ -204,6 +182,7 @@ class OrderPool:
         """One turn of refilling, bounded: look at some rows and touches, order a few entries.
         Answers come through the client's `pump`. Returns how many were ordered."""
         self._now_ns = now_ns
+        self._collect()
         self._scan()
         done = 0
         for _ in range(min(VISITS, len(self._visits))):
@@ -223,7 +202,7 @@ class OrderPool:
             if sequence and (known is None or known.sequence != sequence):
                 self._look(self._scan_at)
 
-    def _look(self, instrument: int) -> _Market | None:
+    def _look(self, instrument: int) -> PlannedMarket | None:
         """Read an instrument's row; a market that is no longer the same loses its entries."""
         if not 0 <= instrument < self._instruments:
             return None
@@ -244,11 +223,11 @@ class OrderPool:
             self._visits.remove(instrument)
         if not is_ours:
             return None
-        known = self._markets[instrument] = _Market(sequence, row)
+        known = self._markets[instrument] = PlannedMarket(sequence, row)
         self._visits.append(instrument)
         return known
 
-    def _watch(self, market: _Market) -> None:
+    def _watch(self, market: PlannedMarket) -> None:
         """Follow the market's touch, tick epoch and facts; a change starts its plan anew."""
         at = self._quotes_at + market.instrument * ENTRY
         if slot_load(self._words, at, self._row, BODY) <= 0:
@@ -259,56 +238,10 @@ class OrderPool:
         if row[_Q["tick_epoch"]] != market.tick_epoch:
             market.tick_epoch = row[_Q["tick_epoch"]]
             self._drop(market, keep_epoch=market.tick_epoch)
-        grid = row[_Q["grid"] : _Q["grid"] + 6]
-        facts = (
-            row[_Q["notional_step_e6"]], row[_Q["size_step_e6"]],
-            row[_Q["size_min_e6"]], row[_Q["notional_min_e6"]],
-        )  # fmt: skip
-        seen = [row[_Q["bids"]], row[_Q["asks"]], *facts, *grid]
-        if seen == market.seen:
-            return
-        if facts != market.facts or grid != market.grid:
-            market.bad.clear()
-        market.bid_e6, market.ask_e6 = seen[0], seen[1]
-        market.seen, market.facts, market.grid = seen, facts, grid
-        market.plan = self._plan(market)
+        if market.observe(row):
+            market.plan = market.new_plan(self._params.levels, self._kept)
 
-    def _plan(self, market: _Market) -> Iterator[Key]:
-        """Keys to keep, nearest to the touch first: BUYs of both tokens, NO mirrored."""
-        low, high = [market.ask_e6, market.bid_e6], [market.ask_e6, market.bid_e6]
-        for distance in range(self._params.levels + 1):
-            for token in (0, 1):
-                both = (low[token],) if distance == 0 else (low[token], high[token])
-                for yes_e6 in both:
-                    if not 0 < yes_e6 < E6:
-                        continue
-                    price_e6 = E6 - yes_e6 if token else yes_e6
-                    for size_e6 in self._sizes_at(price_e6, market.facts):
-                        yield market.instrument, token, BUY, price_e6, size_e6
-                low[token] = next_down(low[token], market.grid)
-                high[token] = next_up(high[token], market.grid) if high[token] > 0 else 0
-
-    def _sizes_at(self, price_e6: int, facts: Facts) -> tuple[int, ...]:
-        """Every size kept at a token's price, smallest first."""
-        known = self._sizes.get((price_e6, facts))
-        if known is not None:
-            return known
-        notional_step_e6, size_step_e6, size_min_e6, notional_min_e6 = facts
-        found: list[int] = []
-        size_e6 = self._params.order_max_e6 * E6 // price_e6
-        for _ in range(SIZES_MAX):
-            size_e6 = self._size_rule(price_e6, size_e6, notional_step_e6, size_step_e6)
-            is_enough = size_e6 >= size_min_e6 and size_e6 * price_e6 >= notional_min_e6 * E6
-            if size_e6 <= 0 or not is_enough:
-                break
-            found.append(size_e6)
-            size_e6 -= 1
-        if len(self._sizes) > 4096:
-            self._sizes.clear()
-        sizes = self._sizes[price_e6, facts] = tuple(reversed(found))
-        return sizes
-
-    def _fill(self, market: _Market, most: int) -> int:
+    def _fill(self, market: PlannedMarket, most: int) -> int:
         """Order up to `most` entries that the plan wants and nobody has ordered."""
         plan, done = market.plan, 0
         if plan is None or self._now_ns < max(market.hold_until_ns, self._hold_until_ns):
@@ -330,7 +263,7 @@ class OrderPool:
                 done += 1
         return done
 
-    def _request(self, market: _Market, key: Key, tick_epoch: int) -> int | None:
+    def _request(self, market: PlannedMarket, key: Key, tick_epoch: int) -> int | None:
         amounts = amounts_e6(key[2], key[3], key[4])
         if amounts is None:
             self.refused += 1
@@ -350,7 +283,9 @@ class OrderPool:
             self._asked[key] = tick_epoch
         return ticket
 
-    def _come(self, market: _Market, key: Key, order: OrderFields, signed: Signed | None) -> None:
+    def _come(
+        self, market: PlannedMarket, key: Key, order: OrderFields, signed: Signed | None
+    ) -> None:
         """An answer: into the pool if it may still be used."""
         if self._asked.get(key) == order.tick_epoch:
             del self._asked[key]
@@ -376,14 +311,9 @@ class OrderPool:
         )
         market.keys.add(key)
 
-    def _left(self, instrument: int, key: Key) -> None:
-        """An entry is gone: plan again, so that it is replaced."""
-        market = self._markets[instrument]
-        market.keys.discard(key)
-        market.seen = []
-
-    def _drop(self, market: _Market, *, keep_epoch: int | None = None) -> None:
+    def _drop(self, market: PlannedMarket, *, keep_epoch: int | None = None) -> None:
         """Forget a market's entries. They never expire: at the signer they go on counting."""
+        self._collect()
         gone = [k for k in market.keys if self._entries[k].tick_epoch != keep_epoch]
         for key in gone:
             del self._entries[key]
@@ -392,7 +322,16 @@ class OrderPool:
         market.bad.clear()
         market.seen, market.plan = [], None
 
-    def _remember(self, entry: PooledOrder) -> None:
-        if len(self._taken) >= TAKEN_MAX:  # the oldest is never reported: it goes on counting
-            del self._taken[next(iter(self._taken))]
-        self._taken[entry.hash] = entry.salt
+    def _collect(self) -> None:
+        """Book what was taken: plan its market again, so that it is replaced, and keep its salt
+        until it is spent."""
+        for entry in self._gone:
+            market = self._markets.get(entry.key[0])
+            if market is not None:
+                market.seen = []
+                if entry.key not in self._entries:
+                    market.keys.discard(entry.key)
+            if len(self._taken) >= TAKEN_MAX:  # the oldest is never reported: it goes on counting
+                del self._taken[next(iter(self._taken))]
+            self._taken[entry.hash] = entry.salt
+        self._gone.clear()

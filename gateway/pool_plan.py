@@ -1,0 +1,98 @@
+"""What the pool keeps: for each market the keys around its touch, nearest first. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gateway.order_amounts import SIZES_MAX, next_down, next_up
+from shm_layout import BUY, E6, INSTRUMENT, QUOTE, cell, cells_to_uint256
+
+TABLE_MAX = 4096
+
+_I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
+_Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
+
+Key = tuple[int, int, int, int, int]  # instrument, token, side, price, size
+Facts = tuple[int, int, int, int]  # notional step, size step, size minimum, notional minimum
+SizeRule = Callable[[int, int, int, int], int]  # price, wanted size, notional step, size step
+
+
+class KeptSizes:
+    """Every size kept at a token's price: those of the rule between the venue's minimum and the
+    largest notional kept. Remembered by price and facts."""
+
+    def __init__(self, rule: SizeRule, order_max_e6: int) -> None:
+        self._rule, self._order_max_e6 = rule, order_max_e6
+        self._table: dict[tuple[int, Facts], tuple[int, ...]] = {}
+
+    def at(self, price_e6: int, facts: Facts) -> tuple[int, ...]:
+        """Smallest first."""
+        known = self._table.get((price_e6, facts))
+        if known is None:
+            if len(self._table) >= TABLE_MAX:
+                self._table.clear()
+            known = self._table[price_e6, facts] = self._list(price_e6, facts)
+        return known
+
+    def _list(self, price_e6: int, facts: Facts) -> tuple[int, ...]:
+        notional_step_e6, size_step_e6, size_min_e6, notional_min_e6 = facts
+        found: list[int] = []
+        size_e6 = self._order_max_e6 * E6 // price_e6
+        for _ in range(SIZES_MAX):
+            size_e6 = self._rule(price_e6, size_e6, notional_step_e6, size_step_e6)
+            is_enough = size_e6 >= size_min_e6 and size_e6 * price_e6 >= notional_min_e6 * E6
+            if size_e6 <= 0 or not is_enough:
+                break
+            found.append(size_e6)
+            size_e6 -= 1
+        return tuple(reversed(found))
+
+
+class PlannedMarket:
+    """One Polymarket instrument as the pool sees it, and where its plan stands."""
+
+    def __init__(self, sequence: int, row: list[int]) -> None:
+        self.sequence = sequence
+        self.instrument, self.generation = row[_I["index"]], row[_I["generation"]]
+        names = ("token_yes", "token_no")
+        self.tokens = [cells_to_uint256(row[_I[n] : _I[n] + 4]) for n in names]
+        self.tick_epoch = -1
+        self.seen: list[int] = []  # what the plan depends on
+        self.bid_e6 = self.ask_e6 = 0
+        self.facts: Facts = (0, 0, 0, 0)
+        self.grid: list[int] = []
+        self.plan: Iterator[Key] | None = None
+        self.hold_until_ns = 0
+        self.keys: set[Key] = set()
+        self.bad: set[Key] = set()  # refused for good while tick epoch and facts are these
+
+    def observe(self, row: list[int]) -> bool:
+        """Take touch, grid and size facts from a QUOTE body. True if the plan must start anew."""
+        grid = row[_Q["grid"] : _Q["grid"] + 6]
+        facts = (
+            row[_Q["notional_step_e6"]], row[_Q["size_step_e6"]],
+            row[_Q["size_min_e6"]], row[_Q["notional_min_e6"]],
+        )  # fmt: skip
+        seen = [row[_Q["bids"]], row[_Q["asks"]], *facts, *grid]
+        if seen == self.seen:
+            return False
+        if facts != self.facts or grid != self.grid:
+            self.bad.clear()
+        self.bid_e6, self.ask_e6 = seen[0], seen[1]
+        self.seen, self.facts, self.grid = seen, facts, grid
+        return True
+
+    def new_plan(self, levels: int, kept: KeptSizes) -> Iterator[Key]:
+        """Keys to keep, nearest to the touch first: BUYs of both tokens, NO mirrored."""
+        low, high = [self.ask_e6, self.bid_e6], [self.ask_e6, self.bid_e6]
+        for distance in range(levels + 1):
+            for token in (0, 1):
+                both = (low[token],) if distance == 0 else (low[token], high[token])
+                for yes_e6 in both:
+                    if not 0 < yes_e6 < E6:
+                        continue
+                    price_e6 = E6 - yes_e6 if token else yes_e6
+                    for size_e6 in kept.at(price_e6, self.facts):
+                        yield self.instrument, token, BUY, price_e6, size_e6
+                low[token] = next_down(low[token], self.grid)
+                high[token] = next_up(high[token], self.grid) if high[token] > 0 else 0
