@@ -50,9 +50,10 @@ def launch(
     name = os.environ.get("ARB_NAME", "arb")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name):
         return fail(f"ARB_NAME: found {name!r}, wanted letters, digits, '_' or '-'", REFUSED)
-    shown = _shown(asked)
     try:
         state_dir = _state_dir()
+        cache.use()  # before anything imports numba
+        shown = _shown(asked)
         with _locked(state_dir) as lock:
             _warm(shown)
             ending = _session(asked, settings, make_session, began_ns, name, state_dir, lock, shown)
@@ -187,7 +188,6 @@ def _prepared(
         raise LaunchError(str(error), REFUSED) from error
     except GroundError as error:
         raise LaunchError(str(error), error.code) from error
-    ground.write_clock(session.timeline.begin_epoch_ns, 0, session.timeline.speed_e6)
     publish(ground.segment, session.identity)
     run = Supervisor(request, session, ground, lock, say=shown.say, began_ns=began_ns)
     run.tick = shown.tick

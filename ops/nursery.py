@@ -42,8 +42,11 @@ def prepare() -> None:
     from ops import warm
 
     warm.call_all()
-    for name in (*LIBRARIES, "ops.process", "ops.roles"):
+    for name in (*LIBRARIES, "ops.process"):
         importlib.import_module(name)
+    from ops import roles
+
+    roles.preload()
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
         sys.stderr.write(f"nursery: found {threads} threads after the preload, wanted 1\n")

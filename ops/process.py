@@ -250,10 +250,10 @@ def _run(spec: RoleSpec, segment: Segment, stop: _StopFlag) -> int:
     role = getattr(importlib.import_module(module), function)(spec, segment)
     _still(spec)
     heart.ready(clock.mono_ns())
-    if isinstance(role, StepRole):
-        code = _run_step(role, heart, stop)
-    elif isinstance(role, LoopRole):
+    if isinstance(role, LoopRole):
         code = _run_loop(role, heart, stop)
+    elif isinstance(role, StepRole):
+        code = _run_step(role, heart, stop)
     else:
         assert isinstance(role, CallRole), f"{spec.build}: found {type(role)}, wanted a role"
         code = _run_call(role, heart, stop)

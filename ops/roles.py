@@ -1,28 +1,231 @@
 """Builds each role of the engine from what its process was told: the only place that knows all
 rooms at once.
+
+`preload` imports every room in the nursery, so that a forked child starts in milliseconds; nothing
+here runs at import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+import dataclasses
+import importlib
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ops import clock
+from ops.console import err
 from ops.process import RoleSpec
-from shm_layout import Segment
+from shm_layout import CHANNEL, GATEWAY, Segment
 
-ROOMS: tuple[str, ...] = ("engine.detector", "gateway.signer", "ops.venues.serve")
-Built = Any  # a StepRole, LoopRole or CallRole of ops/process.py
+if TYPE_CHECKING:
+    from feeds.feed import Feed
+    from gateway.signing import SigningClient
+    from ops.sim import RoleParams
+
+ROOMS: tuple[str, ...] = (
+    "engine.detector", "engine.fees", "engine.sizes", "engine.unwind", "feeds.feed",
+    "gateway.canceller",    "ops.gateway_role", "gateway.signer", "ops.sim", "ops.venues.serve",
+)  # fmt: skip
+STEP_S = 0.02  # of a feed: it wants one at least every 50 ms
 
 
-def build(spec: RoleSpec, segment: Segment) -> Built:
-    """The role of a spec."""
+def preload() -> None:
+    """Import what any role needs."""
+    for name in ROOMS:
+        importlib.import_module(name)
+
+
+def build(spec: RoleSpec, segment: Segment) -> Any:
+    """The role of a spec: a StepRole, LoopRole or CallRole of ops/process.py."""
     return BUILDERS[spec.name.split()[0]](spec, segment)
 
 
-def _detector(spec: RoleSpec, segment: Segment) -> Built:
-    from ops.waits import DetectorRole
+class Spinning:
+    """A role that waits inside a kernel: for ever on its own core, else a short spin, then its
+    doorbell.
+    """
 
-    return DetectorRole(spec, segment)
+    def __init__(self, role: Any, spin_ns: int, block_ns: int) -> None:
+        self.step: Callable[[int], int] = role.step
+        self.idle: Callable[[], Any] = partial(role.wait, spin_ns, block_ns)
+        self.close: Callable[[], None] = role.close
 
 
-BUILDERS: dict[str, Callable[[RoleSpec, Segment], Built]] = {"detector": _detector}
+def _detector(spec: RoleSpec, segment: Segment) -> Spinning:
+    from engine.detector import Detector
+
+    params: RoleParams = spec.params
+    detector = Detector(segment, spec.epoch, gateway_eventfd=spec.fds["gateway"].fd)
+    if spec.is_alone:
+        return Spinning(detector, clock.MS_NS, 0)
+    waits = params.settings.processes
+    return Spinning(detector, waits.spin_ns, waits.block_ns)
+
+
+def _signer(spec: RoleSpec, segment: Segment) -> Any:
+    from gateway.policy import CANCELLER_RIGHTS, FEED_RIGHTS, GATEWAY_RIGHTS, Caps
+    from gateway.signer import Signer, SignerParams
+
+    params: RoleParams = spec.params
+    bell_fd = spec.fds["gateway"].fd
+    rights = {
+        "gateway": dataclasses.replace(GATEWAY_RIGHTS, bell_role=GATEWAY, bell_fd=bell_fd),
+        "canceller": CANCELLER_RIGHTS,
+    }
+    told = SignerParams(
+        clients=tuple(rights.get(client, FEED_RIGHTS) for client in params.channels),
+        kalshi_key_file=str(params.keys.kalshi_key_file),
+        kalshi_key_id=params.keys.kalshi_key_id,
+        polymarket_key_file=str(params.keys.polymarket_key_file),
+        caps=Caps(),
+    )
+    channels = [_channel(spec, client) for client in params.channels]
+    return Signer(segment, channels, told, spec.epoch, clock.epoch_ns, clock.mono_ns)
+
+
+def _channel(spec: RoleSpec, client: str) -> Segment:
+    name = spec.params.channels[client]
+    return Segment.attach(name, CHANNEL, writable=True, run_id=spec.run_id)
+
+
+def _signing(spec: RoleSpec, segment: Segment, client: str) -> SigningClient:
+    from gateway.signing import SigningClient
+
+    params: RoleParams = spec.params
+    return SigningClient(
+        _channel(spec, client),
+        segment,
+        clock=clock.epoch_ns,
+        kalshi_key_id=params.keys.kalshi_key_id,
+    )
+
+
+def _canceller(spec: RoleSpec, segment: Segment) -> Any:
+    from gateway.canceller import Canceller, CancellerParams
+    from ops.sim import HOST
+
+    params: RoleParams = spec.params
+    ports = {name: address.rest for name, address in params.addresses.items()}
+    told = CancellerParams(
+        kalshi_host=HOST if "kalshi" in ports else "",
+        kalshi_port=ports.get("kalshi", 443),
+        kalshi_key_id=params.keys.kalshi_key_id,
+        polymarket_host=HOST if "polymarket" in ports else "",
+        polymarket_port=ports.get("polymarket", 443),
+        secrets_file=str(params.keys.polymarket_api_file),
+        ca_file=params.ca_file,
+    )
+    channel = _channel(spec, "canceller")
+    return Canceller(segment, channel, told, spec.epoch, clock.epoch_ns, clock.mono_ns)
+
+
+class FeedRole:
+    """A feed in its event loop: `main`, with `step` every 20 ms beside it."""
+
+    def __init__(self, name: str, make: Callable[[], Feed]) -> None:
+        self._name = name
+        self._make = make
+        self._stop = asyncio.Event()
+        self._told: list[str] = []
+
+    async def main(self) -> None:
+        """Until stopped."""
+        feed = self._make()
+        loop = asyncio.get_running_loop()
+
+        def step() -> None:
+            feed.step(clock.mono_ns())
+            self._tell(feed.errors)
+            handles.append(loop.call_later(STEP_S, step))
+            del handles[:-1]
+
+        handles: list[asyncio.TimerHandle] = []
+        step()
+        try:
+            await feed.main(self._stop)
+        finally:
+            handles[-1].cancel()
+            feed.close()
+
+    def _tell(self, errors: list[str]) -> None:
+        """What is new among the errors goes into the run's log."""
+        if errors is not self._told:
+            for error in errors:
+                if error not in self._told:
+                    err(f"{self._name}: {error}")
+            self._told = errors
+
+    def stop(self) -> None:
+        """End soon."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Closed with its loop."""
+
+
+def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
+    from feeds.feed import Feed, FeedParams
+    from ops.sim import KALSHI_WS, POLYMARKET_WS
+    from shm_layout import VENUES
+
+    params: RoleParams = spec.params
+    venue = params.venue
+    address = params.addresses[venue]
+    path = {"kalshi": KALSHI_WS, "polymarket": f"{POLYMARKET_WS}/market"}.get(venue, "")
+    told = FeedParams(
+        venue=venue,
+        feed=VENUES.index(venue),
+        ws_url=address.ws_url(path),
+        rest_url=address.rest_url,
+        ca_file=Path(params.ca_file),
+        products=params.products if venue == "coinbase" else {},
+        seed=params.seed,
+    )
+    headers: Callable[[str, str], Awaitable[dict[str, str]]] | None = None
+    if venue in params.channels:
+        headers = _signing(spec, segment, venue).headers
+    return FeedRole(spec.name, lambda: Feed(segment, told, spec.epoch, clock.mono_ns, headers))
+
+
+class VenuesRole:
+    """The simulated venues block in a loop of their own and are ended over their pipe."""
+
+    def __init__(self, params: Any) -> None:
+        self._params = params
+
+    def run(self) -> None:
+        """Until told to stop, or nobody is left to tell."""
+        from ops.venues.serve import run
+
+        run(self._params.conn, self._params.spec)
+
+    def stop(self) -> None:
+        """SIGTERM without a word over the pipe: they hold nothing."""
+        os._exit(0)
+
+    def close(self) -> None:
+        """Closed with their loop."""
+
+
+def _venues(spec: RoleSpec, segment: Segment) -> VenuesRole:
+    return VenuesRole(spec.params)
+
+
+def _gateway(spec: RoleSpec, segment: Segment) -> Any:
+    from ops.gateway_role import build_gateway
+
+    return build_gateway(spec, segment, _signing(spec, segment, "gateway"))
+
+
+BUILDERS: dict[str, Callable[[RoleSpec, Segment], Any]] = {
+    "canceller": _canceller,
+    "detector": _detector,
+    "feed": _feed,
+    "gateway": _gateway,
+    "signer": _signer,
+    "venues": _venues,
+}

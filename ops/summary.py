@@ -54,7 +54,7 @@ def summary(run: Supervisor) -> dict[str, Any]:
         "profit_e6": run.profit_e6(),
         "fees_e6": tally.fees_e6,
         "tick_to_order_ns": percentiles(tally.tick_to_order_ns()),
-        "wire_to_order_ns": percentiles(wire_to_order_ns(tally, run.log.read_ns, run.due_ns)),
+        "wire_to_order_ns": percentiles(wire_to_order_ns(tally, run.log.read_ns, run.clock.due_ns)),
         "stages_ns": watch.stages(watch.feeds()),
         "waiting": run.waiting(),
         "exit_reason": run.ending.reason if run.ending else "",

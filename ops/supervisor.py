@@ -24,10 +24,11 @@ from ops.ground import Ground
 from ops.interrupts import Interrupts
 from ops.process import REFUSED, Fd, Heart, RoleSpec
 from ops.restarts import Restarts
+from ops.run_clock import RunClock
 from ops.session import Plan, Request, Session, VenuesLog
 from ops.status import status
 from ops.stopping import stop_in_order
-from ops.tally import Tally, matched_e6
+from ops.tally import KEY_BYTES, Tally, matched_e6
 from ops.trading import TradingState
 from ops.usage import Usage
 from ops.watch import Watch
@@ -68,12 +69,13 @@ class Supervisor:
         self.began_ns = began_ns
         self.tick: Callable[[Supervisor], None] = lambda _: None
         self.ending: Ending | None = None
-        self.clock_start_ns = 0
+        self.clock = RunClock(session.timeline, ground.write_clock)
         self.counted_from_ns = 0
         self.ended_ns = 0
         self.counted_from = ""
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS_KEPT)
         self.log = VenuesLog()
+        self._start_e6: dict[int, int] = {}  # by account, as the first gateway found it
         settings = request.settings.processes
         self.restarts = Restarts(
             limit=settings.restarts_max,
@@ -99,7 +101,6 @@ class Supervisor:
         self._subscribed: set[str] = set()
         self._is_data_ended = False
         self.has_log = False
-        self._segments: list[tuple[int, int]] = []
         self.interrupts = Interrupts(self._interrupted)
 
     # -------------------- the life of a run
@@ -144,6 +145,7 @@ class Supervisor:
         )
         self._start_clock()
         self.trading.operator_active("started")
+        self.profit_e6()  # remembers the cash at the start
         self._await_trust(limits.trust_max_ns)
 
     def _start_clock(self) -> None:
@@ -152,16 +154,7 @@ class Supervisor:
         if self.session.conn is not None and self.ending is None:
             with contextlib.suppress(OSError):  # dead venues end the run by their pidfd
                 self.session.conn.send(("start", start_ns))
-        self.clock_start_ns = start_ns
-        self._segments = list(self.session.timeline.segments)
-        self._follow_clock(start_ns)
-
-    def _follow_clock(self, now_ns: int) -> None:
-        """Rewrite the run clock at the start and wherever the timeline jumps."""
-        while self._segments and now_ns >= self.clock_start_ns + self._segments[0][0]:
-            offset_ns, epoch_ns = self._segments.pop(0)
-            speed_e6 = self.session.timeline.speed_e6
-            self.ground.write_clock(epoch_ns, self.clock_start_ns + offset_ns, speed_e6)
+        self.clock.start(start_ns)
 
     def _await_trust(self, limit_ns: int) -> None:
         began_ns = clock.mono_ns()
@@ -213,7 +206,7 @@ class Supervisor:
         now_ns = clock.mono_ns()
         self._heart.turn(0)
         self._heart.beat(now_ns)
-        self._follow_clock(now_ns) if self.clock_start_ns else None
+        self.clock.follow(now_ns)
         self.tally.poll()
         if self.ending is None:
             self._start_due(now_ns)
@@ -356,19 +349,17 @@ class Supervisor:
             self._is_data_ended = True
         elif kind == "log":
             rows, counts = values
-            self.log = VenuesLog(read_ns={row[1]: row[2] for row in rows}, counts=counts)
+            read_ns = {row[1][:KEY_BYTES]: row[2] for row in rows}
+            self.log = VenuesLog(read_ns=read_ns, counts=counts)
             self.has_log = True
-
-    def due_ns(self, epoch_ns: int) -> int:
-        """The machine time at which run time reaches `epoch_ns`."""
-        return self.clock_start_ns + self.session.timeline.offset_ns(epoch_ns)
 
     def profit_e6(self) -> int:
         """Cash beyond the start plus what is held at its worst."""
-        held_e6 = matched_e6(self.watch.pairs, self.watch.positions())
-        return held_e6 + sum(
-            int(row["cash_e6"]) - int(row["start_e6"]) for row in self.watch.cash().values()
-        )
+        worth_e6 = matched_e6(self.watch.pairs, self.watch.positions())
+        for account, row in self.watch.cash().items():
+            start_e6 = self._start_e6.setdefault(account, int(row["start_e6"]))
+            worth_e6 += int(row["cash_e6"]) - start_e6
+        return worth_e6
 
     def waiting(self) -> dict[str, str]:
         """How each kind of process waits in this run."""

@@ -37,6 +37,7 @@ from shm_layout import (
 )
 
 INTENTS_MAX = 1_000_000
+KEY_BYTES = 64  # of an order's key in a report: what is longer is cut
 SENT = frozenset(("done", "partial", "nothing_filled", "one_legged", "unknown_outcome"))
 
 
@@ -71,6 +72,7 @@ class Leg:
     """The newest word on one leg."""
 
     filled_e6: int = 0
+    fee_e6: int = 0
     send_ns: int = 0
     key: str = ""
     venue: int = -1
@@ -158,7 +160,7 @@ class Tally:
                 self.refusals[life.reason] += 1
 
     def _leg(self, life: Life, row: np.void) -> None:
-        """Reports are cumulative in `filled_e6` and tell changes in `fee_e6`."""
+        """Reports of a leg are cumulative."""
         leg = life.legs.setdefault(min(int(row["leg"]), LEGS_MAX - 1), Leg())
         send_ns, filled_e6 = int(row["send_ns"]), int(row["filled_e6"])
         if send_ns and not leg.send_ns:
@@ -168,8 +170,9 @@ class Tally:
         if filled_e6 > 0 and leg.filled_e6 == 0:
             self.fills += 1
         self.filled_e6 += filled_e6 - leg.filled_e6
-        self.fees_e6 += int(row["fee_e6"])
-        leg.filled_e6, leg.send_ns = filled_e6, send_ns or leg.send_ns
+        self.fees_e6 += int(row["fee_e6"]) - leg.fee_e6
+        leg.filled_e6, leg.fee_e6 = filled_e6, int(row["fee_e6"])
+        leg.send_ns = send_ns or leg.send_ns
         leg.key = leg.key or cells_to_text(row["order_key"])
         leg.venue = int(row["venue"])
 

@@ -1,0 +1,169 @@
+"""Puts the gateway together: connections, signer's client, journal, and the pure functions of the
+engine handed in.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.unwind import plan_unwind
+
+from engine.fees import fee
+from engine.sizes import legal_size
+from gateway.desk import Desk, DeskParams, VenueLine
+from gateway.hmac_auth import load_api_secrets
+from gateway.journal import Journal
+from gateway.kalshi import CREATE, KalshiVenue
+from gateway.params import LIMIT_MAX_E6
+from gateway.polymarket import PolymarketVenue
+from gateway.pool import OrderPool, PoolParams
+from gateway.signing import SigningClient
+from gateway.throttle import Bucket
+from gateway.transport import Address, Channel, Pool
+from ops import clock
+from ops.config import Settings
+from ops.process import RoleSpec
+from ops.sim import HOST, KALSHI_WS, POLYMARKET_WS, VenueAddress
+from shm_layout import VENUES, Segment
+
+if TYPE_CHECKING:
+    from ops.sim import RoleParams
+
+HEADERS_KEPT = 12  # Kalshi header sets for orders, ready at any time
+READS = 2
+EOA = 0  # Polymarket signature type of a plain key
+
+
+def wall_s() -> int:
+    """Wall clock in seconds, for the stamp of Polymarket's HMAC."""
+    return clock.epoch_ns() // clock.SECOND_NS
+
+
+def desk_params(settings: Settings) -> DeskParams:
+    """The desk's own numbers: the last gate checks them again."""
+    edge, limits = settings.edge, settings.limits
+    for name in ("market_max_e6", "event_max_e6", "venue_max_e6", "total_max_e6"):
+        assert getattr(limits, name) <= LIMIT_MAX_E6, name
+    return DeskParams(
+        order_max_e6=limits.order_max_e6,
+        market_max_e6=limits.market_max_e6,
+        event_max_e6=limits.event_max_e6,
+        venue_max_e6=limits.venue_max_e6,
+        total_max_e6=limits.total_max_e6,
+        day_max_e6=limits.day_max_e6,
+        unhedged_max_e6=limits.unhedged_max_e6,
+        orders_per_second=limits.orders_per_second,
+        orders_per_minute=limits.orders_per_minute,
+        orders_per_day=limits.orders_per_day,
+        edge_min_e6=max(edge.edge_min_e6, 1),
+        price_low_e6=edge.price_low_e6,
+        price_high_e6=edge.price_high_e6,
+        beat_max_ns=edge.beat_max_ns,
+        quote_age_max_ns=edge.quote_age_max_ns,
+        signal_age_max_ns=edge.signal_age_max_ns,
+        loss_cap_e6=limits.loss_cap_e6,
+        time_cap_ns=limits.time_cap_ns,
+    )
+
+
+def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> Desk:
+    """The desk of one run, with a line to each venue it trades at."""
+    params: RoleParams = spec.params
+    told = desk_params(params.settings)
+    context = ssl.create_default_context(cafile=params.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    lines: dict[int, VenueLine] = {}
+    pumps: list[Callable[[int], int]] = [client.pump]
+    kalshi, polymarket = (params.addresses.get(name) for name in ("kalshi", "polymarket"))
+    if kalshi is not None:
+        client.keep("POST", CREATE, HEADERS_KEPT)
+        lines[VENUES.index("kalshi")] = _kalshi(client, kalshi, context, told)
+    if polymarket is not None:
+        pool = OrderPool(
+            client,
+            segment,
+            params=PoolParams(
+                maker=params.keys.polymarket_address,
+                signer=params.keys.polymarket_address,
+                owner=params.keys.polymarket_api_key,
+                signature_type=EOA,
+            ),
+            clock=clock.epoch_ns,
+        )
+        pumps.append(pool.pump)
+        lines[VENUES.index("polymarket")] = _polymarket(params, pool, polymarket, context, told)
+    return Desk(
+        segment,
+        told,
+        eventfd=spec.fds["gateway"].fd,
+        clock=clock.mono_ns,
+        journal=Journal(Path(params.journal)),
+        lines=lines,
+        pump=lambda now_ns: sum(pump(now_ns) for pump in pumps),
+        fee=fee,
+        legal_size=legal_size,
+        plan_unwind=plan_unwind,
+        epoch=spec.epoch,
+    )
+
+
+def _kalshi(
+    client: SigningClient, address: VenueAddress, context: ssl.SSLContext, told: DeskParams
+) -> VenueLine:
+    venue = KalshiVenue(client, HOST)
+    channel = Channel(
+        address.ws_url(KALSHI_WS),
+        context,
+        clock=clock.mono_ns,
+        handshake=venue.handshake,
+        subscription=lambda: venue.subscription(()),
+        on_frame=_nothing,
+        on_open=lambda: None,
+    )
+    bucket = Bucket(
+        rate=told.kalshi_tokens_per_second,
+        burst=told.kalshi_tokens_burst,
+        reserve=told.kalshi_reserve,
+    )
+    pool = _pool(address, context, told, venue.warm())
+    return VenueLine(venue=venue, pool=pool, bucket=bucket, channel=channel)
+
+
+def _polymarket(
+    params: RoleParams,
+    orders: OrderPool,
+    address: VenueAddress,
+    context: ssl.SSLContext,
+    told: DeskParams,
+) -> VenueLine:
+    secrets = load_api_secrets(str(params.keys.polymarket_api_file))
+    venue = PolymarketVenue(orders, HOST, secrets, signature_type=EOA, wall_s=wall_s)
+    channel = Channel(
+        address.ws_url(f"{POLYMARKET_WS}/user"),
+        context,
+        clock=clock.mono_ns,
+        handshake=venue.handshake,
+        subscription=lambda: venue.subscription(()),
+        on_frame=_nothing,
+        on_open=lambda: None,
+        text_ping=b"PING",
+    )
+    bucket = Bucket(
+        rate=told.polymarket_orders_per_second,
+        burst=told.polymarket_orders_burst,
+        reserve=told.polymarket_reserve,
+    )
+    pool = _pool(address, context, told, venue.warm())
+    return VenueLine(venue=venue, pool=pool, bucket=bucket, channel=channel)
+
+
+def _pool(address: VenueAddress, context: ssl.SSLContext, told: DeskParams, warm: bytes) -> Pool:
+    place = Address(host=HOST, port=address.rest, context=context)
+    return Pool(place, clock.mono_ns, size=told.links_per_venue, warm=warm, reads=READS)
+
+
+def _nothing(_frame: bytes, _recv_ns: int) -> None:
+    """The desk puts its own in place."""

@@ -1,0 +1,181 @@
+"""The mode `sim`: simulated venues on loopback, driven by a seeded world or by recorded data, with
+keys made for this run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from ops import clock
+from ops.config import Settings
+from ops.identity import Identity, identify
+from ops.session import Plan, Request, SessionError
+from ops.simkeys import SimKeys, make_keys
+from ops.venues.recorded import RecordingError, load
+from ops.venues.script import Script
+from ops.venues.spec import Accounts, VenuesSpec
+from ops.venues.tls import TlsPaths, make_tls
+from ops.venues.world import make_world
+from shm_layout import (
+    CANCELLER,
+    DETECTOR,
+    FEED_ROLE,
+    GATEWAY,
+    SIGNER,
+    VENUES,
+    VENUES_ROLE,
+)
+
+BUILD = "ops.roles:build"
+HOST = "localhost"
+SIGNED_FEEDS = ("kalshi",)  # venues whose market data wants a signed handshake
+KALSHI_WS, POLYMARKET_WS = "/trade-api/ws/v2", "/ws"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueAddress:
+    """Where one venue listens in this run."""
+
+    rest: int = 0
+    ws: int = 0
+
+    @property
+    def rest_url(self) -> str:
+        """Its REST base; empty if it has none."""
+        return f"https://{HOST}:{self.rest}" if self.rest else ""
+
+    def ws_url(self, path: str) -> str:
+        """One of its sockets."""
+        return f"wss://{HOST}:{self.ws}{path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenuesParams:
+    """What the process of the simulated venues is told."""
+
+    spec: VenuesSpec
+    conn: Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleParams:
+    """What every trading process of the run is told; each takes what it needs."""
+
+    settings: Settings
+    addresses: Mapping[str, VenueAddress]
+    channels: Mapping[str, str]  # client -> name of its signing segment
+    ca_file: str
+    keys: SimKeys
+    products: Mapping[str, int]
+    journal: str
+    venue: str = ""  # of a feed
+    seed: int = 0
+
+
+class SimSession:
+    """One simulated run. Raises SessionError for what cannot be run."""
+
+    mode = "sim"
+
+    def __init__(self, request: Request, folder: Path) -> None:
+        self._request = request
+        self._folder = folder
+        self.script: Script = _script(request)
+        self.seed = None if request.replay else request.seed
+        self.script_hash = self.script.digest
+        self.timeline = self.script.timeline
+        self.end_epoch_ns = self.script.end_epoch_ns
+        self.identity: Identity = identify(self.script, request.settings)
+        self._keys = make_keys(folder)
+        self._tls: TlsPaths = make_tls(folder)
+        self._ours, self._theirs = multiprocessing.Pipe()
+        self._feeds = [VENUES[feed] for feed in self.identity.instruments_of]
+        self._feeds += ["coinbase"] if self.identity.products else []
+        self._clients = ("gateway", "canceller", *(f for f in self._feeds if f in SIGNED_FEEDS))
+        self.channels = tuple(f"sign-{client}" for client in self._clients)
+
+    @property
+    def conn(self) -> Connection:
+        """Our end of the venues' pipe."""
+        return self._ours
+
+    @property
+    def venues(self) -> Plan:
+        """The process everything else talks to."""
+        sim = self._request.settings.sim
+        keys, exchanges = (
+            self._keys,
+            {a.exchange_index for a in self.identity.accounts if a.venue == 0},
+        )
+        accounts = Accounts(
+            kalshi_key_id=keys.kalshi_key_id,
+            kalshi_public_pem=keys.kalshi_public_pem,
+            polymarket_address=keys.polymarket_address,
+            polymarket_api_key=keys.polymarket_api_key,
+            polymarket_secret=keys.polymarket_secret,
+            polymarket_passphrase=keys.polymarket_passphrase,
+            cash_kalshi_e6=dict.fromkeys(exchanges, sim.cash_kalshi_e6),
+            cash_polymarket_e6=sim.cash_polymarket_e6,
+        )
+        spec = VenuesSpec(
+            script=self.script,
+            accounts=accounts,
+            tls_cert=str(self._tls.cert),
+            tls_key=str(self._tls.key),
+            reply_delay_ns=sim.reply_delay_ns,
+        )
+        params = VenuesParams(spec=spec, conn=self._theirs)
+        return Plan(name="venues", kind="venues", role=VENUES_ROLE, build=BUILD, params=params)
+
+    def plans(self, ports: Mapping[str, Mapping[str, int]], segment: str) -> tuple[Plan, ...]:
+        """Signer and canceller first: nothing is sent without them."""
+        self._theirs.close()  # the venues have theirs
+        addresses = {
+            name: VenueAddress(rest=found.get("rest", 0), ws=found.get("ws", 0))
+            for name, found in ports.items()
+        }
+        common: dict[str, Any] = {
+            "settings": self._request.settings,
+            "addresses": addresses,
+            "channels": {client: f"{segment}-sign-{client}" for client in self._clients},
+            "ca_file": str(self._tls.ca),
+            "keys": self._keys,
+            "products": dict(self.identity.products),
+            "journal": str(self._folder / "journal"),
+            "seed": self._request.seed,
+        }
+
+        def plan(name: str, kind: str, role: int, venue: str = "", **more: Any) -> Plan:
+            params = RoleParams(venue=venue, **common)
+            return Plan(name=name, kind=kind, role=role, build=BUILD, params=params, **more)
+
+        return (
+            plan("signer", "signer", SIGNER, fds=("gateway",)),
+            plan("canceller", "canceller", CANCELLER, does_outlive=True),
+            plan("gateway", "gateway", GATEWAY, fds=("gateway",)),
+            *(
+                plan(f"feed {venue}", "feed", FEED_ROLE + VENUES.index(venue), venue)
+                for venue in self._feeds
+            ),
+            plan("detector", "detector", DETECTOR, is_hot=True, fds=("gateway",)),
+        )
+
+
+def _script(request: Request) -> Script:
+    if not request.replay:
+        begin_epoch_ns = clock.epoch_ns() // clock.MS_NS * clock.MS_NS
+        return make_world(request.seed, begin_epoch_ns=begin_epoch_ns, speed_e6=request.speed_e6)
+    try:
+        return load(
+            list(request.replay),
+            from_epoch_ns=request.from_epoch_ns,
+            gap_max_ns=request.gap_max_ns,
+            speed_e6=request.speed_e6,
+        )
+    except RecordingError as error:
+        raise SessionError(f"--replay: {error}") from error
