@@ -13,9 +13,9 @@ from shm_layout import CROSSED, NOT_OPEN, REST_MISMATCH, ST_ACTIVE
 NO_CLAIM = -1  # the venue did not say what it takes for the best price
 
 
-def word(  # type: ignore[no-untyped-def]  # also compiled, where annotations would be types
-    remembered, status, best_bid, best_ask, claim_bid, claim_ask
-):
+def word(
+    remembered: int, status: int, best_bid: int, best_ask: int, claim_bid: int, claim_ask: int
+) -> int:
     """The trust word. Prices are any ordered numbers; an empty side is below or above all others.
 
     Locked (bid = ask) counts as crossed: neither happens in a book that is whole (kalshi.md 14).
