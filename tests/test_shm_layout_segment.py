@@ -9,6 +9,7 @@ import textwrap
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -353,8 +354,8 @@ def test_two_makers_at_once_leave_one_owner_and_its_file(name: str) -> None:
     """
     command = [sys.executable, "-c", textwrap.dedent(source), name]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
-    both: list[subprocess.Popen[str]]
-    both = [subprocess.Popen([*command, str(i)], **pipes) for i in (1, 2)]  # type: ignore
+    both: list[Any]
+    both = [subprocess.Popen([*command, str(i)], **pipes) for i in (1, 2)]
     try:
         assert [process.stdout.readline() for process in both] == ["ready\n"] * 2
         for process in both:
