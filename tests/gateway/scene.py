@@ -18,6 +18,7 @@ from shm_layout import (
     ACTIVE,
     BODY,
     BUY,
+    COMMAND,
     CONTROL,
     ENTRY,
     FEE_QUADRATIC,
@@ -25,6 +26,7 @@ from shm_layout import (
     GATEWAY,
     INSTRUMENT,
     INTENT,
+    K_COMMAND,
     K_INTENT,
     LEG,
     LEVELS,
@@ -271,6 +273,12 @@ class Scene:
     def ring(self, eventfd: int) -> None:
         """Wake the gateway."""
         bell_ring(self.segment.words, self.segment.at("bells", GATEWAY), eventfd)
+
+    def resume(self) -> None:
+        """The supervisor's word for the gateway."""
+        words, ring = self.segment.words, self.segment.at("control_ring")
+        cells = body(COMMAND, command=2)
+        ring_append(words, ring, self.segment.entries("control_ring"), K_COMMAND, cells, BODY)
 
     def reports(self) -> list[np.void]:
         """Everything reported so far, oldest first."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 import uvloop
 
@@ -621,5 +622,125 @@ def test_a_successor_finds_what_its_predecessor_had_on_the_wire(tmp_path: Path) 
         await rig.kalshi.stop()
         await rig.poly.stop()
         os.close(rig.eventfd)
+
+    play(story, tmp_path)
+
+
+def test_without_its_journal_record_no_byte_leaves(tmp_path: Path) -> None:
+    """The negative control of "journal first": a record that cannot be written stops both legs."""
+
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            journal = rig.desk.dispatcher.journal
+
+            def full(_record: dict[str, object]) -> bool:
+                journal.failed = "no room"
+                return False
+
+            journal.append = full  # type: ignore[method-assign]
+            end = await rig.end_of(rig.fire())
+            assert REASONS[end["reason"]] == "journal" and rig.gate == (HALTED, "journal")
+            await rig.until(lambda: rig.desk.lines[KALSHI].pool.free_count == 3)
+            assert not rig.kalshi.orders and not rig.poly.orders
+            assert not rig.desk.accounts.flights
+
+    play(story, tmp_path)
+
+
+def test_an_operators_resume_lifts_what_the_gateway_raised(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            rig.desk.halt(REASONS.index("one_legged"), "a test")
+            assert rig.gate == (HALTED, "one_legged")
+            rig.scene.resume()
+            await rig.until(lambda: rig.gate == (ACTIVE, "done"))
+
+    play(story, tmp_path)
+
+
+def test_connections_come_back_after_a_cut_and_meanwhile_nothing_is_sent(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            rig.poly.cut()
+            await rig.until(lambda: rig.desk.lines[POLY].pool.free_count == 0)
+            assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "no_connection"
+            assert not rig.kalshi.orders, "both or none"
+            rig.scene.skew_ns += 10**9
+            await rig.ready()
+            rig.kalshi.script, rig.poly.script = (
+                [kalshi_filled("10.00")],
+                [poly_filled("5", "10")],
+            )
+            rig.scene.quote(KALSHI, bid=400_000, ask=420_000)
+            rig.scene.quote(POLY, bid=500_000, ask=520_000)
+            assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "done"
+
+    play(story, tmp_path)
+
+
+def test_user_frames_before_the_answer_are_folded_once(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            rig.kalshi.script = [HOLD, kalshi_filled("10.00")(_seen_later())]
+            rig.poly.script = [poly_filled("5", "10")]
+            number = rig.fire()
+            await rig.until(lambda: bool(rig.kalshi.orders))
+            fill = {
+                "trade_id": "t1",
+                "order_id": "v",
+                "client_order_id": f"{7:016x}-{number:016x}-0",
+                "count_fp": "10.00",
+                "yes_price_dollars": "0.4100",
+                "fee_cost": "0.169400",
+            }
+            frame = orjson.dumps({"type": "fill", "sid": 1, "msg": fill})
+            for _ in range(3):
+                rig.desk.dispatcher.take_frame(KALSHI, frame)
+            end = await rig.end_of(number)
+            assert REASONS[end["reason"]] == "done"
+            rig.kalshi.release.set()
+            await rig.until(lambda: rig.legs(number)[-1]["ack_ns"] > 0)
+            cash = rig.desk.accounts.cash[KALSHI].cash_e6
+            assert cash == 500_000_000 - 4_100_000 - 169_400, "exact fills outweigh averages"
+            assert rig.desk.accounts.position(KALSHI).yes_e6 == SIZE
+            rig.desk.dispatcher.take_frame(KALSHI, b"not json")
+            assert rig.desk.reports.counted("bad_replies") >= 1
+
+    play(story, tmp_path)
+
+
+def _seen_later() -> Seen:
+    """A request whose answer does not depend on it."""
+    return Seen("POST", CREATE, "", "", b'{"client_order_id":""}', 0.0)
+
+
+def test_a_delayed_order_is_live_until_its_delay_is_over_then_zero_if_nobody_knows_it(
+    tmp_path: Path,
+) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            delay = {"taker_delay_ns": 150_000_000}
+            rig.scene.quote(POLY, bid=500_000, ask=520_000, **delay)
+            rig.kalshi.script = [kalshi_filled("10.00"), kalshi_filled("10.00", "0.4000")]
+
+            def delayed(seen: Seen) -> Reply:
+                found = {
+                    "success": True,
+                    "errorMsg": "",
+                    "orderID": seen.json["hash"],
+                    "status": "delayed",
+                }
+                return 200, found
+
+            rig.poly.script = [delayed]
+            number = rig.fire()
+            await rig.until(lambda: len(rig.legs(number)) >= 4)
+            reads = [seen.path for seen in rig.poly.seen if seen.path.startswith("/data/order/")]
+            assert not rig.ended(number) and not reads
+            rig.scene.skew_ns += 200_000_000
+            end = await rig.end_of(number)
+            assert REASONS[end["reason"]] == "one_legged"
+            await rig.until(lambda: not rig.desk.unwinder.cases)
+            assert len(rig.kalshi.orders) == 2 and len(rig.poly.orders) == 1
 
     play(story, tmp_path)

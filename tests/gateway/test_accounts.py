@@ -1,0 +1,180 @@
+"""Positions and cash: against plain bookkeeping by hand, with a seeded comparison to the simulated
+venue's own rule.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from gateway.accounts import Accounts
+from gateway.order import E_FINISH, E_LOSE, E_SEND, Order
+from gateway.ports import NO, YES, Fill, Held, Market, Outcome, Placing
+from ops.venues.kalshi_account import Position as VenuePosition
+from shm_layout import BUY, S_CONFIRMED, S_FAILED, S_MATCHED, SELL
+
+ONE = 1_000_000
+MARKETS = [
+    Market(0, 1, "kalshi", 0, 3, "KX", 2, "", "0", "0", 0),
+    Market(1, 1, "polymarket", 1, 3, "slug", 0, "", "1", "2", 1),
+    Market(2, 1, "polymarket", 1, 4, "other", 0, "", "3", "4", 1),
+]
+
+
+def accounts(cash: int = 100 * ONE) -> Accounts:
+    found = Accounts(MARKETS, {"kalshi": True, "polymarket": False})
+    found.start({0: cash, 1: cash}, [], {})
+    return found
+
+
+def filled(
+    book: Accounts, instrument: int, token: int, side: int, size: int, price: int, fee: int = 0,
+    intent: int = 1
+) -> Order:  # fmt: skip
+    """An order that filled all of `size` at `price`, folded."""
+    order = Order(
+        intent, 0, instrument, instrument, 1, side, price, size, Placing(token, side, price)
+    )
+    order.move(E_SEND)
+    order.learn(Outcome(E_FINISH, 0, size, price * size // ONE, fee, True))
+    book.fold(order)
+    return order
+
+
+def test_tokens_are_held_apart() -> None:
+    book = accounts()
+    filled(book, 1, YES, BUY, 10 * ONE, 400_000, 50_000)
+    filled(book, 1, NO, BUY, 4 * ONE, 500_000, 20_000)
+    position = book.position(1)
+    assert (position.yes_e6, position.no_e6, position.net_e6) == (10 * ONE, 4 * ONE, 6 * ONE)
+    assert position.cost_e6 == 6 * ONE
+    assert book.cash[1].cash_e6 == 94 * ONE - 70_000
+    filled(book, 1, YES, SELL, 10 * ONE, 450_000, 10_000)
+    assert book.position(1).yes_e6 == 0 and book.position(1).cost_yes_e6 == 0
+    assert book.realized_day_e6 == 500_000 - 10_000
+
+
+def test_a_netting_venue_closes_first() -> None:
+    book = accounts()
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000)
+    filled(book, 0, YES, SELL, 15 * ONE, 600_000)
+    position = book.position(0)
+    assert (position.yes_e6, position.no_e6, position.cost_no_e6) == (0, 5 * ONE, 2 * ONE)
+    assert book.cash[0].cash_e6 == (100 - 4 + 6 - 2) * ONE
+    assert book.realized_day_e6 == 2 * ONE
+
+
+def test_netting_agrees_with_the_simulated_venues_own_rule() -> None:
+    """500 seeded fills; the venue's code was written by others and shares nothing with ours."""
+    seed = 20261121
+    chance = random.Random(seed)
+    book, theirs, cash = accounts(10**12), VenuePosition(), 10**12
+    for number in range(500):
+        side, price = chance.choice((BUY, SELL)), chance.randrange(1, 100) * 10_000
+        size = chance.randrange(1, 5_000) * 10_000
+        filled(book, 0, YES, side, size, price, intent=number)
+        cash += theirs.book(side, price, size, 0, 0)
+        assert book.position(0).net_e6 == theirs.net_e6, f"seed {seed}, fill {number}"
+        assert book.cash[0].cash_e6 == cash, f"seed {seed}, fill {number}"
+
+
+def test_folding_twice_books_once() -> None:
+    book = accounts()
+    order = filled(book, 1, YES, BUY, 10 * ONE, 400_000)
+    assert book.fold(order) == 0 and book.position(1).yes_e6 == 10 * ONE
+
+
+@pytest.mark.parametrize("instrument", [0, 1])
+def test_exact_amounts_correct_averages(instrument: int) -> None:
+    book = accounts()
+    order = Order(
+        1, 0, instrument, instrument, 1, BUY, 400_000, 10 * ONE, Placing(YES, BUY, 400_000)
+    )
+    order.move(E_SEND)
+    order.learn(Outcome(E_FINISH, 0, 10 * ONE, 4 * ONE, 170_000))
+    book.fold(order)
+    order.learn(Outcome(E_FINISH, 0, 10 * ONE, 3_950_000, 168_000, True))
+    assert book.fold(order) == 50_000
+    assert book.cash[instrument].cash_e6 == 100 * ONE - 3_950_000 - 168_000
+    assert book.position(instrument).cost_yes_e6 == 3_950_000
+
+
+def test_a_failed_trade_reopens_what_it_had_closed() -> None:
+    book = accounts()
+    filled(book, 1, YES, BUY, 10 * ONE, 400_000)
+    sale = Order(2, 0, 1, 1, 1, SELL, 450_000, 10 * ONE, Placing(YES, SELL, 450_000), key="k")
+    sale.move(E_SEND)
+    trade = Fill("k", "t", 10 * ONE, 4_500_000, 0, S_MATCHED)
+    sale.trade(trade)
+    book.fold(sale)
+    assert book.position(1).yes_e6 == 0
+    sale.trade(Fill("k", "t", 10 * ONE, 4_500_000, 0, S_FAILED))
+    book.fold(sale)
+    assert book.position(1).yes_e6 == 10 * ONE and book.cash[1].cash_e6 == 96 * ONE
+
+
+def test_unknown_is_reserved_for_everyone_in_flight_only_for_us() -> None:
+    book = accounts()
+    order = Order(1, 0, 0, 0, 1, BUY, 400_000, 10 * ONE, Placing(YES, BUY, 400_000))
+    order.move(E_SEND)
+    book.reserve(order, 4_200_000, is_ours=False)
+    assert (book.cash_free(0), book.cash_told(0)) == (95_800_000, 100 * ONE)
+    order.learn(Outcome(E_LOSE, 1))
+    assert (book.cash_free(0), book.cash_told(0)) == (95_800_000, 95_800_000)
+    assert (book.unknown_e6(0), book.open_e6(0)) == (10 * ONE, 10 * ONE)
+
+
+def test_tokens_being_sold_are_not_free() -> None:
+    book = accounts()
+    book.start({}, [Held(1, 10 * ONE, 0)], {})
+    sale = Order(2, 0, 1, 1, 1, SELL, 450_000, 7 * ONE, Placing(YES, SELL, 450_000))
+    sale.move(E_SEND)
+    book.reserve(sale, 0, is_ours=False)
+    assert book.free_tokens(1) == (3 * ONE, 0)
+
+
+def test_exposure_counts_instrument_event_venue_and_all() -> None:
+    book = accounts()
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000)
+    filled(book, 1, YES, BUY, 10 * ONE, 300_000)
+    filled(book, 2, NO, BUY, 10 * ONE, 200_000)
+    assert book.exposure(1) == (3 * ONE, 7 * ONE, 5 * ONE, 9 * ONE)
+
+
+def test_settlement_pays_the_value_to_yes_and_the_rest_to_no() -> None:
+    book = accounts()
+    book.start({}, [Held(1, 10 * ONE, 4 * ONE)], {})
+    assert book.settle(1, 750_000) == 8_500_000
+    assert book.settle(1, 750_000) == 0 and book.cash[1].cash_e6 == 108_500_000
+
+
+def test_holdings_of_unknown_cost_count_a_dollar_each() -> None:
+    book = accounts()
+    book.start({}, [Held(0, 10 * ONE, 0)], {})
+    assert book.position(0).cost_e6 == 10 * ONE
+
+
+def test_the_runs_first_cash_survives_a_restart() -> None:
+    book = Accounts(MARKETS, {"kalshi": True, "polymarket": False})
+    book.start({0: 90 * ONE}, [], {0: 100 * ONE})
+    assert (book.cash[0].cash_e6, book.cash[0].start_e6) == (90 * ONE, 100 * ONE)
+
+
+def test_a_new_day_starts_a_new_loss() -> None:
+    book = accounts()
+    book.roll_day(1)
+    filled(book, 1, YES, BUY, 10 * ONE, 400_000)
+    filled(book, 1, YES, SELL, 10 * ONE, 300_000)
+    assert book.day_loss_e6 == ONE
+    book.roll_day(86_400_000_000_000)
+    assert book.day_loss_e6 == 0
+
+
+def test_a_late_trade_of_a_finished_order_is_booked() -> None:
+    book = accounts()
+    order = filled(book, 0, YES, BUY, 4 * ONE, 400_000)
+    order.trade(Fill("", "a", 4 * ONE, 1_600_000, 10, S_CONFIRMED))
+    order.trade(Fill("", "b", 1 * ONE, 400_000, 5, S_CONFIRMED))
+    book.fold(order)
+    assert book.position(0).yes_e6 == 5 * ONE
