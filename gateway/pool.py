@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -23,11 +23,14 @@ from gateway.signing import REFUSALS, OrderFields, Signed, SigningClient
 from shm_layout import (
     BODY,
     BUY,
+    COUNTERS,
     E6,
     ENTRY,
     INSTRUMENT,
     LINE,
     QUOTE,
+    ROLE,
+    SIGNER,
     VENUES,
     Segment,
     cell,
@@ -57,6 +60,7 @@ class PooledOrder(NamedTuple):
     hash: bytes
     body: bytes
     salt: int
+    maker_e6: int
     key: Key
     generation: int
     tick_epoch: int
@@ -68,6 +72,8 @@ class PoolParams:
 
     `owner` is the API key. `levels`: ticks kept on each side of the touch. `order_max_e6`: notional
     of the largest size kept. `in_flight_max` bounds what an order signed on demand waits behind.
+    `token_stop_e6`, `total_stop_e6`: no refill above this much signed and not used up, so that the
+    signer's caps leave room for orders on demand.
     """
 
     maker: str
@@ -75,17 +81,19 @@ class PoolParams:
     owner: str = field(repr=False)
     signature_type: int = 0
     levels: int = 5
-    order_max_e6: int = 50 * E6
+    order_max_e6: int = 25 * E6
+    token_stop_e6: int = 25_000 * E6
+    total_stop_e6: int = 250_000 * E6
     entries_max: int = 16_384
     in_flight_max: int = 6
     per_turn: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("order_max_e6", "entries_max", "in_flight_max", "per_turn"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: found {getattr(self, name)}, wanted at least 1")
-        if self.levels < 0:
-            raise ValueError(f"levels: found {self.levels}, wanted 0 or more")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            least = 0 if item.name in ("levels", "signature_type") else 1
+            if isinstance(value, int) and value < least:
+                raise ValueError(f"{item.name}: found {value}, wanted at least {least}")
 
 
 def post_body(
@@ -123,6 +131,8 @@ class OrderPool:
         self._params, self._clock = params, clock
         self._instruments = main.layout.blocks["instruments"].count
         self._instruments_at, self._quotes_at = main.at("instruments"), main.at("quotes")
+        counter = cell(ROLE, "counters") + COUNTERS["signer"].index("outstanding_e6")
+        self._outstanding_at = main.at("roles", SIGNER) + counter
         self._row = np.zeros(BODY, np.int64)
         self._markets: dict[int, PlannedMarket] = {}
         self._visits: list[int] = []  # instruments in the order they are visited
@@ -130,7 +140,7 @@ class OrderPool:
         self._entries: dict[Key, PooledOrder] = {}
         self._gone: list[PooledOrder] = []  # taken since the last turn
         self._asked: dict[Key, int] = {}  # key → tick epoch
-        self._taken: dict[bytes, int] = {}  # hash → salt, until the venue has used it up
+        self._taken: dict[bytes, PooledOrder] = {}  # until the venue has used it up
         self._kept = KeptSizes(size_rule, params.order_max_e6)
         self._hold_until_ns = self._now_ns = 0
         self.hits = self.misses = self.signed = self.dropped = self.refused = self.full = 0
@@ -174,9 +184,13 @@ class OrderPool:
         """The venue has surely used up this order (filled or killed): it counts no more at the
         signer. Never call it for an order whose outcome is unknown."""
         self._collect()
-        salt = self._taken.pop(order_hash, None)
-        if salt is not None:
-            self._client.report_spent(salt)
+        entry = self._taken.pop(order_hash, None)
+        if entry is None:
+            return
+        self._client.report_spent(entry.salt)
+        market = self._markets.get(entry.key[0])
+        if market is not None and market.generation == entry.generation:
+            market.signed_e6[entry.key[1]] -= entry.maker_e6
 
     def pump(self, now_ns: int) -> int:
         """One turn of refilling, bounded: look at some rows and touches, order a few entries.
@@ -246,7 +260,9 @@ class OrderPool:
         plan, done = market.plan, 0
         if plan is None or self._now_ns < max(market.hold_until_ns, self._hold_until_ns):
             return 0
-        if len(self._entries) >= self._params.entries_max:
+        signed_e6 = word_load(self._words, self._outstanding_at)
+        is_over = signed_e6 >= self._params.total_stop_e6
+        if is_over or len(self._entries) >= self._params.entries_max:
             self.full += 1
             self._hold_until_ns = self._now_ns + CAP_HOLD_NS
             return 0
@@ -258,6 +274,8 @@ class OrderPool:
                 market.plan = None
                 return done
             if key in self._entries or key in self._asked or key in market.bad:
+                continue
+            if market.signed_e6[key[1]] >= self._params.token_stop_e6:
                 continue
             if self._request(market, key, market.tick_epoch) is not None:
                 done += 1
@@ -301,13 +319,15 @@ class OrderPool:
                 market.hold_until_ns = self._now_ns + HOLD_NS
             return
         self.signed += 1
+        market.signed_e6[order.token] += order.maker_e6
         is_same = self._markets.get(market.instrument) is market
         if not is_same or order.tick_epoch < market.tick_epoch or key in self._entries:
             self.dropped += 1
             return
         body = post_body(order, market.tokens[order.token], signed.signature, self._params)
         self._entries[key] = PooledOrder(
-            signed.digest, body, order.salt, key, order.generation, order.tick_epoch
+            signed.digest, body, order.salt, order.maker_e6, key, order.generation,
+            order.tick_epoch,
         )
         market.keys.add(key)
 
@@ -333,5 +353,5 @@ class OrderPool:
                     market.keys.discard(entry.key)
             if len(self._taken) >= TAKEN_MAX:  # the oldest is never reported: it goes on counting
                 del self._taken[next(iter(self._taken))]
-            self._taken[entry.hash] = entry.salt
+            self._taken[entry.hash] = entry
         self._gone.clear()

@@ -63,6 +63,7 @@ class PlannedMarket:
         self.grid: list[int] = []
         self.plan: Iterator[Key] | None = None
         self.hold_until_ns = 0
+        self.signed_e6 = [0, 0]  # per token, signed and not known to be used up
         self.keys: set[Key] = set()
         self.bad: set[Key] = set()  # refused for good while tick epoch and facts are these
 

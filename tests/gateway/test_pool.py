@@ -277,6 +277,33 @@ def test_it_never_holds_more_than_its_limit(desk: Desk) -> None:
     assert 10 <= len(pool) <= 16 and pool.full > 0
 
 
+def test_refills_leave_room_under_the_caps_for_orders_on_demand(desk: Desk) -> None:
+    pool = make_pool(desk, token_stop_e6=20 * E6)
+    fill(desk, pool)
+    signed_e6 = [0, 0]
+    for key, kept in pool._entries.items():
+        signed_e6[key[1]] += kept.maker_e6
+    assert all(20 * E6 <= each < 26 * E6 for each in signed_e6)
+    assert take(pool, desk, 450_000, 10_200_000) is None
+    desk.turn()
+    entry = take(pool, desk, 450_000, 10_200_000)
+    assert entry is not None
+    before = len(pool)
+    for key in list(pool._entries)[:8]:  # what is used up makes room again
+        taken = pool.take_order(*key, 5, desk.now_ns)
+        assert taken is not None
+        pool.spent(taken.hash)
+    pool.spent(entry.hash)
+    assert fill(desk, pool) >= before
+
+
+def test_no_refill_above_the_total(desk: Desk) -> None:
+    pool = make_pool(desk, total_stop_e6=20 * E6)
+    for _ in range(300):
+        turn(desk, pool)
+    assert 20 * E6 <= desk.signer.policy.held.total_e6 < 40 * E6 and pool.full > 0
+
+
 def test_only_orders_that_were_taken_and_are_over_are_reported_spent(desk: Desk) -> None:
     pool = make_pool(desk)
     fill(desk, pool)
