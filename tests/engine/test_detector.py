@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from engine import cells as c
-from engine.detector import Detector
 from shm_layout import (
     ACTIVE,
     BUY,
@@ -19,8 +18,6 @@ from shm_layout import (
     KILL_AT,
     NO_SNAPSHOT,
     ORIGIN_DETECTOR,
-    P_DONE,
-    P_UNKNOWN,
     REDUCING,
     SELL,
     ST_CLOSED,
@@ -28,26 +25,20 @@ from shm_layout import (
     intent_id,
     word_store,
 )
-from tests.engine.world import KALSHI, MS, POLYMARKET, SECOND, World, field_of, two_venues
-
-CHEAP = ((400_000, 100 * E6),), ((410_000, 100 * E6),)
-DEAR = ((500_000, 80 * E6),), ((510_000, 80 * E6),)
-
-
-def detector_of(world: World, epoch: int = 1) -> Detector:
-    return Detector(world.segment, epoch, gateway_eventfd=-1)
-
-
-def edge_up(world: World, **fields: int) -> None:
-    """YES is cheap at Kalshi: buy there, sell at Polymarket."""
-    world.quote(0, KALSHI, *CHEAP, **fields)
-    world.quote(1, POLYMARKET, *DEAR)
-
-
-def edge_down(world: World) -> None:
-    """YES is cheap at Polymarket."""
-    world.quote(0, KALSHI, *DEAR)
-    world.quote(1, POLYMARKET, *CHEAP)
+from tests.engine.world import (
+    CHEAP,
+    DEAR,
+    KALSHI,
+    MS,
+    POLYMARKET,
+    SECOND,
+    World,
+    detector_of,
+    edge_down,
+    edge_up,
+    field_of,
+    two_venues,
+)
 
 
 def test_an_intent_names_both_legs_with_equal_contracts_and_their_worst_cash() -> None:
@@ -200,57 +191,6 @@ def test_what_a_quote_must_say_to_be_traded_on(fields: dict[str, int], counter: 
     assert detector.counter(counter) > 0
 
 
-@pytest.mark.parametrize(
-    "limit",
-    [
-        "size_max_e6",
-        "order_max_e6",
-        "market_max_e6",
-        "event_max_e6",
-        "venue_max_e6",
-        "total_max_e6",
-        "day_max_e6",
-        "unhedged_max_e6",
-        "orders_per_second",
-        "orders_per_minute",
-        "orders_per_day",
-        "price_high_e6",
-        "beat_max_ns",
-    ],
-)
-def test_a_limit_of_zero_means_none(limit: str) -> None:
-    world = two_venues(**{limit: 0 if limit != "beat_max_ns" else -1})
-    detector = detector_of(world)
-    edge_up(world)
-    assert world.step(detector) == []
-
-
-@pytest.mark.parametrize(
-    "limit, dollars, contracts",
-    [
-        ("order_max_e6", 20, 38.0),  # the dearer leg: 0.50 + fee 0.0125
-        ("market_max_e6", 20, 38.0),
-        ("venue_max_e6", 20, 38.0),
-        ("unhedged_max_e6", 20, 38.0),
-        ("event_max_e6", 40, 42.0),  # both legs: 0.41 + 0.50 + fees
-        ("total_max_e6", 40, 42.0),
-        ("day_max_e6", 40, 42.0),
-    ],
-)
-def test_a_limit_cuts_the_size_to_what_it_leaves(
-    limit: str, dollars: int, contracts: float
-) -> None:
-    world = two_venues(**{limit: dollars * E6})
-    detector = detector_of(world)
-    edge_up(world)
-    (intent,) = world.step(detector)
-    size = field_of(intent, "size_e6_0")
-    cash = [field_of(intent, f"cash_e6_{leg}") for leg in (0, 1)]
-    spent = sum(cash) if limit in ("event_max_e6", "total_max_e6", "day_max_e6") else max(cash)
-    assert spent <= dollars * E6
-    assert contracts * E6 <= size < (contracts + 2) * E6
-
-
 def test_a_dead_feed_stops_opening_within_its_heartbeat() -> None:
     world = two_venues()
     detector = detector_of(world)
@@ -261,98 +201,6 @@ def test_a_dead_feed_stops_opening_within_its_heartbeat() -> None:
     while detector.step(world.now):
         pass
     assert world.new_intents() == [] and detector.counter("refused_alive") > 0
-
-
-def test_one_intent_at_a_time_on_a_pair_and_its_end_lets_the_next_go() -> None:
-    world = two_venues()
-    detector = detector_of(world)
-    edge_up(world)
-    (intent,) = world.step(detector)
-    edge_up(world)
-    assert world.step(detector) == []
-    assert detector.counter("in_flight") == 1
-    world.end(intent, "stale")
-    (second,) = world.step(detector)
-    assert field_of(second, "id") == intent_id(ORIGIN_DETECTOR, 1, 2)
-    assert field_of(second, "flags") == FLAG_TIMER  # released by a report, not by a frame
-
-
-def test_money_in_flight_is_not_spent_twice_while_the_account_update_is_late() -> None:
-    world = two_venues()
-    for index, venue in ((2, KALSHI), (3, POLYMARKET)):
-        world.instrument(index, venue)
-    world.pair(1, 2, 3)
-    world.cash(KALSHI, 40 * E6)  # enough for one: 80 contracts cost 34.2
-    detector = detector_of(world)
-    edge_up(world)
-    (first,) = world.step(detector)
-    world.quote(2, KALSHI, *CHEAP)
-    world.quote(3, POLYMARKET, *DEAR)
-    (small,) = world.step(detector)  # what is left still buys a few
-    assert field_of(small, "cash_e6_0") <= 40 * E6 - field_of(first, "cash_e6_0")
-    world.end(small, "stale")
-    world.step(detector)
-    world.end(world.intents[-1], "stale")
-    # The first filled; its terminal report is there, the account update is not.
-    world.end(first, "done", 80 * E6)
-    for intent in world.step(detector):
-        left = 40 * E6 - field_of(first, "cash_e6_0")
-        assert field_of(intent, "cash_e6_0") <= left
-        world.end(intent, "stale")
-    world.cash(KALSHI, 3 * E6)  # now the update: less still
-    world.quote(2, KALSHI, *CHEAP)
-    for intent in world.step(detector):
-        assert field_of(intent, "cash_e6_0") <= 3 * E6
-
-
-def test_an_account_update_before_the_end_does_not_free_the_reservation() -> None:
-    world = two_venues()
-    world.cash(KALSHI, 40 * E6)
-    detector = detector_of(world)
-    edge_up(world)
-    (intent,) = world.step(detector)
-    world.leg(intent, 0, 80 * E6, account=KALSHI, cash_free_e6=40 * E6)
-    edge_up(world)
-    assert world.step(detector) == []
-    reserved = detector._mem[_cash_reserved(KALSHI)]
-    assert reserved == field_of(intent, "cash_e6_0")
-    world.end(intent, "done", 80 * E6)
-    world.step(detector)
-    world.end(intent, "done", 80 * E6)  # a second end of the same intent frees nothing more
-    world.step(detector)
-    assert detector.counter("orphans") == 1
-    assert detector._mem[_cash_reserved(KALSHI)] >= 0
-
-
-def _cash_reserved(account: int) -> int:
-    from engine import memory as m
-
-    return m.CASH_AT + account * m.CASH_CELLS + m.CA_RESERVED
-
-
-def test_an_unknown_outcome_stops_the_pair_until_every_leg_is_known() -> None:
-    world = two_venues()
-    detector = detector_of(world)
-    edge_up(world)
-    (intent,) = world.step(detector)
-    world.leg(intent, 0, 80 * E6)
-    world.leg(intent, 1, 80 * E6, placed=P_UNKNOWN)
-    world.end(intent, "unknown_outcome", 80 * E6)
-    edge_up(world)
-    assert world.step(detector) == [] and detector.counter("paused") > 0
-    world.leg(intent, 1, 80 * E6, placed=P_DONE)
-    assert len(world.step(detector)) == 1
-
-
-def test_an_operator_ends_a_pause_by_publishing_the_pair_again() -> None:
-    world = two_venues()
-    detector = detector_of(world)
-    edge_up(world)
-    (intent,) = world.step(detector)
-    world.end(intent, "unknown_outcome")
-    assert world.step(detector) == []
-    world.pair(0, 0, 1)
-    assert len(world.step(detector)) == 1
 
 
 def test_debounce_waits_and_its_timer_fires_without_a_new_quote() -> None:
@@ -376,27 +224,6 @@ def test_an_edge_that_goes_away_starts_its_debounce_anew() -> None:
     world.quote(0, KALSHI, *CHEAP)
     assert world.step(detector, 10 * MS) == []
     assert detector.counter("edges") == 2
-
-
-def test_cooldown_is_run_time_and_passes_by_timer() -> None:
-    world = two_venues(cooldown_ns=SECOND)
-    detector = detector_of(world)
-    edge_up(world)
-    (intent,) = world.step(detector)
-    world.end(intent, "stale")
-    assert world.step(detector) == [] and detector.counter("cooldown") == 1
-    assert world.step(detector, 900 * MS) == []
-    assert len(world.step(detector, 100 * MS)) == 1
-
-
-def test_orders_a_second_are_counted_and_the_next_window_lets_the_edge_go() -> None:
-    world = two_venues(orders_per_second=2)
-    detector = detector_of(world)
-    edge_up(world)
-    (intent,) = world.step(detector)
-    world.end(intent, "stale")
-    assert world.step(detector) == [] and detector.counter("refused_rate") == 1
-    assert len(world.step(detector, SECOND)) == 1
 
 
 def test_an_edge_is_counted_once_while_it_lasts_and_also_when_halted() -> None:
@@ -423,16 +250,6 @@ def test_a_standing_edge_is_taken_when_trading_resumes() -> None:
     world.set_state(ACTIVE)
     (intent,) = world.step(detector)
     assert field_of(intent, "flags") == FLAG_TIMER
-
-
-def test_a_refusal_for_money_is_looked_at_again_when_money_comes() -> None:
-    world = two_venues()
-    world.cash(KALSHI, 0)
-    detector = detector_of(world)
-    edge_up(world)
-    assert world.step(detector) == []
-    world.cash(KALSHI, 100 * E6)
-    assert len(world.step(detector)) == 1
 
 
 def test_each_touched_pair_is_decided_once_in_a_step() -> None:

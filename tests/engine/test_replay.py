@@ -25,6 +25,7 @@ from shm_layout import (
     ring_append,
 )
 from tests.engine.world import KALSHI, MS, POLYMARKET, World, quote_body, two_venues
+from tests.twins import detector as detector_twin
 
 SEED = 20261121
 
@@ -39,10 +40,14 @@ def random_levels(rng: random.Random) -> tuple[tuple[tuple[int, int], ...], ...]
     return bids, asks
 
 
-def trade(world: World, detector: Detector, rng: random.Random, turns: int) -> None:
+def trade(
+    world: World, detector: Detector, rng: random.Random, turns: int, cash_max: int = 5_000
+) -> None:
     """Random quotes on random instruments; each intent ends some turns later."""
-    open_intents = []
+    open_intents, unknown = [], []
     for _ in range(turns):
+        while unknown and rng.random() < 0.3:
+            world.end(*unknown.pop())
         for _ in range(rng.randrange(1, 4)):
             instrument = rng.randrange(6)
             world.quote(instrument, instrument % 2, *random_levels(rng))
@@ -52,17 +57,18 @@ def trade(world: World, detector: Detector, rng: random.Random, turns: int) -> N
             filled = int(intent[c.N_LEG + c.L_SIZE]) if rng.random() < 0.7 else 0
             for leg in (0, 1):
                 account = int(intent[c.N_LEG + leg * c.LEG_CELLS + c.L_VENUE])
-                free = rng.randrange(50, 5_000) * E6
+                free = rng.randrange(cash_max) * E6
                 world.leg(intent, leg, filled, account=account, cash_free_e6=free)
             if rng.random() < 0.8:
                 world.end(intent, "done" if filled else "nothing_filled", filled)
             else:
                 world.end(intent, "unknown_outcome", filled)
-                world.end(intent, "done", filled)
+                unknown.append((intent, "done", filled))
 
 
 def lap(world: World, ring: int, entries: int) -> None:
-    """A feed publishes more than its ring holds while the detector does not look; the recorder does."""
+    """A feed publishes more than its ring holds while the detector does not look; the recorder
+    does."""
     for i in range(entries):
         middle = 400_000 + 10_000 * (i % 7)
         levels = ((middle, 50 * E6),), ((middle + 10_000, 50 * E6),)
@@ -71,7 +77,8 @@ def lap(world: World, ring: int, entries: int) -> None:
 
 @pytest.fixture(scope="module")
 def recorded() -> tuple[Tape, list[bytes]]:
-    """A run with a restart of a feed, one of the detector, a lap, a halt, timers; and its intents."""
+    """A run with a restart of a feed, one of the detector, a lap, a halt, timers; and its
+    intents."""
     rng = random.Random(SEED)
     world = two_venues(debounce_ns=5 * MS, cooldown_ns=40 * MS, orders_per_second=60)
     for index in (2, 3, 4, 5):
@@ -102,6 +109,68 @@ def test_a_tape_with_restarts_and_a_lap_replays_to_the_same_intents(
     tape, intents = recorded
     assert len(intents) > 30, f"seed {SEED}"
     assert replay(tape) == intents
+
+
+def test_the_plain_twin_of_the_whole_detector_writes_the_same_intents(
+    recorded: tuple[Tape, list[bytes]],
+) -> None:
+    tape, intents = recorded
+    assert detector_twin.run(tape) == intents
+
+
+def narrow_run(seed: int) -> tuple[World, Detector]:
+    """A run whose limits, drawn by the seed, bind again and again."""
+    rng = random.Random(seed)
+    ranges = {
+        "order": [10, 40, 200],
+        "market": [150, 400],
+        "event": [300, 900],
+        "venue": [400, 1_200],
+        "total": [700, 2_000],
+        "day": [1_000, 9_000],
+        "unhedged": [150, 600],
+    }
+    limits = {f"{name}_max_e6": rng.choice(each) * E6 for name, each in ranges.items()}
+    world = two_venues(
+        **limits,
+        size_max_e6=rng.choice([10, 100, 10_000]) * E6,
+        edge_min_e6=rng.choice([0, 10_000]),
+        hurdle_e6=rng.choice([0, 5_000]),
+        debounce_ns=rng.choice([0, 3 * MS]),
+        cooldown_ns=rng.choice([0, 50 * MS]),
+        orders_per_second=rng.choice([4, 100]),
+        price_high_e6=rng.choice([600_000, 990_000]),
+        switches=rng.randrange(2),
+    )
+    for index in (2, 3, 4, 5):
+        world.instrument(index, index % 2, event=index // 3, account=rng.choice([0, 1]))
+    world.pair(1, 2, 3, edge_min_e6=rng.choice([0, 20_000]))
+    world.pair(2, 4, 5, same=0)
+    world.pair(3, 0, 3)
+    detector = Detector(world.segment, 1, gateway_eventfd=-1)
+    valid = world.now + rng.choice([1, 1_000]) * MS
+    world.terms(pair=2, number=1, valid_until_ns=valid, dead_zone_e6=10_000)
+    trade(world, detector, rng, 250, cash_max=300)
+    return world, detector
+
+
+def test_twin_kernels_and_replay_agree_where_limits_bind() -> None:
+    names = ("cash", "limit", "rate", "band", "size")
+    refused = dict.fromkeys([f"refused_{name}" for name in names], 0) | {
+        "debounced": 0,
+        "cooldown": 0,
+        "paused": 0,
+    }
+    written = 0
+    for seed in range(12):
+        world, detector = narrow_run(seed)
+        intents = [intent.tobytes() for intent in world.intents]
+        written += len(intents)
+        assert replay(world.tape) == intents, f"seed {seed}"
+        assert detector_twin.run(world.tape) == intents, f"seed {seed}"
+        for name in refused:
+            refused[name] += detector.counter(name)
+    assert all(refused.values()) and written > 50, (refused, written)
 
 
 def differs(tape: Tape, intents: list[bytes]) -> bool:

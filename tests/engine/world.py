@@ -1,4 +1,5 @@
-"""A private segment with two venues in it, moved by hand: what the tests of the detector stand on."""
+"""A private segment with two venues in it, moved by hand: what the tests of the detector stand
+on."""
 
 from __future__ import annotations
 
@@ -122,7 +123,8 @@ def quote_body(
 
 @dataclass
 class World:
-    """Supervisor, feeds and gateway in one hand, with a recorder that keeps every entry for replay."""
+    """Supervisor, feeds and gateway in one hand, with a recorder that keeps every entry for
+    replay."""
 
     segment: Segment = field(default_factory=Segment.private)
     now: int = 1_000 * SECOND
@@ -163,9 +165,7 @@ class World:
 
     def append(self, ring: str, kind: int, body: Words) -> None:
         """One entry, at once seen by the recorder."""
-        ring_append(
-            self.words, self.segment.at(ring), self.segment.entries(ring), kind, body, BODY
-        )
+        ring_append(self.words, self.segment.at(ring), self.segment.entries(ring), kind, body, BODY)
         self.record(ring)
 
     def instrument(self, index: int, venue: int, event: int = 0, **fields: int) -> None:
@@ -269,3 +269,23 @@ def two_venues(**parameters: int) -> World:
 def field_of(intent: Words, name: str) -> int:
     """A cell of an intent by name."""
     return int(intent[cell(INTENT, name)])
+
+
+CHEAP = ((400_000, 100 * E6),), ((410_000, 100 * E6),)
+DEAR = ((500_000, 80 * E6),), ((510_000, 80 * E6),)
+
+
+def detector_of(world: World, epoch: int = 1) -> Detector:
+    return Detector(world.segment, epoch, gateway_eventfd=-1)
+
+
+def edge_up(world: World, **fields: int) -> None:
+    """YES is cheap at Kalshi: buy there, sell at Polymarket."""
+    world.quote(0, KALSHI, *CHEAP, **fields)
+    world.quote(1, POLYMARKET, *DEAR)
+
+
+def edge_down(world: World) -> None:
+    """YES is cheap at Polymarket."""
+    world.quote(0, KALSHI, *DEAR)
+    world.quote(1, POLYMARKET, *CHEAP)

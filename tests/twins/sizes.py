@@ -9,7 +9,8 @@ SIZE_MAX_E6 = 10**12
 
 
 def step_at(token_price_e6: int, size_step_e6: int, notional_step_e6: int) -> int:
-    """Smallest whole number of lots whose price × size is whole notional steps; 0: none fits a size."""
+    """Smallest whole number of lots whose price × size is whole notional steps; 0: none fits a
+    size."""
     if not 0 < token_price_e6 < E6 or size_step_e6 < 1 or size_step_e6 > SIZE_MAX_E6:
         return 0
     if notional_step_e6 == 0:
@@ -22,7 +23,8 @@ def step_at(token_price_e6: int, size_step_e6: int, notional_step_e6: int) -> in
 def both(
     wanted_e6: int, legs: tuple[tuple[int, int, int, int, int], tuple[int, int, int, int, int]]
 ) -> int:
-    """Largest size at most `wanted_e6` legal for both (price, step, notional step, min, notional min)."""
+    """Largest size at most `wanted_e6` legal for both (price, step, notional step, min, notional
+    min)."""
     steps = [step_at(price, step, notional) for price, step, notional, _, _ in legs]
     if 0 in steps or lcm(*steps) > SIZE_MAX_E6:
         return 0

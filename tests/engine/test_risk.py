@@ -1,0 +1,100 @@
+"""Limits, rates and timers: what cuts an intent and what lets it go later."""
+
+from __future__ import annotations
+
+import pytest
+
+from shm_layout import (
+    E6,
+)
+from tests.engine.world import (
+    KALSHI,
+    MS,
+    SECOND,
+    detector_of,
+    edge_up,
+    field_of,
+    two_venues,
+)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        "size_max_e6",
+        "order_max_e6",
+        "market_max_e6",
+        "event_max_e6",
+        "venue_max_e6",
+        "total_max_e6",
+        "day_max_e6",
+        "unhedged_max_e6",
+        "orders_per_second",
+        "orders_per_minute",
+        "orders_per_day",
+        "price_high_e6",
+        "beat_max_ns",
+    ],
+)
+def test_a_limit_of_zero_means_none(limit: str) -> None:
+    world = two_venues(**{limit: 0 if limit != "beat_max_ns" else -1})
+    detector = detector_of(world)
+    edge_up(world)
+    assert world.step(detector) == []
+
+
+@pytest.mark.parametrize(
+    "limit, dollars, contracts",
+    [
+        ("order_max_e6", 20, 38.0),  # the dearer leg: 0.50 + fee 0.0125
+        ("market_max_e6", 20, 38.0),
+        ("venue_max_e6", 20, 38.0),
+        ("unhedged_max_e6", 20, 38.0),
+        ("event_max_e6", 40, 42.0),  # both legs: 0.41 + 0.50 + fees
+        ("total_max_e6", 40, 42.0),
+        ("day_max_e6", 40, 42.0),
+    ],
+)
+def test_a_limit_cuts_the_size_to_what_it_leaves(
+    limit: str, dollars: int, contracts: float
+) -> None:
+    world = two_venues(**{limit: dollars * E6})
+    detector = detector_of(world)
+    edge_up(world)
+    (intent,) = world.step(detector)
+    size = field_of(intent, "size_e6_0")
+    cash = [field_of(intent, f"cash_e6_{leg}") for leg in (0, 1)]
+    spent = sum(cash) if limit in ("event_max_e6", "total_max_e6", "day_max_e6") else max(cash)
+    assert spent <= dollars * E6
+    assert contracts * E6 <= size < (contracts + 2) * E6
+
+
+def test_cooldown_is_run_time_and_passes_by_timer() -> None:
+    world = two_venues(cooldown_ns=SECOND)
+    detector = detector_of(world)
+    edge_up(world)
+    (intent,) = world.step(detector)
+    world.end(intent, "stale")
+    assert world.step(detector) == [] and detector.counter("cooldown") == 1
+    assert world.step(detector, 900 * MS) == []
+    assert len(world.step(detector, 100 * MS)) == 1
+
+
+def test_orders_a_second_are_counted_and_the_next_window_lets_the_edge_go() -> None:
+    world = two_venues(orders_per_second=2)
+    detector = detector_of(world)
+    edge_up(world)
+    (intent,) = world.step(detector)
+    world.end(intent, "stale")
+    assert world.step(detector) == [] and detector.counter("refused_rate") == 1
+    assert len(world.step(detector, SECOND)) == 1
+
+
+def test_a_refusal_for_money_is_looked_at_again_when_money_comes() -> None:
+    world = two_venues()
+    world.cash(KALSHI, 0)
+    detector = detector_of(world)
+    edge_up(world)
+    assert world.step(detector) == []
+    world.cash(KALSHI, 100 * E6)
+    assert len(world.step(detector)) == 1

@@ -1,0 +1,354 @@
+"""The whole detector in plain Python: dictionaries instead of cells, a tape in, intents out.
+
+Written from the contract, not from the kernels; it shares with them only the layout's records.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from engine.replay import Tape
+from shm_layout import (
+    INSTRUMENT,
+    INTENT,
+    K_ACCOUNT,
+    K_INSTRUMENT,
+    K_INTENT,
+    K_LEG,
+    K_PAIR,
+    K_PARAMETERS,
+    K_QUOTE,
+    K_STEP,
+    K_TAKEN,
+    K_TERMINAL,
+    K_TERMS,
+    LINE,
+    PAIR,
+    PARAMETERS,
+    QUOTE,
+    REASONS,
+    REPORT,
+    STEP,
+    TERMS,
+    Words,
+    cell,
+)
+from tests.twins import fees
+from tests.twins.detector_money import Money, Row
+from tests.twins.edge import BUY, E6, NOTHING, SELL, Book, cross_venue, token
+
+RINGS = (*(f"changes_{i}" for i in range(12)), "control_ring", "terms_ring", "reports")
+ORDER = ("control_ring", "terms_ring", "reports", *RINGS[:12])
+START, DECIDE, _, LAP = 1, 2, 3, 4
+SECOND, MINUTE, DAY = 10**9, 60 * 10**9, 86_400 * 10**9
+
+
+def row_of(record: np.dtype[np.void], body: Words) -> Row:
+    """A body as a dictionary; fields of several cells by name and number."""
+    row: Row = {}
+    for name in record.names or ():
+        at, count = (
+            cell(record, name),
+            int(np.prod(record[name].shape)) if record[name].shape else 1,
+        )
+        if count == 1:
+            row[name] = int(body[at])
+        else:
+            row |= {f"{name}{i}": int(body[at + i]) for i in range(count)}
+    return row
+
+
+def book_of(quote: Row) -> Book:
+    """A quote as levels and facts."""
+
+    def side(name: str) -> tuple[tuple[int, int], ...]:
+        levels = [(quote[f"{name}{2 * i}"], quote[f"{name}{2 * i + 1}"]) for i in range(5)]
+        return tuple(level for level in levels if abs(level[0]) < 10**15)
+
+    return Book(
+        side("bids"), side("asks"), quote["fee_kind"], quote["fee_rate_e6"], quote["fee_exponent"],
+        quote["fee_unit_e6"], quote["fee_mode"], quote["size_min_e6"], quote["size_step_e6"],
+        quote["notional_min_e6"], quote["notional_step_e6"],
+        tuple(quote[f"grid{i}"] for i in range(6)),
+    )  # fmt: skip
+
+
+class Plain(Money):
+    """One detector's life between two starts."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self.epoch, self.counter = epoch, 0
+        self.now = self.state = self.alive = 0
+        self.seen: tuple[int, int] | None = None
+        self.pairs: dict[int, Row] = {}
+        self.quotes: dict[int, Row] = {}
+        self.terms: dict[int, Row] = {}
+        self.feed_epoch: Row = defaultdict(int)  # type: ignore[arg-type]
+        self.paused: dict[int, tuple[int, set[int]]] = {}
+        self.cool: dict[int, int] = defaultdict(int)
+        self.since: dict[tuple[int, int], int] = {}
+        self.timers: dict[int, int] = {}
+        self.limited: set[int] = set()
+        self.retry = False
+        self.orders: list[int] = []
+        self.intents: list[bytes] = []
+
+    def touch_of(self, instrument: int, by_quote: bool) -> None:
+        links = [(p, leg) for p in self.pairs for leg in "ab" if self.pairs[p][leg] == instrument]
+        for pair, _ in sorted(
+            links, reverse=True
+        ):  # the kernel's lists run from the last pair down
+            self.touch(pair, by_quote)
+
+    def take(self, ring: str, kind: int, body: Words) -> None:
+        """One entry."""
+        if kind in (K_QUOTE, K_TAKEN):
+            self.quote(row_of(QUOTE, body), int(ring[8:]) if kind == K_QUOTE else None)
+        elif kind in (K_LEG, K_TERMINAL, K_ACCOUNT):
+            self.report(kind, row_of(REPORT, body))
+        elif kind == K_INSTRUMENT:
+            row = row_of(INSTRUMENT, body)
+            old = self.instruments.get(row["index"])
+            if old and old["generation"] != row["generation"]:
+                self.held.pop(row["index"], None)
+            self.instruments[row["index"]] = row
+            self.touch_of(row["index"], False)
+        elif kind == K_PAIR:
+            row = row_of(PAIR, body)
+            self.pairs[row["index"]] = row
+            self.paused.pop(row["index"], None)
+            self.touch(row["index"], False)
+        elif kind == K_PARAMETERS:
+            self.parameters = row_of(PARAMETERS, body)
+            self.touch_all()
+        elif kind == K_TERMS:
+            row = row_of(TERMS, body)
+            self.terms[row["pair"]] = row
+            self.touch(row["pair"], False)
+        elif kind == K_INTENT:
+            self.fly(row_of(INTENT, body))
+
+    def touch_all(self) -> None:
+        for pair in sorted(self.pairs):
+            self.touch(pair, False)
+
+    def quote(self, row: Row, feed: int | None) -> None:
+        instrument = row["instrument"]
+        if feed is not None:
+            self.feed_epoch[feed] = row["epoch"]  # type: ignore[index]
+        else:
+            feed = self.instruments[instrument]["feed"]
+            self.feed_epoch[feed] = max(self.feed_epoch[feed], row["epoch"])  # type: ignore[index]
+        old = self.quotes.get(instrument)
+        if old and (row["generation"], row["number"]) <= (old["generation"], old["number"]):
+            return
+        self.quotes[instrument] = row
+        self.touch_of(instrument, True)
+
+    def report(self, kind: int, row: Row) -> None:
+        intent, pair = row["intent"], row["pair"]
+        flight = self.flights.get(intent)
+        if flight:
+            pair = flight["pair"]
+        self.retry = True
+        if kind == K_TERMINAL:
+            unknown = set(range(4))
+            if flight:
+                unknown = set(range(flight["leg_count"])) - self.reported[intent]
+                self.land(intent, row)
+            if REASONS[row["reason"]] == "unknown_outcome":
+                self.paused[pair] = intent, unknown
+            else:
+                self.resolve(pair, intent, set(range(4)))
+            return
+        known = self.instruments.get(row["instrument"])
+        if known and known["generation"] == row["generation"]:
+            self.held[row["instrument"]] = row["position_e6"], row["position_cost_e6"]
+        if row["account"] >= 0:
+            self.cash[row["account"]] = row["cash_free_e6"]
+        if kind == K_LEG and row["placed"] in (5, 6):  # done, rejected
+            self.resolve(pair, intent, {row["leg"]})
+            if flight:
+                self.reported[intent].add(row["leg"])
+        elif kind == K_LEG and row["placed"] == 7:
+            was, legs = self.paused.get(pair, (0, set()))
+            self.paused[pair] = intent, {row["leg"]} | (legs if was == intent else set())
+
+    def resolve(self, pair: int, intent: int, legs: set[int]) -> None:
+        was, unknown = self.paused.get(pair, (0, set()))
+        if was == intent and was:
+            self.paused[pair] = was, unknown - legs
+            if not unknown - legs:
+                del self.paused[pair]
+                self.touch(pair, False)
+
+    def decide(self) -> None:
+        """One DECIDE step."""
+        if self.seen != (self.state, self.alive):
+            self.seen = self.state, self.alive
+            self.touch_all()
+        for pair in [pair for pair, due in self.timers.items() if due <= self.run]:
+            del self.timers[pair]
+            self.touch(pair, False)
+        if self.retry:
+            self.retry = False
+            for pair in sorted(self.limited):
+                self.touch(pair, False)
+        touched, self.touched = self.touched, {}
+        for pair, by_quote in touched.items():
+            self.limited.discard(pair)
+            for direction in (0, 1):
+                self.direction(pair, direction, by_quote)
+
+    def tradable(self, number: int, generation: int) -> bool:
+        quote, row = self.quotes.get(number), self.instruments.get(number)
+        if not quote or not row or quote["trust"] or quote["status"] != 2 or row["live"] != 1:
+            return False
+        if not quote["generation"] == row["generation"] == generation:
+            return False
+        feed = row["feed"]
+        if quote["bids0"] >= quote["asks0"] or not self.alive >> feed & 1:
+            return False
+        return quote["epoch"] == self.feed_epoch[feed]  # type: ignore[index]
+
+    def off(self, pair: Row) -> int | None:
+        p, terms = self.parameters, self.terms.get(pair["index"])
+        delay = max(self.quotes[pair[leg]]["taker_delay_ns"] for leg in "ab")
+        if delay > min(p["delay_max_ns"], pair["delay_max_ns"]):
+            return None
+        off = max(p["hurdle_e6"], pair["hurdle_e6"])
+        if terms and terms["number"] > 0:
+            if terms["valid_until_ns"] < self.now:
+                return None
+            off += terms["dead_zone_e6"] + (terms["delay_cost_e6"] if delay else 0)
+        return off
+
+    def direction(self, number: int, direction: int, by_quote: bool) -> None:
+        pair, p = self.pairs[number], self.parameters
+        key = number, direction
+        off = None
+        if pair["approved"] == 1 and all(
+            self.tradable(pair[leg], pair[f"{leg}_generation"]) for leg in "ab"
+        ):
+            off = self.off(pair)
+        found = NOTHING
+        edge_min = max(p["edge_min_e6"], pair["edge_min_e6"])
+        if off is not None:
+            books = [book_of(self.quotes[pair[leg]]) for leg in "ab"]
+            args = pair["same"], direction, edge_min, off
+            found = cross_venue(*books, *args, p["size_max_e6"], bool(p["switches"] & 1))
+        if found[0] == 0:
+            self.since.pop(key, None)
+            return
+        since = self.since.setdefault(key, self.run)
+        if not self.may_open(number, since):
+            return
+        sides = (BUY if direction == 0 else SELL,)
+        sides += (1 - sides[0] if pair["same"] else sides[0],)  # type: ignore[assignment]
+        if any(not p["price_low_e6"] <= limit <= p["price_high_e6"] for limit in found[1:3]):
+            return
+        costs = tuple(
+            token(limit, side) + fees.fee(limit, E6, *book.fee_terms[:2], 1, 0)
+            for limit, side, book in zip(found[1:3], sides, books, strict=True)
+        )
+        spare = 2 * max(book.fee_terms[2] for book in books) + 2
+        room = min(self.room(pair, (costs[0], costs[1]), spare))
+        if room < found[0]:
+            found = cross_venue(*books, *args, room, bool(p["switches"] & 1))
+            if found[0] == 0:
+                self.limited.add(number)
+                return
+        self.open(pair, direction, sides, found, books, by_quote)
+
+    def may_open(self, pair: int, since: int) -> bool:
+        p = self.parameters
+        if self.state < 2 or pair in self.paused:
+            return False
+        if any(flight["pair"] == pair for flight in self.flights.values()):
+            return False
+        if self.run - since < p["debounce_ns"]:
+            due = since + p["debounce_ns"]
+        elif self.run < self.cool[pair]:
+            due = self.cool[pair]
+        else:
+            due = 0
+            for name, window in (("day", DAY), ("minute", MINUTE), ("second", SECOND)):
+                used = sum(at // window == self.run // window for at in self.orders)
+                if not due and used + 2 > p[f"orders_per_{name}"]:
+                    due = (self.run // window + 1) * window
+            if not due:
+                return True
+        self.timers[pair] = min(due, self.timers.get(pair, due))
+        return False
+
+    def open(
+        self, pair: Row, direction: int, sides: tuple[int, ...], found: tuple[int, ...],
+        books: list[Book], by_quote: bool,
+    ) -> None:  # fmt: skip
+        """Write the intent as bytes and reserve it."""
+        size, limits, charged = found[0], found[1:3], found[3:5]
+        quotes = [self.quotes[pair[leg]] for leg in "ab"]
+        newest = quotes[1] if quotes[1]["recv_ns"] > quotes[0]["recv_ns"] else quotes[0]
+        self.counter += 1
+        row: Row = {
+            "id": 1 << 60 | self.epoch << 40 | self.counter, "kind": 1, "pair": pair["index"],
+            "direction": direction, "leg_count": 2, "flags": 0 if by_quote else 2,
+            "trigger": newest["instrument"], "decide_ns": self.now, "recv_ns": newest["recv_ns"],
+            "event_epoch_ns": newest["event_epoch_ns"], "publish_ns": newest["publish_ns"],
+            "expires_ns": self.now + self.parameters["signal_age_max_ns"], "edge_e6": found[5],
+            "profit_e6": found[6], "fees_e6": sum(charged),
+        }  # fmt: skip
+        for leg in (0, 1):
+            quote, book = quotes[leg], books[leg]
+            fee = fees.fee(limits[leg], size, *book.fee_terms)
+            cost = -(-token(limits[leg], sides[leg]) * size // E6)
+            row |= {
+                f"venue_{leg}": self.instruments[quote["instrument"]]["venue"],
+                f"instrument_{leg}": quote["instrument"], f"generation_{leg}": quote["generation"],
+                f"side_{leg}": sides[leg], f"limit_e6_{leg}": limits[leg], f"size_e6_{leg}": size,
+                f"cash_e6_{leg}": cost + fee + book.fee_terms[2],
+                f"quote_number_{leg}": quote["number"], f"quote_epoch_{leg}": quote["epoch"],
+                f"tick_epoch_{leg}": quote["tick_epoch"],
+            }  # fmt: skip
+        self.fly(row)
+        self.orders += [self.run, self.run]
+        self.cool[pair["index"]] = self.run + self.parameters["cooldown_ns"]
+        body = np.zeros(INTENT.itemsize // 8, np.int64)
+        for name, value in row.items():
+            body[cell(INTENT, name)] = value
+        self.intents.append(body.tobytes())
+
+
+def run(tape: Tape) -> list[bytes]:
+    """The intents of a tape."""
+    found: list[bytes] = []
+    plain, cursors = Plain(0), dict.fromkeys(RINGS, 0)
+    for entry in tape.steps:
+        body = entry[LINE:]
+        if entry[0] != K_STEP:
+            plain.take("", int(entry[0]), body)
+            continue
+        step = row_of(STEP, body)
+        wanted = {ring: step[f"cursors{i}"] for i, ring in enumerate(RINGS)}
+        if step["kind"] == START:
+            found += plain.intents
+            plain, cursors = Plain(step["epoch"]), wanted
+            continue
+        for ring in ORDER:
+            for position in range(cursors[ring], wanted[ring]):
+                held = tape.rings[ring][position]
+                plain.take(ring, int(held[0]), held[LINE:])
+        cursors = wanted
+        plain.now, plain.run = step["now_ns"], step["run_epoch_ns"]
+        plain.state, plain.alive = step["state"], step["alive"]
+        if step["kind"] == LAP:
+            cursors[RINGS[step["lap_ring"]]] = step["lap_to"]
+            if RINGS[step["lap_ring"]] == "reports":
+                for intent, flight in plain.flights.items():
+                    plain.paused[flight["pair"]] = intent, set(range(flight["leg_count"]))
+        elif step["kind"] == DECIDE:
+            plain.decide()
+    return found + plain.intents

@@ -1,0 +1,103 @@
+"""Money in flight and what the limits leave, recounted from nothing at every question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from shm_layout import REASONS
+from tests.twins.edge import BUY, E6
+
+Row = dict[str, int]
+FILLED = {REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")}
+DAY = 86_400 * 10**9
+
+
+class Money:
+    """What is held, what is in flight, and which pairs it touches."""
+
+    def __init__(self) -> None:
+        self.run = 0
+        self.parameters: Row = defaultdict(int)
+        self.instruments: dict[int, Row] = {}
+        self.held: dict[int, tuple[int, int]] = {}
+        self.cash: dict[int, int] = defaultdict(int)
+        self.flights: dict[int, Row] = {}
+        self.reported: dict[int, set[int]] = {}
+        self.touched: dict[int, bool] = {}  # pair: a quote did it
+        self.spent: list[list[int]] = []  # [run, id, dollars]
+
+    def touch(self, pair: int, by_quote: bool) -> None:
+        self.touched[pair] = self.touched.get(pair, False) or by_quote
+
+    def fly(self, row: Row) -> None:
+        self.flights[row["id"]] = row
+        self.reported[row["id"]] = set()
+        self.spent.append([self.run, row["id"], sum(self.legs_cash(row))])
+
+    def legs_cash(self, row: Row) -> list[int]:
+        return [row[f"cash_e6_{leg}"] for leg in range(row["leg_count"])]
+
+    def land(self, intent: int, report: Row) -> None:
+        flight = self.flights.pop(intent)
+        may_have = report["reason"] in FILLED or report["filled_e6"] != 0
+        for leg in range(flight["leg_count"]):
+            if may_have and leg not in self.reported[intent]:
+                number = flight[f"instrument_{leg}"]
+                account = self.instruments[number]["account"]
+                self.cash[account] -= flight[f"cash_e6_{leg}"]
+                held, cost = self.held.get(number, (0, 0))
+                size = flight[f"size_e6_{leg}"] * (1 if flight[f"side_{leg}"] == BUY else -1)
+                self.held[number] = held + size, abs(cost) + flight[f"cash_e6_{leg}"]
+        if not may_have and not self.reported[intent]:
+            self.spent = [each for each in self.spent if each[1] != intent]
+        self.touch(flight["pair"], False)
+
+    def reserved(self, field: str, value: int) -> int:
+        """Cash in flight of the legs whose instrument has this value in a field."""
+        return sum(
+            flight[f"cash_e6_{leg}"]
+            for flight in self.flights.values()
+            for leg in range(flight["leg_count"])
+            if self.instruments[flight[f"instrument_{leg}"]][field] == value
+        )
+
+    def exposure(self, field: str, value: int) -> int:
+        """Gross dollars at worst of the instruments with this value in a field."""
+        total = self.reserved(field, value)
+        for number, (held, cost) in self.held.items():
+            if self.instruments[number][field] == value:
+                total += cost if 0 < cost < abs(held) else abs(held)
+        return total
+
+    def room(self, pair: Row, costs: tuple[int, int], spare: int) -> tuple[int, int]:
+        """Contracts left by cash and by the limits."""
+        p = self.parameters
+        rows = [self.instruments[pair["a"]], self.instruments[pair["b"]]]
+        by_cash, by_limits = [], []
+
+        def fit(room: int, unit: int, margin: int) -> int:
+            return max(min((min(room - margin, 10**13)) * E6 // max(unit, 100), 10**12), 0)
+
+        def shared(field: str, room: object, into: list[int]) -> None:
+            groups: dict[int, list[int]] = defaultdict(list)
+            for row, cost in zip(rows, costs, strict=True):
+                groups[row[field]].append(cost)
+            for value, units in groups.items():
+                # type: ignore[operator]
+                into.append(fit(room(value), sum(units), spare * len(units)))
+
+        shared("account", lambda v: self.cash[v] - self.reserved("account", v), by_cash)
+        shared("venue", lambda v: p["venue_max_e6"] - self.exposure("venue", v), by_limits)
+        shared("event", lambda v: p["event_max_e6"] - self.exposure("event", v), by_limits)
+        for row, cost in zip(rows, costs, strict=True):
+            left = p["market_max_e6"] - self.exposure("index", row["index"])
+            by_limits.append(fit(min(p["order_max_e6"], left), cost, spare))
+        total = sum(self.exposure("index", number) for number in self.instruments)
+        today = sum(each[2] for each in self.spent if each[0] // DAY == self.run // DAY)
+        for name, used in (("total", total), ("day", today)):
+            by_limits.append(fit(p[f"{name}_max_e6"] - used, sum(costs), 2 * spare))
+        lone = [self.held.get(row["index"], (0, 0))[0] for row in rows]
+        naked = abs(lone[0] + lone[1] if pair["same"] else lone[0] - lone[1])
+        naked += sum(max(self.legs_cash(flight)) for flight in self.flights.values())
+        by_limits.append(fit(p["unhedged_max_e6"] - naked, max(costs), spare))
+        return min(by_cash), min(by_limits)
