@@ -21,6 +21,7 @@ from tests.stress import kernels as k
 from tests.stress.workers import now_ns, straddling, until, worker
 
 SECONDS = 1.5
+LITMUS_SECONDS = 8  # at most: in step, it needs both cores at once, and takes 0.1 s if it has them
 TWO_CORES = pytest.mark.skipif(
     len(os.sched_getaffinity(0)) < 2, reason="a race needs two cores at once"
 )
@@ -162,10 +163,10 @@ def test_no_wake_up_is_lost_through_an_eventfd(segment: shm.Segment) -> None:
 
 def litmus(segment: shm.Segment, how: str, folder: Path) -> tuple[int, int]:
     """(turns in which consumer and producer both missed the other, turns)."""
-    turns, answer = 200_000, folder / "saw.npy"
+    turns, answer = 20_000, folder / "saw.npy"
     saw = np.zeros(turns, np.int64)
     with worker(segment, "litmus", how, str(turns), str(answer)) as process:
-        done = k.consumer_turns(segment.words, saw, how == "fenced", until(SECONDS))
+        done = k.consumer_turns(segment.words, saw, how == "fenced", until(LITMUS_SECONDS))
         shm.word_store(segment.words, k.STOP, 1)
         process.wait(timeout=30)
     other = np.load(answer)
@@ -179,7 +180,7 @@ def test_armed_and_published_at_once_at_least_one_sees_the_other(
     segment: shm.Segment, tmp_path: Path
 ) -> None:
     missed, turns = litmus(segment, "fenced", tmp_path)
-    assert turns > 1_000
+    assert turns > 500
     assert missed == 0, f"{missed} of {turns} turns both missed: a lost wake-up"
 
 
@@ -187,7 +188,7 @@ def test_armed_and_published_at_once_at_least_one_sees_the_other(
 @X86
 def test_control_without_the_fences_both_miss(segment: shm.Segment, tmp_path: Path) -> None:
     missed, turns = litmus(segment, "unfenced", tmp_path)
-    assert turns > 1_000
+    assert turns > 500
     assert missed > 0, f"0 of {turns}: this processor hides it; see test_emitted_code.py"
 
 
