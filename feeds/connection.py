@@ -59,7 +59,11 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 class _Listener(picows.WSListener):
-    """Passes frames on; joins fragments; answers pings."""
+    """Passes frames on; joins fragments; answers pings; closes a link that breaks a limit.
+
+    picows closes for a frame beyond its limit as well, but hands it over all the same if the rest
+    of it comes in before the link is gone: hence the look at each size here, and `is_over`.
+    """
 
     def __init__(self, sink: Sink, clock: Callable[[], int], limit: int) -> None:
         super().__init__()
@@ -69,32 +73,31 @@ class _Listener(picows.WSListener):
         self._limit = limit
         self._parts: list[bytes] = []
         self._controls = 0
+        self.is_over = False  # closed for a broken limit: nothing more is passed on
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         recv_ns = self._clock()
-        kind = frame.msg_type
-        if kind == _TEXT and frame.fin and not self._parts:
+        if (
+            frame.msg_type == _TEXT
+            and frame.fin
+            and frame.payload_size <= self._limit
+            and not self._parts
+            and not self.is_over
+        ):
             self._controls = 0
             last = frame.last_in_buffer == 1  # a bool: the kernels are compiled for one type
             self._on_text(frame.get_payload_as_memoryview(), recv_ns, last)
-        else:
-            self._rare(transport, frame, kind, recv_ns)
+        elif not self.is_over:
+            self._rare(transport, frame, recv_ns)
 
-    def _rare(
-        self,
-        transport: picows.WSTransport,
-        frame: picows.WSFrame,
-        kind: WSMsgType,
-        recv_ns: int,
-    ) -> None:
-        last = bool(frame.last_in_buffer)
+    def _rare(self, transport: picows.WSTransport, frame: picows.WSFrame, recv_ns: int) -> None:
+        last, kind = frame.last_in_buffer == 1, frame.msg_type
         if kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.BINARY):
             self._fragment(transport, frame, recv_ns, last)
             return
         self._controls += 1
         if self._controls > CONTROLS_MAX:
-            transport.send_close(WSCloseCode.POLICY_VIOLATION)
-            transport.disconnect(False)
+            self._refuse(transport, WSCloseCode.POLICY_VIOLATION)
         elif kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
@@ -105,19 +108,27 @@ class _Listener(picows.WSListener):
     def _fragment(
         self, transport: picows.WSTransport, frame: picows.WSFrame, recv_ns: int, last: bool
     ) -> None:
+        is_next = frame.msg_type == WSMsgType.CONTINUATION
+        if is_next is not bool(self._parts):
+            self._refuse(transport, WSCloseCode.PROTOCOL_ERROR)
+            return
         self._parts.append(frame.get_payload_as_bytes())
         size = sum(len(part) for part in self._parts)
         if size > self._limit or len(self._parts) > FRAGMENTS_MAX:
-            self._parts.clear()
             self._sink.on_oversize()
-            transport.send_close(WSCloseCode.MESSAGE_TOO_BIG)
-            transport.disconnect(False)
+            self._refuse(transport, WSCloseCode.MESSAGE_TOO_BIG)
         elif frame.fin:
             whole = b"".join(self._parts)
             self._parts.clear()
             self._sink.on_text(whole, recv_ns, last)
         else:
             self._sink.on_alive(recv_ns, last)
+
+    def _refuse(self, transport: picows.WSTransport, code: WSCloseCode) -> None:
+        self.is_over = True
+        self._parts.clear()
+        transport.send_close(code)
+        transport.disconnect(False)
 
 
 class Connection:
@@ -138,13 +149,15 @@ class Connection:
         self._clock = clock
         self._limit_bytes = limit_bytes
         self._transport: picows.WSTransport | None = None
+        self._listener: _Listener | None = None
 
     async def open(self, headers: Mapping[str, str]) -> None:
         """Connect, bounded in time; no proxy, no redirect. Raises FeedError if it does not work."""
+        listener = self._listener = _Listener(self._sink, self._clock, self._limit_bytes)
         try:
             async with asyncio.timeout(2 * HANDSHAKE_S):
                 self._transport, _ = await picows.ws_connect(
-                    lambda: _Listener(self._sink, self._clock, self._limit_bytes),
+                    lambda: listener,
                     self._url,
                     ssl_context=self._context,
                     websocket_handshake_timeout=HANDSHAKE_S,
@@ -165,7 +178,8 @@ class Connection:
         try:
             await transport.wait_disconnected()
         except picows.WSProtocolError as error:
-            if error.code == WSCloseCode.MESSAGE_TOO_BIG:
+            was_seen = self._listener is not None and self._listener.is_over
+            if error.code == WSCloseCode.MESSAGE_TOO_BIG and not was_seen:
                 self._sink.on_oversize()
         except (OSError, picows.WSError):
             pass  # how it broke does not matter: the session reconnects

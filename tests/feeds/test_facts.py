@@ -1,0 +1,291 @@
+"""Market facts of both venues from the answers of their REST, without a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+
+from feeds.kalshi_facts import BASE, KalshiFacts
+from feeds.polymarket_facts import PolymarketFacts
+from feeds.update import FeedError, Instrument, MarketFacts
+from shm_layout import (
+    E6,
+    FEE_NONE,
+    FEE_QUADRATIC,
+    FEE_UNKNOWN,
+    NONE_NS,
+    ROUND_DOWN,
+    ROUND_UP,
+    ST_ACTIVE,
+    ST_CLOSED,
+    ST_DETERMINED,
+    ST_INACTIVE,
+    ST_INITIALIZED,
+    ST_SETTLED,
+    ST_UNKNOWN,
+)
+from tests.conftest import reference
+
+
+class FakeRest:
+    """Answers by path; what is not there is a 404."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, Any]] = []
+
+    async def get(self, path: str, params: Any = None) -> bytes:
+        self.asked.append((path, params))
+        answer = self.answers.get(path)
+        if callable(answer):
+            answer = answer(params)
+        if answer is None:
+            raise FeedError(f"GET {path}: status: found 404, wanted 200")
+        return answer if isinstance(answer, bytes) else orjson.dumps(answer)
+
+
+def an_instrument(ticker: str, *, local: int = 0, condition: int = 0) -> Instrument:
+    return Instrument(
+        local=local, index=local, generation=1, ticker=ticker, condition=condition, token_yes=1,
+        token_no=2,
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------ Kalshi
+
+TICKER = "KXBTC15M-26SEP061000-00"
+
+
+def composed(name: str) -> Any:
+    return orjson.loads((reference("fixtures/kalshi/composed") / f"{name}.json").read_bytes())
+
+
+def kalshi(market: Any = None, event: Any = None, series: Any = None) -> FakeRest:
+    rows = composed("market_kxbtc15m_active")["market"] | (market or {})
+    one = composed("event_kxbtc15m")["event"] | (event or {})
+    terms = composed("series_kxbtc15m")["series"] | (series or {})
+    terms = {key: value for key, value in terms.items() if value != "absent"}
+    return FakeRest(**{
+        f"{BASE}/markets": {"markets": [rows], "cursor": ""},
+        f"{BASE}/events/{one['event_ticker']}": {"event": one, "markets": []},
+        f"{BASE}/series/KXBTC15M": {"series": terms},
+    })  # fmt: skip
+
+
+def read_kalshi(rest: FakeRest) -> tuple[dict[int, MarketFacts], list[str]]:
+    return asyncio.run(KalshiFacts(rest).read([an_instrument(TICKER)]))  # type: ignore[arg-type]
+
+
+def test_kalshis_facts_of_a_crypto_market() -> None:
+    facts, errors = read_kalshi(kalshi())
+    assert errors == []
+    assert facts[0] == MarketFacts(
+        status=ST_ACTIVE,
+        grid=((100_000, 1_000), (900_000, 10_000), (E6, 1_000)),
+        open_epoch_ns=1_788_702_300 * 10**9,
+        close_epoch_ns=1_788_703_200 * 10**9,
+        strike_e8=7_980_071_000_000,
+        fee_kind=FEE_QUADRATIC,
+        fee_rate_e6=70_000,
+        fee_unit_e6=100,
+        fee_mode=ROUND_UP,
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [("initialized", ST_INITIALIZED), ("inactive", ST_INACTIVE), ("active", ST_ACTIVE),
+     ("closed", ST_CLOSED), ("determined", ST_DETERMINED), ("disputed", ST_DETERMINED),
+     ("amended", ST_DETERMINED), ("finalized", ST_SETTLED), ("something_new", ST_UNKNOWN)],
+)  # fmt: skip
+def test_kalshis_status_words(word: str, status: int) -> None:
+    assert read_kalshi(kalshi({"status": word}))[0][0].status == status
+
+
+@pytest.mark.parametrize(
+    ("market", "value_e6"),
+    [({"result": "yes"}, E6), ({"result": "no"}, 0), ({"result": ""}, NONE_NS),
+     ({"result": "scalar", "settlement_value_dollars": "0.3700"}, 370_000)],
+)  # fmt: skip
+def test_what_a_kalshi_market_paid(market: Any, value_e6: int) -> None:
+    assert read_kalshi(kalshi(market))[0][0].settlement_e6 == value_e6
+
+
+def test_a_finalized_kalshi_market_of_the_archive() -> None:
+    facts, _ = read_kalshi(kalshi(composed("market_kxbtc15m_finalized")["market"]))
+    assert facts[0].status == ST_SETTLED and facts[0].settlement_e6 == E6
+
+
+@pytest.mark.parametrize(
+    ("event", "series", "rate_e6"),
+    [
+        ({}, {"fee_multiplier": 0}, 0),
+        ({}, {"fee_multiplier": 0.5}, 35_000),
+        ({}, {"fee_multiplier": 2, "fee_type": "something_new"}, 140_000),
+        ({"fee_multiplier_override": 0.25, "fee_type_override": "quadratic"}, {}, 17_500),
+        ({"fee_multiplier_override": None}, {"fee_multiplier": 1}, 70_000),
+    ],
+)
+def test_kalshis_fee_is_the_events_else_the_series(event: Any, series: Any, rate_e6: int) -> None:
+    assert read_kalshi(kalshi(event=event, series=series))[0][0].fee_rate_e6 == rate_e6
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        kalshi({"ticker": "ANOTHER"}),
+        kalshi({"price_ranges": [{"start": "0.1", "end": "1", "step": "0.01"}]}),
+        kalshi({"price_ranges": [{"start": "0", "end": "1", "step": "one"}]}),
+        kalshi({"close_time": "soon"}),
+        kalshi({"floor_strike": "high"}),
+        kalshi(series={"fee_multiplier": "absent"}),
+        kalshi(series={"fee_multiplier": 11}),
+        kalshi(series={"fee_multiplier": -1}),
+        FakeRest(**{f"{BASE}/markets": b"<html>"}),
+        FakeRest(**{f"{BASE}/markets": {"markets": {}}}),
+        FakeRest(),
+    ],
+)
+def test_a_kalshi_fact_that_is_not_as_it_must_be_is_told_and_not_guessed(rest: FakeRest) -> None:
+    facts, errors = read_kalshi(rest)
+    assert facts == {} and len(errors) == 1
+
+
+def test_kalshi_is_asked_for_many_markets_at_once_and_for_each_event_once() -> None:
+    rest = kalshi()
+    market = composed("market_kxbtc15m_active")["market"]
+    tickers = [f"{TICKER}{i}" for i in range(60)]
+    rest.answers[f"{BASE}/markets"] = lambda params: {
+        "markets": [market | {"ticker": one} for one in params["tickers"].split(",")]
+    }
+    wanted = [an_instrument(ticker, local=i) for i, ticker in enumerate(tickers)]
+    facts, errors = asyncio.run(KalshiFacts(rest).read(wanted))  # type: ignore[arg-type]
+    assert len(facts) == 60 and errors == []
+    assert [path for path, _ in rest.asked].count(f"{BASE}/markets") == 2
+    assert len(rest.asked) == 4
+
+
+# -------------------------------------------------------------------------------------- Polymarket
+
+CONDITION = f"0x{5:064x}"
+CLOB = {"c": CONDITION, "t": [], "mos": 5, "mts": 0.01, "mbf": 1000, "tbf": 1000, "ao": True,
+        "itode": True, "fd": {"r": 0.07, "e": 1, "to": True}, "v": "v1"}  # fmt: skip
+GAMMA = {"conditionId": CONDITION, "endDate": "2026-09-28T17:45:00Z", "closed": False,
+         "eventStartTime": "2026-09-28T17:30:00Z", "acceptingOrders": True, "feesEnabled": True,
+         "secondsDelay": 0, "outcomePrices": '["0.5", "0.5"]'}  # fmt: skip
+
+
+def read_polymarket(
+    clob: Any = None, gamma: Any = None, delay_ns: int = 150
+) -> tuple[dict[int, MarketFacts], list[str]]:
+    row = {key: v for key, v in (GAMMA | (gamma or {})).items() if v != "absent"}
+    terms = {key: v for key, v in (CLOB | (clob or {})).items() if v != "absent"}
+
+    def markets(params: Any) -> Any:
+        return [row] if params["closed"] == [str(bool(row["closed"])).lower()] else []
+
+    rest = FakeRest(**{f"/clob-markets/{CONDITION}": terms, "/markets": markets})
+    reader = PolymarketFacts(rest, rest, taker_delay_ns=delay_ns)  # type: ignore[arg-type]
+    return asyncio.run(reader.read([an_instrument("slug", condition=5)]))
+
+
+def test_polymarkets_facts_of_a_crypto_market() -> None:
+    facts, errors = read_polymarket()
+    assert errors == []
+    assert facts[0] == MarketFacts(
+        status=ST_ACTIVE,
+        grid=((E6, 10_000),),
+        close_epoch_ns=1_790_617_500 * 10**9,
+        taker_delay_ns=150,
+        notional_min_e6=E6,
+        notional_step_e6=10_000,
+        fee_kind=FEE_QUADRATIC,
+        fee_rate_e6=70_000,
+        fee_exponent=1,
+        fee_unit_e6=10,
+        fee_mode=ROUND_DOWN,
+    )
+
+
+@pytest.mark.parametrize(
+    ("clob", "gamma", "status", "settlement_e6"),
+    [
+        ({}, {}, ST_ACTIVE, NONE_NS),
+        ({"ao": False}, {}, ST_INACTIVE, NONE_NS),
+        ({"ao": False}, {"closed": True}, ST_CLOSED, NONE_NS),
+        ({"ao": False}, {"closed": True, "umaResolutionStatus": "resolved",
+                         "outcomePrices": '["1", "0"]'}, ST_SETTLED, E6),
+        ({"ao": False}, {"closed": True, "umaResolutionStatus": "resolved",
+                         "outcomePrices": '["0", "1"]'}, ST_SETTLED, 0),
+        ({"ao": False}, {"closed": True, "umaResolutionStatus": "resolved",
+                         "outcomePrices": '["0.5", "0.5"]'}, ST_SETTLED, E6 // 2),
+        ({"ao": False}, {"closed": True, "umaResolutionStatus": "proposed",
+                         "outcomePrices": '["1", "0"]'}, ST_CLOSED, NONE_NS),
+    ],
+)  # fmt: skip
+def test_the_life_of_a_polymarket_market(
+    clob: Any, gamma: Any, status: int, settlement_e6: int
+) -> None:
+    facts, errors = read_polymarket(clob, gamma)
+    assert errors == []
+    assert (facts[0].status, facts[0].settlement_e6) == (status, settlement_e6)
+
+
+@pytest.mark.parametrize(
+    ("clob", "gamma", "delay_ns"),
+    [({}, {}, 150), ({"itode": False}, {}, 0), ({"itode": "absent"}, {}, 0),
+     ({"itode": "absent"}, {"secondsDelay": 3}, 3 * 10**9),
+     ({}, {"secondsDelay": "absent"}, 150)],
+)  # fmt: skip
+def test_how_long_takers_are_held_back(clob: Any, gamma: Any, delay_ns: int) -> None:
+    assert read_polymarket(clob, gamma)[0][0].taker_delay_ns == delay_ns
+
+
+@pytest.mark.parametrize(
+    ("clob", "gamma", "kind", "rate_e6"),
+    [
+        ({"fd": {"r": 0.05, "e": 1}}, {}, FEE_QUADRATIC, 50_000),
+        ({"fd": {"r": 0, "e": 1}}, {}, FEE_QUADRATIC, 0),
+        ({"fd": "absent"}, {"feesEnabled": False}, FEE_NONE, 0),
+        ({"fd": "absent"}, {}, FEE_UNKNOWN, 0),
+        ({"fd": None}, {"feesEnabled": "absent"}, FEE_UNKNOWN, 0),
+    ],
+)
+def test_polymarkets_fee_is_read_and_never_assumed(
+    clob: Any, gamma: Any, kind: int, rate_e6: int
+) -> None:
+    facts = read_polymarket(clob, gamma)[0][0]
+    assert (facts.fee_kind, facts.fee_rate_e6) == (kind, rate_e6)
+
+
+@pytest.mark.parametrize(
+    ("clob", "gamma"),
+    [
+        ({"fd": {"r": 1.5, "e": 1}}, {}),
+        ({"fd": {"r": 0.07, "e": 9}}, {}),
+        ({"fd": {"r": 0.07, "e": 1.5}}, {}),
+        ({"mts": "absent"}, {}),
+        ({"mts": None}, {}),
+        ({"ao": "yes"}, {}),
+        ({}, {"conditionId": "0x06"}),
+        ({}, {"endDate": "soon"}),
+        ({}, {"closed": True, "umaResolutionStatus": "resolved", "outcomePrices": "[1]"}),
+        ({}, {"closed": True, "umaResolutionStatus": "resolved", "outcomePrices": '["1"]'}),
+    ],
+)
+def test_a_polymarket_fact_that_is_not_as_it_must_be_is_told_and_not_guessed(
+    clob: Any, gamma: Any
+) -> None:
+    facts, errors = read_polymarket(clob, gamma)
+    assert facts == {} and len(errors) == 1
+
+
+def test_the_gamma_rows_of_the_archive_can_be_read() -> None:
+    rows = orjson.loads(reference("fixtures/polymarket/gamma.json").read_bytes())
+    for row in rows:
+        for market in row["body"].get("markets", []) if isinstance(row["body"], dict) else []:
+            facts, errors = read_polymarket(gamma=market | {"conditionId": CONDITION})
+            assert errors == [] and facts[0].close_epoch_ns > 0
