@@ -49,6 +49,7 @@ RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itse
 POLL_S = 0.05
 STEPS_MAX = 8  # steps of one turn
 TICK_NS = 10_000_000
+ASK_NS = 50_000_000
 SETTLE_NS = 1_000_000_000
 RECONCILE_NS = 10_000_000_000
 HALT, UNKNOWN = reason("halted"), reason("unknown_outcome")
@@ -114,7 +115,7 @@ class Desk:
         self._ticked_ns = self._syncs = self._connects = 0
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._settled_ns = 0
+        self._settled_ns = self._asked_ns = 0
         self._is_reconciled = False
         for line in self.lines.values():
             self._wire(line)
@@ -211,8 +212,10 @@ class Desk:
         self._ticked_ns = now_ns
         for line in self.lines.values():
             line.pool.tick(now_ns)
-        self.resolver.step(now_ns)
-        self.ledger.prune()
+        if now_ns - self._asked_ns >= ASK_NS:
+            self._asked_ns = now_ns
+            self.resolver.step(now_ns)
+            self.ledger.prune()
         if now_ns - self._settled_ns >= SETTLE_NS:
             self._settled_ns = now_ns
             self._settle(now_ns)

@@ -86,9 +86,10 @@ class Ledger:
     on_done: Callable[[Order], None]
     works: OrderedDict[int, Work] = field(default_factory=OrderedDict)
     open: dict[int, Work] = field(default_factory=dict)
-    watched: dict[int, Work] = field(
-        default_factory=dict
-    )  # what may still change or be asked about
+    # ended, but lone or with an order that is not final
+    uneasy: dict[int, Work] = field(default_factory=dict)
+    # what the venues may be asked about
+    askable: dict[int, Work] = field(default_factory=dict)
     by_key: dict[str, tuple[Work, Order]] = field(default_factory=dict)
     early: deque[Fill] = field(default_factory=lambda: deque(maxlen=EARLY_MAX))
 
@@ -99,7 +100,7 @@ class Ledger:
         leaves.
         """
         intent = work.intent
-        self.works[intent.id] = self.open[intent.id] = self.watched[intent.id] = work
+        self.works[intent.id] = self.open[intent.id] = self.askable[intent.id] = work
         ours = bool(intent.flags & FLAG_UNWIND)
         for order, cost_e6 in zip(work.orders, work.costs_e6, strict=True):
             self.by_key[order.key] = (work, order)
@@ -124,18 +125,27 @@ class Ledger:
                 self.accounts.release(order)
         if was_ended:
             self.open.pop(work.intent.id, None)
+            self.uneasy[work.intent.id] = work
         elif work.is_known:
             self._end(work, self.clock())
 
     def prune(self) -> None:
-        """Stop watching what has ended and can no longer surprise by itself. Once a tick."""
-        for number, work in list(self.watched.items()):
-            if work.ended and not work.is_lone and all(_is_settled(o) for o in work.orders):
-                del self.watched[number]
+        """Forget to ask about what has ended and is clear. Now and then, off the hot path."""
+        for number, work in list(self.askable.items()):
+            if work.ended and all(_is_settled(order) for order in work.orders):
+                del self.askable[number]
+        for number, work in list(self.uneasy.items()):
+            if not work.is_lone and work.is_known:
+                del self.uneasy[number]
+
+    def _under_way(self) -> Iterator[Work]:
+        """Intents not ended, and those ended that are still uneasy: a handful."""
+        yield from self.open.values()
+        yield from self.uneasy.values()
 
     def unresolved(self) -> Iterator[tuple[Work, Order]]:
         """Orders that are not final."""
-        for work in self.watched.values():
+        for work in self._under_way():
             for order in work.orders:
                 if not order.is_final:
                     yield work, order
@@ -144,7 +154,7 @@ class Ledger:
         """Whether an outcome of this pair is unknown, or a leg of it alone."""
         return any(
             work.intent.pair == pair and (work.is_lone or work.is_unknown)
-            for work in self.watched.values()
+            for work in self._under_way()
         )
 
     def unhedged_e6(self) -> int:
@@ -152,7 +162,7 @@ class Ledger:
         lone.
         """
         total_e6 = 0
-        for work in self.watched.values():
+        for work in self._under_way():
             if work.intent.flags & FLAG_UNWIND:
                 continue
             if not work.ended:
@@ -276,6 +286,8 @@ class Ledger:
         assert not work.ended
         work.ended = True
         self.open.pop(work.intent.id, None)
+        if not work.is_known:
+            self.uneasy[work.intent.id] = work
         self._note({"k": "end", "intent": work.intent.id, "why": why})
         filled = [order.folded.filled_e6 for order in work.orders]
         self.reports.terminal(
@@ -297,6 +309,7 @@ class Ledger:
             return
         work.handed_e6 = work.excess_e6
         work.is_lone = True
+        self.uneasy[work.intent.id] = work
         self.on_lone(work, work.orders[leg], abs(fresh_e6))
 
 

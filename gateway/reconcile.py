@@ -59,7 +59,7 @@ class Resolver:
     def step(self, now_ns: int) -> int:
         """Start the questions that are due. Returns how many."""
         started = 0
-        for work in list(self.ledger.watched.values()):
+        for work in list(self.ledger.askable.values()):
             for order in work.orders:
                 if len(self.tasks) >= TASKS_MAX or (order.intent, order.leg) in self.asking:
                     continue
@@ -144,7 +144,7 @@ class Resolver:
                 pending = not order.is_final or order.settled in (S_MATCHED, S_MINED)
                 if order.venue == venue and pending:
                     order.recheck, order.next_query_ns = True, now_ns
-                    self.ledger.watched[number] = work
+                    self.ledger.askable[number] = work
 
     async def settle_unknown(self, until_ns: int) -> bool:
         """After a restart: ask until everything is final or the time is over. True if all is."""
