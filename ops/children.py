@@ -154,6 +154,8 @@ class Children:
         if self._nursery_fd >= 0:
             if not self._is_nursery_dead:
                 self.selector.unregister(self._nursery_fd)
+                with contextlib.suppress(ProcessLookupError):  # it may still be loading
+                    signal.pidfd_send_signal(self._nursery_fd, signal.SIGKILL)
             os.close(self._nursery_fd)
             self._nursery_fd = -1
             server: Any = forkserver._forkserver

@@ -1,0 +1,173 @@
+"""What a run did, counted from rings that the test writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ops.identity import row
+from ops.tally import Tally, matched_e6, percentiles, wire_to_order_ns
+from shm_layout import (
+    BODY,
+    FLAG_TIMER,
+    INTENT,
+    K_ACCOUNT,
+    K_INTENT,
+    K_LEG,
+    K_TERMINAL,
+    ORIGIN_DESK,
+    ORIGIN_DETECTOR,
+    REPORT,
+    Segment,
+    intent_id,
+    reason,
+    ring_append,
+    text_to_cells,
+)
+
+E6 = 1_000_000
+
+
+class Run:
+    """A segment, its tally, and the gateway's and detector's part."""
+
+    def __init__(self) -> None:
+        self.segment = Segment.private()
+        self.tally = Tally.of(self.segment)
+
+    def _append(self, ring: str, kind: int, body: Any) -> None:
+        at, entries = self.segment.at(ring), self.segment.entries(ring)
+        ring_append(self.segment.words, at, entries, kind, body, BODY)
+
+    def intent(self, counter: int, **cells: int) -> int:
+        number = intent_id(ORIGIN_DETECTOR, 1, counter)
+        self._append("intents", K_INTENT, row(INTENT, id=number, leg_count=2, **cells))
+        return number
+
+    def leg(self, intent: int, leg: int, *, key: str = "", **cells: int) -> None:
+        body = row(REPORT, intent=intent, leg=leg, order_key=text_to_cells(key, 8), **cells)
+        self._append("reports", K_LEG, body)
+
+    def end(self, intent: int, why: str = "done") -> None:
+        self._append("reports", K_TERMINAL, row(REPORT, intent=intent, leg=-1, reason=reason(why)))
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run()
+
+
+def test_a_whole_intent_is_two_orders_two_fills_and_its_fees_once(run: Run) -> None:
+    number = run.intent(1, recv_ns=100, decide_ns=150)
+    for leg in (0, 1):
+        run.leg(number, leg, send_ns=200 + leg, filled_e6=0, fee_e6=0)
+        run.leg(number, leg, send_ns=200 + leg, filled_e6=4 * E6, fee_e6=30)
+        run.leg(number, leg, send_ns=200 + leg, filled_e6=5 * E6, fee_e6=40)
+    run.end(number)
+    run.tally.poll()
+    tally = run.tally
+    assert (tally.orders, tally.fills, tally.fees_e6, tally.filled_e6) == (2, 2, 80, 10 * E6)
+    assert (tally.one_legged, tally.open_intents(), tally.first_send_ns) == (0, 0, 200)
+    assert tally.tick_to_order_ns() == [101]
+    assert not tally.refusals
+
+
+def test_unequal_legs_are_one_legged_once_the_intent_has_ended(run: Run) -> None:
+    number = run.intent(1, recv_ns=100)
+    run.leg(number, 0, send_ns=200, filled_e6=5 * E6)
+    run.leg(number, 1, send_ns=201, filled_e6=0)
+    run.tally.poll()
+    assert run.tally.one_legged == 0
+    run.end(number, "one_legged")
+    run.tally.poll()
+    assert run.tally.one_legged == 1
+
+
+def test_a_refused_intent_is_counted_by_its_reason_and_is_no_order(run: Run) -> None:
+    for counter, why in enumerate(("stale", "moved", "stale"), start=1):
+        run.end(run.intent(counter, recv_ns=100), why)
+    run.tally.poll()
+    assert run.tally.refusals == {"stale": 2, "moved": 1}
+    assert run.tally.orders == 0
+    assert run.tally.tick_to_order_ns() == []
+
+
+def test_a_second_last_word_changes_nothing(run: Run) -> None:
+    number = run.intent(1)
+    run.end(number, "stale")
+    run.end(number, "moved")
+    run.tally.poll()
+    assert run.tally.refusals == {"stale": 1}
+
+
+def test_timers_and_half_sent_intents_have_no_tick_to_order(run: Run) -> None:
+    timer = run.intent(1, recv_ns=100, flags=FLAG_TIMER)
+    half = run.intent(2, recv_ns=100)
+    for number, legs in ((timer, (0, 1)), (half, (0,))):
+        for leg in legs:
+            run.leg(number, leg, send_ns=300)
+    run.tally.poll()
+    assert run.tally.tick_to_order_ns() == []
+
+
+def test_an_unwind_is_an_order_but_no_intent_of_the_detector(run: Run) -> None:
+    run.leg(intent_id(ORIGIN_DESK, 1, 1), 0, send_ns=300, filled_e6=E6, fee_e6=7)
+    run.tally.poll()
+    assert (run.tally.orders, run.tally.fees_e6, len(run.tally.lives)) == (1, 7, 0)
+
+
+def test_account_reports_are_not_legs(run: Run) -> None:
+    run._append("reports", K_ACCOUNT, row(REPORT, intent=0, filled_e6=E6))
+    run.tally.poll()
+    assert run.tally.orders == 0
+
+
+def test_entries_that_lapped_the_tally_are_counted(run: Run) -> None:
+    entries = run.segment.entries("intents")
+    for counter in range(1, entries + 100):
+        run.intent(counter)
+    run.tally.poll()
+    assert run.tally.lost == 99 + entries // 2
+    assert len(run.tally.lives) == entries // 2
+
+
+def test_wire_to_order_is_the_later_leg_after_the_frame_was_due(run: Run) -> None:
+    whole = run.intent(1, recv_ns=100, event_epoch_ns=5_000)
+    unread = run.intent(2, recv_ns=100, event_epoch_ns=5_000)
+    for number in (whole, unread):
+        run.leg(number, 0, send_ns=200, key=f"{number}-a")
+        run.leg(number, 1, send_ns=201, key=f"{number}-b")
+    run.tally.poll()
+    read = {f"{whole}-a": 10_400, f"{whole}-b": 10_700, f"{unread}-a": 10_100}
+    assert wire_to_order_ns(run.tally, read, lambda epoch_ns: epoch_ns + 5_000) == [700]
+
+
+def test_percentiles_are_exact_ranks() -> None:
+    values = list(range(1, 1001))
+    assert percentiles(values[::-1]) == {
+        "count": 1000, "p50": 500, "p99": 990, "p999": 999, "max": 1000,
+    }  # fmt: skip
+    assert percentiles([7])["p999"] == 7
+    assert percentiles([]) == {"count": 0, "p50": None, "p99": None, "p999": None, "max": None}
+
+
+WORTH = {
+    "yes here, no there": ([(0, 1, True)], {0: 5 * E6, 1: -5 * E6}, 5 * E6),
+    "unequal": ([(0, 1, True)], {0: 5 * E6, 1: -3 * E6}, 3 * E6),
+    "both yes is no pair": ([(0, 1, True)], {0: 5 * E6, 1: 5 * E6}, 0),
+    "opposite polarity": ([(0, 1, False)], {0: 5 * E6, 1: 5 * E6}, 5 * E6),
+    "opposite polarity, no sides": ([(0, 1, False)], {0: -2 * E6, 1: -5 * E6}, 2 * E6),
+    "opposite polarity, one of each": ([(0, 1, False)], {0: 2 * E6, 1: -5 * E6}, 0),
+    "alone": ([(0, 1, True)], {0: 5 * E6}, 0),
+    "a contract counts once": (
+        [(0, 1, True), (0, 2, True)], {0: 5 * E6, 1: -4 * E6, 2: -4 * E6}, 5 * E6,
+    ),
+    "nothing": ([], {}, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", sorted(WORTH))
+def test_what_is_held_is_worth_its_worst(case: str) -> None:
+    pairs, held, wanted = WORTH[case]
+    assert matched_e6(pairs, held) == wanted
