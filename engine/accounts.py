@@ -150,15 +150,13 @@ def reserve(mem: Words, row: Words) -> bool:
     flight = m.FLIGHT + place * m.FLIGHT_CELLS
     copy_row(mem, flight, row)
     mem[flight + m.FL_REPORTED] = 0
-    worst, spent = 0, 0
+    worst = 0
     for leg in range(row[c.N_LEGS]):
         leg_at = c.N_LEG + leg * c.LEG_CELLS
         cash = row[leg_at + c.L_CASH]
         reserve_leg(mem, row[leg_at + c.L_INSTRUMENT], cash)
         worst = max(worst, cash)
-        spent += cash
     mem[m.META + m.M_UNHEDGED] += worst
-    mem[m.META + m.M_DAY_SPENT] += spent
     mem[m.META + m.M_FLYING] += 1
     mem[m.PAIR_STATE + row[c.N_PAIR] * m.PAIR_STATE_CELLS + m.PS_FLYING] += 1
     return True
@@ -185,20 +183,15 @@ def release(mem: Words, place: int, reason: int, filled_e6: int) -> None:
     """End of an intent in flight: give back what it reserved, once."""
     flight = m.FLIGHT + place * m.FLIGHT_CELLS
     known = reason in (_DONE, _PARTIAL, _ONE_LEGGED, _UNKNOWN) or filled_e6 != 0
-    worst, spent = 0, 0
+    worst = 0
     for leg in range(mem[flight + c.N_LEGS]):
         at = flight + c.N_LEG + leg * c.LEG_CELLS
         cash = mem[at + c.L_CASH]
         reserve_leg(mem, mem[at + c.L_INSTRUMENT], -cash)
         worst = max(worst, cash)
-        spent += cash
         if known and mem[flight + m.FL_REPORTED] >> leg & 1 == 0:
             count_as_filled(mem, flight, leg)
     mem[m.META + m.M_UNHEDGED] -= worst
-    if not known and mem[flight + m.FL_REPORTED] == 0:
-        mem[m.META + m.M_DAY_SPENT] -= (
-            spent  # it was not sent; what may have traded counts for the day in full
-        )
     mem[m.FLIGHT_ID + place] = 0
     mem[m.META + m.M_FLYING] -= 1
     pair = mem[flight + c.N_PAIR]

@@ -61,11 +61,11 @@ T_PAIR, T_NUMBER, T_VALID, T_DEAD_ZONE, T_DELAY_COST = places(
 )
 
 # parameters, already at their place in private memory
-(A_EDGE_MIN, A_HURDLE, A_SIZE, A_ORDER, A_MARKET, A_EVENT, A_VENUE, A_TOTAL, A_DAY, A_UNHEDGED) = (
+(A_EDGE_MIN, A_SIZE, A_ORDER, A_MARKET, A_EVENT, A_VENUE, A_TOTAL, A_DAY, A_UNHEDGED) = (
     PARAMETERS_AT + place
     for place in places(
         PARAMETERS,
-        "edge_min_e6 hurdle_e6 size_max_e6 order_max_e6 market_max_e6 event_max_e6 venue_max_e6"
+        "edge_min_e6 size_max_e6 order_max_e6 market_max_e6 event_max_e6 venue_max_e6"
         " total_max_e6 day_max_e6 unhedged_max_e6",
     )
 )

@@ -68,7 +68,7 @@ def take_off(mem: Words, pair: int) -> int:
     delay = max(mem[quote_a + c.Q_DELAY], mem[quote_b + c.Q_DELAY])
     if delay > min(mem[c.A_DELAY], mem[row + c.P_DELAY]):
         return -1
-    off = max(mem[c.A_HURDLE], mem[row + c.P_HURDLE])
+    off = mem[row + c.P_HURDLE]
     if mem[terms + c.T_NUMBER] > 0:
         if mem[terms + c.T_VALID] < mem[m.META + m.M_NOW]:
             return -1
@@ -79,7 +79,7 @@ def take_off(mem: Words, pair: int) -> int:
 
 
 @njit(cache=True)
-def may_open(mem: Words, pair: int, since: int) -> bool:
+def may_open(mem: Words, pair: int, direction: int, since: int) -> bool:
     """State, pause, flight, debounce, cooldown and rate allow an intent now; what passes by itself
     gets a timer.
     """
@@ -96,9 +96,9 @@ def may_open(mem: Words, pair: int, since: int) -> bool:
     elif run - since < mem[c.A_DEBOUNCE]:
         mem[m.COUNTS + m.C_DEBOUNCED] += 1
         set_timer(mem, pair, since + mem[c.A_DEBOUNCE])
-    elif run < mem[state + m.PS_COOL]:
+    elif run < mem[state + m.PS_COOL + direction]:
         mem[m.COUNTS + m.C_COOLDOWN] += 1
-        set_timer(mem, pair, mem[state + m.PS_COOL])
+        set_timer(mem, pair, mem[state + m.PS_COOL + direction])
     else:
         opens = rate_opens_at(mem, 2)
         if opens == 0:
@@ -146,7 +146,7 @@ def decide_direction(
     if mem[since_at] == 0:
         mem[since_at] = mem[m.META + m.M_RUN] + 1
         mem[m.COUNTS + m.C_EDGES] += 1
-    if not may_open(mem, pair, mem[since_at] - 1):
+    if not may_open(mem, pair, direction, mem[since_at] - 1):
         return False
     return open_intent(words, mem, body, pair, direction, off, edge_min, touched, found)
 

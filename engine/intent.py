@@ -164,7 +164,7 @@ def open_intent(
     body[c.N_EDGE], body[c.N_PROFIT], body[c.N_FEES] = edge, profit, fee_a + fee_b
     assert reserve(mem, body)
     count_orders(mem, 2)
-    mem[state + m.PS_COOL] = mem[m.META + m.M_RUN] + mem[c.A_COOLDOWN]
+    mem[state + m.PS_COOL + direction] = mem[m.META + m.M_RUN] + mem[c.A_COOLDOWN]
     ring_append(words, INTENTS_RING, INTENTS_ENTRIES, K_INTENT, body, BODY)
     mem[m.META + m.M_INTENTS] += 1
     mem[m.COUNTS + m.C_INTENTS] += 1

@@ -101,7 +101,6 @@ INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["t
     M_FLYING,
     M_TOTAL,
     M_DAY,
-    M_DAY_SPENT,
     M_UNHEDGED,
     M_SECOND,
     M_SECOND_ORDERS,
@@ -113,7 +112,7 @@ INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["t
     M_SEEN_ALIVE,
     M_INTENTS,
     M_PUBLISH,
-) = range(26)
+) = range(25)
 
 # cells of a pair's state; SINCE of direction 1 follows that of 0: 0 while it does not pay, else the
 # run time + 1 at which its episode began
@@ -121,15 +120,16 @@ INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["t
     PS_FLYING,
     PS_PAUSED,
     PS_TOUCHED,
-    PS_COOL,
     PS_DUE,
     PS_LIMITED,
     PS_SINCE,
     PS_SINCE_1,
+    PS_COOL,
+    PS_COOL_1,
     PS_TIMER,
     PS_KNOWN,
     PS_UNKNOWN,
-) = range(11)
+) = range(12)
 TOUCHED_TIMER, TOUCHED_QUOTE = 1, 2
 
 PO_POSITION, PO_COST, PO_RESERVED, PO_EXPOSURE = range(4)

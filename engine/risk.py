@@ -1,10 +1,11 @@
 """What the limits leave for one more intent. No limit is "unlimited": 0 means none.
 
 Money limits are dollars at worst (cash of the legs, fees included, in the dearer form): per order,
-market, venue, account cash, event, total, run-time day, and unhedged (the dearer leg of every
-intent
-in flight, plus what the pair already holds one-sided). Order rates are fixed windows of run time.
-Day and rate counts start at zero with the detector; the gateway counts again on its own numbers.
+market, venue, account cash, event, total, and unhedged (the dearer leg of every intent in flight,
+plus
+what the pair already holds one-sided), which also stays below the loss allowed a day; what was lost
+the gateway alone counts. Order rates are fixed windows of run time and start at zero with the
+detector; the gateway counts again on its own numbers.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -44,7 +45,6 @@ def roll_windows(mem: Words) -> None:
     if run // DAY_NS != mem[m.META + m.M_DAY]:
         mem[m.META + m.M_DAY] = run // DAY_NS
         mem[m.META + m.M_DAY_ORDERS] = 0
-        mem[m.META + m.M_DAY_SPENT] = 0
 
 
 @njit(cache=True)
@@ -145,8 +145,8 @@ def limit_size(mem: Words, a: int, unit_a: int, b: int, unit_b: int, same: int, 
         size = min(size, size_in(event_room(mem, a), unit_a, spare))
         size = min(size, size_in(event_room(mem, b), unit_b, spare))
     size = min(size, size_in(mem[c.A_TOTAL] - mem[m.META + m.M_TOTAL], both, twice))
-    size = min(size, size_in(mem[c.A_DAY] - mem[m.META + m.M_DAY_SPENT], both, twice))
-    unhedged = mem[c.A_UNHEDGED] - mem[m.META + m.M_UNHEDGED] - lone_e6(mem, a, b, same)
+    alone = min(mem[c.A_UNHEDGED], mem[c.A_DAY])  # what could be left alone may be lost today
+    unhedged = alone - mem[m.META + m.M_UNHEDGED] - lone_e6(mem, a, b, same)
     return min(size, size_in(unhedged, max(unit_a, unit_b), spare))
 
 

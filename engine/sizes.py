@@ -16,6 +16,7 @@ from engine.facts import Facts
 from engine.fees import SIZE_MAX_E6
 from shm_layout import BUY, E6, LAYOUT_HASH
 
+SOLD_STEP_E6 = 100  # proceeds of a sold token: four decimals
 STEP_MAX_E6 = SIZE_MAX_E6  # a coarser step admits no size at all
 
 
@@ -146,16 +147,13 @@ def legal_limit(
 
 
 def legal_size(wanted_e6: int, price_e6: int, is_buy: bool, facts: Facts) -> int:
-    """`legal_size_e6` for the desk and the pool, in terms of the token that is traded. A token that
-    is sold
-    has no smallest notional (a $0.54 taker SELL settled on 2026-08-29)."""
-    return int(
-        legal_size_e6(
-            wanted_e6,
-            price_e6,
-            facts.size_step_e6,
-            facts.notional_step_e6,
-            facts.size_min_e6,
-            facts.notional_min_e6 if is_buy else 0,
-        )
-    )
+    """`legal_size_e6` for the desk and the pool, in terms of the token that is traded.
+
+    A token that is sold has no smallest notional (a $0.54 taker SELL settled on 2026-08-29), and
+    its
+    proceeds may have four decimals where a purchase has two (reference polymarket 5).
+    """
+    step = facts.notional_step_e6 if is_buy else min(facts.notional_step_e6, SOLD_STEP_E6)
+    least = facts.notional_min_e6 if is_buy else 0
+    found = legal_size_e6(wanted_e6, price_e6, facts.size_step_e6, step, facts.size_min_e6, least)
+    return int(found)

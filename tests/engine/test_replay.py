@@ -21,6 +21,7 @@ from shm_layout import (
     K_TAKEN,
     LINE,
     QUOTE,
+    Words,
     cell,
     ring_append,
 )
@@ -44,7 +45,8 @@ def trade(
     world: World, detector: Detector, rng: random.Random, turns: int, cash_max: int = 5_000
 ) -> None:
     """Random quotes on random instruments; each intent ends some turns later."""
-    open_intents, unknown = [], []
+    open_intents: list[Words] = []
+    unknown: list[tuple[Words, str, int]] = []
     for _ in range(turns):
         while unknown and rng.random() < 0.3:
             world.end(*unknown.pop())
@@ -127,7 +129,7 @@ def narrow_run(seed: int) -> tuple[World, Detector]:
         "event": [300, 900],
         "venue": [400, 1_200],
         "total": [700, 2_000],
-        "day": [1_000, 9_000],
+        "day": [300, 9_000],
         "unhedged": [150, 600],
     }
     limits = {f"{name}_max_e6": rng.choice(each) * E6 for name, each in ranges.items()}
@@ -135,7 +137,6 @@ def narrow_run(seed: int) -> tuple[World, Detector]:
         **limits,
         size_max_e6=rng.choice([10, 100, 10_000]) * E6,
         edge_min_e6=rng.choice([0, 10_000]),
-        hurdle_e6=rng.choice([0, 5_000]),
         debounce_ns=rng.choice([0, 3 * MS]),
         cooldown_ns=rng.choice([0, 50 * MS]),
         orders_per_second=rng.choice([4, 100]),
@@ -144,7 +145,7 @@ def narrow_run(seed: int) -> tuple[World, Detector]:
     )
     for index in (2, 3, 4, 5):
         world.instrument(index, index % 2, event=index // 3, account=rng.choice([0, 1]))
-    world.pair(1, 2, 3, edge_min_e6=rng.choice([0, 20_000]))
+    world.pair(1, 2, 3, edge_min_e6=rng.choice([0, 20_000]), hurdle_e6=rng.choice([0, 5_000]))
     world.pair(2, 4, 5, same=0)
     world.pair(3, 0, 3)
     detector = Detector(world.segment, 1, gateway_eventfd=-1)

@@ -88,7 +88,7 @@ class Plain(Money):
         self.terms: dict[int, Row] = {}
         self.feed_epoch: Row = defaultdict(int)  # type: ignore[arg-type]
         self.paused: dict[int, tuple[int, set[int]]] = {}
-        self.cool: dict[int, int] = defaultdict(int)
+        self.cool: dict[tuple[int, int], int] = defaultdict(int)
         self.since: dict[tuple[int, int], int] = {}
         self.timers: dict[int, int] = {}
         self.limited: set[int] = set()
@@ -219,7 +219,7 @@ class Plain(Money):
         delay = max(self.quotes[pair[leg]]["taker_delay_ns"] for leg in "ab")
         if delay > min(p["delay_max_ns"], pair["delay_max_ns"]):
             return None
-        off = max(p["hurdle_e6"], pair["hurdle_e6"])
+        off = pair["hurdle_e6"]
         if terms and terms["number"] > 0:
             if terms["valid_until_ns"] < self.now:
                 return None
@@ -244,7 +244,7 @@ class Plain(Money):
             self.since.pop(key, None)
             return
         since = self.since.setdefault(key, self.run)
-        if not self.may_open(number, since):
+        if not self.may_open(number, direction, since):
             return
         sides = (BUY if direction == 0 else SELL,)
         sides += (1 - sides[0] if pair["same"] else sides[0],)  # type: ignore[assignment]
@@ -263,7 +263,7 @@ class Plain(Money):
                 return
         self.open(pair, direction, sides, found, books, by_quote)
 
-    def may_open(self, pair: int, since: int) -> bool:
+    def may_open(self, pair: int, direction: int, since: int) -> bool:
         p = self.parameters
         if self.state < 2 or pair in self.paused:
             return False
@@ -271,8 +271,8 @@ class Plain(Money):
             return False
         if self.run - since < p["debounce_ns"]:
             due = since + p["debounce_ns"]
-        elif self.run < self.cool[pair]:
-            due = self.cool[pair]
+        elif self.run < self.cool[pair, direction]:
+            due = self.cool[pair, direction]
         else:
             due = 0
             for name, window in (("day", DAY), ("minute", MINUTE), ("second", SECOND)):
@@ -315,7 +315,7 @@ class Plain(Money):
             }  # fmt: skip
         self.fly(row)
         self.orders += [self.run, self.run]
-        self.cool[pair["index"]] = self.run + self.parameters["cooldown_ns"]
+        self.cool[pair["index"], direction] = self.run + self.parameters["cooldown_ns"]
         body = np.zeros(INTENT.itemsize // 8, np.int64)
         for name, value in row.items():
             body[cell(INTENT, name)] = value

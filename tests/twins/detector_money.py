@@ -9,7 +9,6 @@ from tests.twins.edge import BUY, E6
 
 Row = dict[str, int]
 FILLED = {REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")}
-DAY = 86_400 * 10**9
 
 
 class Money:
@@ -24,7 +23,6 @@ class Money:
         self.flights: dict[int, Row] = {}
         self.reported: dict[int, set[int]] = {}
         self.touched: dict[int, bool] = {}  # pair: a quote did it
-        self.spent: list[list[int]] = []  # [run, id, dollars]
 
     def touch(self, pair: int, by_quote: bool) -> None:
         self.touched[pair] = self.touched.get(pair, False) or by_quote
@@ -32,7 +30,6 @@ class Money:
     def fly(self, row: Row) -> None:
         self.flights[row["id"]] = row
         self.reported[row["id"]] = set()
-        self.spent.append([self.run, row["id"], sum(self.legs_cash(row))])
 
     def legs_cash(self, row: Row) -> list[int]:
         return [row[f"cash_e6_{leg}"] for leg in range(row["leg_count"])]
@@ -48,8 +45,6 @@ class Money:
                 held, cost = self.held.get(number, (0, 0))
                 size = flight[f"size_e6_{leg}"] * (1 if flight[f"side_{leg}"] == BUY else -1)
                 self.held[number] = held + size, abs(cost) + flight[f"cash_e6_{leg}"]
-        if not may_have and not self.reported[intent]:
-            self.spent = [each for each in self.spent if each[1] != intent]
         self.touch(flight["pair"], False)
 
     def reserved(self, field: str, value: int) -> int:
@@ -93,11 +88,9 @@ class Money:
             left = p["market_max_e6"] - self.exposure("index", row["index"])
             by_limits.append(fit(min(p["order_max_e6"], left), cost, spare))
         total = sum(self.exposure("index", number) for number in self.instruments)
-        today = sum(each[2] for each in self.spent if each[0] // DAY == self.run // DAY)
-        for name, used in (("total", total), ("day", today)):
-            by_limits.append(fit(p[f"{name}_max_e6"] - used, sum(costs), 2 * spare))
+        by_limits.append(fit(p["total_max_e6"] - total, sum(costs), 2 * spare))
         lone = [self.held.get(row["index"], (0, 0))[0] for row in rows]
         naked = abs(lone[0] + lone[1] if pair["same"] else lone[0] - lone[1])
         naked += sum(max(self.legs_cash(flight)) for flight in self.flights.values())
-        by_limits.append(fit(p["unhedged_max_e6"] - naked, max(costs), spare))
+        by_limits.append(fit(min(p["unhedged_max_e6"], p["day_max_e6"]) - naked, max(costs), spare))
         return min(by_cash), min(by_limits)
