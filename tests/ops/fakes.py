@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,10 @@ class FakeSession:
     """Feeds, detector, gateway and canceller that do next to nothing."""
 
     mode = "sim"
-    channels = ("sign-gateway",)
-    venues = None
-    conn = None
-    end_epoch_ns = None
+    channels: tuple[str, ...] = ("sign-gateway",)
+    venues: Plan | None = None
+    conn: Connection | None = None
+    end_epoch_ns: int | None = None
     timeline = FakeScript.timeline
 
     def __init__(self, request: Request, folder: Path) -> None:
