@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.accounts import Accounts
-from gateway.guard import Look, Standing, check, cost_e6, facts_of
+from gateway.guard import FACTS_FROM, FACTS_TO, Look, Standing, check, cost_e6, facts_of
 from gateway.intake import Intake, PairRow
 from gateway.intent import Intent, Leg
 from gateway.journal import Journal
 from gateway.ledger import Ledger, Work
 from gateway.order import E_LOSE, E_SEND, Order
 from gateway.params import DeskParams
-from gateway.ports import Fee, Fill, LegalSize, Outcome, Request, Update, Venue, VenueError
+from gateway.ports import Facts, Fee, Fill, LegalSize, Outcome, Request, Update, Venue, VenueError
 from gateway.recovery import order_record
 from gateway.reports import Reports
 from gateway.throttle import Bucket, OrderRate
@@ -65,6 +65,7 @@ class Dispatcher:
     run_id: int
     on_journal: Callable[[], None]
     soon: Callable[[], None]
+    facts: dict[int, tuple[list[int], Facts]] = field(default_factory=dict)
     recent: dict[int, tuple[int, tuple[Leg, ...]]] = field(default_factory=dict)
 
     def send(self, intent: Intent, taken_ns: int) -> tuple[Work | None, int]:
@@ -77,7 +78,6 @@ class Dispatcher:
             self.accounts,
             self.rate,
             self.params,
-            self.fee,
             self.legal_size,
             taken_ns,
         )
@@ -104,14 +104,33 @@ class Dispatcher:
         market = self.accounts.markets.get(leg.instrument)
         line = self.lines.get(leg.venue)
         quote = self.intake.quote(leg.instrument)
-        if market is None or line is None or market.venue != line.venue.name:
-            return Look(leg, None, quote, 0, None, 0, None, 0)
+        if market is None or line is None or quote is None or market.venue != line.venue.name:
+            return Look(leg, None, quote, 0, None, 0, None, 0, None, 0)
         yes_e6, no_e6 = self.accounts.free_tokens(leg.instrument)
         placing = line.venue.place(leg.side, leg.limit_e6, leg.size_e6, yes_e6, no_e6)
         words = self.intake.segment.words
         alive = int(feed_alive(words, market.feed, now_ns, self.params.beat_max_ns))
-        cost = line.venue.order_cost
-        return Look(leg, market, quote, alive, placing, line.pool.free_count, line.bucket, cost)
+        facts = self._facts(leg.instrument, quote)
+        return Look(
+            leg,
+            market,
+            quote,
+            alive,
+            placing,
+            line.pool.free_count,
+            line.bucket,
+            line.venue.order_cost,
+            facts,
+            cost_e6(leg, self.fee, facts),
+        )
+
+    def _facts(self, instrument: int, quote: list[int]) -> Facts:
+        """The facts of a quote, made anew only when its cells changed."""
+        cells = quote[FACTS_FROM:FACTS_TO]
+        known = self.facts.get(instrument)
+        if known is None or known[0] != cells:
+            known = self.facts[instrument] = (cells, facts_of(quote))
+        return known[1]
 
     def _standing(self, intent: Intent, now_ns: int) -> Standing:
         sent_ns, legs = self.recent.get(intent.pair, (0, ()))
@@ -130,9 +149,9 @@ class Dispatcher:
         self, intent: Intent, looks: Sequence[Look], now_ns: int
     ) -> dict[int, Request] | None:
         """Ready bytes of every leg by its place; None: one has no signature."""
-        places = sorted(
-            range(len(looks)), key=lambda i: not self.lines[looks[i].leg.venue].venue.on_demand
-        )
+        places = range(len(looks))
+        if len(looks) > 1 and not self.lines[looks[0].leg.venue].venue.on_demand:
+            places = places[::-1]  # of two legs, the one that is signed on demand first
         requests: dict[int, Request] = {}
         for place in places:
             look = looks[place]
@@ -158,10 +177,9 @@ class Dispatcher:
         orders, costs, facts = [], [], []
         for place, look in enumerate(looks):
             leg = look.leg
-            assert look.placing is not None and look.quote is not None
-            own = facts_of(look.quote)
-            facts.append(own)
-            costs.append(cost_e6(leg, self.fee, own))
+            assert look.placing is not None and look.facts is not None
+            facts.append(look.facts)
+            costs.append(look.cost_e6)
             orders.append(
                 Order(
                     intent=intent.id,

@@ -11,8 +11,7 @@ need not earn, but must shrink what we hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.accounts import Accounts
 from gateway.intent import Intent, Leg
@@ -35,7 +34,19 @@ from shm_layout import (
 )
 
 _Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
-_BIDS, _ASKS, _GRID = _Q["bids"], _Q["asks"], _Q["grid"]
+_BIDS, _ASKS, _GRID, _DELAY = (_Q[name] for name in ("bids", "asks", "grid", "taker_delay_ns"))
+_NUMBER, _EPOCH, _TRUST, _RECV = (_Q[name] for name in ("number", "epoch", "trust", "recv_ns"))
+_INSTRUMENT, _GENERATION, _TICK_EPOCH = (
+    _Q[name] for name in ("instrument", "generation", "tick_epoch")
+)
+_FACTS_AT = tuple(
+    _Q[name]
+    for name in (
+        "fee_rate_e6", "fee_exponent", "fee_kind", "fee_unit_e6", "fee_mode", "size_min_e6",
+        "size_step_e6", "notional_min_e6", "notional_step_e6",
+    )
+)  # fmt: skip
+FACTS_FROM, FACTS_TO = _DELAY, _GRID + 6  # all cells of a quote that facts are made of
 R = {
     name: reason(name)
     for name in (
@@ -47,10 +58,10 @@ R = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """One leg as it stands now. `quote`: cells of the slot, None if it could not be read.
-    `alive_epoch`: the live epoch of its feed, 0 if dead or its heartbeat is late."""
+    `alive_epoch`: the live epoch of its feed, 0 if dead or its heartbeat is late. `facts` and
+    `cost_e6` (the worst) are of that quote."""
 
     leg: Leg
     market: Market | None
@@ -60,6 +71,8 @@ class Look:
     links_free: int
     bucket: Bucket | None
     order_cost: int
+    facts: Facts | None
+    cost_e6: int
 
 
 class Pair(Protocol):
@@ -71,8 +84,7 @@ class Pair(Protocol):
     def approved(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What the desk knows beside the legs. `state`: the effective state; `sent`: legs sent lately
     on this pair.
     """
@@ -88,19 +100,8 @@ class Standing:
 
 def facts_of(quote: Sequence[int]) -> Facts:
     """The market facts of a quote's cells."""
-    return Facts(
-        rate_e6=quote[_Q["fee_rate_e6"]],
-        exponent=quote[_Q["fee_exponent"]],
-        fee_kind=quote[_Q["fee_kind"]],
-        fee_unit_e6=quote[_Q["fee_unit_e6"]],
-        fee_mode=quote[_Q["fee_mode"]],
-        size_min_e6=quote[_Q["size_min_e6"]],
-        size_step_e6=quote[_Q["size_step_e6"]],
-        notional_min_e6=quote[_Q["notional_min_e6"]],
-        notional_step_e6=quote[_Q["notional_step_e6"]],
-        grid=tuple(quote[_GRID : _GRID + 6]),
-        taker_delay_ns=quote[_Q["taker_delay_ns"]],
-    )
+    cells = [quote[at] for at in _FACTS_AT]
+    return Facts._make((*cells, tuple(quote[_GRID : _GRID + 6]), quote[_DELAY]))
 
 
 def levels_of(quote: Sequence[int], side: int) -> tuple[tuple[int, int], ...]:
@@ -142,7 +143,6 @@ def check(
     accounts: Accounts,
     rate: OrderRate,
     params: DeskParams,
-    fee: Fee,
     legal_size: LegalSize,
     now_ns: int,
 ) -> int:
@@ -154,9 +154,7 @@ def check(
     for look in looks:
         if why := _quote(look, intent.flags, params, now_ns) or _form(look, params, legal_size):
             return why
-    costs_e6 = [
-        cost_e6(look.leg, fee, facts_of(look.quote)) for look in looks if look.quote is not None
-    ]
+    costs_e6 = [look.cost_e6 for look in looks]
     if intent.flags & FLAG_REDUCE and not intent.flags & FLAG_UNWIND:
         if not all(_reduces(look.leg, accounts) for look in looks):
             return R["reduce_only"]
@@ -188,21 +186,21 @@ def _quote(look: Look, flags: int, params: DeskParams, now_ns: int) -> int:
     leg, quote = look.leg, look.quote
     if look.market is None or look.market.generation != leg.generation:
         return R["generation"]
-    if quote is None or quote[_Q["instrument"]] != leg.instrument:
+    if quote is None or quote[_INSTRUMENT] != leg.instrument:
         return R["stale"]
-    if quote[_Q["generation"]] != leg.generation:
+    if quote[_GENERATION] != leg.generation:
         return R["generation"]
-    if quote[_Q["tick_epoch"]] != leg.tick_epoch:
+    if quote[_TICK_EPOCH] != leg.tick_epoch:
         return R["tick"]
     if flags & FLAG_UNWIND:
         return 0  # on whatever is shown, within the loss cap (DESIGN section 4)
-    if not look.alive_epoch == quote[_Q["epoch"]] == leg.quote_epoch:
+    if not look.alive_epoch == quote[_EPOCH] == leg.quote_epoch:
         return R["epoch"]
-    if quote[_Q["trust"]] != 0:
+    if quote[_TRUST] != 0:
         return R["untrusted"]
-    if not 0 <= now_ns - quote[_Q["recv_ns"]] <= params.quote_age_max_ns:
+    if not 0 <= now_ns - quote[_RECV] <= params.quote_age_max_ns:
         return R["stale"]
-    if quote[_Q["number"]] == leg.quote_number:
+    if quote[_NUMBER] == leg.quote_number:
         return 0
     shown_e6 = 0
     for price_e6, size_e6 in levels_of(quote, leg.side):
@@ -213,14 +211,13 @@ def _quote(look: Look, flags: int, params: DeskParams, now_ns: int) -> int:
 
 def _form(look: Look, params: DeskParams, legal_size: LegalSize) -> int:
     """Band, grid, lots and minimums, in terms of the token that will be traded."""
-    leg, quote, placing = look.leg, look.quote, look.placing
-    if quote is None or placing is None:
+    leg, facts, placing = look.leg, look.facts, look.placing
+    if facts is None or placing is None:
         return R["stale"]
     if not params.price_low_e6 <= leg.limit_e6 <= params.price_high_e6:
         return R["band"]
-    if not is_on_grid(leg.limit_e6, quote[_GRID : _GRID + 6]):
+    if not is_on_grid(leg.limit_e6, facts.grid):
         return R["tick"]
-    facts = facts_of(quote)
     if not 0 < facts.size_min_e6 <= leg.size_e6:
         return R["minimum"]
     buys = placing.side == BUY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from shm_layout import INTENT, LEG, LEGS_MAX, cell
 
@@ -13,10 +13,10 @@ _HEAD = (
     "id", "parent", "kind", "pair", "direction", "flags", "trigger", "decide_ns", "recv_ns",
     "event_epoch_ns", "expires_ns", "edge_e6", "publish_ns",
 )  # fmt: skip
+_HEAD_AT = tuple(_AT[name] for name in _HEAD)
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(NamedTuple):
     """LEG cells: side, limit and size in YES terms."""
 
     venue: int
@@ -31,8 +31,7 @@ class Leg:
     tick_epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(NamedTuple):
     """INTENT cells that the desk uses. `flags` FLAG_*; stamps are machine time."""
 
     id: int
@@ -57,6 +56,5 @@ def from_cells(cells: Sequence[int]) -> Intent:
     if not 1 <= count <= LEGS_MAX:
         raise ValueError(f"leg_count: found {count}, wanted 1 to {LEGS_MAX}")
     width = len(LEG)
-    legs = tuple(Leg(*cells[at : at + width]) for at in _LEG_AT[:count])
-    head = {name: cells[_AT[name]] for name in _HEAD}
-    return Intent(legs=legs, **head)
+    legs = tuple([Leg._make(cells[at : at + width]) for at in _LEG_AT[:count]])
+    return Intent._make((*[cells[at] for at in _HEAD_AT], legs))

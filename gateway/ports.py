@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 YES, NO = 0, 1
 
@@ -20,8 +20,7 @@ class VenueError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(NamedTuple):
     """The market facts of one quote that fees and sizes depend on (QUOTE cells of the same
     names).
     """
@@ -141,8 +140,7 @@ class Market:
     feed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Placing:
+class Placing(NamedTuple):
     """A leg as its venue will see it: which token, bought or sold, at which price in that token's
     terms.
     """
@@ -152,8 +150,7 @@ class Placing:
     price_e6: int
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Ready bytes of one order and the key that names it at the venue (client id, or hash in 0x
     hex).
     """

@@ -12,8 +12,6 @@ from gateway.order import E_LOSE, E_SEND, Amounts, Order
 from gateway.ports import Facts, Fill, Placing
 from shm_layout import P_DELAYED, P_LIVE, P_NEW
 
-_INTENT = ("id", "parent", "kind", "pair", "direction", "flags", "trigger", "decide_ns", "recv_ns",
-           "event_epoch_ns", "expires_ns", "edge_e6", "publish_ns")  # fmt: skip
 _ORDER = ("leg", "venue", "instrument", "generation", "side", "limit_e6", "size_e6", "key")
 
 
@@ -22,22 +20,17 @@ def order_record(work: Work, run_id: int) -> dict[str, Any]:
     mapping and the key.
     """
     orders = [
-        {name: getattr(order, name) for name in _ORDER}
-        | {
-            "token": order.placing.token,
-            "token_side": order.placing.side,
-            "token_price_e6": order.placing.price_e6,
-            "cost_e6": cost_e6,
-        }
-        for order, cost_e6 in zip(work.orders, work.costs_e6, strict=True)
+        (o.leg, o.venue, o.instrument, o.generation, o.side, o.limit_e6, o.size_e6, o.key)
+        for o in work.orders
     ]
-    intent = {name: getattr(work.intent, name) for name in _INTENT}
     return {
         "k": "order",
         "run": run_id,
         "taken_ns": work.taken_ns,
-        "intent": intent,
+        "intent": tuple(work.intent)[:-1],
         "orders": orders,
+        "placings": [tuple(order.placing) for order in work.orders],
+        "costs": work.costs_e6,
     }
 
 
@@ -75,16 +68,15 @@ def recover(
 
 
 def _work(record: dict[str, Any], quote: Callable[[int], list[int] | None]) -> Work:
-    orders, costs, facts = [], [], []
-    for row in record["orders"]:
-        placing = Placing(row["token"], row["token_side"], row["token_price_e6"])
-        fields = {name: row[name] for name in _ORDER}
-        orders.append(Order(intent=record["intent"]["id"], placing=placing, **fields))
-        costs.append(row["cost_e6"])
-        cells = quote(row["instrument"])
+    orders, facts = [], []
+    for row, placing in zip(record["orders"], record["placings"], strict=True):
+        fields = dict(zip(_ORDER, row, strict=True))
+        number = record["intent"][0]
+        orders.append(Order(intent=number, placing=Placing(*placing), **fields))
+        cells = quote(fields["instrument"])
         facts.append(_NO_FACTS if cells is None else facts_of(cells))
-    intent = Intent(legs=(), **record["intent"])
-    return Work(intent, orders, costs, facts, record["taken_ns"])
+    intent = Intent._make((*record["intent"], ()))
+    return Work(intent, orders, record["costs"], facts, record["taken_ns"])
 
 
 def _evidence(kind: str, record: dict[str, Any], order: Order) -> None:

@@ -51,6 +51,12 @@ _R = {name: cell(REPORT, name) for name in REPORT.names or ()}
 _P = {name: cell(POSITION, name) for name in POSITION.names or ()}
 _C = {name: cell(CASH, name) for name in CASH.names or ()}
 _KEY_AT = _R["order_key"]
+_R_PARENT, _R_PAIR, _R_DIRECTION, _R_FLAGS, _R_KIND, _R_TAKEN = (
+    _R[n] for n in ("parent", "pair", "direction", "flags", "intent_kind", "taken_ns")
+)
+_R_DECIDE, _R_RECV, _R_PUBLISH, _R_EVENT, _R_REPORT = (
+    _R[n] for n in ("decide_ns", "recv_ns", "publish_ns", "event_epoch_ns", "report_ns")
+)
 KEY_BYTES = 64
 
 
@@ -217,19 +223,20 @@ class Reports:
     def _start(
         self, intent: Intent, values: Mapping[str, int], taken_ns: int, now_ns: int
     ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        body = self._body
-        body[:] = 0
-        common = {
-            "parent": intent.parent, "pair": intent.pair, "direction": intent.direction,
-            "flags": intent.flags, "intent_kind": intent.kind, "decide_ns": intent.decide_ns,
-            "recv_ns": intent.recv_ns, "publish_ns": intent.publish_ns, "taken_ns": taken_ns,
-            "event_epoch_ns": intent.event_epoch_ns, "report_ns": now_ns,
-        }  # fmt: skip
-        for name, value in common.items():
-            body[_R[name]] = value
+        cells = [0] * BODY
         for name, value in values.items():
-            body[_R[name]] = value
-        return body
+            cells[_R[name]] = value
+        cells[_R_PARENT], cells[_R_PAIR], cells[_R_DIRECTION] = (
+            intent.parent,
+            intent.pair,
+            intent.direction,
+        )
+        cells[_R_FLAGS], cells[_R_KIND], cells[_R_TAKEN] = intent.flags, intent.kind, taken_ns
+        cells[_R_DECIDE], cells[_R_RECV] = intent.decide_ns, intent.recv_ns
+        cells[_R_PUBLISH], cells[_R_EVENT] = intent.publish_ns, intent.event_epoch_ns
+        cells[_R_REPORT] = now_ns
+        self._body[:] = cells
+        return self._body
 
     def _account(
         self,
@@ -261,10 +268,9 @@ class Reports:
             "yes_e6": position.yes_e6, "no_e6": position.no_e6,
             "day_loss_e6": accounts.day_loss_e6,
         }  # fmt: skip
-        body = np.zeros(BODY, np.int64)
-        for name, value in values.items():
-            body[_P[name]] = value
-        slot_store(self._words, self._segment.at("positions", instrument), body, BODY)
+        slot_store(
+            self._words, self._segment.at("positions", instrument), _filled(values, _P), BODY
+        )
         self._cash_slot(market.account, accounts, now_ns)
 
     def starts(self, accounts: Accounts) -> dict[int, int]:
@@ -280,7 +286,14 @@ class Reports:
             "reserved_e6": row.cash_e6 - accounts.cash_free(account), "start_e6": row.start_e6,
             "at_ns": now_ns, "used": 1,
         }  # fmt: skip
-        body = np.zeros(BODY, np.int64)
-        for name, value in values.items():
-            body[_C[name]] = value
-        slot_store(self._words, self._segment.at("cash", account), body, BODY)
+        slot_store(self._words, self._segment.at("cash", account), _filled(values, _C), BODY)
+
+
+def _filled(
+    values: Mapping[str, int], places: Mapping[str, int]
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """A body with these fields."""
+    cells = [0] * BODY
+    for name, value in values.items():
+        cells[places[name]] = value
+    return np.array(cells, np.int64)

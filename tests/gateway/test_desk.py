@@ -50,7 +50,7 @@ def test_both_legs_are_sent_before_either_answers_and_the_journal_has_them_first
             def look(seen: Seen) -> None:
                 records = j.read(j.files(rig.folder)[-1]).records
                 orders = [order for r in records if r["k"] == "order" for order in r["orders"]]
-                journalled.append([order["key"] for order in orders])
+                journalled.append([order[-1] for order in orders])
 
             rig.kalshi.on_order = rig.poly.on_order = look
             rig.kalshi.script, rig.poly.script = [HOLD, (500, {})], [HOLD, (500, {})]

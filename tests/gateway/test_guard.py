@@ -11,6 +11,7 @@ import pytest
 
 from gateway.accounts import Accounts
 from gateway.guard import Look, Standing, check, cost_e6, facts_of, is_on_grid
+from gateway.intake import Intake
 from gateway.intent import Intent, Leg
 from gateway.kalshi import KalshiVenue
 from gateway.order import Order
@@ -63,7 +64,6 @@ class Case:
             self.accounts,
             self.rate,
             self.params,
-            fee,
             legal_size,
             NOW,
         )
@@ -71,18 +71,25 @@ class Case:
 
     def leg(self, place: int, **changed: int) -> None:
         """Change a leg, and what its venue makes of it."""
-        leg = replace(self.looks[place].leg, **changed)
+        leg = self.looks[place].leg._replace(**changed)  # type: ignore[arg-type]
         price = leg.limit_e6 if place == KALSHI else 1_000_000 - leg.limit_e6
         placing = Placing(YES, leg.side, price) if place == KALSHI else Placing(NO, BUY, price)
-        self.looks[place] = replace(self.looks[place], leg=leg, placing=placing)
-        self.intent = replace(self.intent, legs=tuple(look.leg for look in self.looks))
+        self.looks[place] = fresh(self.looks[place]._replace(leg=leg, placing=placing))
+        self.intent = self.intent._replace(legs=tuple(look.leg for look in self.looks))
 
     def quote(self, place: int, **changed: int) -> None:
         """Change cells of a quote."""
         quote = list(self.looks[place].quote or [])
         for name, value in changed.items():
             quote[cell(QUOTE, name)] = value
-        self.looks[place] = replace(self.looks[place], quote=quote)
+        self.looks[place] = fresh(self.looks[place]._replace(quote=quote))
+
+
+def fresh(look: Look) -> Look:
+    """With the facts and the cost of its quote, as the desk fills them in."""
+    assert look.quote is not None
+    facts = facts_of(look.quote)
+    return look._replace(facts=facts, cost_e6=cost_e6(look.leg, fee, facts))
 
 
 def case() -> Case:
@@ -91,8 +98,6 @@ def case() -> Case:
     accounts = Accounts([], {"kalshi": KalshiVenue.nets, "polymarket": PolymarketVenue.nets})
     looks = []
     for place, side, limit in ((KALSHI, BUY, 420_000), (POLY, SELL, 500_000)):
-        from gateway.intake import Intake
-
         intake = Intake(scene.segment, -1)
         market = next(m for m in intake.markets() if m.instrument == place)
         accounts.add_market(market)
@@ -103,7 +108,8 @@ def case() -> Case:
         leg = Leg(place, place, 1, side, limit, SIZE, 0, 1, EPOCH, 1)
         placing = Placing(YES, BUY, limit) if place == KALSHI else Placing(NO, BUY, limit)
         bucket = Bucket(rate=100, burst=100, reserve=20)
-        looks.append(Look(leg, market, quote, EPOCH, placing, 3, bucket, 10 if place == 0 else 1))
+        tokens = 10 if place == KALSHI else 1
+        looks.append(fresh(Look(leg, market, quote, EPOCH, placing, 3, bucket, tokens, None, 0)))
     intent = Intent(
         9, 0, 0, 0, 0, 0, 0, NOW - 500, NOW - 900, 0, NOW + 1_000, 0, NOW - 800,
         tuple(look.leg for look in looks),
@@ -117,7 +123,7 @@ Break = Callable[[Case], object]
 
 def standing(**changed: object) -> Break:
     def apply(c: Case) -> None:
-        c.standing = replace(c.standing, **changed)  # type: ignore[arg-type]
+        c.standing = c.standing._replace(**changed)  # type: ignore[arg-type]
 
     return apply
 
@@ -131,7 +137,7 @@ def params(**changed: int) -> Break:
 
 def look(place: int, **changed: object) -> Break:
     def apply(c: Case) -> None:
-        c.looks[place] = replace(c.looks[place], **changed)  # type: ignore[arg-type]
+        c.looks[place] = c.looks[place]._replace(**changed)  # type: ignore[arg-type]
 
     return apply
 
@@ -151,7 +157,7 @@ def held(instrument: int, cost: int) -> Break:
 
 
 def expired(c: Case) -> None:
-    c.intent = replace(c.intent, expires_ns=NOW - 1)
+    c.intent = c.intent._replace(expires_ns=NOW - 1)
 
 
 def lost(c: Case) -> None:
@@ -171,7 +177,7 @@ def shallow(c: Case) -> None:
     c.quote(POLY, number=2)
     quote = list(c.looks[POLY].quote or [])
     quote[cell(QUOTE, "bids") + 1] = SIZE - 10_000
-    c.looks[POLY] = replace(c.looks[POLY], quote=quote)
+    c.looks[POLY] = c.looks[POLY]._replace(quote=quote)
 
 
 def spent_bucket(c: Case) -> None:
@@ -262,24 +268,24 @@ def test_a_newer_quote_is_fine_while_the_limit_still_holds_the_size() -> None:
 
 def test_a_pair_of_opposites_needs_equal_sides() -> None:
     subject = case()
-    subject.standing = replace(subject.standing, pair=Row(same=0))
+    subject.standing = subject.standing._replace(pair=Row(same=0))
     subject.leg(POLY, side=BUY, limit_e6=500_000)
-    subject.looks[POLY] = replace(subject.looks[POLY], placing=Placing(YES, BUY, 500_000))
+    subject.looks[POLY] = subject.looks[POLY]._replace(placing=Placing(YES, BUY, 500_000))
     assert subject.reason() == "done", "YES of one is NO of the other: both are bought"
 
 
 def unwind(c: Case) -> Case:
     c.looks = c.looks[:1]
     c.leg(KALSHI, side=SELL, limit_e6=400_000)
-    c.intent = replace(c.intent, flags=FLAG_UNWIND | FLAG_REDUCE, expires_ns=0)
+    c.intent = c.intent._replace(flags=FLAG_UNWIND | FLAG_REDUCE, expires_ns=0)
     return c
 
 
 def test_an_unwind_passes_on_an_untrusted_book_a_dead_feed_and_in_halted() -> None:
     subject = unwind(case())
     subject.quote(KALSHI, trust=1)
-    subject.looks[0] = replace(subject.looks[0], alive_epoch=0)
-    subject.standing = replace(subject.standing, state=HALTED, is_paused=True)
+    subject.looks[0] = subject.looks[0]._replace(alive_epoch=0)
+    subject.standing = subject.standing._replace(state=HALTED, is_paused=True)
     assert subject.reason() == "done"
 
 
@@ -304,8 +310,8 @@ def test_an_unwind_may_use_the_reserve_that_an_opening_intent_may_not() -> None:
 
 def test_in_reducing_only_what_shrinks_passes() -> None:
     subject = case()
-    subject.intent = replace(subject.intent, flags=FLAG_REDUCE)
-    subject.standing = replace(subject.standing, state=REDUCING)
+    subject.intent = subject.intent._replace(flags=FLAG_REDUCE)
+    subject.standing = subject.standing._replace(state=REDUCING)
     assert subject.reason() == "reduce_only"
     subject.accounts.position(KALSHI).no_e6 = SIZE
     subject.accounts.position(POLY).yes_e6 = SIZE
