@@ -71,7 +71,7 @@ class Case:
 
     def leg(self, place: int, **changed: int) -> None:
         """Change a leg, and what its venue makes of it."""
-        leg = self.looks[place].leg._replace(**changed)  # type: ignore[arg-type]
+        leg = self.looks[place].leg._replace(**changed)
         price = leg.limit_e6 if place == KALSHI else 1_000_000 - leg.limit_e6
         placing = Placing(YES, leg.side, price) if place == KALSHI else Placing(NO, BUY, price)
         self.looks[place] = fresh(self.looks[place]._replace(leg=leg, placing=placing))
