@@ -12,7 +12,6 @@ from engine import memory as m
 from shm_layout import (
     BODY,
     CASH,
-    DETECTOR,
     ENTRY,
     K_ACCOUNT,
     K_INSTRUMENT,
@@ -30,7 +29,6 @@ from shm_layout import (
     ring_adopt,
     ring_read,
     ring_tail,
-    rings_wait,
     slot_load,
 )
 
@@ -55,7 +53,6 @@ class Detector:
         self._entry = np.zeros(ENTRY, np.int64)
         self._row = self._entry[LINE:]
         self._cursors = self._mem[m.CURSORS_AT : m.CURSORS_AT + kernels.RINGS_COUNT]
-        self._bell = segment.at("bells", DETECTOR)
         self._mem[m.META + m.M_EPOCH] = epoch
         for ring in ("steps", "intents"):
             ring_adopt(self._words, segment.at(ring), segment.entries(ring))
@@ -74,23 +71,25 @@ class Detector:
         return int(done)
 
     def wait(self, spin_ns: int, block_ns: int) -> bool:
-        """Wait for an entry: spin, then block on the bell (`block_ns` 0: never). True if one is
-        there.
+        """Wait for an entry: spin, then block on the bell (`block_ns` 0: never). True if one came.
+
+        It is then decided on at once, at the machine's own time, without a way through Python.
         """
         if self._mem[m.META + m.M_TIMERS] > 0:
             block_ns = min(block_ns, TIMER_BLOCK_NS)
-        return bool(
-            rings_wait(
-                self._words,
-                kernels.RINGS,
-                kernels.ENTRIES,
-                self._cursors,
-                kernels.RINGS_COUNT,
-                self._bell,
-                spin_ns,
-                block_ns,
-            )
+        done = kernels.wait_step(
+            self._words,
+            self._mem,
+            self._entry,
+            self._row,
+            self._cursors,
+            spin_ns,
+            block_ns,
+            self._eventfd,
         )
+        if done < 0:
+            self._take_after_lap(-1 - done)
+        return bool(done)
 
     def close(self) -> None:
         """Let go of the segment."""

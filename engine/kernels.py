@@ -65,6 +65,7 @@ from shm_layout import (
     ring_append,
     ring_read,
     ring_tail,
+    rings_wait,
     run_epoch_ns,
     slot_load,
     state_of,
@@ -91,6 +92,7 @@ HISTOGRAM_AT = (
 )
 HISTOGRAM_EACH = MAIN.blocks["histograms"].cells_each
 GATEWAY_BELL = MAIN.at["bells"] + GATEWAY * MAIN.blocks["bells"].cells_each
+DETECTOR_BELL = MAIN.at["bells"] + DETECTOR * MAIN.blocks["bells"].cells_each
 COUNTERS_USED = len(m.COUNTER_NAMES)
 
 
@@ -304,6 +306,26 @@ def live_step(words: Words, mem: Words, entry: Words, row: Words, now: int, even
         bell_ring(words, GATEWAY_BELL, eventfd)
     measure(words, mem, began, decided, now_ns())
     return drained + opened
+
+
+@njit(cache=True, nogil=True)
+def wait_step(
+    words: Words,
+    mem: Words,
+    entry: Words,
+    row: Words,
+    cursors: Words,
+    spin_ns: int,
+    block_ns: int,
+    eventfd: int,
+) -> int:
+    """Wait for an entry and decide on it without going back to Python. 0: none came, else as
+    `live_step`. `cursors` are those in `mem`."""
+    if not rings_wait(
+        words, RINGS, ENTRIES, cursors, RINGS_COUNT, DETECTOR_BELL, spin_ns, block_ns
+    ):
+        return 0
+    return live_step(words, mem, entry, row, now_ns(), eventfd)
 
 
 @njit(cache=True)

@@ -115,7 +115,7 @@ def complete(lone: Lone, missing: Missing) -> Plan | None:
     paid = token_price(lone.price_e6, lone.side)
 
     def loss(price_e6: int) -> int:
-        return paid + token_price(price_e6, missing.side) - E6  # together they pay $1
+        return int(paid + token_price(price_e6, missing.side) - E6)  # together they pay $1
 
     return _within_cap(lone, COMPLETE, missing.side, levels, missing.facts, loss, is_buy=True)
 

@@ -317,13 +317,16 @@ def test_counters_and_histograms_stand_in_the_role_row() -> None:
     assert all(world.words[at + i * 1200] > 0 for i in range(3))
 
 
-def test_waiting_finds_an_entry_and_does_not_block_without_leave() -> None:
+def test_waiting_decides_on_what_comes_and_does_not_block_without_leave() -> None:
     world = two_venues()
     detector = detector_of(world)
     world.step(detector)
     assert detector.wait(0, 0) is False
+    steps = detector.counter("steps")
     edge_up(world)
     assert detector.wait(0, 10**9) is True
+    assert detector.counter("steps") == steps + 1 and detector.counter("quotes") == 2
+    assert detector.wait(0, 0) is False
     detector.close()
 
 

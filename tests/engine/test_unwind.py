@@ -61,7 +61,7 @@ def value(side: int, price_e6: int, pays_yes: int) -> int:
 
 
 @pytest.mark.parametrize(
-    "missing_leg, missing_side, same", itertools.product((0, 1), (0, 1), (0, 1))
+    "missing_leg, missing_side, same", list(itertools.product((0, 1), repeat=3))
 )
 @pytest.mark.parametrize("still_there", [True, False])
 def test_each_combination_of_leg_side_and_polarity(
