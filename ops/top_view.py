@@ -1,0 +1,374 @@
+"""A `View` as tables of text: columns, order, filter, and what fits a width. Pure; shared by the
+live screen and `--once`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+
+from ops.inspector_pairs import Pair, Way
+from ops.inspector_view import Order, Process, View
+from shm_layout import int_to_text
+
+Row = Any  # a record of ops/inspector_view.py; each table knows its own
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How one value is shown and ordered. `rank`: the higher, the sooner it is left out when the
+    width is short; `stretch`: it may be cut to fit."""
+
+    title: str
+    cell: Callable[[Row], str]
+    key: Callable[[Row], Any]
+    right: bool = True
+    rank: int = 0
+    stretch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One kind of row. `sort`: the column it is ordered by at first, None: as the view has them."""
+
+    name: str
+    rows: Callable[[View], Sequence[Row]]
+    columns: tuple[Column, ...]
+    style: Callable[[Row], str] = lambda _: ""
+    sort: int | None = None
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked of a table: column to sort by (None: the table's own), turned round,
+    and the text that rows must hold."""
+
+    sort: int | None = None
+    reverse: bool = False
+    filter: str = ""
+
+
+def price(value_e6: int | None) -> str:
+    """Dollars with four places; "-" if absent."""
+    return "-" if value_e6 is None else int_to_text(round(value_e6, -2), 6, 4)
+
+
+def money(value_e6: int) -> str:
+    """Dollars and cents, rounded down."""
+    return int_to_text(value_e6 // 10_000 * 10_000, 6, 2)
+
+
+def size(value_e6: int) -> str:
+    """Contracts, as many places as they have, at most two."""
+    text = int_to_text(value_e6 // 10_000 * 10_000, 6, 2)
+    return text.rstrip("0").rstrip(".")
+
+
+def cents(value_e6: int | None) -> str:
+    """An edge in cents with a sign and two places, rounded down."""
+    if value_e6 is None:
+        return "-"
+    return ("+" if value_e6 >= 0 else "") + int_to_text(value_e6 // 100, 2) + "c"
+
+
+def age(value_ns: int | None) -> str:
+    """A duration in its best unit."""
+    if value_ns is None:
+        return "-"
+    value = max(value_ns, 0)
+    for limit, unit, name in (
+        (10**3, 1, "ns"), (10**6, 10**3, "us"), (10**9, 10**6, "ms"), (100 * 10**9, 10**9, "s"),
+        (6000 * 10**9, 60 * 10**9, "min"), (10**30, 3600 * 10**9, "h"),
+    ):  # fmt: skip
+        if value < limit:
+            shown = value / unit
+            return f"{shown:.1f} {name}" if unit > 1 and shown < 10 else f"{int(shown)} {name}"
+    return "-"
+
+
+def _text(title: str, name: str, rank: int = 0, stretch: bool = False) -> Column:
+    def value(row: Row) -> str:
+        return str(getattr(row, name))
+
+    return Column(title, value, value, right=False, rank=rank, stretch=stretch)
+
+
+def _number(title: str, name: str, show: Callable[[Any], str] = str, rank: int = 0) -> Column:
+    def key(row: Row) -> tuple[bool, int]:
+        value = getattr(row, name)
+        return value is not None, value or 0
+
+    return Column(title, lambda row: show(getattr(row, name)), key, rank=rank)
+
+
+def _trust(row: Row) -> str:
+    return ", ".join(row.trust) or "ok"
+
+
+def _way(title: str, direction: int, of: Callable[[Way], int | None], rank: int = 0) -> Column:
+    show = cents if title.startswith("edge") else lambda v: size(v) if v else "-"
+
+    def value(row: Pair) -> int | None:
+        return of(row.ways[direction])
+
+    def key(row: Pair) -> tuple[bool, int]:
+        found = value(row)
+        return found is not None, found or 0
+
+    return Column(title, lambda row: show(value(row)), key, rank=rank)
+
+
+def _label(title: str, side: str) -> Column:
+    def value(row: Pair) -> str:
+        return f"{getattr(row, 'venue_' + side)} {getattr(row, 'ticker_' + side)}"
+
+    return Column(title, value, value, right=False, stretch=True)
+
+
+def _relation(row: Pair) -> str:
+    """Which outcome of b is YES of a, and whether people approved it."""
+    return ("YES=YES" if row.is_same else "YES=NO") + ("" if row.is_approved else " not approved")
+
+
+def _counters(row: Process) -> str:
+    shown = [f"{name} {count}" for name, count in row.counters.items() if count]
+    return " ".join(shown)
+
+
+QUOTES = Table(
+    "quotes",
+    lambda view: view.quotes,
+    (
+        _number("#", "index", rank=3),
+        _text("venue", "venue"),
+        _text("ticker", "ticker", stretch=True),
+        _number("bid", "bid_e6", price),
+        _number("size", "bid_size_e6", size, rank=2),
+        _number("ask", "ask_e6", price),
+        _number("size", "ask_size_e6", size, rank=2),
+        _number("age", "age_ns", age),
+        Column("trust", _trust, lambda row: len(row.trust), right=False),
+        _text("status", "status", rank=4),
+        _number("number", "number", rank=5),
+        _text("title", "title", rank=6, stretch=True),
+    ),
+    style=lambda row: "" if row.is_trusted else "yellow",
+)
+PAIRS = Table(
+    "pairs",
+    lambda view: view.pairs,
+    (
+        _number("#", "index", rank=3),
+        _label("a", "a"),
+        _label("b", "b"),
+        Column("b is", _relation, _relation, right=False, rank=2),
+        _way("edge buy a", 0, lambda way: way.edge_e6),
+        _way("pays", 0, lambda way: way.pays_e6, rank=1),
+        _way("edge sell a", 1, lambda way: way.edge_e6),
+        _way("pays", 1, lambda way: way.pays_e6, rank=1),
+        _way("size buy", 0, lambda way: way.size_e6, rank=4),
+        _way("size sell", 1, lambda way: way.size_e6, rank=4),
+        Column("best", lambda row: cents(row.best_e6),
+               lambda row: (row.best_e6 is not None, row.best_e6 or 0), rank=5),
+    ),
+    style=lambda row: "bold green" if any(way.pays_e6 for way in row.ways) else "",
+)  # fmt: skip
+PROCESSES = Table(
+    "processes",
+    lambda view: view.processes,
+    (
+        _text("process", "name"),
+        _number("pid", "pid"),
+        _text("health", "health"),
+        _number("beat", "beat_age_ns", age),
+        _number("worst loop", "worst_loop_ns", age),
+        _number("core", "core", lambda v: "-" if v is None else str(v), rank=2),
+        _number("restarts", "restarts", rank=1),
+        _number("loops", "loops", rank=3),
+        Column("counters", _counters, _counters, right=False, rank=4, stretch=True),
+    ),
+    style=lambda row: {"dead": "bold red", "late": "yellow", "starting": "yellow"}.get(
+        row.health, ""
+    ),
+)
+
+
+def _filled(row: Order) -> str:
+    return f"{size(row.filled_e6)}/{size(row.asked_e6)}"
+
+
+ORDERS = Table(
+    "orders",
+    lambda view: view.orders,
+    (
+        _number("age", "age_ns", age),
+        _text("venue", "venue"),
+        _text("ticker", "ticker", stretch=True),
+        _text("side", "side"),
+        _number("limit", "limit_e6", price),
+        Column("filled", _filled, lambda row: row.filled_e6),
+        _text("placed", "placed"),
+        _text("settled", "settled", rank=3),
+        _text("reason", "reason", rank=1),
+        _number("to ack", "send_to_ack_ns", age, rank=2),
+        _number("fee", "fee_e6", price, rank=4),
+    ),
+    style=lambda row: "yellow" if row.placed == "unknown" else "",
+)
+POSITIONS = Table(
+    "positions",
+    lambda view: (*view.positions, *view.cash),
+    (
+        _text("venue", "venue"),
+        Column("what", lambda row: getattr(row, "ticker", f"cash, account {_account(row)}"),
+               lambda row: getattr(row, "ticker", ""), right=False, stretch=True),
+        Column("held", lambda row: size(row.position_e6) if _is_held(row) else money(row.cash_e6),
+               lambda row: row.position_e6 if _is_held(row) else row.cash_e6),
+        Column("cost", lambda row: money(row.cost_e6) if _is_held(row) else "",
+               lambda row: row.cost_e6 if _is_held(row) else 0),
+        Column("fees", lambda row: price(row.fees_e6) if _is_held(row) else "",
+               lambda row: row.fees_e6 if _is_held(row) else 0, rank=1),
+        Column("unknown", lambda row: size(row.unknown_e6) if _is_held(row) else "",
+               lambda row: row.unknown_e6 if _is_held(row) else 0, rank=2),
+        Column("reserved", lambda row: "" if _is_held(row) else money(row.reserved_e6),
+               lambda row: 0 if _is_held(row) else row.reserved_e6, rank=1),
+        Column("since start", lambda row: "" if _is_held(row) else _signed(row),
+               lambda row: 0 if _is_held(row) else row.cash_e6 - row.start_e6, rank=1),
+    ),
+)  # fmt: skip
+
+
+def _is_held(row: Row) -> bool:
+    """A position; else a pot of cash."""
+    return hasattr(row, "position_e6")
+
+
+def _account(row: Row) -> int:
+    return int(getattr(row, "account", 0))
+
+
+def _signed(row: Row) -> str:
+    change = row.cash_e6 - row.start_e6
+    return ("+" if change >= 0 else "") + money(change)
+
+
+LATENCY = Table(
+    "latency",
+    lambda view: view.latencies,
+    (
+        _text("process", "process"),
+        _text("from to", "name"),
+        _number("count", "count"),
+        _number("p50", "p50_ns", age),
+        _number("p99", "p99_ns", age),
+        _number("p99.9", "p999_ns", age),
+        _number("max", "max_ns", age),
+    ),
+)
+TABLES = (QUOTES, PAIRS, PROCESSES, ORDERS, POSITIONS, LATENCY)
+
+
+def ordered(table: Table, view: View, asked: Wish) -> list[Row]:
+    """The rows that hold the filter's text, in the order asked for."""
+    rows = list(table.rows(view))
+    if asked.filter:
+        needle = asked.filter.casefold()
+        rows = [
+            row for row in rows
+            if any(needle in column.cell(row).casefold() for column in table.columns)
+        ]  # fmt: skip
+    sort = table.sort if asked.sort is None else asked.sort
+    if sort is not None:
+        rows.sort(key=table.columns[sort].key)
+    return rows[::-1] if asked.reverse != table.reverse else rows
+
+
+def lines(
+    table: Table, rows: Sequence[Row], width: int, asked: Wish, window: slice = slice(None)
+) -> tuple[str, list[tuple[str, str]]]:
+    """(head, [(line, style)] of the rows in `window`) no wider than `width`: columns are left out
+    by rank, then cut. Widths follow all rows, so that scrolling moves no column."""
+    columns = list(table.columns)
+    cells = {id(column): [column.cell(row) for row in rows] for column in columns}
+    titles = {id(c): _title(c, i, table, asked) for i, c in enumerate(table.columns)}
+    needs = {
+        id(c): max([cell_len(titles[id(c)]), *(cell_len(text) for text in cells[id(c)])])
+        for c in columns
+    }
+    least = {id(c): min(needs[id(c)], 10) if c.stretch else needs[id(c)] for c in columns}
+    while sum(least[id(c)] + 2 for c in columns) - 2 > width and any(c.rank for c in columns):
+        columns.remove(max(columns, key=lambda c: c.rank))
+    room = width - (sum(least[id(c)] + 2 for c in columns) - 2)
+    widths = _shared(columns, least, needs, room)
+
+    def joined(texts: Sequence[str]) -> str:
+        fitted = [_fit(t, widths[id(c)], c.right) for t, c in zip(texts, columns, strict=True)]
+        return set_cell_size("  ".join(fitted), width).rstrip()
+
+    head = joined([titles[id(c)] for c in columns])
+    shown = range(len(rows))[window]
+    body = [joined([cells[id(c)][i] for c in columns]) for i in shown]
+    return head, [(text, table.style(rows[i])) for text, i in zip(body, shown, strict=True)]
+
+
+def _shared(
+    columns: Sequence[Column], least: dict[int, int], needs: dict[int, int], room: int
+) -> dict[int, int]:
+    """Widths: the room that is left goes cell by cell to the narrowest column that was cut."""
+    widths = dict(least)
+    for _ in range(room):
+        cut = [id(c) for c in columns if widths[id(c)] < needs[id(c)]]
+        if not cut:
+            break
+        widths[min(cut, key=widths.__getitem__)] += 1
+    return widths
+
+
+def _title(column: Column, index: int, table: Table, asked: Wish) -> str:
+    sort = table.sort if asked.sort is None else asked.sort
+    if index != sort:
+        return column.title
+    return column.title + ("▼" if asked.reverse != table.reverse else "▲")
+
+
+def _fit(text: str, width: int, right: bool) -> str:
+    found = cell_len(text)
+    if found > width:
+        return set_cell_size(text, max(width - 1, 0)) + "…" if width else ""
+    return " " * (width - found) + text if right else text + " " * (width - found)
+
+
+def headline(view: View) -> str:
+    """The state in one line of at most 80 columns."""
+    trusted = sum(quote.is_trusted for quote in view.quotes)
+    paying = sum(any(way.pays_e6 for way in pair.ways) for pair in view.pairs)
+    ill = [process.name for process in view.processes if process.health != "ok"]
+    parts = [
+        f"{view.state}",
+        view.mode,
+        f"{view.seconds:.0f} s",
+        f"trusted {trusted}/{len(view.quotes)}",
+        f"paying {paying}/{len(view.pairs)}",
+    ]
+    if view.gate != view.supervisor_state:
+        parts.insert(1, f"supervisor {view.supervisor_state}, gate {view.gate}")
+    if view.kill:
+        parts.insert(1, f"kill word {view.kill}")
+    if ill:
+        parts.append(f"ill: {', '.join(ill)}")
+    return " · ".join(parts)
+
+
+def once(view: View, tables: Sequence[Table], width: int, asked: Wish) -> str:
+    """Everything as plain text, every row."""
+    parts = [headline(view)]
+    for table in tables:
+        rows = ordered(table, view, asked)
+        head, body = lines(table, rows, width, asked)
+        parts += ["", f"{table.name} ({len(rows)})"]
+        parts += [head, *(text for text, _ in body)] if rows else []
+    return "\n".join(parts)
