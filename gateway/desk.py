@@ -25,7 +25,7 @@ from gateway.order import Order
 from gateway.params import DeskParams
 from gateway.ports import Fee, LegalSize, PlanUnwind, Reader
 from gateway.reception import Reception
-from gateway.reconcile import Resolver, VenueReader, snapshots
+from gateway.reconcile import Resolver, VenueReader, drift, snapshots
 from gateway.recovery import recover
 from gateway.reports import Reports
 from gateway.throttle import OrderRate
@@ -47,6 +47,7 @@ from shm_layout import (
 __all__ = ["Desk", "DeskParams", "VenueLine"]
 RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
 POLL_S = 0.05
+AUDIT_S = 1.0
 STEPS_MAX = 8  # steps of one turn
 TICK_NS = 10_000_000
 ASK_NS = 50_000_000
@@ -154,6 +155,7 @@ class Desk:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._audit()
             self.close()
 
     def stop(self) -> None:
@@ -310,6 +312,24 @@ class Desk:
         if not lost:
             self.reports.gate(ACTIVE, 0, now_ns)
         self._turn()
+
+    async def _audit(self) -> None:
+        """At a planned end, with nothing on the wire: compare with the venues once more and say
+        where we differ.
+        """
+        if not self._is_reconciled or self.accounts.flights:
+            return
+        for line in self.lines.values():
+            line.pool.tick(self._clock())
+        venues = {number: line.venue for number, line in self.lines.items()}
+        asked = snapshots(venues, self._readers, self.accounts.known, self._not_reconciled)
+        try:
+            found = await asyncio.wait_for(asked, AUDIT_S)
+        except TimeoutError:
+            log.warning("drift: not known, the venues did not answer within %s s", AUDIT_S)
+            return
+        for text in drift(self.accounts, found):
+            log.warning("drift: %s", text)
 
     def _not_reconciled(self, text: str) -> None:
         log.warning("reconcile: %s", text)

@@ -46,6 +46,7 @@ class Case:
     order: Order
     left_e6: int
     since_ns: int
+    cap_e6: int
     spent_e6: int = 0
     tries: int = 0
     plan: tuple[int, int] | None = None
@@ -79,7 +80,8 @@ class Unwinder:
         """`order` filled `size_e6` contracts that its partner did not; both outcomes are known
         since `now_ns`.
         """
-        self.cases.append(Case(work, order, size_e6, now_ns))
+        cap_e6 = self.params.loss_cap_e6 * size_e6 // E6
+        self.cases.append(Case(work, order, size_e6, now_ns, cap_e6))
 
     def step(self, now_ns: int) -> int:
         """Send what can be sent; end what is done or beyond its caps. Returns work done."""
@@ -143,7 +145,7 @@ class Unwinder:
             size_e6=case.left_e6,
             price_e6=yes_price_e6(case.order),
             levels=levels_of(quote, case.side),
-            loss_cap_e6=self.params.loss_cap_e6,
+            loss_cap_e6=case.cap_e6,
             spent_e6=case.spent_e6,
             attempt=case.tries,
             facts=facts_of(quote),

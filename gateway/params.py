@@ -13,8 +13,8 @@ class DeskParams:
     a decision.
 
     `day_max_e6`: realised loss a run day. `unhedged_max_e6`: worst cost of what one leg alone may
-    hold. `loss_cap_e6` and `time_cap_ns`: of giving back one lone leg. `dust_e6`: an imbalance
-    worth less is left and counted.
+    hold. `loss_cap_e6`: what a lone leg may lose per contract when it is given back, fees included;
+    `time_cap_ns`: how long that may take. `dust_e6`: an imbalance worth less is left and counted.
     `*_reserve`: venue tokens that only unwinds may use.
     """
 
@@ -35,7 +35,7 @@ class DeskParams:
     quote_age_max_ns: int = 60_000_000_000
     signal_age_max_ns: int = 50_000_000
     duplicate_ns: int = 1_000_000_000
-    loss_cap_e6: int = 5_000_000
+    loss_cap_e6: int = 50_000
     time_cap_ns: int = 10_000_000_000
     unwind_tries_max: int = 8
     dust_e6: int = 200_000

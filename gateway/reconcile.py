@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.accounts import Accounts
 from gateway.ledger import Ledger, Work
 from gateway.order import E_ABSENT, Order
 from gateway.params import DeskParams
@@ -185,3 +186,23 @@ async def snapshots(
                 on_error(f"{venue.name}: {error}")
                 await asyncio.sleep(RETRY_S)
     return found
+
+
+def drift(accounts: Accounts, found: Sequence[Snapshot]) -> list[str]:
+    """Where our own numbers differ from what the venues say, one line each; empty: nowhere."""
+    lines = []
+    for snapshot in found:
+        for account, cash_e6 in snapshot.cash_e6.items():
+            ours_e6 = accounts.cash[account].cash_e6
+            if ours_e6 != cash_e6:
+                lines.append(
+                    f"cash of account {account}: ours {ours_e6}e-6, the venue's {cash_e6}e-6"
+                )
+        for held in snapshot.held:
+            position = accounts.position(held.instrument)
+            ours, theirs = (position.yes_e6, position.no_e6), (held.yes_e6, held.no_e6)
+            if ours != theirs:
+                lines.append(
+                    f"instrument {held.instrument}: ours {ours}e-6, the venue's {theirs}e-6"
+                )
+    return lines

@@ -313,3 +313,26 @@ def test_a_delayed_order_is_live_until_its_delay_is_over_then_zero_if_nobody_kno
             assert len(rig.kalshi.orders) == 2 and len(rig.poly.orders) == 1
 
     play(story, tmp_path)
+
+
+def test_at_a_planned_end_it_says_where_it_differs_from_the_venues(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            rig.desk.accounts.cash[POLY].cash_e6 = 1_000_000
+
+    play(story, tmp_path)
+    found = [record.getMessage() for record in caplog.records if "drift" in record.getMessage()]
+    assert found == ["drift: cash of account 1: ours 1000000e-6, the venue's 0e-6"]
+
+
+def test_with_the_venues_own_figures_there_is_no_drift(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            rig.desk.accounts.cash[POLY].cash_e6 = 0
+
+    play(story, tmp_path)
+    assert not [record for record in caplog.records if "drift" in record.getMessage()]
