@@ -106,6 +106,7 @@ class Coinbase:
         self.must_reconnect = self.is_subscribed = False
         self.outbox.clear()
         self._publisher.lose(now_ns)
+        self.tick(now_ns)
 
     def tick(self, now_ns: int) -> None:
         """Carry the counters over."""

@@ -92,6 +92,8 @@ class FeedParams:
 
 
 class _FactsReader(Protocol):
+    def forget(self) -> None: ...
+
     async def read(
         self, instruments: tuple[Instrument, ...]
     ) -> tuple[dict[int, MarketFacts], list[str]]: ...
@@ -134,6 +136,7 @@ class Feed:
             seed=params.seed << 8 | params.feed,
         )
         self._facts_due = asyncio.Event()
+        self._is_told = False  # by the venue, that facts changed
         self._stepped_ns = self._pinged_ns = now_ns
         self._frames = 0
         self.errors: list[str] = []  # of the newest round of facts, and of the newest connect
@@ -201,6 +204,7 @@ class Feed:
                 self._backoff.worked()
         publisher.connected(self.session.state is State.LIVE and not link.is_silent)
         if self.venue.wants_facts:
+            self._is_told = True
             self._facts_due.set()
         frames, self._frames = self._frames, 0
         return frames
@@ -263,8 +267,14 @@ class Feed:
 
     async def _read_facts_until(self, stop: asyncio.Event, reader: _FactsReader) -> None:
         """Once at the start, then every `facts_ns`; at once where they are missing or changed."""
+        backoff = Backoff(
+            base_ns=FACTS_AGAIN_NS, max_ns=self._params.facts_ns, seed=self._params.seed
+        )
         while not stop.is_set():
             self._facts_due.clear()
+            if self._is_told:
+                self._is_told = False
+                reader.forget()
             facts, errors = await reader.read(self._instruments)
             now_ns = self._clock()
             for local, each in facts.items():
@@ -275,8 +285,10 @@ class Feed:
             if errors:
                 self.errors = errors
                 self.publisher.count("rest_errors", len(errors))
-            await asyncio.sleep(FACTS_AGAIN_NS / SECOND_NS)
-            if not errors:
+                await self._wait(stop, backoff.delay_ns())
+            else:
+                backoff.worked()
+                await self._wait(stop, FACTS_AGAIN_NS)
                 await self._wait(self._facts_due, self._params.facts_ns)
 
     async def _connect_until(self, stop: asyncio.Event) -> None:

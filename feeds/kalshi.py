@@ -38,7 +38,7 @@ from feeds.kalshi_frames import (
 from feeds.kalshi_life import lifecycle
 from feeds.levels import NO_CLAIM
 from feeds.publisher import Publisher
-from feeds.session import Requests
+from feeds.session import Lasting, Requests
 from feeds.update import MS_NS, SECOND_NS, FeedError, Numbers
 from shm_layout import (
     ASK,
@@ -58,7 +58,8 @@ TRIES_MAX = 3  # then only a new connection helps
 LOOKS = 64  # first frames of a connection that are searched for unknown keys, then each 1,024th
 LOOK_MASK = 1_023
 MIRRORED_MAX = 3  # tickers in a row that name the mirror of our ask
-TOO_MANY_REQUESTS = 27
+DOUBT_NS = SECOND_NS  # crossed for longer than any engine event: not the venue's book
+TERMINAL = (7, 9, 10, 25)  # errors after which the connection says nothing more
 
 
 class Kalshi:
@@ -90,6 +91,7 @@ class Kalshi:
         self._count_frames()
         self._seen = self._counted = 0
         self._mirrored = 0
+        self._doubts = Lasting(DOUBT_NS)
         self._resyncs.clear()
         self._missing.clear()
         self.must_reconnect = False
@@ -126,6 +128,8 @@ class Kalshi:
         """Ask again for snapshots that did not come."""
         self._count_frames()
         if self._sid:
+            for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
+                self._publisher.mark(local, raised=GAP, now_ns=now_ns)
             self._resync(now_ns)
             status, waiting = self._publisher.status, self._with(NO_SNAPSHOT)
             wanted = [local for local in waiting if status(local) == ST_ACTIVE]
@@ -220,8 +224,10 @@ class Kalshi:
             if frame.msg.channel == CHANNELS[0]:
                 self._sid = frame.msg.sid
         elif isinstance(frame, Error):
-            self.must_reconnect |= frame.msg.code != TOO_MANY_REQUESTS
+            self.must_reconnect |= frame.msg.code in TERMINAL
             self._publisher.count("bad_frames")
+            if frame.seq and frame.sid == self._sid:
+                self._in_sequence(Ok(sid=frame.sid, seq=frame.seq), recv_ns)
         else:
             self._numbered(frame, recv_ns)
 
@@ -322,7 +328,8 @@ class Kalshi:
         elif told_ask_e6 == E6 - ask_e6:
             self._mirrored += 1
             if self._mirrored == MIRRORED_MAX:
-                self._is_suspect = self.must_reconnect = True
+                self.must_reconnect |= not self._is_suspect  # once: more would not help
+                self._is_suspect = True
                 self._publisher.mark(raised=DRIFT, now_ns=recv_ns)
         else:
             self._mirrored = 0

@@ -31,6 +31,7 @@ from shm_layout import (
 
 BASE: Final = "/trade-api/v2"
 TICKERS_MAX = 50  # in one request: the limit is the length of the address
+FEE_ROUNDS = 20
 TAKER_RATE_E6 = 70_000  # raw fee = M x 0.07 x C x P x (1 - P) for every fee type known
 FEE_UNIT_E6 = 100  # an order's fee is rounded up to $0.0001 for direct members
 _STATUS: Final = {
@@ -138,10 +139,17 @@ def market_facts(market: _Market, multiplier_e6: int) -> MarketFacts:
 
 
 class KalshiFacts:
-    """Reads the facts of this feed's instruments. Events and series are asked for once a round."""
+    """Reads the facts of this feed's instruments. Fees change seldom, and unsigned reads are held
+    to a few a second (kalshi.md 10): events and series are asked for every FEE_ROUNDS rounds."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
+        self._multipliers: dict[str, int] = {}
+        self._rounds = 0
+
+    def forget(self) -> None:
+        """Facts are said to have changed: the next round reads fees as well."""
+        self._rounds = 0
 
     async def read(
         self, instruments: Sequence[Instrument]
@@ -149,7 +157,10 @@ class KalshiFacts:
         """Facts by place in the feed's books, and what could not be read (one line each)."""
         facts: dict[int, MarketFacts] = {}
         errors: list[str] = []
-        multipliers: dict[str, int] = {}
+        if self._rounds % FEE_ROUNDS == 0:
+            self._multipliers.clear()
+        self._rounds += 1
+        multipliers = self._multipliers
         for first in range(0, len(instruments), TICKERS_MAX):
             chunk = instruments[first : first + TICKERS_MAX]
             try:

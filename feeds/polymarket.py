@@ -17,7 +17,7 @@ import orjson
 from msgspec import Raw
 
 from feeds import book
-from feeds.levels import BAD_LEVEL, MISMATCH, NO_CLAIM
+from feeds.levels import BAD_LEVEL, NO_CLAIM
 from feeds.polymarket_frames import (
     DECODER,
     EVENT_DECODER,
@@ -33,13 +33,13 @@ from feeds.polymarket_frames import (
     unknown_keys,
 )
 from feeds.publisher import Publisher
-from feeds.session import Requests
+from feeds.session import Lasting, Requests
 from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, FeedError, Numbers
 from shm_layout import ASK, BID, E6, GAP, NO_SNAPSHOT, ST_ACTIVE, ST_SETTLED, Words
 
 ASSETS_MAX = 500  # above it the venue stops sending first books without a word
 PING_NS = 10 * SECOND_NS  # a text, not a protocol ping
-MISMATCH_NS = 300 * MS_NS  # a touch may be named by a frame or two before its rows have come
+DOUBT_NS = 300 * MS_NS  # a touch may be named a frame or two before its rows have come
 ANSWER_NS = 2 * SECOND_NS
 MISSING_NS = 5 * SECOND_NS
 TRIES_MAX = 3
@@ -76,7 +76,7 @@ class Polymarket:
         self._is_dirty = False
         self._seen = 0
         self._pinged_ns = 0
-        self._differs_since: dict[int, int] = {}
+        self._doubts = Lasting(DOUBT_NS)
         self._resyncs.clear()
         self._missing.clear()
         self.must_reconnect = False
@@ -101,28 +101,29 @@ class Polymarket:
 
     def closed(self, now_ns: int) -> None:
         """Nothing survives a reconnect."""
+        self._count_frames()
         self._reset()
         self.outbox.clear()
         self._publisher.lose(now_ns)
 
     def tick(self, now_ns: int) -> None:
         """The text heartbeat, and books that are missing or not the venue's."""
-        self._publisher.count("frames", self._frames)
-        self._frames = 0
+        self._count_frames()
         if not self._is_open:
             return
         if now_ns - self._pinged_ns >= PING_NS:
             self._pinged_ns = now_ns
             self.outbox.append(b"PING")
-        for local, since_ns in list(self._differs_since.items()):
-            if not self._publisher.is_claimed_otherwise(local):
-                del self._differs_since[local]
-            elif now_ns - since_ns > MISMATCH_NS:
-                self._publisher.mark(local, raised=GAP, now_ns=now_ns)
+        for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
+            self._publisher.mark(local, raised=GAP, now_ns=now_ns)
         self._resync(now_ns)
         status, waiting = self._publisher.status, self._with(NO_SNAPSHOT)
         wanted = [local for local in waiting if status(local) == ST_ACTIVE]
         self._ask(self._missing.due(wanted, now_ns))
+
+    def _count_frames(self) -> None:
+        self._publisher.count("frames", self._frames)
+        self._frames = 0
 
     def _with(self, bits: int) -> list[int]:
         return [i for i in range(len(self._tokens)) if self._publisher.trust(i) & bits]
@@ -232,8 +233,6 @@ class Polymarket:
             )
         )  # fmt: skip
         self._is_dirty = not last
-        if told & MISMATCH:
-            self._differs_since.setdefault(local, recv_ns)
         if told & BAD_LEVEL:
             self._resync(recv_ns)
         return told
@@ -277,7 +276,6 @@ class Polymarket:
                 flat += (side, self._prices.parse(level.price), self._sizes.parse(level.size))
         stamp_ns = _stamp_ns(event.timestamp)
         told = self._put(local, np.array(flat, np.int64), True, stamp_ns, recv_ns, False)
-        self._differs_since.pop(local, None)
         bid_e6, ask_e6 = self._publisher.touch(local)
         is_good = not told and bid_e6 < ask_e6
         self._resyncs.answered(local, is_good=is_good)

@@ -126,6 +126,9 @@ class PolymarketFacts:
         self._gamma = gamma
         self._taker_delay_ns = taker_delay_ns
 
+    def forget(self) -> None:
+        """Nothing is kept from round to round."""
+
     async def read(
         self, instruments: Sequence[Instrument]
     ) -> tuple[dict[int, MarketFacts], list[str]]:

@@ -16,6 +16,7 @@ from feeds.update import SECOND_NS, Instrument, MarketFacts, grid_cells
 from shm_layout import (
     BODY,
     COUNTERS_MAX,
+    CROSSED,
     DETECTOR,
     DRIFT,
     ENTRY,
@@ -30,6 +31,7 @@ from shm_layout import (
     NO_SNAPSHOT,
     NONE_NS,
     QUOTE,
+    REST_MISMATCH,
     ROLE,
     SPOT,
     ST_ACTIVE,
@@ -247,14 +249,10 @@ class Publisher:
             int(self.state[at + levels.BEST_ASK]) * levels.PRICE_STEP_E6,
         )
 
-    def is_claimed_otherwise(self, local: int) -> bool:
-        """True while the venue's word for the touch is not the book's."""
-        at = self._book(local)
-        bid, ask = self.state[at + levels.CLAIM_BID], self.state[at + levels.CLAIM_ASK]
-        return bool(
-            (bid != levels.NO_CLAIM and bid != self.state[at + levels.BEST_BID])
-            or (ask != levels.NO_CLAIM and ask != self.state[at + levels.BEST_ASK])
-        )
+    def doubtful(self) -> list[int]:
+        """Markets whose quote shows a crossed book or another touch than the venue's."""
+        bits, count = CROSSED | REST_MISMATCH, range(self.count_max)
+        return [i for i in count if self.state[self._book(i) + levels.AT_TRUST] & bits]
 
     # ---- facts
 

@@ -11,6 +11,8 @@ import random
 from collections.abc import Iterable
 from enum import Enum
 
+DOUBLINGS_MAX = 5  # of the time between requests of a market whose snapshots are no good
+
 
 class State(Enum):
     """Where the session stands. Only LIVE has every open market's book."""
@@ -102,41 +104,64 @@ class Backoff:
 
 
 class Requests:
-    """Snapshots asked for and not yet come: whom to ask (again), and when asking is hopeless."""
+    """Snapshots asked for and not yet come: whom to ask (again), and when asking is hopeless.
+
+    A market whose snapshots come but are no good is asked for ever more seldom: that is its own
+    trouble. One whose snapshots do not come at all shows a link that only a new one replaces.
+    """
 
     def __init__(self, *, answer_ns: int, tries_max: int) -> None:
         self._answer_ns = answer_ns
         self._tries_max = tries_max
-        self._asked_ns: dict[int, int] = {}
-        self._tries: dict[int, int] = {}
+        self._next_ns: dict[int, int] = {}
+        self._unanswered: dict[int, int] = {}
+        self._bad: dict[int, int] = {}
 
     def due(self, broken: Iterable[int], now_ns: int) -> list[int]:
         """Those of `broken` to ask for now: not asked yet, or not answered in time."""
         found = []
         for market in broken:
-            asked_ns = self._asked_ns.get(market)
-            if asked_ns is None or now_ns - asked_ns > self._answer_ns:
+            if now_ns > self._next_ns.get(market, -1):
                 self.expect(market, now_ns)
-                self._tries[market] = self._tries.get(market, 0) + 1
+                self._unanswered[market] = self._unanswered.get(market, 0) + 1
                 found.append(market)
         return found
 
     def expect(self, market: int, now_ns: int) -> None:
-        """One is on its way without a request: the venue sends it after the subscription."""
-        self._asked_ns[market] = now_ns
+        """One is on its way: asked for, or what the venue sends after the subscription."""
+        doubled = min(self._bad.get(market, 0), DOUBLINGS_MAX)
+        self._next_ns[market] = now_ns + (self._answer_ns << doubled)
 
     def answered(self, market: int, *, is_good: bool) -> None:
-        """A snapshot came. After a bad one its market is due at once, but not for ever."""
-        self._asked_ns.pop(market, None)
+        """A snapshot came."""
+        self._unanswered.pop(market, None)
         if is_good:
-            self._tries.pop(market, None)
+            self._next_ns.pop(market, None)
+            self._bad.pop(market, None)
+        else:
+            self._bad[market] = self._bad.get(market, 0) + 1
 
     def clear(self) -> None:
         """A new connection starts anew."""
-        self._asked_ns.clear()
-        self._tries.clear()
+        self._next_ns.clear()
+        self._unanswered.clear()
+        self._bad.clear()
 
     @property
     def is_hopeless(self) -> bool:
-        """True once a market was asked for more often than makes sense: reconnect."""
-        return any(tries > self._tries_max for tries in self._tries.values())
+        """True once a market was asked for so often without any answer: reconnect."""
+        return any(tries > self._tries_max for tries in self._unanswered.values())
+
+
+class Lasting:
+    """What may be so for a moment and must not last: since when each market is in that state."""
+
+    def __init__(self, limit_ns: int) -> None:
+        self._limit_ns = limit_ns
+        self._since_ns: dict[int, int] = {}
+
+    def overdue(self, holding: Iterable[int], now_ns: int) -> list[int]:
+        """Those of the markets that are in the state now, and have been for longer than allowed."""
+        since = {market: self._since_ns.get(market, now_ns) for market in holding}
+        self._since_ns = since
+        return [market for market, at_ns in since.items() if now_ns - at_ns > self._limit_ns]

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from feeds.kalshi_facts import BASE, KalshiFacts
+from feeds.kalshi_facts import BASE, FEE_ROUNDS, KalshiFacts
 from feeds.polymarket_facts import PolymarketFacts
 from feeds.update import FeedError, Instrument, MarketFacts
 from shm_layout import (
@@ -166,6 +166,21 @@ def test_kalshi_is_asked_for_many_markets_at_once_and_for_each_event_once() -> N
     assert len(facts) == 60 and errors == []
     assert [path for path, _ in rest.asked].count(f"{BASE}/markets") == 2
     assert len(rest.asked) == 4
+
+
+def test_kalshis_fees_are_read_again_after_some_rounds_or_when_told() -> None:
+    rest = kalshi()
+    reader = KalshiFacts(rest)  # type: ignore[arg-type]
+
+    def asked() -> int:
+        rest.asked.clear()
+        asyncio.run(reader.read([an_instrument(TICKER)]))
+        return len(rest.asked)
+
+    assert [asked() for _ in range(FEE_ROUNDS + 1)] == [3] + [1] * (FEE_ROUNDS - 1) + [3]
+    assert asked() == 1
+    reader.forget()
+    assert asked() == 3
 
 
 # -------------------------------------------------------------------------------------- Polymarket

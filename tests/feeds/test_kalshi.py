@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from feeds.kalshi import ANSWER_NS, MIRRORED_MAX, MISSING_NS, TRIES_MAX
+from feeds.kalshi import ANSWER_NS, DOUBT_NS, MIRRORED_MAX, MISSING_NS, TRIES_MAX
 from shm_layout import (
     CROSSED,
     DRIFT,
@@ -109,6 +109,18 @@ def test_an_absent_key_is_an_empty_side() -> None:
     assert made.rig.levels(0) == ([], [])
 
 
+def test_a_market_whose_snapshots_are_crossed_does_not_cost_the_others_their_link() -> None:
+    made = line("A", "B")
+    made.snapshot("B")
+    for _ in range(50):
+        made.snapshot("A", yes=[["0.5300", "1.00"]])
+        made.recv_ns += ANSWER_NS
+        made.kalshi.tick(made.recv_ns)
+    assert not made.kalshi.must_reconnect
+    assert made.rig.trust(0) & DRIFT and made.rig.trust(1) == 0
+    assert made.rig.counted("resyncs") < 10
+
+
 def test_a_second_snapshot_replaces_the_book() -> None:
     made = line()
     made.snapshot()
@@ -155,6 +167,27 @@ def test_a_cross_that_the_buffer_ends_with_is_published_untrusted_and_not_waited
     assert made.rig.trust(0) == CROSSED
     made.delta("no", "0.5200", "-1.00")
     assert made.rig.trust(0) == 0
+
+
+def test_a_book_that_stays_crossed_is_not_the_venues_and_is_asked_for_again() -> None:
+    made = line()
+    made.snapshot()
+    made.delta("yes", "0.5200", "2.00")
+    for later_ns, wanted in ((0, []), (DOUBT_NS, []), (1, ["get_snapshot"])):
+        made.recv_ns += later_ns
+        made.kalshi.tick(made.recv_ns)
+        assert told(made) == wanted
+    assert made.rig.trust(0) == CROSSED | GAP
+    made.snapshot()
+    assert made.rig.trust(0) == 0
+
+
+def test_an_error_with_a_number_consumes_it() -> None:
+    made = line()
+    made.snapshot()
+    made.give({"type": "error", "sid": BOOK, "seq": 2, "msg": {"code": 5, "msg": "?"}})
+    made.delta("yes", "0.4600", "1.00", seq=3)
+    assert made.rig.counted("gaps") == 0 and made.rig.trust(0) == 0
 
 
 def test_the_end_of_the_buffer_publishes_whatever_frame_it_is() -> None:
@@ -279,11 +312,12 @@ def test_a_snapshot_that_crosses_is_the_other_scale_and_is_not_traded_on() -> No
 
 def test_tickers_that_name_the_mirror_of_our_ask_end_the_trust_until_one_agrees() -> None:
     made = line()
-    for _ in range(2):
+    for is_first in (True, False):
         made.snapshot(yes=[["0.0100", "1.00"]], no=[["0.9800", "1.00"]])
         for _ in range(MIRRORED_MAX):
             made.ticker("0.0100", "0.0200")
-        assert made.rig.trust(0) & DRIFT and made.kalshi.must_reconnect
+        assert made.rig.trust(0) & DRIFT
+        assert made.kalshi.must_reconnect is is_first, "a third connection would not help"
         made.kalshi.closed(made.recv_ns)
         made.open()
     made.snapshot(yes=[["0.0100", "1.00"]], no=[["0.0200", "1.00"]])
@@ -508,8 +542,12 @@ def test_a_frame_of_an_unknown_type_keeps_its_number() -> None:
     assert made.rig.counted("unknown_keys") >= 1
 
 
-@pytest.mark.parametrize(("code", "gives_up"), [(10, True), (25, True), (7, True), (27, False)])
-def test_an_error_ends_the_session_unless_it_only_says_slower(code: int, gives_up: bool) -> None:
+@pytest.mark.parametrize(
+    ("code", "gives_up"), [(10, True), (25, True), (7, True), (27, False), (14, False)]
+)
+def test_only_an_error_that_ends_the_subscription_ends_the_session(
+    code: int, gives_up: bool
+) -> None:
     made = line()
     made.give({"type": "error", "id": 5, "msg": {"code": code, "msg": "?"}})
     assert made.kalshi.must_reconnect is gives_up

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from feeds.polymarket import ANSWER_NS, MISMATCH_NS, MISSING_NS, PING_NS, TRIES_MAX, Polymarket
+from feeds.polymarket import ANSWER_NS, DOUBT_NS, MISSING_NS, PING_NS, TRIES_MAX, Polymarket
 from feeds.update import FeedError
 from shm_layout import E6, GAP, NO_SNAPSHOT, NOT_OPEN, REST_MISMATCH, ST_SETTLED
 from tests.conftest import reference
@@ -158,20 +158,21 @@ def test_another_touch_than_the_venues_is_untrusted_at_once_and_heals_by_itself(
     made = live()
     made.give(changes(row("BUY", "0.44", "7", "0.47", "0.55")))
     assert made.rig.trust(0) == REST_MISMATCH and made.rig.counted("mismatch") == 1
-    assert made.tick(MISMATCH_NS // 2) == []
+    assert made.tick(DOUBT_NS // 2) == []
     made.give(changes(row("BUY", "0.47", "7", "0.47", "0.55")))
     assert made.rig.trust(0) == 0
-    assert made.tick(MISMATCH_NS * 2) == []
+    assert made.tick(DOUBT_NS * 2) == []
 
 
 def test_a_touch_that_stays_another_brings_a_whole_book() -> None:
     made = live()
     made.give(changes(row("BUY", "0.44", "7", "0.47", "0.55")))
-    sent = made.tick(MISMATCH_NS + 1)
+    assert made.tick(1) == []
+    sent = made.tick(DOUBT_NS + 1)
     assert [each["operation"] for each in sent] == ["unsubscribe", "subscribe"]
     assert sent[1]["assets_ids"] == [YES, NO] and made.rig.trust(0) == GAP | REST_MISMATCH
     made.give(SNAPSHOT)
-    assert made.rig.trust(0) == 0 and made.tick(MISMATCH_NS * 2) == []
+    assert made.rig.trust(0) == 0 and made.tick(DOUBT_NS * 2) == []
 
 
 def test_best_bid_ask_is_compared_too() -> None:
@@ -189,7 +190,8 @@ def test_best_bid_ask_is_compared_too() -> None:
 def test_a_whole_book_that_does_not_come_ends_the_connection() -> None:
     made = live()
     made.give(changes(row("BUY", "0.44", "7", "0.47", "0.55")))
-    made.tick(MISMATCH_NS + 1)
+    made.tick(1)
+    made.tick(DOUBT_NS + 1)
     for _ in range(TRIES_MAX):
         assert not made.venue.must_reconnect
         made.tick(ANSWER_NS + 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
-from feeds.session import MOVES, Backoff, Event, Requests, Session, State
+from feeds.session import MOVES, Backoff, Event, Lasting, Requests, Session, State
 
 LEGAL = {
     (State.BACKING_OFF, Event.DUE): State.CONNECTING,
@@ -80,27 +82,39 @@ def test_a_snapshot_is_asked_for_once_until_its_time_is_over() -> None:
     assert requests.due([1], 111) == [1]
 
 
-def test_asking_is_hopeless_after_so_many_tries_without_a_good_answer() -> None:
+def test_asking_is_hopeless_after_so_many_tries_without_any_answer() -> None:
     requests = Requests(answer_ns=10, tries_max=2)
-    for _ in range(2):
-        assert requests.due([1], 100) == [1]
-        requests.answered(1, is_good=False)
-    assert not requests.is_hopeless
-    requests.due([1], 100)
+    for at_ns in (100, 111, 122):
+        assert not requests.is_hopeless
+        assert requests.due([1], at_ns) == [1]
     assert requests.is_hopeless
     requests.clear()
     assert not requests.is_hopeless
 
 
-def test_a_good_answer_forgives_earlier_tries() -> None:
-    requests = Requests(answer_ns=10, tries_max=1)
-    for _ in range(5):
-        requests.due([1], 100)
-        requests.answered(1, is_good=True)
+def test_bad_answers_make_asking_seldom_but_never_hopeless() -> None:
+    requests, asked_ns = Requests(answer_ns=10, tries_max=1), []
+    for now_ns in range(2_000):
+        if requests.due([1], now_ns):
+            asked_ns.append(now_ns)
+            requests.answered(1, is_good=False)
+    waits = [b - a for a, b in pairwise(asked_ns)]
+    assert waits[:6] == [11, 21, 41, 81, 161, 321] and set(waits[6:]) == {321}
     assert not requests.is_hopeless
+    requests.answered(1, is_good=True)
+    assert requests.due([1], 2_001) == [1]
 
 
 def test_what_is_expected_without_a_request_is_asked_for_when_late() -> None:
     requests = Requests(answer_ns=10, tries_max=1)
     requests.expect(1, 100)
     assert requests.due([1], 110) == [] and requests.due([1], 111) == [1]
+
+
+def test_a_state_is_overdue_only_if_it_lasted_without_a_break() -> None:
+    doubts = Lasting(10)
+    assert doubts.overdue([1, 2], 100) == []
+    assert doubts.overdue([1], 105) == []
+    assert doubts.overdue([1, 2], 111) == [1]
+    assert doubts.overdue([1, 2], 121) == [1]
+    assert doubts.overdue([2], 122) == [2]
