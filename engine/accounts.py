@@ -25,6 +25,7 @@ from shm_layout import (
     K_TERMINAL,
     LAYOUT_HASH,
     LEGS_MAX,
+    ORIGIN_DETECTOR,
     P_DONE,
     P_REJECTED,
     P_UNKNOWN,
@@ -246,8 +247,8 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
         flight = m.FLIGHT + place * m.FLIGHT_CELLS
         unknown = (1 << mem[flight + c.N_LEGS]) - 1 & ~mem[flight + m.FL_REPORTED]
         release(mem, place, row[c.R_REASON], row[c.R_FILLED])
-    else:
-        mem[m.COUNTS + m.C_ORPHANS] += 1
+    elif row[c.R_INTENT] >> 60 == ORIGIN_DETECTOR:
+        mem[m.COUNTS + m.C_ORPHANS] += 1  # ended twice, or before our time
     mem[m.META + m.M_RETRY] = 1
     if pair < 0:
         return
