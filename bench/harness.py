@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
 """What every bench shares: machine, percentiles, noise floor, a C reference built in the same run.
 
 A bench is a module of this package with a docstring head (claim, topology, cores needed, what would
@@ -57,7 +58,7 @@ def cores() -> int:
 
 
 def verdict(ratios: dict[str, float], limit: float, cores_wanted: int) -> str:
-    """"pass" or "fail" of every ratio against `limit`; no verdict on too few cores."""
+    """ "pass" or "fail" of every ratio against `limit`; no verdict on too few cores."""
     if cores() < cores_wanted:
         return f"no verdict: {cores()} cores, {cores_wanted} wanted"
     missed = [f"{name} {ratio:.2f}" for name, ratio in ratios.items() if ratio > limit]
@@ -77,7 +78,7 @@ def spread(samples_ns: Iterable[float]) -> dict[str, float]:
 
 
 @njit(cache=True)
-def _gaps(duration_ns, out):  # type: ignore[no-untyped-def]
+def _gaps(duration_ns, out):
     """Spin and note every absence longer than GAP_NS; how many."""
     last = shm.now_ns()
     until, count = last + duration_ns, 0
@@ -133,7 +134,7 @@ def side_by_side(
 
 
 @njit(cache=True)
-def _now():  # type: ignore[no-untyped-def]
+def _now():
     return shm.now_ns()
 
 

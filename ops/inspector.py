@@ -182,8 +182,7 @@ class Inspector:
         for index, row in self._rows("positions", shm.INSTRUMENTS_MAX):
             venue, ticker = self._label(identities, index)
             money = {
-                name: int(row[name])
-                for name in ("position_e6", "cost_e6", "fees_e6", "unknown_e6")
+                name: int(row[name]) for name in ("position_e6", "cost_e6", "fees_e6", "unknown_e6")
             }
             if any(money.values()):
                 held.append(Position(index=index, venue=venue, ticker=ticker, **money))

@@ -1,4 +1,4 @@
-/* The broadcast ring and the doorbell of shm_words.py in C11 atomics: the reference of bench/ring.py. */
+/* The ring and the doorbell of shm_layout.py in C11 atomics: the reference of bench/ring.py. */
 #define _GNU_SOURCE
 #include <linux/futex.h>
 #include <stdatomic.h>

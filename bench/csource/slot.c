@@ -1,4 +1,4 @@
-/* The seqlock slot of shm_words.py in C11 atomics: the reference that bench/slot.py measures against.
+/* The seqlock slot of shm_layout.py in C11 atomics: the reference that bench/slot.py measures against.
  * Same words, same fences (Boehm 2012, fig. 6): line of guard words, then the body. */
 #define _GNU_SOURCE
 #include <stdatomic.h>

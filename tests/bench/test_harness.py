@@ -79,8 +79,6 @@ def test_a_verdict_needs_the_cores_and_every_ratio() -> None:
     assert harness.verdict({"a": 1.0}, 1.2, 100_000).startswith("no verdict: ")
 
 
-def test_without_gcc_there_is_no_reference(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_gcc_there_is_no_reference(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     assert harness.compile_c("slot.c", tmp_path) is None

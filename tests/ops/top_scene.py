@@ -110,8 +110,14 @@ def fill(segment: shm.Segment, now_ns: int, extra: int = 0) -> None:
                       send_ns=now_ns - 3 * 10**9, ack_ns=now_ns - 3 * 10**9 + 800_000,
                       report_ns=now_ns - 2 * 10**9)  # fmt: skip
         segment.write("orders", leg, report)
-        held = body(shm.POSITION, instrument=number, generation=1,
-                    position_e6=(20 - 35 * leg) * E6, cost_e6=10_400_000, fees_e6=349_500)
+        held = body(
+            shm.POSITION,
+            instrument=number,
+            generation=1,
+            position_e6=(20 - 35 * leg) * E6,
+            cost_e6=10_400_000,
+            fees_e6=349_500,
+        )
         segment.write("positions", number, held)
         cash = body(shm.CASH, account=leg, venue=venue, cash_e6=989_250_500, start_e6=1000 * E6,
                     reserved_e6=5 * E6, used=1)  # fmt: skip

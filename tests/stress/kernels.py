@@ -183,9 +183,7 @@ def meet(words, mine, theirs, turn, until_ns):
     turns = 0
     while shm.load_acquire(words, theirs) < turn:
         turns += 1
-        if turns & 1023 == 0 and (
-            shm.load_relaxed(words, STOP) != 0 or shm.now_ns() > until_ns
-        ):
+        if turns & 1023 == 0 and (shm.load_relaxed(words, STOP) != 0 or shm.now_ns() > until_ns):
             return False
     return True
 
@@ -249,9 +247,7 @@ def publish_turns(words, seed, eventfd, rings, count, until_ns):
         turns = 0
         while shm.load_acquire(words, ACK) < done:
             turns += 1
-            if turns & 255 == 0 and (
-                shm.load_relaxed(words, STOP) != 0 or shm.now_ns() > until_ns
-            ):
+            if turns & 255 == 0 and (shm.load_relaxed(words, STOP) != 0 or shm.now_ns() > until_ns):
                 return armed << 32 | done
         chance = (chance * 6364136223846793005 + 1442695040888963407) & 0x7FFFFFFFFFFFFFFF
         longest = (0, 30, 300, 3000)[chance >> 40 & 3]  # at once … long after it fell asleep

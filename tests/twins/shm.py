@@ -60,9 +60,7 @@ def ring_append(
     return position
 
 
-def ring_read(
-    words: Cells, ring: int, entries: int, position: int, out: Cells, cells: int
-) -> int:
+def ring_read(words: Cells, ring: int, entries: int, position: int, out: Cells, cells: int) -> int:
     """READ with kind and body, EMPTY before it is written, LAPPED after it was overwritten."""
     at = _entry(ring, entries, position)
     generation = words[at] - (2 * position + 2)
