@@ -8,6 +8,7 @@ venues. They are made between frames, so that nothing but the two writes lies be
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,6 +58,11 @@ class Wire(asyncio.Protocol):
         self.is_open = False
 
 
+def _same(wire: Wire) -> Wire:
+    """What a connection is made with."""
+    return wire
+
+
 @dataclass(slots=True)
 class Ready:
     """Two requests, made ahead for the gap of a moment: (key, bytes) of each venue."""
@@ -97,10 +103,9 @@ class Floor:
         """Connect both wires, and the market data of one Kalshi market."""
         loop = asyncio.get_running_loop()
         for wire, venue in zip(self.wires, ("kalshi", "polymarket"), strict=True):
-            await loop.create_connection(
-                lambda wire=wire: wire, HOST, ports[venue]["rest"], ssl=context,  # type: ignore[misc]
-                server_hostname=HOST,
-            )  # fmt: skip
+            made = functools.partial(_same, wire)
+            port = ports[venue]["rest"]
+            await loop.create_connection(made, HOST, port, ssl=context, server_hostname=HOST)
         url = f"wss://{HOST}:{ports['kalshi']['ws']}{KALSHI_WS}"
         self.socket, _ = await picows.ws_connect(
             lambda: _Listener(self), url, ssl_context=context, extra_headers=headers,

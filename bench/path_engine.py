@@ -54,7 +54,7 @@ EPOCH = 1
 TICK_S = 0.002
 STEP_NS = 20 * clock.MS_NS  # of a feed
 QUIET_TICKS = 25  # ticks without a new signature: the pool is as full as it gets
-COOLDOWN_NS = 27 * clock.MS_NS  # a gap is taken once, and is over before this
+PATIENCE_NS = clock.SECOND_NS  # what is held up is measured, not refused
 PLENTY_E6 = 900_000_000_000
 FEEDS = ("kalshi", "polymarket")
 
@@ -71,10 +71,14 @@ class SteppedFeed(Feed):
             self.after()
 
 
-def settings() -> Settings:
-    """The profile `testing` with limits that a thousand orders a minute do not reach."""
+def settings(script: RoundsScript) -> Settings:
+    """The profile `testing` with limits that a thousand orders a minute do not reach. A gap is
+    taken once: it is over before the cooldown is, and that before the next gap."""
     found = config.load("testing")
-    edge = dataclasses.replace(found.edge, cooldown_ns=COOLDOWN_NS)
+    cooldown_ns = (script.open_ns + 2 * script.period_ns) // 2
+    edge = dataclasses.replace(
+        found.edge, cooldown_ns=cooldown_ns, signal_age_max_ns=PATIENCE_NS, beat_max_ns=PATIENCE_NS
+    )
     limits = dataclasses.replace(
         found.limits, market_max_e6=PLENTY_E6, event_max_e6=PLENTY_E6, venue_max_e6=PLENTY_E6,
         total_max_e6=PLENTY_E6, orders_per_second=1_000, orders_per_minute=60_000,
@@ -118,7 +122,7 @@ class SteppedEngine:
         """What the supervisor writes: identities, live epochs, trading state, a clock that
         stands."""
         shown = dataclasses.replace(self._script, markets_shown=3)
-        publish(self.segment, identify(shown, settings()))
+        publish(self.segment, identify(shown, settings(shown)))
         for role in (DETECTOR, GATEWAY, SIGNER, *(FEED_ROLE + VENUES.index(n) for n in FEEDS)):
             word_store(self._words, LIVE_EPOCH_AT + role, EPOCH)
         state = self.segment.at("control") + cell(CONTROL, "trading_state")
@@ -136,7 +140,7 @@ class SteppedEngine:
     def _spec(self) -> RoleSpec:
         venues = self._venues
         params = RoleParams(
-            settings=settings(),
+            settings=settings(self._script),
             addresses={name: VenueAddress(**ports) for name, ports in venues.ports.items()},
             channels={}, ca_file=str(venues.tls.ca), keys=venues.keys, products={},
             journal=str(self._folder / "journal"),

@@ -31,7 +31,6 @@ POLYMARKET_BID_E6 = 500_000
 DEEP_E6 = 1_000_000_000
 FIRST_NS = 250 * MS_NS  # from the start of run time to round 0
 PERIOD_NS = 17 * MS_NS  # no whole part of any timer of the engine
-OPEN_NS = 26 * MS_NS  # how long a gap stands: an order that is held up still meets it
 LEVELS = 10
 ENGINE_KALSHI, ENGINE_POLYMARKET, FLOOR_POLYMARKET, FLOOR_KALSHI = range(4)
 DAY_NS = 86_400 * 10**9
@@ -74,6 +73,7 @@ class RoundsScript:
 
     begin_epoch_ns: int
     rounds: int
+    period_ns: int = PERIOD_NS
     markets_shown: int = 4
     products: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
@@ -109,9 +109,15 @@ class RoundsScript:
         """Half a second after the last gap: answers have come."""
         return self.opens_epoch_ns(self.rounds) + 500 * MS_NS
 
+    @property
+    def open_ns(self) -> int:
+        """How long a gap stands, one and a half periods: an order that is held up still meets it,
+        and the market is calm before its next gap."""
+        return self.period_ns * 3 // (2 * MS_NS) * MS_NS
+
     def opens_epoch_ns(self, number: int) -> int:
         """When the gap of a round opens."""
-        return self.begin_epoch_ns + FIRST_NS + number * PERIOD_NS
+        return self.begin_epoch_ns + FIRST_NS + number * self.period_ns
 
     def events(self) -> Iterator[Event]:
         """The books, then each round's gap and its end."""
@@ -121,7 +127,7 @@ class RoundsScript:
         for number in range(self.rounds + 2):
             if number > 1:  # the round before last, of the same market, is over
                 kalshi, polymarket = _markets(number)
-                at_ns = self.opens_epoch_ns(number - 2) + OPEN_NS
+                at_ns = self.opens_epoch_ns(number - 2) + self.open_ns
                 yield LevelSet(at_ns, kalshi, ASK, KALSHI_ASK_E6, 0)
                 yield LevelSet(at_ns, polymarket, BID, POLYMARKET_BID_E6, DEEP_E6)
             if number < self.rounds:
@@ -134,6 +140,3 @@ def _markets(number: int) -> tuple[int, int]:
     if number % 2:
         return FLOOR_KALSHI, FLOOR_POLYMARKET
     return ENGINE_KALSHI, ENGINE_POLYMARKET
-
-
-assert PERIOD_NS < OPEN_NS < 2 * PERIOD_NS, "events must ascend"

@@ -38,6 +38,7 @@ from bench.path_script import (
     FLOOR_POLYMARKET,
     KALSHI_ASK_E6,
     MS_NS,
+    PERIOD_NS,
     POLYMARKET_BID_E6,
     SIZE_E6,
     RoundsScript,
@@ -155,10 +156,12 @@ def _alone() -> Iterator[int]:
         gc.unfreeze()
 
 
-def measure(rounds: int, legs: int = 2) -> tuple[Bench, list[LogRow]]:
+def measure(
+    rounds: int, *, period_ns: int = PERIOD_NS, legs: int = 2
+) -> tuple[Bench, list[LogRow]]:
     """Both sides over `rounds` gaps: everything they saw. `legs` of the floor: see there."""
     begin_epoch_ns = clock.epoch_ns() // MS_NS * MS_NS
-    script = RoundsScript(begin_epoch_ns=begin_epoch_ns, rounds=rounds)
+    script = RoundsScript(begin_epoch_ns=begin_epoch_ns, rounds=rounds, period_ns=period_ns)
     with _alone() as core, venues(script, core) as (beside, folder):
         engine = SteppedEngine(script, beside, folder)
         bench = Bench(script, beside, engine)
