@@ -13,11 +13,11 @@ import selectors
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.context import ForkServerProcess
-from typing import Any
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
-from ops import clock, nursery, process
+from ops import clock, process
+from ops.helpers import Helpers
 from ops.process import RoleSpec
 
 NURSERY = "nursery"
@@ -33,11 +33,12 @@ class Child:
 
     spec: RoleSpec
     kind: str
-    process: ForkServerProcess
+    process: BaseProcess
     pid: int
     pidfd: int
     started_ns: int
     is_stopping: bool = False
+    is_killed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +66,37 @@ class Children:
     """
 
     selector: selectors.BaseSelector
+    helpers: Helpers
     on_gone: Callable[[RoleSpec], None]
     on_death: Callable[[Death], None]
     by_name: dict[str, Child] = field(default_factory=dict)
-    nursery_pid: int = 0
-    _nursery_fd: int = -1
     _is_nursery_dead: bool = False
 
-    def open_nursery(self) -> None:
-        """Start the forkserver; it loads while the caller goes on."""
-        environment = {
-            nursery.SUPERVISOR: str(os.getpid()),
-            "PYTHONPATH": os.pathsep.join(
-                filter(None, [_root(), os.environ.get("PYTHONPATH", "")])
-            ),
-        }
-        before = {name: os.environ.get(name) for name in environment}
-        os.environ.update(environment)
-        multiprocessing.get_context("forkserver").set_forkserver_preload(["ops.nursery"])
-        forkserver.ensure_running()
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        self.nursery_pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-        self._nursery_fd = os.pidfd_open(self.nursery_pid)
-        self.selector.register(self._nursery_fd, selectors.EVENT_READ, self._on_nursery)
+    def __post_init__(self) -> None:
+        self.selector.register(self.helpers.nursery_fd, selectors.EVENT_READ, self._on_nursery)
+
+    def start_early(self, kind: str, spec: RoleSpec) -> Connection:
+        """Tell the process of that name what it is. Our end of its pipe."""
+        made, conn = self.helpers.early.pop(spec.name)
+        with contextlib.suppress(BrokenPipeError):  # it died: its pidfd tells
+            conn.send(spec)
+        self._take_in(kind, spec, made)
+        return conn
 
     def start(self, kind: str, spec: RoleSpec) -> Child:
         """Start one child. Raises NurseryDied."""
         if self.is_nursery_dead():
             raise NurseryDied("nursery: died, nothing can be started")
         made = multiprocessing.get_context("forkserver").Process(
-            target=process.child_main, args=(spec, self.nursery_pid), name=spec.name
+            target=process.child_main, args=(spec, self.helpers.nursery_pid), name=spec.name
         )
         try:
             made.start()
         except (EOFError, OSError) as error:
             raise NurseryDied(f"nursery: died while it started {spec.name}") from error
+        return self._take_in(kind, spec, made)
+
+    def _take_in(self, kind: str, spec: RoleSpec, made: BaseProcess) -> Child:
         assert made.pid is not None
         child = Child(spec, kind, made, made.pid, -1, clock.mono_ns())
         self.by_name[spec.name] = child
@@ -130,12 +123,12 @@ class Children:
 
     def _on_nursery(self) -> None:
         self._is_nursery_dead = True
-        self.selector.unregister(self._nursery_fd)
+        self.selector.unregister(self.helpers.nursery_fd)
         self.on_death(Death(NURSERY, NURSERY, -signal.SIGKILL, clock.mono_ns(), False))
 
     def is_nursery_dead(self) -> bool:
         """Whether the forkserver has ended, be it told yet or not."""
-        return self._is_nursery_dead or _is_over(self._nursery_fd)
+        return self._is_nursery_dead or _is_over(self.helpers.nursery_fd)
 
     def ask_to_stop(self, child: Child) -> None:
         """SIGTERM; its death is then no accident."""
@@ -149,19 +142,11 @@ class Children:
                 signal.pidfd_send_signal(child.pidfd, number)
 
     def close(self) -> None:
-        """Every child is gone: end the nursery and the resource tracker, and wait for both."""
+        """Every child is gone: the nursery is listened to no more."""
         assert not self.by_name, list(self.by_name)
-        if self._nursery_fd >= 0:
-            if not self._is_nursery_dead:
-                self.selector.unregister(self._nursery_fd)
-                with contextlib.suppress(ProcessLookupError):  # it may still be loading
-                    signal.pidfd_send_signal(self._nursery_fd, signal.SIGKILL)
-            os.close(self._nursery_fd)
-            self._nursery_fd = -1
-            server: Any = forkserver._forkserver
-            server._stop()
-        tracker: Any = resource_tracker._resource_tracker
-        tracker._stop()
+        if not self._is_nursery_dead:
+            self._is_nursery_dead = True
+            self.selector.unregister(self.helpers.nursery_fd)
 
 
 def _is_over(pidfd: int) -> bool:
@@ -172,13 +157,7 @@ def _is_over(pidfd: int) -> bool:
     return is_over
 
 
-def _code(ended: ForkServerProcess) -> int:
+def _code(ended: BaseProcess) -> int:
     ended.join(1.0)  # the nursery reports it; a dead nursery does at once, as 255
     code = ended.exitcode
     return -signal.SIGKILL if code is None else code
-
-
-def _root() -> str:
-    from ops.cache import ROOT
-
-    return str(ROOT)

@@ -6,12 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import multiprocessing
 import os
 import secrets
 import selectors
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,9 @@ import numpy as np
 
 from ops import clock
 from ops.children import Children
-from ops.control import SOCKET, AlreadyRunning, Lock
+from ops.control import AlreadyRunning
+from ops.helpers import Helpers
+from ops.run_folder import RunFolder
 from shm_layout import (
     BODY,
     CHANNEL,
@@ -45,43 +44,16 @@ class GroundError(Exception):
         self.code = code
 
 
-class RunFolder:
-    """0700, for certificates, keys and the nursery's socket; short, because socket paths are."""
-
-    def __init__(self, state_dir: Path, lock: Lock) -> None:
-        for path in map(Path, lock.leftovers):
-            _remove(path)
-        runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-        place = runtime if runtime and os.access(runtime, os.W_OK) else None
-        self.path = Path(tempfile.mkdtemp(prefix="arb-", dir=place))
-        self.leftovers = (str(self.path), str(state_dir / SOCKET))
-        config: dict[str, str] = multiprocessing.current_process()._config  # type: ignore[attr-defined]
-        config["tempdir"] = str(self.path)  # where multiprocessing puts the forkserver's socket
-        lock.note(list(self.leftovers))
-
-    def remove(self) -> None:
-        """It and everything in it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-
-
-def _remove(path: Path) -> None:
-    """A leftover of a killed run; only what such a run makes."""
-    if path.name == SOCKET:
-        path.unlink(missing_ok=True)
-    elif path.name.startswith("arb-") and path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-
-
 class Ground:
     """Everything of a run but its session. `close` may be called at any point: nothing is left."""
 
-    def __init__(self, state_dir: Path, folder: RunFolder, name: str) -> None:
+    def __init__(self, state_dir: Path, folder: RunFolder, name: str, helpers: Helpers) -> None:
         self.folder = folder
         self.leftovers = folder.leftovers
         self.name = name
         self.run_id = secrets.randbits(62) | 1
         self.selector = selectors.DefaultSelector()
-        self.children = Children(self.selector, _nothing, _nothing)
+        self.children = Children(self.selector, helpers, _nothing, _nothing)
         self.fds: dict[str, int] = {}
         self.segment: Segment
         self._channels: list[Segment] = []
@@ -154,7 +126,6 @@ class Ground:
         self.children.close()
         self.selector.close()
         os.close(self._log)
-        self.folder.remove()
 
 
 def _nothing(_: Any) -> None:

@@ -1,33 +1,38 @@
-"""`arb-supervisor start` after its flags were read: warm the kernels, make the ground, run, sum up,
+"""`arb-supervisor start` after its flags were read: warm the kernels, start what loads long, run,
 undo everything.
+
+Imports nothing heavy before the nursery has been started (ops/running.py does the rest).
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ops import cache, clock
 from ops.config import Settings
-from ops.console import err, out
+from ops.console import err
 from ops.control import AlreadyRunning, Lock
+from ops.helpers import Helpers
+from ops.run_folder import RunFolder
+from ops.screen import Lines, Screen, Shown
 
 if TYPE_CHECKING:
-    from ops.ground import Ground, RunFolder
-    from ops.screen import Shown
-    from ops.session import Request
-    from ops.supervisor import Ending, Supervisor
-    from ops.supervisor_cli import SessionFactory
+    from ops.session import Request, Session
+
+    SessionFactory = Callable[[Request, Path], Session]
 
 REFUSED, RUNNING, FAILED, NO_ROOM = 3, 4, 5, 75
 WARM_TRIES = 2
+VENUES = ("venues", "ops.venues.serve")  # loads while the session is made
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class LaunchError(Exception):
@@ -38,6 +43,19 @@ class LaunchError(Exception):
         self.code = code
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What a start was told and found. `make_session` None: the simulated session of ops/sim.py."""
+
+    asked: argparse.Namespace
+    settings: Settings
+    make_session: SessionFactory | None
+    began_ns: int
+    name: str
+    state_dir: Path
+    shown: Shown
+
+
 def launch(
     asked: argparse.Namespace,
     settings: Settings,
@@ -45,23 +63,56 @@ def launch(
     began_ns: int,
 ) -> int:
     """Run it. Returns the exit code."""
-    from ops.supervisor_cli import fail
+    try:
+        told = Launch(
+            asked=asked,
+            settings=settings,
+            make_session=make_session,
+            began_ns=began_ns,
+            name=_name(),
+            state_dir=_state_dir(),
+            shown=_shown(),
+        )
+        for name in BLAS_THREADS:
+            os.environ[name] = "1"  # the nursery must have one thread
+        with _locked(told.state_dir) as lock:
+            _warm(told.shown)
+            return _with_helpers(told, lock)
+    except AlreadyRunning as error:
+        return _fail(str(error), RUNNING)
+    except LaunchError as error:
+        return _fail(str(error), error.code)
 
+
+def _fail(text: str, code: int) -> int:
+    err(f"arb-supervisor: {text}")
+    return code
+
+
+def _with_helpers(told: Launch, lock: Lock) -> int:
+    """From an empty machine to an empty machine."""
+    folder = RunFolder(told.state_dir, lock)
+    try:
+        helpers = Helpers()
+        try:
+            if told.make_session is None:
+                helpers.open_early(*VENUES)
+            from ops.running import run
+
+            return run(told, folder, helpers)
+        finally:
+            told.shown.close()
+            helpers.close()
+    finally:
+        folder.remove()
+
+
+def _name() -> str:
     name = os.environ.get("ARB_NAME", "arb")
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name):
-        return fail(f"ARB_NAME: found {name!r}, wanted letters, digits, '_' or '-'", REFUSED)
-    try:
-        state_dir = _state_dir()
-        cache.use()  # before anything imports numba
-        shown = _shown(asked)
-        with _locked(state_dir) as lock:
-            _warm(shown)
-            ending = _session(asked, settings, make_session, began_ns, name, state_dir, lock, shown)
-    except AlreadyRunning as error:
-        return fail(str(error), RUNNING)
-    except LaunchError as error:
-        return fail(str(error), error.code)
-    return ending.code
+        text = f"ARB_NAME: found {name!r}, wanted letters, digits, '_' or '-'"
+        raise LaunchError(text, REFUSED)
+    return name
 
 
 def _state_dir() -> Path:
@@ -78,19 +129,16 @@ def _locked(state_dir: Path) -> Iterator[Lock]:
     try:
         lock = Lock(state_dir)
     except OSError as error:
-        raise LaunchError(
-            f"{error.filename}: cannot be opened: {error.strerror}", REFUSED
-        ) from error
+        text = f"{error.filename}: cannot be opened: {error.strerror}"
+        raise LaunchError(text, REFUSED) from error
     try:
         yield lock
     finally:
         lock.release()
 
 
-def _shown(asked: argparse.Namespace) -> Shown:
+def _shown() -> Shown:
     """A screen at a terminal, else lines; on standard error: standard output is for results."""
-    from ops.screen import Lines, Screen
-
     if sys.stderr.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") != "dumb":
         from rich.console import Console
 
@@ -99,9 +147,7 @@ def _shown(asked: argparse.Namespace) -> Shown:
 
 
 def _warm(shown: Shown) -> None:
-    """Compile the kernels if that was not done for this build; a damaged cache is deleted and made
-    again.
-    """
+    """Compile the kernels if that was not done for this build; a damaged cache is made again."""
     folder = cache.use()
     if cache.is_warm(folder):
         return
@@ -118,95 +164,3 @@ def _warm(shown: Shown) -> None:
             return
         cache.clear(folder)
     raise LaunchError(f"{folder}: the kernels could not be compiled (see above)", 1)
-
-
-def _session(
-    asked: argparse.Namespace,
-    settings: Settings,
-    make_session: SessionFactory | None,
-    began_ns: int,
-    name: str,
-    state_dir: Path,
-    lock: Lock,
-    shown: Shown,
-) -> Ending:
-    """From an empty machine to an empty machine."""
-    from ops.ground import Ground, RunFolder
-    from ops.session import Request
-
-    request = Request(
-        settings=settings,
-        name=name,
-        state_dir=state_dir,
-        seconds=asked.seconds,
-        seed=asked.seed,
-        replay=tuple(asked.replay or ()),
-        speed_e6=asked.speed_e6,
-        from_epoch_ns=asked.from_epoch_ns,
-        gap_max_ns=asked.gap_max_ns,
-    )
-    folder = RunFolder(state_dir, lock)
-    ground = Ground(state_dir, folder, name)
-    try:
-        ground.children.open_nursery()
-        run = _prepared(request, ground, folder, lock, make_session, shown, began_ns)
-        try:
-            ending = run.run()
-            found = _summed(run)
-        finally:
-            run.control.close()
-    finally:
-        shown.close()
-        ground.close()
-    _print(asked, found)
-    return ending
-
-
-def _prepared(
-    request: Request,
-    ground: Ground,
-    folder: RunFolder,
-    lock: Lock,
-    make_session: SessionFactory | None,
-    shown: Shown,
-    began_ns: int,
-) -> Supervisor:
-    """Script, keys, segment and tables, while the nursery loads."""
-    from ops.ground import GroundError
-    from ops.identity import publish
-    from ops.session import SessionError
-    from ops.supervisor import Supervisor
-
-    if make_session is None:
-        from ops.sim import SimSession
-
-        make_session = SimSession
-    try:
-        session = make_session(request, folder.path)
-        ground.make(session.channels)
-    except SessionError as error:
-        raise LaunchError(str(error), REFUSED) from error
-    except GroundError as error:
-        raise LaunchError(str(error), error.code) from error
-    publish(ground.segment, session.identity)
-    run = Supervisor(request, session, ground, lock, say=shown.say, began_ns=began_ns)
-    run.tick = shown.tick
-    return run
-
-
-def _summed(run: Supervisor) -> dict[str, Any]:
-    from ops.summary import summary
-
-    return summary(run)
-
-
-def _print(asked: argparse.Namespace, found: dict[str, Any]) -> None:
-    if asked.json:
-        out(json.dumps(found))
-        return
-    from ops.summary import lines
-
-    rows = lines(found)
-    width = max(len(title) for title, _ in rows)
-    for title, text in rows:
-        out(f"{title:<{width}}  {text}")

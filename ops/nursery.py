@@ -17,7 +17,7 @@ READY = False
 SUPERVISOR = "ARB_SUPERVISOR_PID"
 LIBRARIES = (
     "asyncio", "ssl", "uvloop", "orjson", "msgspec", "picows", "httptools", "aiohttp",
-    "websockets.asyncio.server", "setproctitle", "multiprocessing.connection",
+    "setproctitle", "multiprocessing.connection",
     "cryptography.x509", "coincurve", "sha3",
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from multiprocessing import forkserver, reduction, resource_tracker
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -76,6 +77,7 @@ class RoleSpec:
     `build`: "module:function", called with this spec and the attached segment. `cores`: where it
     may run (empty: anywhere); `is_alone`: it has a core of its own and may spin for ever.
     `does_outlive`: it survives the supervisor for a moment and then removes `leftovers`.
+    `conn`: its pipe to the supervisor, if it was started early (ops/early.py).
     """
 
     name: str
@@ -94,6 +96,7 @@ class RoleSpec:
     leftovers: tuple[str, ...] = ()
     fds: dict[str, Fd] = field(default_factory=dict)
     params: Any = None
+    conn: Connection | None = None
 
 
 @runtime_checkable
@@ -188,13 +191,19 @@ def child_main(spec: RoleSpec, nursery_pid: int) -> None:
     """Target of every child. Ends the process."""
     if not spec.does_outlive:
         tie_to_parent(nursery_pid)
+    _title(spec.name)
+    become(spec)
+
+
+def become(spec: RoleSpec) -> None:
+    """Be that role until the end of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop = _StopFlag()
     _separate(spec)
-    _title(spec.name)
     code = REFUSED
     try:
-        _check_nursery()
+        if spec.conn is None:
+            _check_nursery()
         segment = Segment.attach(spec.segment, writable=True, run_id=spec.run_id)
         code = _run(spec, segment, stop)
     except LayoutError as error:

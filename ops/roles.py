@@ -22,13 +22,16 @@ from ops.process import RoleSpec
 from shm_layout import CHANNEL, GATEWAY, Segment
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from feeds.feed import Feed
     from gateway.signing import SigningClient
     from ops.sim import RoleParams
+    from ops.venues.spec import VenuesSpec
 
 ROOMS: tuple[str, ...] = (
     "engine.detector", "engine.fees", "engine.sizes", "engine.unwind", "feeds.feed",
-    "gateway.canceller",    "ops.gateway_role", "gateway.signer", "ops.sim", "ops.venues.serve",
+    "gateway.canceller",    "ops.gateway_role", "gateway.signer", "ops.sim",
 )  # fmt: skip
 STEP_S = 0.02  # of a feed: it wants one at least every 50 ms
 
@@ -194,14 +197,14 @@ def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
 class VenuesRole:
     """The simulated venues block in a loop of their own and are ended over their pipe."""
 
-    def __init__(self, params: Any) -> None:
-        self._params = params
+    def __init__(self, conn: Connection, spec: VenuesSpec) -> None:
+        self._conn, self._spec = conn, spec
 
     def run(self) -> None:
         """Until told to stop, or nobody is left to tell."""
         from ops.venues.serve import run
 
-        run(self._params.conn, self._params.spec)
+        run(self._conn, self._spec)
 
     def stop(self) -> None:
         """SIGTERM without a word over the pipe: they hold nothing."""
@@ -212,7 +215,8 @@ class VenuesRole:
 
 
 def _venues(spec: RoleSpec, segment: Segment) -> VenuesRole:
-    return VenuesRole(spec.params)
+    assert spec.conn is not None
+    return VenuesRole(spec.conn, spec.params.spec)
 
 
 def _gateway(spec: RoleSpec, segment: Segment) -> Any:

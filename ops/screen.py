@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ops import clock
-from ops.status import status
-from ops.summary import dollars, microseconds
+from ops.figures import dollars, microseconds
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -48,7 +47,7 @@ class Lines:
         now_ns = clock.mono_ns()
         if run.counted_from_ns and run.ending is None and now_ns >= self._next_ns:
             if self._next_ns:
-                self._write(one_line(status(run)))
+                self._write(one_line(run.status()))
             self._next_ns = now_ns + LINE_NS
 
     def close(self) -> None:
@@ -79,7 +78,7 @@ class Screen:
         if not self._is_on:
             self._live.start()
             self._is_on = True
-        self._live.update(picture(status(run)), refresh=True)
+        self._live.update(picture(run.status()), refresh=True)
 
     def close(self) -> None:
         """Give the terminal back."""

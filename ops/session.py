@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,12 +73,7 @@ class Session(Protocol):
 
     @property
     def venues(self) -> Plan | None:
-        """The process everything else talks to; it says "ready" on `conn` first."""
-        ...
-
-    @property
-    def conn(self) -> Connection | None:
-        """Our end of the pipe to it."""
+        """The process everything else talks to, started early; it says "ready" on its pipe."""
         ...
 
     def plans(self, ports: Mapping[str, Any], segment: str) -> tuple[Plan, ...]:

@@ -4,10 +4,8 @@ keys made for this run.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +57,6 @@ class VenuesParams:
     """What the process of the simulated venues is told."""
 
     spec: VenuesSpec
-    conn: Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +90,10 @@ class SimSession:
         self.identity: Identity = identify(self.script, request.settings)
         self._keys = make_keys(folder)
         self._tls: TlsPaths = make_tls(folder)
-        self._ours, self._theirs = multiprocessing.Pipe()
         self._feeds = [VENUES[feed] for feed in self.identity.instruments_of]
         self._feeds += ["coinbase"] if self.identity.products else []
         self._clients = ("gateway", "canceller", *(f for f in self._feeds if f in SIGNED_FEEDS))
         self.channels = tuple(f"sign-{client}" for client in self._clients)
-
-    @property
-    def conn(self) -> Connection:
-        """Our end of the venues' pipe."""
-        return self._ours
 
     @property
     def venues(self) -> Plan:
@@ -129,12 +120,11 @@ class SimSession:
             tls_key=str(self._tls.key),
             reply_delay_ns=sim.reply_delay_ns,
         )
-        params = VenuesParams(spec=spec, conn=self._theirs)
+        params = VenuesParams(spec=spec)
         return Plan(name="venues", kind="venues", role=VENUES_ROLE, build=BUILD, params=params)
 
     def plans(self, ports: Mapping[str, Mapping[str, int]], segment: str) -> tuple[Plan, ...]:
         """Signer and canceller first: nothing is sent without them."""
-        self._theirs.close()  # the venues have theirs
         addresses = {
             name: VenueAddress(rest=found.get("rest", 0), ws=found.get("ws", 0))
             for name, found in ports.items()

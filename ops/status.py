@@ -29,7 +29,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "counts_from": run.counted_from or None,
         "ending": run.ending.reason if run.ending else None,
         "cores": run.cores.said,
-        "waiting": run.waiting(),
+        "waiting": waiting(run),
         "processes": processes(run, now_ns),
         "feeds": feeds(run),
         "edges": run.watch.counter(2, "edges"),
@@ -47,7 +47,7 @@ def status(run: Supervisor) -> dict[str, Any]:
 def processes(run: Supervisor, now_ns: int) -> list[dict[str, Any]]:
     """One row a process, dead ones that will come back included."""
     rows = [_row(run, "supervisor", SUPERVISOR, os.getpid(), now_ns)]
-    rows.append(_row(run, "nursery", NURSERY, run.children.nursery_pid, now_ns))
+    rows.append(_row(run, "nursery", NURSERY, run.children.helpers.nursery_pid, now_ns))
     for plan in run.plans.values():
         child = run.children.by_name.get(plan.name)
         rows.append(_row(run, plan.name, plan.role, child.pid if child else 0, now_ns))
@@ -88,3 +88,14 @@ def feeds(run: Supervisor) -> dict[str, dict[str, Any]]:
             "trusted_ratio": run.watch.trusted_ratio(run.watch.feed_index(name)),
         }
     return found
+
+
+def waiting(run: Supervisor) -> dict[str, str]:
+    """How each kind of process waits in this run."""
+    spin_us = run.request.settings.processes.spin_ns // 1000
+    is_alone = run.cores.of("detector").is_alone
+    return {
+        "detector": "spins on its own core" if is_alone else f"spins {spin_us} us, then futex",
+        "gateway": "eventfd in epoll",
+        "feeds": "epoll",
+    }

@@ -32,7 +32,7 @@ def stop_in_order(run: Supervisor) -> None:
         _turn_until(run, lambda: run.tally.open_intents() == 0, limit_ns)
     for kinds in ORDER:
         _stop(run, kinds, limit_ns)
-    conn = run.session.conn
+    conn = run.conn
     if conn is not None and _has(run, "venues"):
         with contextlib.suppress(OSError):
             conn.send(("stop",))

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
+from ops.figures import dollars, microseconds
+from ops.status import waiting
 from ops.tally import percentiles, wire_to_order_ns
 from shm_layout import COUNTERS, DETECTOR, FEED_ROLE
 
@@ -56,7 +58,7 @@ def summary(run: Supervisor) -> dict[str, Any]:
         "tick_to_order_ns": percentiles(tally.tick_to_order_ns()),
         "wire_to_order_ns": percentiles(wire_to_order_ns(tally, run.log.read_ns, run.clock.due_ns)),
         "stages_ns": watch.stages(watch.feeds()),
-        "waiting": run.waiting(),
+        "waiting": waiting(run),
         "exit_reason": run.ending.reason if run.ending else "",
     }
     assert tuple(found) == KEYS
@@ -76,23 +78,6 @@ def refusals(run: Supervisor) -> dict[str, int]:
 
 def _rounded(ratio: float | None) -> float | None:
     return None if ratio is None else round(ratio, 6)
-
-
-def dollars(value_e6: int) -> str:
-    """Signed dollars and cents, rounded towards minus infinity."""
-    cents = value_e6 // 10_000
-    return f"{'-' if cents < 0 else ''}${abs(cents) // 100:,}.{abs(cents) % 100:02d}"
-
-
-def microseconds(figures: Mapping[str, int | None]) -> str:
-    """p50 p99 p99.9 max of a set of figures."""
-    if not figures["count"]:
-        return "none"
-    shown = " · ".join(
-        f"{title} {(figures[key] or 0) / 1000:,.0f}"
-        for key, title in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9"), ("max", "max"))
-    )
-    return f"{shown} µs  ({figures['count']})"
 
 
 def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -14,11 +14,12 @@ import selectors
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from typing import Any
 
 from ops import clock
 from ops.children import NURSERY, Children, Death, NurseryDied
-from ops.control import ControlServer, Lock
+from ops.control import ControlServer
 from ops.cores import assign
 from ops.ground import Ground
 from ops.interrupts import Interrupts
@@ -59,12 +60,11 @@ class Supervisor:
         request: Request,
         session: Session,
         ground: Ground,
-        lock: Lock,
         *,
         say: Callable[[str], None],
         began_ns: int,
     ) -> None:
-        self.request, self.session, self.ground, self.lock = request, session, ground, lock
+        self.request, self.session, self.ground = request, session, ground
         self.say = say
         self.began_ns = began_ns
         self.tick: Callable[[Supervisor], None] = lambda _: None
@@ -72,6 +72,7 @@ class Supervisor:
         self.clock = RunClock(session.timeline, ground.write_clock)
         self.counted_from_ns = 0
         self.ended_ns = 0
+        self.conn: Connection | None = None  # to the simulated venues
         self.counted_from = ""
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS_KEPT)
         self.log = VenuesLog()
@@ -103,8 +104,6 @@ class Supervisor:
         self.has_log = False
         self.interrupts = Interrupts(self._interrupted)
 
-    # -------------------- the life of a run
-
     def run(self) -> Ending:
         """From the first child to the last. The summary is read afterwards, before `close`."""
         with self.interrupts.caught(self.selector):
@@ -123,11 +122,10 @@ class Supervisor:
         self._heart.ready(clock.mono_ns())
         venues = self.session.venues
         if venues is not None:
-            assert self.session.conn is not None
-            self.selector.register(self.session.conn, selectors.EVENT_READ, self._hear)
             self._start(venues)
             if not self._wait(lambda: self._ports is not None, limits.ready_max_ns, "the venues"):
                 return
+            self._log_time("venues listen")
         plans = self.session.plans(self._ports or {}, self.request.name)
         self.cores = assign(plans, limits.cores_min)
         self.say(self.cores.said)
@@ -139,21 +137,27 @@ class Supervisor:
             lambda: all(map(self._is_ready, everyone)), limits.ready_max_ns, "all processes"
         ):
             return
+        self._log_time("all processes are ready")
         wanted = set(self.watch.feeds()) if venues is not None else set()
         self._wait(
             lambda: wanted <= self._subscribed, limits.ready_max_ns, "subscriptions", is_fatal=False
         )
+        self._log_time("run time begins")
         self._start_clock()
         self.trading.operator_active("started")
         self.profit_e6()  # remembers the cash at the start
         self._await_trust(limits.trust_max_ns)
 
+    def _log_time(self, what: str) -> None:
+        """How far the start is, for whoever wonders where the time goes."""
+        self.ground.log(f"{(clock.mono_ns() - self.began_ns) / clock.SECOND_NS:.2f} s: {what}")
+
     def _start_clock(self) -> None:
         """Run time begins: the venues and the segment are told the same moment."""
         start_ns = clock.mono_ns() + CLOCK_LEAD_NS
-        if self.session.conn is not None and self.ending is None:
+        if self.conn is not None and self.ending is None:
             with contextlib.suppress(OSError):  # dead venues end the run by their pidfd
-                self.session.conn.send(("start", start_ns))
+                self.conn.send(("start", start_ns))
         self.clock.start(start_ns)
 
     def _await_trust(self, limit_ns: int) -> None:
@@ -198,8 +202,6 @@ class Supervisor:
         if self.ending is None:
             self.ending = Ending(reason, code)
 
-    # -------------------- each turn
-
     def turn(self, wait_ns: int) -> None:
         for key, _ in self.selector.select(wait_ns / clock.SECOND_NS):
             key.data()
@@ -236,26 +238,32 @@ class Supervisor:
                 self.note(
                     f"feed {name} trusted again after {(now_ns - died_ns) / clock.SECOND_NS:.2f} s"
                 )
-        hang_ns = self.request.settings.processes.hang_max_ns
-        for child in list(self.children.by_name.values()):
+        self._kill_hanging(now_ns)
+
+    def _kill_hanging(self, now_ns: int) -> None:
+        """No beat for too long: killed, so that it comes back as after any other death."""
+        limits = self.request.settings.processes
+        for name, child in list(self.children.by_name.items()):
+            is_built = self._is_built(self.plans[name])
+            limit_ns = limits.hang_max_ns if is_built else limits.ready_max_ns
             beat_ns = max(self.watch.role(child.spec.role, "beat_ns"), child.started_ns)
-            if now_ns - beat_ns > hang_ns:
-                self.note(
-                    f"{child.spec.name} does not beat for {hang_ns // clock.MS_NS} ms: killed"
-                )
+            if now_ns - beat_ns > limit_ns and not child.is_killed:
+                child.is_killed = True
+                self.note(f"{name} does not beat for {limit_ns // clock.MS_NS} ms: killed")
                 self.children.kill(child)
 
-    def _is_ready(self, plan: Plan) -> bool:
-        is_built = (
+    def _is_built(self, plan: Plan) -> bool:
+        """It loops."""
+        return (
             self.watch.role(plan.role, "epoch") == self._epochs.get(plan.name)
             and self.watch.role(plan.role, "ready_ns") != 0
         )
-        if plan.kind != "gateway":
-            return is_built
-        started_ns = self.watch.role(plan.role, "started_ns")
-        return is_built and self.watch.gate("reconciled_ns") >= started_ns
 
-    # -------------------- births and deaths
+    def _is_ready(self, plan: Plan) -> bool:
+        """It loops; the gateway has also asked both venues what we hold."""
+        started_ns = self.watch.role(plan.role, "started_ns")
+        is_reconciled = plan.kind != "gateway" or self.watch.gate("reconciled_ns") >= started_ns
+        return is_reconciled and self._is_built(plan)
 
     def _start(self, plan: Plan) -> None:
         """Grant an epoch and start the process."""
@@ -263,6 +271,10 @@ class Supervisor:
         self._epochs[plan.name] = self._epochs.get(plan.name, 0) + 1
         words = self.ground.segment.words
         word_store(words, LIVE_EPOCH_AT + plan.role, self._epochs[plan.name])
+        if plan.kind == "venues":
+            self.conn = self.children.start_early(plan.kind, self._spec(plan))
+            self.selector.register(self.conn, selectors.EVENT_READ, self._hear)
+            return
         try:
             self.children.start(plan.kind, self._spec(plan))
         except NurseryDied as error:
@@ -330,16 +342,13 @@ class Supervisor:
         self.ground.log(text)
         self.say(text)
 
-    # -------------------- what comes from outside
-
     def _hear(self) -> None:
         """A message of the venues (ops/venues/serve.py has the protocol)."""
-        conn = self.session.conn
-        assert conn is not None
+        assert self.conn is not None
         try:
-            kind, *values = conn.recv()
+            kind, *values = self.conn.recv()
         except (EOFError, OSError):
-            self.selector.unregister(conn)
+            self.selector.unregister(self.conn)
             return
         if kind == "ready":
             self._ports = values[0]
@@ -361,18 +370,6 @@ class Supervisor:
             worth_e6 += int(row["cash_e6"]) - start_e6
         return worth_e6
 
-    def waiting(self) -> dict[str, str]:
-        """How each kind of process waits in this run."""
-        spin_us = self.request.settings.processes.spin_ns // 1000
-        kinds = {
-            "detector": f"spins {spin_us} us, then futex",
-            "gateway": "eventfd in epoll",
-            "feeds": "epoll",
-        }
-        if self.cores.of("detector").is_alone:
-            kinds["detector"] = "spins on its own core"
-        return kinds
-
     def _interrupted(self, name: str, times: int) -> None:
         """A signal: the run ends in order; a second one hurries it."""
         self.end(f"interrupted by {name}", DONE)
@@ -389,6 +386,10 @@ class Supervisor:
             self.trading.operator_active("resumed by command")
             self.ground.tell_resume()
             self.note("resumed by command")
+        return self.status()
+
+    def status(self) -> dict[str, Any]:
+        """The state of the run as one plain dict."""
         return status(self)
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ops.console import err, out
 
 if TYPE_CHECKING:
-    from ops.session import Request, Session
+    from ops.launch import SessionFactory
 
 EXITS = """exit codes:
     0  done as asked
@@ -44,7 +43,6 @@ ENVIRONMENT = (  # what children may inherit
     "COLUMNS", "LINES", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "XDG_STATE_HOME",
     "XDG_RUNTIME_DIR", "NUMBA_CACHE_DIR",
 )  # fmt: skip
-SessionFactory = Callable[["Request", Path], "Session"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -177,8 +175,6 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
     for name in list(os.environ):  # no proxies, no SSLKEYLOGFILE, no preloads for any child
         if name not in ENVIRONMENT and not name.startswith(("ARB_", "LC_")):
             del os.environ[name]
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"  # the nursery must have one thread
     from ops.launch import launch
 
     return launch(asked, settings, make_session, began_ns)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,6 @@ class FakeSession:
     mode = "sim"
     channels: tuple[str, ...] = ("sign-gateway",)
     venues: Plan | None = None
-    conn: Connection | None = None
     end_epoch_ns: int | None = None
     timeline = FakeScript.timeline
 

@@ -145,28 +145,23 @@ def test_a_dead_nursery_ends_the_run(tmp_path: Path) -> None:
         assert made.leftovers() == []
 
 
-def test_what_hangs_is_killed_and_what_crashes_for_ever_ends_the_run(tmp_path: Path) -> None:
-    settings = {
-        "ARB_PROCESSES_HANG_MAX_MS": "500", "ARB_PROCESSES_RESTARTS_MAX": "2",
-        "ARB_PROCESSES_BACKOFF_MS": "10",
-    }  # fmt: skip
+def test_what_hangs_is_killed_and_what_dies_too_often_ends_the_run(tmp_path: Path) -> None:
+    settings = {"ARB_PROCESSES_HANG_MAX_MS": "2000", "ARB_PROCESSES_RESTARTS_MAX": "2"}
     with engine(tmp_path, settings=settings, faults="feed kalshi=hang,detector=crash") as made:
         made.start()
         made.wait_until_trading()
-        until(
-            lambda: any("does not beat" in e["text"] for e in made.status()["events"]), 5, "a hang"
-        )
-        until(lambda: made.status()["feeds"]["kalshi"]["trusted"] == 1, 5, "trusted again")
-        assert told(made, "detector died (died of an error")
+        until(lambda: told(made, "feed kalshi does not beat for 2000 ms"), 10, "a hang")
+        until(lambda: told(made, "feed kalshi trusted again"), 10, "trusted again")
+        assert told(made, "detector died (died of an error"), made.status()["events"]
         assert "told to crash" in (tmp_path / "log" / "engine.log").read_text()
         for _ in range(2):
             killed = made.pid("canceller")
             os.kill(killed, signal.SIGKILL)
-            until(partial(is_replaced, made, killed), 5, "the canceller back")
+            until(partial(is_replaced, made, killed), 10, "the canceller back")
         os.kill(made.pid("canceller"), signal.SIGKILL)
         code, out, _ = made.end()
         assert code == 5
-        assert "canceller died 3 times within 60 s" in out
+        assert "canceller died 3 times within 60 s (limit 2)" in out
         assert made.leftovers() == []
 
 
