@@ -211,7 +211,7 @@ def test_without_its_journal_record_no_byte_leaves(tmp_path: Path) -> None:
                 journal.failed = "no room"
                 return False
 
-            journal.append = full  # type: ignore[method-assign]
+            journal.append = full  # type: ignore[method-assign,assignment]
             end = await rig.end_of(rig.fire())
             assert REASONS[end["reason"]] == "journal" and rig.gate == (HALTED, "journal")
             await rig.until(lambda: rig.desk.lines[KALSHI].pool.free_count == 3)

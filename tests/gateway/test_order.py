@@ -91,7 +91,12 @@ def test_a_trade_is_booked_once_however_often_it_comes() -> None:
 
 def test_answer_and_trades_give_the_same_amounts_in_every_order_of_arrival() -> None:
     answer = Outcome(o.E_FINISH, 0, 10_000_000, 4_900_000, 250)
-    evidence = [answer, fill("a", 4_000_000), fill("b", 6_000_000), fill("a", 4_000_000)]
+    evidence: list[Outcome | Fill] = [
+        answer,
+        fill("a", 4_000_000),
+        fill("b", 6_000_000),
+        fill("a", 4_000_000),
+    ]
     found = set()
     for arrival in itertools.permutations(evidence):
         subject = order()

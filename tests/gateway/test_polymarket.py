@@ -133,6 +133,7 @@ def test_an_acceptance_needs_all_four_signs() -> None:
     assert delayed.event == E_DELAY and delayed.filled_e6 is None
     assert outcome(200, answer(success=False)).event == E_REJECT
     assert outcome(200, answer(errorMsg="some text")).event == E_REJECT
+    lost: object
     for lost in (
         answer(orderID=""), answer(orderID="0x12"), answer(status="unmatched"), answer(status=""),
         answer(success=None), answer(makingAmount="", takingAmount=""), answer(makingAmount=4.9),
