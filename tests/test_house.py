@@ -1,4 +1,4 @@
-"""The house rules as tests: who may import whom, how long a file and a function may be, which calls are banned."""
+"""The house rules: who imports whom, how long a file and a function may be, what is banned."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ MAY_PRINT = ("ops/", "bench/")
 def sources() -> list[Path]:
     """Every Python file git knows or would add."""
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard", "*.py"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).exists()]
 
@@ -75,7 +79,9 @@ def wrong_imports(name: str, tree: ast.AST, _source: str) -> list[str]:
     for line, module in imports(tree):
         top = module.split(".")[0]
         if top in OURS:
-            if not any(module == allowed or module.startswith(allowed + ".") for allowed in ROOMS_OF[room]):
+            if not any(
+                module == allowed or module.startswith(allowed + ".") for allowed in ROOMS_OF[room]
+            ):
                 wrong.append(f"{name}:{line}: {room} may not import {module}")
         elif libraries is not None and top not in sys.stdlib_module_names and top not in libraries:
             wrong.append(f"{name}:{line}: {name} may not import {top}, only {sorted(libraries)}")
@@ -89,7 +95,9 @@ def too_long(name: str, tree: ast.AST, source: str) -> list[str]:
     if name == "shm_layout.py":  # one file by order of the owner: its blank lines are not counted
         size, limit = sum(1 for line in lines if line.strip()), 800
     wrong = [f"{name}: {size} lines, at most {limit}"] if size > limit else []
-    wrong += [f"{name}:{i}: line of {len(line)}" for i, line in enumerate(lines, 1) if len(line) > 100]
+    wrong += [
+        f"{name}:{i}: line of {len(line)}" for i, line in enumerate(lines, 1) if len(line) > 100
+    ]
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             size = (node.end_lineno or node.lineno) - node.lineno + 1
@@ -113,9 +121,15 @@ def banned(name: str, tree: ast.AST, _source: str) -> list[str]:
             wrong.append(f"{name}:{node.lineno}: print")
         if call == "time.sleep" and name.startswith("tests/"):
             wrong.append(f"{name}:{node.lineno}: a test sleeps")
-        if call.split(".")[0] == "time" and call.split(".")[-1] in CLOCKS and not name.startswith(MAY_ASK_TIME):
+        if (
+            call.split(".")[0] == "time"
+            and call.split(".")[-1] in CLOCKS
+            and not name.startswith(MAY_ASK_TIME)
+        ):
             wrong.append(f"{name}:{node.lineno}: {call}: time is an argument")
-        if call.endswith(("pack_into", "pickle.loads", "pickle.load")) and not name.startswith("tests/"):
+        if call.endswith(("pack_into", "pickle.loads", "pickle.load")) and not name.startswith(
+            "tests/"
+        ):
             wrong.append(f"{name}:{node.lineno}: {call}")
     return wrong
 
@@ -158,7 +172,11 @@ def test_a_broken_rule_is_seen(checker: Checker, name: str, source: str) -> None
 
 def test_the_top_level_holds_only_what_the_owner_fixed() -> None:
     listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     found = {line.split("/")[0] for line in listed.stdout.splitlines()}
     assert {name for name in found if not name.startswith(".")} <= TOP_LEVEL
