@@ -1,7 +1,7 @@
 """The desk: takes intents, asks the guard, journals, sends both legs in one turn, folds what comes
 back, reports.
 
-One turn (`step`): the signer's answers, commands, intents, lone legs, questions, time. Socket
+One turn (`step`): commands, intents, the signer's answers, lone legs, questions, time. Socket
 callbacks run between turns and end in the same ledger. Both legs' bytes are ready before the first
 is written; the journal has both before that.
 """
@@ -194,7 +194,7 @@ class Desk:
 
     def step(self, now_ns: int) -> int:
         """One turn. Returns work done."""
-        done = self._pump(now_ns)
+        done = 0
         for kind, body in self.intake.drain(1):
             self._control(kind, body, now_ns)
             done += 1
@@ -202,6 +202,7 @@ class Desk:
             if kind == K_INTENT:
                 self.reception.take(body)
                 done += 1
+        done += self._pump(now_ns)  # refills never stand before an intent
         self.reception.retry()
         if self._is_reconciled:  # before, it is not known which tokens are held
             done += self.unwinder.step(now_ns)

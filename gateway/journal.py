@@ -17,6 +17,7 @@ where, nothing behind it is read, and nothing is appended to that file again.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import hashlib
 import mmap
@@ -45,6 +46,7 @@ PAGE = mmap.PAGESIZE
 POPULATE_WRITE = (
     23  # MADV_POPULATE_WRITE, Linux 5.14; the mmap module of Python 3.11 has no name for it
 )
+_MADVISE = ctypes.CDLL(None).madvise
 
 
 class JournalError(Exception):
@@ -150,7 +152,7 @@ class Journal:
         self._file_bytes = file_bytes
         self._sync_s = sync_ns / 1e9
         self._folder = folder
-        self._wake = threading.Event()
+        self._wake = threading.Event()  # set to end the thread
         self._syncing = threading.Lock()  # a sync and a change of file never overlap
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -236,7 +238,6 @@ class Journal:
         self._end += _padded(length)
         self._sequence, self._chain = sequence + 1, chain
         self.records += 1
-        self._wake.set()
         return True
 
     def extend(self, records: Iterable[dict[str, Any]]) -> bool:
@@ -277,13 +278,14 @@ class Journal:
 
     def _populate(self) -> None:
         """Make the page in use and the next one writable without changing them; older kernels just
-        fault later.
+        fault later. Through ctypes, which lets the desk's thread run meanwhile: `mmap.madvise`
+        keeps the interpreter's lock (seen with 3.11).
         """
         start = self._end // PAGE * PAGE
-        try:
-            self._map_of.madvise(POPULATE_WRITE, start, min(2 * PAGE, self._size - start))
-        except (OSError, ValueError):
-            return
+        if start < self._size:
+            first = ctypes.addressof(ctypes.c_char.from_buffer(self._map_of, start))
+            length = min(2 * PAGE, self._size - start)
+            _MADVISE(ctypes.c_void_p(first), ctypes.c_size_t(length), POPULATE_WRITE)
 
     def start(self) -> None:
         """Start the thread that syncs."""
@@ -292,12 +294,13 @@ class Journal:
         self._thread.start()
 
     def _keep_synced(self) -> None:
+        """Looks by itself every `sync_ns`: a wake-up by `append` would ask for the interpreter's
+        lock just when the bytes that the record is about are to leave.
+        """
         while not self._stopping and not self.failed:
-            self._wake.wait()
-            self._wake.clear()
             if self._synced != self._end:
                 self.sync()
-            threading.Event().wait(self._sync_s)
+            self._wake.wait(self._sync_s)
 
     def close(self) -> None:
         """Sync a last time and let go of the file and the folder. Twice is harmless."""
