@@ -41,7 +41,7 @@ class Pane(Widget, can_focus=True):
     def __init__(self, table: Table) -> None:
         super().__init__(id=table.name)
         self.table = table
-        self.border_title = table.name
+        self.border_title = f"{table.name}: {table.note}" if table.note else table.name
         self.wish = Wish()
         self.offset_rows = 0
         self.shown_rows = 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 
-from ops.inspector_pairs import Pair, Way
+from ops.inspector_pairs import Pair
 from ops.inspector_view import Order, Process, View
 from shm_layout import int_to_text
 
@@ -20,24 +20,26 @@ Row = Any  # a record of ops/inspector_view.py; each table knows its own
 @dataclass(frozen=True, slots=True)
 class Column:
     """How one value is shown and ordered. `rank`: the higher, the sooner it is left out when the
-    width is short; `stretch`: it may be cut to fit."""
+    width is short; `least`: cells it may be cut to, None: it is never cut."""
 
     title: str
     cell: Callable[[Row], str]
     key: Callable[[Row], Any]
     right: bool = True
     rank: int = 0
-    stretch: bool = False
+    least: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One kind of row. `sort`: the column it is ordered by at first, None: as the view has them."""
+    """One kind of row. `note`: what its figures are; `sort`: the column it is ordered by at first,
+    None: as the view has them."""
 
     name: str
     rows: Callable[[View], Sequence[Row]]
     columns: tuple[Column, ...]
     style: Callable[[Row], str] = lambda _: ""
+    note: str = ""
     sort: int | None = None
     reverse: bool = False
 
@@ -68,6 +70,17 @@ def size(value_e6: int) -> str:
     return text.rstrip("0").rstrip(".")
 
 
+def contracts(value_e6: int) -> str:
+    """Whole contracts from ten on, rounded down; "-" for none."""
+    return (
+        str(value_e6 // 1_000_000)
+        if value_e6 >= 10_000_000
+        else size(value_e6)
+        if value_e6
+        else "-"
+    )
+
+
 def cents(value_e6: int | None) -> str:
     """An edge in cents with a sign and two places, rounded down."""
     if value_e6 is None:
@@ -90,11 +103,11 @@ def age(value_ns: int | None) -> str:
     return "-"
 
 
-def _text(title: str, name: str, rank: int = 0, stretch: bool = False) -> Column:
+def _text(title: str, name: str, rank: int = 0, least: int | None = None) -> Column:
     def value(row: Row) -> str:
         return str(getattr(row, name))
 
-    return Column(title, value, value, right=False, rank=rank, stretch=stretch)
+    return Column(title, value, value, right=False, rank=rank, least=least)
 
 
 def _number(title: str, name: str, show: Callable[[Any], str] = str, rank: int = 0) -> Column:
@@ -109,24 +122,16 @@ def _trust(row: Row) -> str:
     return ", ".join(row.trust) or "ok"
 
 
-def _way(title: str, direction: int, of: Callable[[Way], int | None], rank: int = 0) -> Column:
-    show = cents if title.startswith("edge") else lambda v: size(v) if v else "-"
-
-    def value(row: Pair) -> int | None:
-        return of(row.ways[direction])
+def _way(
+    title: str, direction: int, name: str, show: Callable[[Any], str], rank: int = 0
+) -> Column:
+    """A figure of one of a pair's two ways."""
 
     def key(row: Pair) -> tuple[bool, int]:
-        found = value(row)
+        found = getattr(row.ways[direction], name)
         return found is not None, found or 0
 
-    return Column(title, lambda row: show(value(row)), key, rank=rank)
-
-
-def _label(title: str, side: str) -> Column:
-    def value(row: Pair) -> str:
-        return f"{getattr(row, 'venue_' + side)} {getattr(row, 'ticker_' + side)}"
-
-    return Column(title, value, value, right=False, stretch=True)
+    return Column(title, lambda row: show(getattr(row.ways[direction], name)), key, rank=rank)
 
 
 def _relation(row: Pair) -> str:
@@ -145,16 +150,16 @@ QUOTES = Table(
     (
         _number("#", "index", rank=3),
         _text("venue", "venue"),
-        _text("ticker", "ticker", stretch=True),
+        _text("ticker", "ticker", least=20),
         _number("bid", "bid_e6", price),
-        _number("size", "bid_size_e6", size, rank=2),
+        _number("size", "bid_size_e6", contracts, rank=2),
         _number("ask", "ask_e6", price),
-        _number("size", "ask_size_e6", size, rank=2),
+        _number("size", "ask_size_e6", contracts, rank=2),
         _number("age", "age_ns", age),
         Column("trust", _trust, lambda row: len(row.trust), right=False),
         _text("status", "status", rank=4),
         _number("number", "number", rank=5),
-        _text("title", "title", rank=6, stretch=True),
+        _text("title", "title", rank=6, least=12),
     ),
     style=lambda row: "" if row.is_trusted else "yellow",
 )
@@ -162,20 +167,23 @@ PAIRS = Table(
     "pairs",
     lambda view: view.pairs,
     (
-        _number("#", "index", rank=3),
-        _label("a", "a"),
-        _label("b", "b"),
-        Column("b is", _relation, _relation, right=False, rank=2),
-        _way("edge buy a", 0, lambda way: way.edge_e6),
-        _way("pays", 0, lambda way: way.pays_e6, rank=1),
-        _way("edge sell a", 1, lambda way: way.edge_e6),
-        _way("pays", 1, lambda way: way.pays_e6, rank=1),
-        _way("size buy", 0, lambda way: way.size_e6, rank=4),
-        _way("size sell", 1, lambda way: way.size_e6, rank=4),
+        _number("#", "index", rank=5),
+        _text("venue", "venue_a", rank=4),
+        _text("a", "ticker_a", least=22),
+        _text("venue", "venue_b", rank=4),
+        _text("b", "ticker_b", least=22),
+        Column("b is", _relation, _relation, right=False, rank=3),
+        _way("buy a", 0, "edge_e6", cents),
+        _way("pays", 0, "pays_e6", contracts, rank=1),
+        _way("sell a", 1, "edge_e6", cents),
+        _way("pays", 1, "pays_e6", contracts, rank=1),
+        _way("size buy", 0, "size_e6", contracts, rank=6),
+        _way("size sell", 1, "size_e6", contracts, rank=6),
         Column("best", lambda row: cents(row.best_e6),
-               lambda row: (row.best_e6 is not None, row.best_e6 or 0), rank=5),
+               lambda row: (row.best_e6 is not None, row.best_e6 or 0), rank=7),
     ),
     style=lambda row: "bold green" if any(way.pays_e6 for way in row.ways) else "",
+    note="edge a contract after fees, and contracts it pays for",
 )  # fmt: skip
 PROCESSES = Table(
     "processes",
@@ -185,11 +193,11 @@ PROCESSES = Table(
         _number("pid", "pid"),
         _text("health", "health"),
         _number("beat", "beat_age_ns", age),
-        _number("worst loop", "worst_loop_ns", age),
+        _number("worst loop", "worst_loop_ns", lambda v: age(v or None)),
         _number("core", "core", lambda v: "-" if v is None else str(v), rank=2),
         _number("restarts", "restarts", rank=1),
         _number("loops", "loops", rank=3),
-        Column("counters", _counters, _counters, right=False, rank=4, stretch=True),
+        Column("counters", _counters, _counters, right=False, rank=4, least=20),
     ),
     style=lambda row: {"dead": "bold red", "late": "yellow", "starting": "yellow"}.get(
         row.health, ""
@@ -207,7 +215,7 @@ ORDERS = Table(
     (
         _number("age", "age_ns", age),
         _text("venue", "venue"),
-        _text("ticker", "ticker", stretch=True),
+        _text("ticker", "ticker", least=16),
         _text("side", "side"),
         _number("limit", "limit_e6", price),
         Column("filled", _filled, lambda row: row.filled_e6),
@@ -224,8 +232,8 @@ POSITIONS = Table(
     lambda view: (*view.positions, *view.cash),
     (
         _text("venue", "venue"),
-        Column("what", lambda row: getattr(row, "ticker", f"cash, account {_account(row)}"),
-               lambda row: getattr(row, "ticker", ""), right=False, stretch=True),
+        Column("what", lambda row: getattr(row, "ticker", f"cash {_account(row)}"),
+               lambda row: getattr(row, "ticker", ""), right=False, least=20),
         Column("held", lambda row: size(row.position_e6) if _is_held(row) else money(row.cash_e6),
                lambda row: row.position_e6 if _is_held(row) else row.cash_e6),
         Column("cost", lambda row: money(row.cost_e6) if _is_held(row) else "",
@@ -299,7 +307,9 @@ def lines(
         id(c): max([cell_len(titles[id(c)]), *(cell_len(text) for text in cells[id(c)])])
         for c in columns
     }
-    least = {id(c): min(needs[id(c)], 10) if c.stretch else needs[id(c)] for c in columns}
+    least = {
+        id(c): needs[id(c)] if c.least is None else min(needs[id(c)], c.least) for c in columns
+    }
     while sum(least[id(c)] + 2 for c in columns) - 2 > width and any(c.rank for c in columns):
         columns.remove(max(columns, key=lambda c: c.rank))
     room = width - (sum(least[id(c)] + 2 for c in columns) - 2)
@@ -336,9 +346,12 @@ def _title(column: Column, index: int, table: Table, asked: Wish) -> str:
 
 
 def _fit(text: str, width: int, right: bool) -> str:
+    """Padded, or cut in the middle: tickers differ at their ends."""
     found = cell_len(text)
     if found > width:
-        return set_cell_size(text, max(width - 1, 0)) + "…" if width else ""
+        tail = max((width - 1) // 2, 0)
+        end = text[-tail:] if tail else ""
+        return set_cell_size(set_cell_size(text, width - 1 - cell_len(end)) + "…" + end, width)
     return " " * (width - found) + text if right else text + " " * (width - found)
 
 
@@ -360,6 +373,8 @@ def headline(view: View) -> str:
         parts.insert(1, f"kill word {view.kill}")
     if ill:
         parts.append(f"ill: {', '.join(ill)}")
+    orders = [process.counters["orders"] for process in view.processes if process.name == "gateway"]
+    parts += [f"orders {count}" for count in orders]
     return " · ".join(parts)
 
 
@@ -369,6 +384,6 @@ def once(view: View, tables: Sequence[Table], width: int, asked: Wish) -> str:
     for table in tables:
         rows = ordered(table, view, asked)
         head, body = lines(table, rows, width, asked)
-        parts += ["", f"{table.name} ({len(rows)})"]
+        parts += ["", f"{table.name} ({len(rows)})" + (f": {table.note}" if table.note else "")]
         parts += [head, *(text for text, _ in body)] if rows else []
     return "\n".join(parts)

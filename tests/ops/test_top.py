@@ -63,10 +63,10 @@ def test_80_by_24_shows_one_pane_and_the_keys_reach_the_others(segment: shm.Segm
     async def script(pilot: Pilot[int]) -> None:
         wanted = {
             "1": ["KXBTC15M", "0.5100", "0.5200", "gap, link_silent"],
-            "2": ["kalshi KXBTC", "polymarket", "+5.05c", "20"],
+            "2": ["KXBTC15M", "btc-updown", "+5.05c", "20"],
             "3": ["gateway", "late", "dead", "830 us"],
-            "4": ["BUY", "20/20", "partial", "800 us"],
-            "5": ["-15", "cash, account 1", "989.25"],
+            "4": ["BUY", "20/20", "partial", "0.5200"],
+            "5": ["-15", "cash 1", "989.25"],
             "6": ["tick_to_order", "1000", "p99.9"],
         }
         for key, texts in wanted.items():
@@ -84,10 +84,10 @@ def test_160_by_48_shows_all_panes_at_once_and_zooms_to_one(segment: shm.Segment
     async def script(pilot: Pilot[int]) -> None:
         text = shown(pilot)
         for name in ("quotes", "pairs", "processes", "orders", "positions", "latency"):
-            assert f"─ {name} ─" in text
+            assert f"─ {name}" in text
         assert "tick_to_order" in text and "0.5100" in text and "+5.05c" in text
         text = await press(pilot, "z")
-        assert "─ quotes ─" in text and "─ pairs ─" not in text
+        assert "─ quotes ─" in text and "─ pairs" not in text
         text = await press(pilot, "z", "tab")
         assert "─ latency ─" in text
         assert pilot.app.focused is pilot.app.query_one("#pairs")
@@ -143,7 +143,7 @@ def test_every_column_of_every_pane_can_be_sorted_by(segment: shm.Segment) -> No
 def test_a_filter_keeps_what_holds_its_text_until_escape(segment: shm.Segment) -> None:
     async def script(pilot: Pilot[int]) -> None:
         text = await press(pilot, "slash", *"quiet-001")
-        assert "KXQUIET-0010"[:10] in text and "KXBTC15M" not in text
+        assert "T-0010" in text and "KXBTC15M" not in text
         pane = pilot.app.query_one("#quotes", Pane)
         assert len(pane._rows) == 10
         text = await press(pilot, "enter")

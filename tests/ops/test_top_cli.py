@@ -39,7 +39,14 @@ def test_once_prints_every_table_as_plain_text(segment: shm.Segment) -> None:
     done = top("--name", segment.name, "--once")
     assert done.returncode == 0 and done.stderr == ""
     assert "\x1b" not in done.stdout
-    for part in ("ACTIVE", "quotes (4)", "pairs (2)", "+5.05c", "positions (4)", "tick_to_order"):
+    for part in (
+        "ACTIVE",
+        "quotes (4)",
+        "pairs (2): edge",
+        "+5.05c",
+        "positions (4)",
+        "tick_to_order",
+    ):
         assert part in done.stdout, part
 
 
@@ -56,7 +63,7 @@ def test_json_prints_one_object_with_every_key(segment: shm.Segment) -> None:
 
 def test_view_filter_and_sort_narrow_what_is_printed(segment: shm.Segment) -> None:
     done = top("--name", segment.name, "--once", "--view", "quotes", "--filter", "KXNBA")
-    assert "quotes (1)" in done.stdout and "pairs" not in done.stdout
+    assert "quotes (1)" in done.stdout and "pairs (" not in done.stdout
     done = top("--name", segment.name, "--once", "--sort", "bid", "--reverse")
     rows = [line for line in done.stdout.splitlines() if "  0." in line]
     assert "0.6000" in rows[0] and "bid▼" in done.stdout
