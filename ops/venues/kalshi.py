@@ -101,7 +101,7 @@ class Kalshi:
     def _book(self, event: BookSet) -> None:
         market = self._by_index[event.market]
         step = self._step(event.venue_seq)
-        market.venue_seq = event.venue_seq
+        market.numbered(event.venue_seq)
         market.is_known = True
         fills = market.book.set_book(event.bids, event.asks)
         self.hub.book(market, step=step)
@@ -113,7 +113,7 @@ class Kalshi:
         if not market.is_known and event.venue_seq is None:
             market.is_known = True
             self.hub.book(market)
-        market.venue_seq = event.venue_seq
+        market.numbered(event.venue_seq)
         changes, later, fills = market.book.set_level(event.side, event.price_e6, event.size_e6)
         if not changes and event.venue_seq is not None:
             changes = [Change(event.side, event.price_e6, 0, 0)]

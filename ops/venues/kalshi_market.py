@@ -29,7 +29,8 @@ _STRUCTURES = {
 class KalshiMarket:
     """Book, status and statistics of one market. `is_known`: its first book has come.
 
-    `venue_seq`: the recorded number of its last frame, None: the venue counts.
+    `venue_seq`: the recorded number of its last frame, None: the venue counts. `has_tickers`: the
+    script has the venue's own tickers, so none is made here.
     """
 
     def __init__(self, spec: MarketSpec, market_id: str) -> None:
@@ -51,6 +52,13 @@ class KalshiMarket:
             rate_e6=spec.fee_rate_e6,
             multiplier_e6=spec.fee_multiplier_e6,
         )
+
+    def numbered(self, venue_seq: int | None) -> None:
+        """The next frame has this number. Who recorded the wire with its numbers recorded its
+        tickers too: none of ours may be compared before the first of them comes.
+        """
+        self.venue_seq = venue_seq
+        self.has_tickers = self.has_tickers or venue_seq is not None
 
     @property
     def event_ticker(self) -> str:
