@@ -1,0 +1,173 @@
+"""A read-only reader of a running engine's rings, and what can be asked of what it saw.
+
+It attaches as `arb-top` does. Its mapping outlives the segment's name, so counters and rings can be
+read after the run has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ops.tally import RingReader
+from shm_layout import (
+    CONTROL,
+    COUNTERS,
+    FEED_ROLE,
+    INTENT,
+    K_INTENT,
+    K_LEG,
+    K_QUOTE,
+    K_TERMINAL,
+    LIVE_EPOCH_AT,
+    ORIGIN_DETECTOR,
+    QUOTE,
+    REASONS,
+    REPORT,
+    ROLE,
+    VENUES,
+    LayoutError,
+    Segment,
+    cell,
+    intent_parts,
+    kind_of_role,
+    word_load,
+)
+from tests.ops.rig import Engine, alive, one_object, until
+
+MARKET_FEEDS = (VENUES.index("kalshi"), VENUES.index("polymarket"))
+
+
+@dataclass
+class Witness:
+    """Everything seen so far, oldest first. Rows are copies."""
+
+    segment: Segment
+    intents: dict[int, np.void] = field(default_factory=dict)  # by id; the detector's
+    legs: list[np.void] = field(default_factory=list)  # reports of kind K_LEG
+    ends: dict[int, str] = field(default_factory=dict)  # reason by intent
+    quotes: dict[tuple[int, int], np.void] = field(default_factory=dict)  # by instrument, number
+
+    def __post_init__(self) -> None:
+        self._intents = RingReader(self.segment, "intents")
+        self._reports = RingReader(self.segment, "reports")
+        self._changes = [RingReader(self.segment, f"changes_{feed}") for feed in MARKET_FEEDS]
+
+    @classmethod
+    def of(cls, engine: Engine, seconds: float = 90) -> Witness:
+        """Attached as soon as the segment is whole."""
+        found: list[Segment] = []
+
+        def attached() -> bool:
+            assert engine.process is not None and engine.process.poll() is None, engine.end()
+            try:
+                found.append(Segment.attach(engine.name))
+            except LayoutError:
+                return False
+            return True
+
+        until(attached, seconds, "the segment")
+        return cls(found[0])
+
+    @property
+    def lost(self) -> int:
+        """Entries that lapped it: must be 0 for what it saw to be all there was."""
+        return sum(each.lost for each in (self._intents, self._reports, *self._changes))
+
+    def poll(self) -> None:
+        """Take in what is new. Quotes first: an intent's quotes are then known."""
+        for changes in self._changes:
+            for kind, body in changes.drain():
+                assert kind == K_QUOTE
+                quote = body.view(QUOTE)[0]
+                self.quotes[int(quote["instrument"]), int(quote["number"])] = quote
+        for kind, body in self._intents.drain():
+            assert kind == K_INTENT
+            intent = body.view(INTENT)[0]
+            self.intents[int(intent["id"])] = intent
+        for kind, body in self._reports.drain():
+            report = body.view(REPORT)[0]
+            if kind == K_LEG:
+                self.legs.append(report)
+            elif kind == K_TERMINAL:
+                self.ends.setdefault(int(report["intent"]), REASONS[int(report["reason"])])
+
+    def until(self, holds: Callable[[], bool], seconds: float, what: str) -> float:
+        """Poll until it holds; the seconds that took. Fails when time is up."""
+
+        def look() -> bool:
+            self.poll()
+            return holds()
+
+        return until(look, seconds, what)
+
+    def to_the_end(self, engine: Engine, seconds: float) -> dict[str, Any]:
+        """Poll until the command ends by itself; its summary. Nothing of the run is left."""
+        everyone, process = engine.everyone(), engine.process
+        assert process is not None
+        self.until(lambda: process.poll() is not None, seconds, "the end of the run")
+        code, out, err = engine.end()
+        assert code == 0, err
+        self.poll()
+        assert alive(everyone) == [] and engine.leftovers() == []
+        return one_object(out)
+
+    # ---- what can be asked
+
+    def opened(self) -> list[np.void]:
+        """Leg reports with a send stamp of the detector's own intents, one a leg."""
+        first: dict[tuple[int, int], np.void] = {}
+        for leg in self.legs:
+            origin, _, _ = intent_parts(int(leg["intent"]))
+            if origin == ORIGIN_DETECTOR and leg["send_ns"]:
+                first.setdefault((int(leg["intent"]), int(leg["leg"])), leg)
+        return list(first.values())
+
+    def role(self, role: int, name: str) -> int:
+        """A cell of a role's row."""
+        return self._word(self.segment.at("roles", role) + cell(ROLE, name))
+
+    def counter(self, role: int, name: str) -> int:
+        """A role's counter."""
+        place = COUNTERS[kind_of_role(role)].index(name)
+        return self._word(self.segment.at("roles", role) + cell(ROLE, "counters") + place)
+
+    def feed(self, venue: str, *names: str) -> dict[str, int]:
+        """Counters of a venue's feed."""
+        return {name: self.counter(FEED_ROLE + VENUES.index(venue), name) for name in names}
+
+    def live_epoch(self, role: int) -> int:
+        """Epoch of the process that lives in a row; 0: none."""
+        return self._word(LIVE_EPOCH_AT + role)
+
+    def trading_state(self) -> int:
+        """The supervisor's."""
+        return self._word(self.segment.at("control") + cell(CONTROL, "trading_state"))
+
+    def trusted(self, venue: str) -> int:
+        """Instruments of a venue that may be traded on under its live epoch."""
+        feed = VENUES.index(venue)
+        epoch = self.live_epoch(FEED_ROLE + feed)
+        found = 0
+        for index in range(64):
+            row = self.segment.read("quotes", index)
+            if row is None:
+                continue
+            identity = self.segment.read("instruments", index)
+            assert identity is not None
+            is_its = identity["feed"] == feed and epoch and row["epoch"] == epoch
+            found += bool(is_its and row["trust"] == 0)
+        return found
+
+    def clock_start_ns(self, segments: tuple[tuple[int, int], ...]) -> int:
+        """Machine stamp of the first moment of a timeline with these segments."""
+        row = self.segment.read("run_clock")
+        assert row is not None and row["mono_base_ns"]
+        offset = {epoch: offset for offset, epoch in segments}[int(row["begin_epoch_ns"])]
+        return int(row["mono_base_ns"]) - offset
+
+    def _word(self, at: int) -> int:
+        return int(word_load(self.segment.words, at))
