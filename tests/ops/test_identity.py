@@ -1,0 +1,124 @@
+"""Scripts as rows: what each cell of an instrument, pair, account and parameter is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ops.config import load
+from ops.identity import identify, parameters_row, publish
+from ops.venues.script import MarketSpec, PairSpec
+from shm_layout import (
+    BODY,
+    ENTRY,
+    INSTRUMENT,
+    K_INSTRUMENT,
+    K_PAIR,
+    K_PARAMETERS,
+    LINE,
+    PAIR,
+    PARAMETERS,
+    READ,
+    VENUES,
+    Segment,
+    cells_to_text,
+    cells_to_uint256,
+    ring_read,
+)
+from tests.ops.fakes import FakeScript
+
+TOKEN = 2**255 + 12345
+SETTINGS = load("testing")
+
+
+class Script(FakeScript):
+    """Two exchanges of Kalshi, one Polymarket market, opposite polarity."""
+
+    markets = (
+        MarketSpec(venue="kalshi", ticker="KX-A", title="A" * 80, event="e1", exchange_index=0),
+        MarketSpec(venue="kalshi", ticker="KX-B", title="B", event="e2", exchange_index=2),
+        MarketSpec(
+            venue="polymarket", ticker="b", title="bé", event="e2", neg_risk=True,
+            condition_id="0x" + "ab" * 32, token_yes=str(TOKEN), token_no="7",
+        ),
+    )  # fmt: skip
+    pairs = (
+        PairSpec(a_venue="kalshi", a_ticker="KX-B", b_venue="polymarket", b_ticker="b", same=False,
+                 hurdle_e6=500),
+    )  # fmt: skip
+    products = ("BTC-USD", "ETH-USD")
+
+
+def view(body: Any, of: Any) -> Any:
+    return body.view(of)[0]
+
+
+def test_instruments_say_what_they_are() -> None:
+    identity = identify(Script(), SETTINGS)
+    first, second, third = (view(body, INSTRUMENT) for body in identity.instruments)
+    assert [int(r["index"]) for r in (first, second, third)] == [0, 1, 2]
+    assert [VENUES[r["venue"]] for r in (first, second, third)] == [
+        "kalshi",
+        "kalshi",
+        "polymarket",
+    ]
+    assert (second["event"], third["event"]) == (1, 1) and first["event"] == 0
+    assert cells_to_text(second["ticker"]) == "KX-B"
+    assert cells_to_text(first["title"]) == "A" * 64
+    assert cells_to_uint256(third["token_yes"]) == TOKEN
+    assert cells_to_uint256(third["token_no"]) == 7
+    assert cells_to_uint256(third["condition"]) == int("ab" * 32, 16)
+    assert (third["neg_risk"], third["live"], third["generation"]) == (1, 1, 1)
+
+
+def test_each_exchange_is_an_account_of_its_own() -> None:
+    identity = identify(Script(), SETTINGS)
+    assert [(a.venue, a.exchange_index) for a in identity.accounts] == [(0, 0), (0, 2), (1, 0)]
+    assert [int(view(b, INSTRUMENT)["account"]) for b in identity.instruments] == [0, 1, 2]
+
+
+def test_pairs_name_instruments_polarity_and_their_own_hurdle() -> None:
+    pair = view(identify(Script(), SETTINGS).pairs[0], PAIR)
+    assert (pair["a"], pair["b"], pair["same"], pair["approved"]) == (1, 2, 0, 1)
+    assert pair["hurdle_e6"] == 500
+    assert pair["edge_min_e6"] == SETTINGS.edge.edge_min_e6
+    script = Script()
+    script.pairs = (replace(Script.pairs[0], hurdle_e6=None),)
+    default = view(identify(script, SETTINGS).pairs[0], PAIR)
+    assert default["hurdle_e6"] == SETTINGS.edge.hurdle_e6
+
+
+def test_feeds_and_products_have_their_slots() -> None:
+    identity = identify(Script(), SETTINGS)
+    assert identity.instruments_of == {0: (0, 1), 1: (2,)}
+    assert identity.products == {"BTC-USD": 0, "ETH-USD": 1}
+
+
+def test_every_parameter_but_the_switches_comes_from_the_profile() -> None:
+    row = view(parameters_row(SETTINGS, number=4), PARAMETERS)
+    assert row["number"] == 4
+    assert PARAMETERS.names is not None
+    unset = [n for n in PARAMETERS.names if n not in ("number", "switches", "spare") and not row[n]]
+    assert set(unset) <= {"hurdle_e6", "debounce_ns"}  # 0 in this profile
+    assert row["size_max_e6"] == SETTINGS.limits.size_max_e6
+    assert row["beat_max_ns"] == SETTINGS.edge.beat_max_ns
+
+
+def test_publishing_fills_the_slots_and_announces_the_same_on_the_control_ring() -> None:
+    segment, identity = Segment.private(), identify(Script(), SETTINGS)
+    publish(segment, identity)
+    ring, entries = segment.at("control_ring"), segment.entries("control_ring")
+    out = np.zeros(ENTRY, np.int64)
+    kinds = []
+    for position in range(5):
+        assert ring_read(segment.words, ring, entries, position, out, BODY) == READ
+        kinds.append(int(out[0]))
+        if kinds[-1] == K_INSTRUMENT:
+            slot = segment.read("instruments", position)
+            assert slot is not None
+            assert slot.tobytes() == out[LINE:].tobytes()
+    assert kinds == [K_INSTRUMENT] * 3 + [K_PAIR, K_PARAMETERS]
+    assert segment.read("pairs", 0) is not None
+    assert segment.read("parameters", 0) is not None

@@ -1,0 +1,76 @@
+"""What people see of a run: the live picture, the plain line, the table of `status`."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ops.figures import dollars, microseconds
+from ops.screen import one_line, picture
+from ops.status_text import text
+
+STATUS: dict[str, Any] = {
+    "mode": "sim", "pid": 100, "segment": "arb", "seconds": 12.3, "state": "ACTIVE",
+    "state_reason": "running", "gate": "ACTIVE (done)", "cores": "not pinned: 2 cores, wanted 6",
+    "waiting": {"detector": "spins 20 us, then futex"}, "edges": 1234, "intents": 20, "orders": 40,
+    "fills": 39, "one_legged": 1, "profit_e6": 12_345_678,
+    "tick_to_order_ns": {
+        "count": 20, "p50": 61_000, "p99": 200_000, "p999": 300_000, "max": 400_000,
+    },
+    "events": [{"epoch_ms": 1, "text": "feed kalshi died (killed by SIGKILL): [red]not markup[/]"}],
+    "feeds": {
+        "kalshi": {"trusted": 6, "instruments": 7, "live": True, "connected": True, "frames": 1000,
+                   "quotes": 900, "gaps": 2, "trusted_ratio": 0.987},
+        "coinbase": {"trusted": 0, "instruments": 2, "live": False, "connected": False, "frames": 0,
+                     "quotes": 0, "gaps": 0, "trusted_ratio": None},
+    },
+    "processes": [
+        {"name": "detector", "pid": 101, "beat_age_ms": 12, "restarts": 0, "cpu_percent": 6.1,
+         "rss_mib": 60.2, "private_mib": 14.8, "worst_loop_us": 31, "core": -1, "ready": True},
+        {"name": "feed kalshi", "pid": None, "beat_age_ms": None, "restarts": 2,
+         "cpu_percent": None,
+         "rss_mib": None, "private_mib": None, "worst_loop_us": None, "core": None, "ready": False},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_picture_shows_the_whole_state_within_the_width(width: int) -> None:
+    out = io.StringIO()
+    Console(file=out, width=width, force_terminal=False).print(picture(STATUS))
+    shown = out.getvalue()
+    for wanted in ("ACTIVE", "kalshi", "6/7", "98.7 %", "detector", "dead", "1,234", "$12.34"):
+        assert wanted in shown
+    assert "p50 61" in shown
+    assert "[red]not markup[/]" in shown
+    assert max(len(line) for line in shown.splitlines()) <= width
+
+
+def test_one_line_says_state_trust_orders_and_money() -> None:
+    assert one_line(STATUS) == (
+        "12 s ACTIVE · trusted kalshi 6/7 coinbase 0/2 · 1234 edges · 40 orders · 39 fills · $12.34"
+        " · tick-to-order p50 61 us"
+    )
+
+
+def test_status_as_text_has_every_process_and_feed() -> None:
+    shown = text(STATUS)
+    assert "detector" in shown and "feed kalshi" in shown
+    assert "feed kalshi: 6 of 7 trusted, 98.7 % of the time, connected" in shown
+    assert "feed coinbase: 0 of 2 trusted, not connected" in shown
+    assert "waiting: detector: spins 20 us, then futex" in shown
+    assert "killed by SIGKILL" in shown
+
+
+def test_money_rounds_against_us() -> None:
+    assert dollars(1_999_999) == "$1.99"
+    assert dollars(-1) == "-$0.01"
+    assert dollars(1_234_567_890_000) == "$1,234,567.89"
+
+
+def test_nothing_measured_is_said_so() -> None:
+    nothing = {"count": 0, "p50": None, "p99": None, "p999": None, "max": None}
+    assert microseconds(nothing) == "none"
