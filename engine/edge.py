@@ -16,7 +16,7 @@ from numba import njit
 from engine import cells as c
 from engine.fees import FEE_REFUSED_E6, SIZE_MAX_E6, add_raw, charged_as, round_fee
 from engine.memory import i64
-from engine.sizes import common_step, is_enough, step_at, tick_at, token_price
+from engine.sizes import bucket, common_step, is_enough, step_at, tick_at, token_price
 from shm_layout import BUY, E6, LAYOUT_HASH, LEVELS, SELL, Words
 
 KIND_CROSS_VENUE = 1  # INTENT.kind
@@ -129,13 +129,17 @@ def is_on_grid(rows: Words, at: int, price_e6: int) -> bool:
 
 @njit(cache=True)
 def legal_both(rows: Words, a: int, token_a: int, b: int, token_b: int, wanted_e6: int) -> int:
-    """Largest size at most `wanted_e6` that both venues take at these token prices; 0: none."""
+    """Largest size at most `wanted_e6` that both venues take at these token prices; 0: none. With a
+    leg that is signed ahead (its venue has a notional step) a kept number of steps."""
     step_a = step_at(token_a, rows[a + c.Q_SIZE_STEP], rows[a + c.Q_NOTIONAL_STEP])
     step_b = step_at(token_b, rows[b + c.Q_SIZE_STEP], rows[b + c.Q_NOTIONAL_STEP])
     step = common_step(step_a, step_b)
     if step == 0:
         return 0
-    size = wanted_e6 // step * step
+    count = wanted_e6 // step
+    if rows[a + c.Q_NOTIONAL_STEP] > 0 or rows[b + c.Q_NOTIONAL_STEP] > 0:
+        count = bucket(count)
+    size = count * step
     if is_enough(size, token_a, rows[a + c.Q_SIZE_MIN], rows[a + c.Q_NOTIONAL_MIN]) and is_enough(
         size, token_b, rows[b + c.Q_SIZE_MIN], rows[b + c.Q_NOTIONAL_MIN]
     ):

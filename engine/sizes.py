@@ -17,6 +17,7 @@ from engine.fees import SIZE_MAX_E6
 from shm_layout import BUY, E6, LAYOUT_HASH
 
 SOLD_STEP_E6 = 100  # proceeds of a sold token: four decimals
+BUCKETS_OF_STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
 STEP_MAX_E6 = SIZE_MAX_E6  # a coarser step admits no size at all
 
 
@@ -64,6 +65,22 @@ def step_at(token_price_e6: int, size_step_e6: int, notional_step_e6: int) -> in
         return 0
     whole = notional_step_e6 * E6
     return common_step(size_step_e6, whole // gcd(whole, token_price_e6))
+
+
+@njit(cache=True)
+def bucket(count: int) -> int:
+    """Largest kept number of steps at most `count`: 1 2 3 4 5 6 8, then 10 12 15 20 25 30 40 50 60
+    80 and their tenfolds. At most a quarter is left to the next order; the pool of signed orders
+    keeps exactly these.
+    """
+    scale = 1
+    while count >= 100 * scale:
+        scale *= 10
+    best = 0
+    for kept in BUCKETS_OF_STEPS:
+        if kept * scale <= count:
+            best = kept * scale
+    return best
 
 
 @njit(cache=True)

@@ -121,6 +121,13 @@ def size_step(limit: Fraction) -> Fraction:
     return Fraction(step, 100)
 
 
+def kept(count: int) -> int:
+    """Counts that are signed ahead: 1 2 3 4 5 6 8, 10 12 15 20 25 30 40 50 60 80 and tenfolds."""
+    ladder = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
+    sizes = [rung * 10**zeros for zeros in range(12) for rung in ladder]
+    return max((size for size in sizes if size <= count), default=0)
+
+
 def look(
     yes: tuple[MarketSpec, list[tuple[int, int]]],
     no: tuple[MarketSpec, list[tuple[int, int]]],
@@ -137,7 +144,7 @@ def look(
     is_yes_polymarket = yes_spec.venue == "polymarket"
     limit = fills[-1][0] if is_yes_polymarket else 1 - fills[-1][1]
     step = size_step(limit)
-    size = floor(wanted / step) * step
+    size = kept(floor(wanted / step)) * step
     if size * limit < rules.polymarket_min or size < rules.polymarket_size_min or not size:
         return None
     yes_fills, no_fills, cost, left = [], [], Fraction(0), size

@@ -46,13 +46,13 @@ def test_a_limit_of_zero_means_none(limit: str) -> None:
 @pytest.mark.parametrize(
     "limit, dollars, contracts",
     [
-        ("order_max_e6", 20, 38.0),  # the dearer leg: 0.50 + fee 0.0125
-        ("market_max_e6", 20, 38.0),
-        ("venue_max_e6", 20, 38.0),
-        ("unhedged_max_e6", 20, 38.0),
-        ("day_max_e6", 20, 38.0),  # what could be left alone may be lost today
-        ("event_max_e6", 40, 42.0),  # both legs: 0.41 + 0.50 + fees
-        ("total_max_e6", 40, 42.0),
+        ("order_max_e6", 20, 30.0),  # the dearer leg costs 0.5125: 38 fit, 30 are kept
+        ("market_max_e6", 20, 30.0),
+        ("venue_max_e6", 20, 30.0),
+        ("unhedged_max_e6", 20, 30.0),
+        ("day_max_e6", 20, 30.0),  # what could be left alone may be lost today
+        ("event_max_e6", 40, 40.0),  # both legs: 0.41 + 0.50 + fees: 42 fit, 40 are kept
+        ("total_max_e6", 40, 40.0),
     ],
 )
 def test_a_limit_cuts_the_size_to_what_it_leaves(

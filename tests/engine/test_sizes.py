@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.sizes import (
+    bucket,
     common_step,
     legal_limit,
     legal_size_e6,
@@ -112,3 +113,10 @@ def test_a_limit_is_rounded_to_the_grid_in_our_favour(grid: tuple[int, ...]) -> 
 def test_a_sell_is_judged_where_it_is_bought_as_no() -> None:
     assert token_price(300_000, BUY) == 300_000
     assert token_price(300_000, SELL) == 700_000
+
+
+@pytest.mark.parametrize("start", [0, 90, 990, 9_990, 10**9])
+def test_a_kept_number_of_steps_is_the_twins_and_loses_at_most_a_quarter(start: int) -> None:
+    for count in range(start, start + 60):
+        assert bucket(count) == twin.bucket(count)
+        assert bucket(count) <= count < 1 or 4 * bucket(count) >= 3 * count

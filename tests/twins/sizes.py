@@ -20,6 +20,13 @@ def step_at(token_price_e6: int, size_step_e6: int, notional_step_e6: int) -> in
     return step if step <= SIZE_MAX_E6 else 0
 
 
+def bucket(count: int) -> int:
+    """Largest kept number of steps: two digits of the ladder, then zeros."""
+    ladder = [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80]
+    kept = {step * 10**zeros for step in ladder for zeros in range(13)}
+    return max((step for step in kept if step <= count), default=0)
+
+
 def both(
     wanted_e6: int, legs: tuple[tuple[int, int, int, int, int], tuple[int, int, int, int, int]]
 ) -> int:
@@ -28,7 +35,10 @@ def both(
     steps = [step_at(price, step, notional) for price, step, notional, _, _ in legs]
     if 0 in steps or lcm(*steps) > SIZE_MAX_E6:
         return 0
-    size = wanted_e6 // lcm(*steps) * lcm(*steps)
+    count = wanted_e6 // lcm(*steps)
+    if any(notional for _, _, notional, _, _ in legs):
+        count = bucket(count)
+    size = count * lcm(*steps)
     for price, _, _, least, least_notional in legs:
         if size <= 0 or size < least or size * price < least_notional * E6:
             return 0

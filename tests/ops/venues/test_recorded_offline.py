@@ -61,9 +61,9 @@ def test_jokic_pays_by_kalshi_yes_shai_by_polymarket_yes_and_luka_never(
     begin = script.timeline.begin_epoch_ns
     assert [each.start_epoch_ns - begin for each in (jokic, long)] == [0, 0]
     assert [each.length_ns // 10**6 for each in (jokic, long, short)] == [9350982, 9338812, 548]
-    assert [each.first.size for each in (jokic, long, short)] == [F("180.2"), 49, 33]
-    assert jokic.first.edge == F(18647, 1802000)  # 0.10 − 0.08 − 0.00515… − 0.00450
-    assert long.first.edge == F(4889, 612500)
+    assert [each.first.size for each in (jokic, long, short)] == [150, 40, 30]
+    assert jokic.first.edge == F(2587, 250000)  # 0.10 − 0.08 − 0.005152 − 0.00450
+    assert long.first.edge == F(3193, 400000)
     assert short.first.edge == F(399, 50000)
 
 
