@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOP_LEVEL = {"pyproject.toml", "engine", "feeds", "gateway", "shm_layout.py", "tests", "bench", "ops",
+TOP_LEVEL = {"pyproject.toml", "engine", "feeds", "gateway", "shm_layout.py", "tests", "bench",
+             "ops",
              "README.md", "CHANGELOG.md"}  # fmt: skip
 OURS = {"shm_layout", "feeds", "engine", "gateway", "ops", "tests", "bench"}
 LIBRARIES = {  # besides the standard library and shm_layout
