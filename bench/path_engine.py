@@ -216,9 +216,17 @@ class SteppedEngine:
                 await asyncio.sleep(TICK_S)
         finally:
             stop.set()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            for feed in self._feeds:
-                feed.close()
-            self.detector.close()
-            self._signer.close()
-            os.close(self._eventfd)
+            while not all(task.done() for task in tasks):
+                self._signer.step(clock.mono_ns())  # the desk asks the venues a last time
+                self.client.pump(clock.mono_ns())
+                await asyncio.sleep(TICK_S)
+            self._close()
+        for task in tasks:
+            task.result()
+
+    def _close(self) -> None:
+        for feed in self._feeds:
+            feed.close()
+        self.detector.close()
+        self._signer.close()
+        os.close(self._eventfd)

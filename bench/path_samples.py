@@ -4,6 +4,7 @@ counted. A round that is not whole refuses the bench: there is no speed of half 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
@@ -114,8 +115,8 @@ def whole_flights(
     and read by its venue; and how many rounds were missed: refused, released by a timer, or not
     filled whole because the gap was over (their times count). Raises BenchError otherwise."""
     expected, found, late = set(expected_epoch_ns), [], 0
-    sent = [flight for flight in flights if flight.is_sent and not flight.flags & FLAG_UNWIND]
-    for flight in sent:
+    opened = [flight for flight in flights if not flight.flags & FLAG_UNWIND]
+    for flight in (flight for flight in opened if flight.is_sent):
         if sorted(flight.send_ns) != [0, 1] or not all(flight.send_ns.values()):
             raise BenchError(f"one leg alone was sent: {flight}")
         is_whole = flight.reason == "done" and set(flight.filled_e6.values()) == {size_e6}
@@ -129,8 +130,8 @@ def whole_flights(
         found.append(flight)
     missed = late + len(expected)
     if missed > MISSED_MAX * len(expected_epoch_ns):
-        first = next((f for f in sent if f.reason != "done"), None)
-        raise BenchError(f"{missed} of {len(expected_epoch_ns)} gaps not taken whole, {first}")
+        why = Counter(f.reason + " by timer" * bool(f.flags & FLAG_TIMER) for f in opened)
+        raise BenchError(f"{missed} of {len(expected_epoch_ns)} gaps not taken whole: {dict(why)}")
     return found, missed
 
 
