@@ -8,6 +8,7 @@ terminal's process group, so that Ctrl-C reaches the supervisor alone.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -47,6 +48,8 @@ def prepare() -> None:
     from ops import roles
 
     roles.preload()
+    gc.collect()
+    gc.freeze()  # a child's collector never writes to the pages it shares with its siblings
     threads = len(list(Path("/proc/self/task").iterdir()))
     if threads != 1:
         sys.stderr.write(f"nursery: found {threads} threads after the preload, wanted 1\n")

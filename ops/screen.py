@@ -142,7 +142,7 @@ def _feeds(feeds: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def _processes(rows: list[Mapping[str, Any]]) -> Table:
-    table = _table("process", "pid", "beat ms", "worst us", "cpu %", "MiB", "restarts")
+    table = _table("process", "pid", "beat ms", "worst us", "cpu %", "MiB", "own MiB", "restarts")
     for row in rows:
         style = "red" if row["pid"] is None else "yellow" if (row["beat_age_ms"] or 0) > 250 else ""
         table.add_row(
@@ -152,6 +152,7 @@ def _processes(rows: list[Mapping[str, Any]]) -> Table:
             _text(row["worst_loop_us"]),
             _text(row["cpu_percent"]),
             _text(row["rss_mib"]),
+            _text(row["own_mib"]),
             str(row["restarts"]),
             style=style,
         )

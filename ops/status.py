@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
+from ops.usage import Used
 from shm_layout import FEED_ROLE, NURSERY, SUPERVISOR
 
 if TYPE_CHECKING:
@@ -55,17 +56,19 @@ def processes(run: Supervisor, now_ns: int) -> list[dict[str, Any]]:
 
 
 def _row(run: Supervisor, name: str, role: int, pid: int, now_ns: int) -> dict[str, Any]:
-    cpu, rss, own = run.usage.of(pid) if pid else (None, None, None)
-    beat_ns = run.watch.role(role, "beat_ns")
+    used = run.usage.of(pid, now_ns) if pid else Used()
+    beat_ns, looked_ns = run.watch.role(role, "beat_ns"), clock.mono_ns()
     is_current = run.watch.role(role, "pid") == pid
     return {
         "name": name,
         "pid": pid or None,
-        "beat_age_ms": (now_ns - beat_ns) // clock.MS_NS if beat_ns and is_current else None,
+        "beat_age_ms": max(looked_ns - beat_ns, 0) // clock.MS_NS
+        if beat_ns and is_current
+        else None,
         "restarts": run.restarts.restarts(name),
-        "cpu_percent": cpu,
-        "rss_mib": rss,
-        "private_mib": own,
+        "cpu_percent": used.cpu_percent,
+        "rss_mib": used.rss_mib,
+        "own_mib": used.own_mib,
         "worst_loop_us": run.watch.role(role, "worst_loop_ns") // 1000 if is_current else None,
         "core": run.watch.role(role, "core") if is_current else None,
         "ready": bool(run.watch.role(role, "ready_ns")) if is_current else name == "nursery",

@@ -7,7 +7,7 @@ from typing import Any
 
 COLUMNS = (
     ("name", "process"), ("pid", "pid"), ("beat_age_ms", "beat ms"), ("worst_loop_us", "worst us"),
-    ("cpu_percent", "cpu %"), ("rss_mib", "MiB"), ("private_mib", "own MiB"), ("core", "core"),
+    ("cpu_percent", "cpu %"), ("rss_mib", "MiB"), ("own_mib", "own MiB"), ("core", "core"),
     ("restarts", "restarts"),
 )  # fmt: skip
 

@@ -29,10 +29,10 @@ STATUS: dict[str, Any] = {
     },
     "processes": [
         {"name": "detector", "pid": 101, "beat_age_ms": 12, "restarts": 0, "cpu_percent": 6.1,
-         "rss_mib": 60.2, "private_mib": 14.8, "worst_loop_us": 31, "core": -1, "ready": True},
+         "rss_mib": 60.2, "own_mib": 14.8, "worst_loop_us": 31, "core": -1, "ready": True},
         {"name": "feed kalshi", "pid": None, "beat_age_ms": None, "restarts": 2,
          "cpu_percent": None,
-         "rss_mib": None, "private_mib": None, "worst_loop_us": None, "core": None, "ready": False},
+         "rss_mib": None, "own_mib": None, "worst_loop_us": None, "core": None, "ready": False},
     ],
 }  # fmt: skip
 
