@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import ssl
 import threading
@@ -176,12 +177,19 @@ class Venues:
                     self._clock.start(message[1])
                     self._alarm.set(message[1])
                 elif message[0] == "stop":
-                    counts = {name: dict(found) for name, found in self._log.counts.items()}
-                    self._conn.send(("log", self._log.rows, counts))
+                    self._tell_log()
                     self._stopped.set()
+                    return
         except (EOFError, OSError):
             self._loop.remove_reader(self._conn.fileno())
             self._stopped.set()
+
+    def _tell_log(self) -> None:
+        """The answer to stop. Watched by the loop, the pipe does not block; a long log must."""
+        self._loop.remove_reader(self._conn.fileno())
+        os.set_blocking(self._conn.fileno(), True)
+        counts = {name: dict(found) for name, found in self._log.counts.items()}
+        self._conn.send(("log", self._log.rows, counts))
 
     async def serve(self) -> None:
         """Bind, say so, and run until told to stop."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import pickle
 import time
@@ -35,6 +36,21 @@ def test_the_contract_of_a_real_process(tls: TlsPaths) -> None:
     rows, counts = session.stop()
     assert rows == []
     assert set(counts) == {"kalshi", "polymarket", "coinbase"}
+
+
+def test_a_log_that_does_not_fit_the_pipe_at_once_comes_whole(tls: TlsPaths) -> None:
+    session = rig.session(tls, KEY, rig.script_of())
+    body = {"ticker": "NOT-LISTED", "client_order_id": "x" * 600_000, "side": "bid"}
+    body |= {"count": "1.00", "price": "0.5000", "time_in_force": "immediate_or_cancel"}
+    body |= {"self_trade_prevention_type": "taker_at_cross"}
+    path = "/trade-api/v2/portfolio/events/orders"
+    ports = session.ports["kalshi"]
+    link = http.client.HTTPSConnection("127.0.0.1", ports["rest"], context=session.context)
+    link.request("POST", path, json.dumps(body), KEY.headers("POST", path))
+    assert link.getresponse().status == 404
+    link.close()
+    rows, _ = session.stop()
+    assert [len(key) for _, key, _, _, _ in rows] == [600_000]
 
 
 def test_a_parent_that_is_gone_ends_the_venues(tls: TlsPaths) -> None:
