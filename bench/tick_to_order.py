@@ -1,4 +1,4 @@
-"""Tick-to-order: the whole path in one process takes at most 1.3 × two bare writes on a frame.
+"""Tick-to-order: the whole path in one process beside two bare writes on a frame (goal: 1.3 ×).
 
 Topology: the simulated venues on one core (real sockets, TLS, signatures checked, orders matched);
 on another this process with one uvloop: both feeds, detector and desk stepped in turn at the end of
@@ -11,8 +11,11 @@ On real processes: a run of `arb-supervisor` with its own world; service time pe
 Cores: 2 for the stepped path. The real processes get no verdict on fewer cores than hot processes.
 What would make it lie: the floor's frame alone holds no ticker behind the delta, which the feed
 must read before the buffer ends (that is part of the path); a floor of unequal requests (both are
-made by the same code and sizes are shown); a neighbour on either core; a pool that runs dry would
-sign on the path (counted: misses must be 0).
+made by the same code and sizes are shown); a pool that runs dry would sign on the path (counted:
+misses must be 0); a neighbour on either core. Gaps are rare, as in life, so caches are cold: one
+Kalshi delta with its ticker took 8 µs in a hot loop, 36 after 1 ms of sleep and 50 to 80 after 5 ms
+(2026-11, AMD EPYC, a busy VM). Python suffers from that more than the kernel, whose share is most
+of the floor: on a shared machine the ratio is worse than on cores of its own.
 """
 
 from __future__ import annotations
@@ -56,6 +59,7 @@ WARM_UP = 0.1  # share of the rounds that is not counted
 ROUNDS, ROUNDS_QUICK = 1_600, 160
 LIVE_S, LIVE_QUICK_S = 12, 2
 READY_S = 20.0
+CALM = 0.05  # share of gaps missed above which the machine was too busy for a verdict
 ARM_NS = 6 * MS_NS  # before the gap opens, the floor's requests are made
 KALSHI, POLYMARKET = VENUES.index("kalshi"), VENUES.index("polymarket")
 TRIGGER = b'"delta_fp":"%d.00"' % (SIZE_E6 // 1_000_000)  # of the level that opens a gap
@@ -227,7 +231,7 @@ def figures(bench: Bench, rows: Sequence[LogRow]) -> dict[str, object]:
         "floor_ns": harness.spread(floor),
         "stepped_p50_ratio": ratio,
         "stepped_above_floor_p50_ns": round(_median(ours) - _median(floor)),
-        "verdict": harness.verdict({"stepped_p50": ratio}, LIMIT, 2),
+        "verdict": _verdict(ratio, (missed + late) / script.rounds),
         "stepped_stages_ns": _stages(flights),
         "floor_stages_ns": _floor_stages(shots),
         "stepped_wire_to_order_ns": _wire(
@@ -237,6 +241,12 @@ def figures(bench: Bench, rows: Sequence[LogRow]) -> dict[str, object]:
         "gaps_missed": {"stepped": missed, "floor": late},
         "floor_request_bytes": {"kalshi": shots[0].bytes[0], "polymarket": shots[0].bytes[1]},
     }  # fmt: skip
+
+
+def _verdict(ratio: float, missed: float) -> str:
+    if missed > CALM:
+        return f"no verdict: {missed:.0%} of the gaps were missed, this machine is busy"
+    return harness.verdict({"stepped_p50": ratio}, LIMIT, 2)
 
 
 def _median(samples_ns: Sequence[float]) -> float:

@@ -22,6 +22,12 @@ def test_the_stepped_path_and_its_floor_trade_the_same_gaps() -> None:
     assert {"stepped_ns", "floor_ns", "verdict", "stepped_stages_ns"} <= figures.keys()
 
 
+def test_a_busy_machine_gets_no_verdict() -> None:
+    assert tick_to_order._verdict(1.0, 0.06).startswith("no verdict: 6%")
+    assert tick_to_order._verdict(1.0, 0.01).startswith("pass")
+    assert tick_to_order._verdict(2.0, 0.01).startswith("fail")
+
+
 def test_a_floor_that_sends_one_leg_is_refused() -> None:
     bench, rows = tick_to_order.measure(12, period_ns=SLOW_NS, legs=1)
     with pytest.raises(BenchError, match="never read at its venue"):
