@@ -120,7 +120,8 @@ class Desk:
         self._is_reconciled = False
         for line in self.lines.values():
             self._wire(line)
-        self.reports.gate(HALTED, HALT, clock())
+        self._halted_by = self.reports.halted_by(HALT)  # a death lifts no halt: an operator does
+        self.reports.gate(HALTED, self._halted_by or HALT, clock())
 
     def _wire(self, line: VenueLine) -> None:
         if line.channel is not None:
@@ -297,6 +298,7 @@ class Desk:
         self.reception.answer_gone()
         if not await self.resolver.settle_unknown(self._clock() + RECONCILE_NS):
             self.halt(UNKNOWN, "orders of before the restart are not found at the venue")
+        self.ledger.take_up()
         venues = {number: line.venue for number, line in self.lines.items()}
         found = await snapshots(venues, self._readers, self.accounts.known, self._not_reconciled)
         now_ns = self._clock()
@@ -310,7 +312,7 @@ class Desk:
         self.reports.reconciled(now_ns)
         self._is_reconciled = True
         lost = damaged or self._journal.failed or any(True for _ in self.ledger.unresolved())
-        if not lost:
+        if not lost and not self._halted_by:
             self.reports.gate(ACTIVE, 0, now_ns)
         self._turn()
 
@@ -346,8 +348,8 @@ class Desk:
         self._soon()
 
     def _named(self, intent: Intent, order: Order, size_e6: int, cost_e6: int) -> None:
-        now_ns = self._clock()
-        self.reports.abandoned(intent, order, size_e6, cost_e6, ONE_LEGGED, now_ns)
+        self.ledger.give_up(intent.parent, size_e6)
+        self.reports.abandoned(intent, order, size_e6, cost_e6, ONE_LEGGED, self._clock())
 
     def _on_done(self, order: Order) -> None:
         self.lines[order.venue].venue.spent(order.key)

@@ -10,7 +10,7 @@ booked the same way and can make a leg lone again.
 from __future__ import annotations
 
 import dataclasses
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,13 +26,14 @@ from shm_layout import BUY, E6, FLAG_UNWIND, P_DONE, P_REJECTED, P_UNKNOWN, reas
 DONE, PARTIAL, NOTHING = reason("done"), reason("partial"), reason("nothing_filled")
 ONE_LEGGED, UNKNOWN = reason("one_legged"), reason("unknown_outcome")
 KEPT_MAX = 1024  # ended intents kept for late evidence
+NOTHING_LEFT_E6 = 1 << 62  # of a lone leg, while an unwind's outcome is not known
 EARLY_MAX = 256  # trades that came before we knew their order's venue id
 
 
 @dataclass(slots=True)
 class Work:
-    """One intent under way. `costs_e6`: worst cost of each leg. `lone_e6`: imbalance already
-    handed on, signed.
+    """One intent under way. `costs_e6`: worst cost of each leg. `handed_e6`: imbalance already
+    handed on, signed. `given_up_e6`: what of it a predecessor halted for.
     """
 
     intent: Intent
@@ -43,6 +44,7 @@ class Work:
     ended: bool = False
     is_lone: bool = False
     handed_e6: int = 0
+    given_up_e6: int = 0
     trigger_ns: int = 0
 
     @property
@@ -128,6 +130,26 @@ class Ledger:
             self.uneasy[work.intent.id] = work
         elif work.is_known:
             self._end(work, self.clock())
+
+    def take_up(self) -> None:
+        """After `restore` of everything, once it is known: lone legs that a predecessor had not yet
+        given back. What its unwinds filled is off, and what it had given up is the operator's.
+        """
+        back: Counter[int] = Counter()
+        for work in self.works.values():
+            if work.intent.flags & FLAG_UNWIND:
+                filled_e6 = sum(order.folded.filled_e6 for order in work.orders)
+                back[work.intent.parent] += filled_e6 if work.is_known else NOTHING_LEFT_E6
+        for number, work in list(self.works.items()):
+            excess_e6 = work.excess_e6
+            left_e6 = abs(excess_e6) - back[number] - work.given_up_e6
+            if left_e6 > 0 and work.ended and work.is_known and not work.is_lone:
+                work.handed_e6 = excess_e6 - (left_e6 if excess_e6 > 0 else -left_e6)
+                self._rebalance(work)
+
+    def give_up(self, number: int, size_e6: int) -> None:
+        """So much of an intent's lone leg is not given back any more: a successor must know."""
+        self._note({"k": "lone", "intent": number, "size": size_e6})
 
     def prune(self) -> None:
         """Forget to ask about what has ended and is clear. Now and then, off the hot path."""

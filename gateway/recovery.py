@@ -55,6 +55,8 @@ def recover(
             _evidence(kind, record, by_key[record["key"]][1])
         elif kind == "end" and record["intent"] in works:
             works[record["intent"]].ended = True
+        elif kind == "lone" and record["intent"] in works:
+            works[record["intent"]].given_up_e6 += record["size"]
     for work in works.values():
         for order in work.orders:
             if order.placed == P_NEW:

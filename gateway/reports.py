@@ -108,6 +108,12 @@ class Reports:
         for name, value in values:
             word_store(self._words, self._gate + cell(GATE, name), value)
 
+    def halted_by(self, but: int) -> int:
+        """Why a predecessor's gate was down when it died, 0: it was not, or for `but` alone."""
+        state = word_load(self._words, self._gate + cell(GATE, "state"))
+        why = int(word_load(self._words, self._gate + cell(GATE, "reason")))
+        return 0 if state != HALTED or why == but else why
+
     def reconciled(self, now_ns: int) -> None:
         """Both venues have answered what we hold."""
         word_store(self._words, self._gate + cell(GATE, "reconciled_ns"), now_ns)
