@@ -50,7 +50,7 @@ from bench.path_script import (
 from bench.path_venues import LogRow, Venues, venues
 from gateway.ports import NO, YES, Placing
 from gateway.reports import KEY_BYTES
-from ops import clock
+from ops import clock, warm
 from ops.sim import KALSHI_WS
 from shm_layout import BUY, QUOTE, VENUES, cell
 
@@ -169,6 +169,7 @@ def measure(
     rounds: int, *, period_ns: int = PERIOD_NS, legs: int = 2
 ) -> tuple[Bench, list[LogRow]]:
     """Both sides over `rounds` gaps: everything they saw. `legs` of the floor: see there."""
+    warm.call_all()
     begin_epoch_ns = clock.epoch_ns() // MS_NS * MS_NS
     script = RoundsScript(begin_epoch_ns=begin_epoch_ns, rounds=rounds, period_ns=period_ns)
     with _alone() as core, venues(script, core) as (beside, folder):
