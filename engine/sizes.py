@@ -163,14 +163,35 @@ def legal_limit(
     return last if side == BUY else 0
 
 
-def legal_size(wanted_e6: int, price_e6: int, is_buy: bool, facts: Facts) -> int:
-    """`legal_size_e6` for the desk and the pool, in terms of the token that is traded.
+@njit(cache=True)
+def token_size_e6(
+    wanted_e6: int,
+    price_e6: int,
+    is_buy: bool,
+    size_step_e6: int,
+    notional_step_e6: int,
+    size_min_e6: int,
+    notional_min_e6: int,
+) -> int:
+    """Largest legal size at most `wanted_e6` of a token that is bought or sold; 0: none.
 
     A token that is sold has no smallest notional (a $0.54 taker SELL settled on 2026-08-29), and
-    its
-    proceeds may have four decimals where a purchase has two (reference polymarket 5).
+    its proceeds may have four decimals where a purchase has two (reference polymarket 5).
     """
-    step = facts.notional_step_e6 if is_buy else min(facts.notional_step_e6, SOLD_STEP_E6)
-    least = facts.notional_min_e6 if is_buy else 0
-    found = legal_size_e6(wanted_e6, price_e6, facts.size_step_e6, step, facts.size_min_e6, least)
+    step = notional_step_e6 if is_buy else min(notional_step_e6, SOLD_STEP_E6)
+    least = notional_min_e6 if is_buy else 0
+    return legal_size_e6(wanted_e6, price_e6, size_step_e6, step, size_min_e6, least)
+
+
+def legal_size(wanted_e6: int, price_e6: int, is_buy: bool, facts: Facts) -> int:
+    """`token_size_e6` from a market's facts."""
+    found = token_size_e6(
+        wanted_e6,
+        price_e6,
+        is_buy,
+        facts.size_step_e6,
+        facts.notional_step_e6,
+        facts.size_min_e6,
+        facts.notional_min_e6,
+    )
     return int(found)

@@ -73,6 +73,7 @@ def warm(segment: Segment) -> None:
     fees.fee_e6(500_000, 1_000_000, 70_000, 1, 100, 0)
     fees.charged_as(0, 0, 1, 1, 0)
     sizes.legal_size_e6(1_000_000, 500_000, 10_000, 10_000, 10_000, 0)
+    sizes.token_size_e6(1_000_000, 500_000, False, 10_000, 10_000, 10_000, 0)
     sizes.legal_limit(500_000, 0, 1_000_000, 10_000, 0, 0, 0, 0)
     detector.close()
     replay.replay(replay.Tape())

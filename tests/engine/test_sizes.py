@@ -16,6 +16,7 @@ from engine.sizes import (
     step_at,
     tick_at,
     token_price,
+    token_size_e6,
 )
 from shm_layout import BUY, E6, SELL, text_to_int
 from tests.conftest import reference
@@ -81,6 +82,41 @@ def test_a_legal_size_is_legal_and_the_largest(wanted: int, price: int) -> None:
         assert wanted - size < step
         # what is bought as NO instead is legal there too: judged at 1−p the step is the same
         assert step_at(E6 - price, 10_000, 10_000) == step
+
+
+@pytest.mark.parametrize(
+    "price, wanted, sold",
+    [("0.48", "4.12", "4.12"),  # 1.9776 dollars: four decimals, no smallest notional
+     ("0.487", "1.01", "1"),  # 0.49187 has five
+     ("0.487", "1.1", "1.1"), ("0.13", "4.129", "4.12"), ("0.0005", "1.01", "1")],
+)  # fmt: skip
+def test_held_tokens_are_sold_in_hundredths_for_four_decimals(
+    price: str, wanted: str, sold: str
+) -> None:
+    numbers = [text_to_int(text, 6) for text in (wanted, price)]
+    assert token_size_e6(*numbers, False, 10_000, 10_000, 10_000, E6) == text_to_int(sold, 6)
+    bought = token_size_e6(*numbers, True, 10_000, 10_000, 10_000, 0)
+    assert bought % 10_000 == 0 and bought * numbers[1] % 10**10 == 0 and bought < numbers[0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(-5, 2 * 10**12),
+    st.integers(-5, E6 + 5),
+    st.booleans(),
+    st.tuples(
+        st.sampled_from([0, 1, 10_000, 10**12, 10**12 + 1]),
+        st.sampled_from([0, 1, 100, 10_000, E6]),
+        st.sampled_from([0, 10_000, 5 * E6]),
+        st.sampled_from([0, E6, 10**12]),
+    ),
+)
+def test_a_size_of_a_token_bought_or_sold_equals_the_twin(
+    wanted: int, price: int, is_buy: bool, facts: tuple[int, int, int, int]
+) -> None:
+    lot, notional_step, least, least_notional = facts
+    found = token_size_e6(wanted, price, is_buy, lot, notional_step, least, least_notional)
+    assert found == twin.one(wanted, price, is_buy, facts)
 
 
 @settings(max_examples=200, deadline=None)

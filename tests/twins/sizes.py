@@ -45,6 +45,18 @@ def both(
     return size
 
 
+def one(wanted_e6: int, price_e6: int, is_buy: bool, facts: tuple[int, int, int, int]) -> int:
+    """Largest legal size of a token bought or sold; facts: lot, notional step, size minimum,
+    notional minimum. What is sold brings four decimals and has no notional minimum."""
+    lot, notional_step, least, least_notional = facts
+    if wanted_e6 < 0:
+        return 0
+    step = step_at(price_e6, lot, notional_step if is_buy else min(notional_step, 100))
+    size = min(wanted_e6, SIZE_MAX_E6) // step * step if step else 0
+    enough = size > 0 and size >= least
+    return size if enough and (not is_buy or size * price_e6 >= least_notional * E6) else 0
+
+
 def legal_prices(grid: tuple[int, ...]) -> set[int]:
     """Every price on a grid of (end, step) pairs, one by one."""
     found: set[int] = set()
