@@ -57,7 +57,7 @@ class Witness:
         self._changes = [RingReader(self.segment, f"changes_{feed}") for feed in MARKET_FEEDS]
 
     @classmethod
-    def of(cls, engine: Engine, seconds: float = 90) -> Witness:
+    def of(cls, engine: Engine, seconds: float = 240) -> Witness:
         """Attached as soon as the segment is whole."""
         found: list[Segment] = []
 

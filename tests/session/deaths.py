@@ -1,0 +1,237 @@
+"""A trading engine whose processes are killed, and what must hold whatever dies when.
+
+`Scene` kills and remembers when. The claims are asked of what a `Witness` read meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ops import clock, control
+from shm_layout import (
+    ACTIVE,
+    CANCELLER,
+    DETECTOR,
+    FEED_ROLE,
+    GATEWAY,
+    HALTED,
+    LEGS_MAX,
+    REASONS,
+    SIGNER,
+    VENUES,
+)
+from tests.ops.rig import REAL, Engine, engine
+from tests.session.witness import Witness
+
+DEATH_MAX_NS = 250 * clock.MS_NS  # after its writer's death nothing leaves on a quote
+LOOK_NS = 20 * clock.MS_NS  # from the desk's last look at a quote to the socket, on a busy machine
+PAIRS_LOOKED_AT = 64
+DUST_E6 = 10_000  # a hundredth of a contract: the smallest size there is
+ROLES = {
+    "feed kalshi": FEED_ROLE + VENUES.index("kalshi"),
+    "feed polymarket": FEED_ROLE + VENUES.index("polymarket"),
+    "feed coinbase": FEED_ROLE + VENUES.index("coinbase"),
+    "detector": DETECTOR,
+    "gateway": GATEWAY,
+    "signer": SIGNER,
+    "canceller": CANCELLER,
+}
+
+
+@dataclass(frozen=True)
+class Death:
+    """Who was killed, in which life, and the machine stamp just before."""
+
+    name: str
+    epoch: int
+    at_ns: int
+
+
+@dataclass
+class Scene:
+    """One engine under load."""
+
+    engine: Engine
+    witness: Witness
+    deaths: list[Death] = field(default_factory=list)
+
+    def kill(self, name: str) -> Death:
+        """SIGKILL for one of its processes."""
+        pid = self.engine.pid(name)
+        assert pid, f"{name} does not run"
+        epoch = self.witness.live_epoch(ROLES[name]) if name in ROLES else 0
+        death = Death(name, epoch, clock.mono_ns())
+        os.kill(pid, signal.SIGKILL)
+        self.deaths.append(death)
+        return death
+
+    def times(self, name: str) -> int:
+        """How often it was killed."""
+        return sum(death.name == name for death in self.deaths)
+
+    def events(self) -> list[str]:
+        """What status tells that happened."""
+        return [event["text"] for event in self.engine.status().get("events", [])]
+
+    def until_told(self, text: str, seconds: float, *, times: int = 1) -> None:
+        """Until status tells of it, so many times in all."""
+
+        def told() -> bool:
+            return sum(line.startswith(text) for line in self.events()) >= times
+
+        self.witness.until(told, seconds, f"{text!r} in status")
+
+    def until_lowered(self, state: int, seconds: float = 1) -> None:
+        """Until the trading state is at most this."""
+        self.witness.until(
+            lambda: self.witness.trading_state() <= state, seconds, f"trading state {state}"
+        )
+
+    def until_trading(self, seconds: float = 20) -> None:
+        """Until both legs of an intent written from now on have been sent.
+
+        A lone leg that cannot be given back within its caps halts the gateway, as it must; the
+        operator then looks and resumes.
+        """
+        known, now_ns = len(self.witness.opened()), clock.mono_ns()
+
+        def is_trading() -> bool:
+            if self.is_halted_by_gateway() and self.witness.trading_state() == ACTIVE:
+                self.command("resume")
+            fresh = self.witness.opened()[known:]
+            return len([leg for leg in fresh if leg["decide_ns"] > now_ns]) >= 2
+
+        self.witness.until(is_trading, seconds, "another order")
+
+    def until_quiet(self, seconds: float = 15) -> None:
+        """No new intent by order of the operator; then until no leg stands alone in silence: it was
+        given back, or the gateway has halted and named it.
+        """
+        self.command("halt")
+
+        def is_quiet() -> bool:
+            named = self.named()
+            return all(not pair.isdisjoint(named) for pair in self.lone().values())
+
+        self.witness.until(is_quiet, seconds, "every lone leg given back or named")
+
+    def command(self, word: str) -> None:
+        """Of the operator, over the control socket."""
+        assert "error" not in control.ask(self.engine.state_dir, word)
+
+    def is_halted_by_gateway(self) -> bool:
+        """By its own gate, for a lone leg."""
+        gate = self.witness.segment.table("gate")[0]
+        return bool(gate["state"] == HALTED and REASONS[int(gate["reason"])] == "one_legged")
+
+    def named(self) -> set[int]:
+        """Instruments whose lone leg the gateway has given up and named in the run's log."""
+        log = (self.engine.state_dir / "log" / "engine.log").read_text(errors="replace")
+        return {int(text) for text in re.findall(r"one leg alone: instrument (\d+),", log)}
+
+    def lone(self) -> dict[int, frozenset[int]]:
+        """Pairs that hold contracts on one side alone, with their instruments."""
+        segment, found = self.witness.segment, {}
+        for index in range(PAIRS_LOOKED_AT):
+            pair = segment.read("pairs", index)
+            if pair is None:
+                break
+            a, b = int(pair["a"]), int(pair["b"])
+            rest = self._held(a) + (self._held(b) if pair["same"] else -self._held(b))
+            if abs(rest) >= DUST_E6:
+                found[index] = frozenset((a, b))
+        return found
+
+    def _held(self, instrument: int) -> int:
+        row = self.witness.segment.read("positions", instrument)
+        return 0 if row is None else int(row["position_e6"])
+
+
+@contextmanager
+def trading(tmp_path: Path, seed: int, **settings: str) -> Iterator[Scene]:
+    """A seeded world at ten times its pace, once it trades: several orders a second."""
+    with engine(tmp_path, command=list(REAL), settings=settings) as made:
+        made.start("--seed", str(seed), "--speed", "10", "--json")
+        scene = Scene(made, Witness.of(made))
+        made.wait_until_trading()
+        scene.until_trading()
+        yield scene
+
+
+# ---- claims
+
+
+def too_late(scene: Scene) -> list[str]:
+    """Opening orders that left on a quote whose writer had been dead for 250 ms."""
+    found = []
+    for leg, intent in _opened(scene.witness):
+        for instrument, _, epoch in _quotes_of(intent):
+            venue = scene.witness.segment.read("instruments", instrument)
+            assert venue is not None
+            role = FEED_ROLE + int(venue["feed"])
+            for death in scene.deaths:
+                late_ns = int(leg["send_ns"]) - death.at_ns
+                is_its = (ROLES.get(death.name), death.epoch) == (role, epoch)
+                if is_its and late_ns > DEATH_MAX_NS:
+                    found.append(f"{death.name}: sent {late_ns / 1e6:.0f} ms after its death")
+    return found
+
+
+def untrusted(scene: Scene) -> list[str]:
+    """Opening orders decided on an untrusted quote, or sent when a look back would have shown one.
+
+    The newest quote that the desk must have seen is the one of LOOK_NS before the send.
+    """
+    found = []
+    for leg, intent in _opened(scene.witness):
+        for instrument, number, _ in _quotes_of(intent):
+            quotes = scene.witness.quotes
+            decided = quotes[instrument, number]
+            if decided["trust"]:
+                found.append(f"quote {instrument}/{number}: trust {decided['trust']}")
+            seen = decided
+            while (instrument, number + 1) in quotes:
+                number += 1
+                quote = quotes[instrument, number]
+                if quote["publish_ns"] > leg["send_ns"] - LOOK_NS:
+                    break
+                seen = quote
+            if seen["trust"]:
+                found.append(
+                    f"quote {instrument}/{seen['number']}: trust {seen['trust']}"
+                    f" {(leg['send_ns'] - seen['publish_ns']) / 1e6:.1f} ms before the order left"
+                )
+    return found
+
+
+def doubled(scene: Scene) -> list[str]:
+    """Legs that went out as more than one order."""
+    keys: dict[tuple[int, int], set[bytes]] = {}
+    for leg in scene.witness.legs:
+        if leg["order_key"].any():
+            name = (int(leg["intent"]), int(leg["leg"]))
+            keys.setdefault(name, set()).add(leg["order_key"].tobytes())
+    return [f"{name}: {len(of)} orders" for name, of in keys.items() if len(of) > 1]
+
+
+def _opened(witness: Witness) -> Iterator[tuple[np.void, np.void]]:
+    for leg in witness.opened():
+        intent = witness.intents.get(int(leg["intent"]))
+        assert intent is not None, f"an order of no intent: {leg['intent']}"
+        yield leg, intent
+
+
+def _quotes_of(intent: Any) -> Iterator[tuple[int, int, int]]:
+    """(instrument, quote number, epoch) that an intent was decided on."""
+    for leg in range(min(int(intent["leg_count"]), LEGS_MAX)):
+        names = ("instrument", "quote_number", "quote_epoch")
+        yield tuple(int(intent[f"{name}_{leg}"]) for name in names)  # type: ignore[misc]

@@ -1,0 +1,130 @@
+"""kill -9 of each process of a trading engine in turn (DESIGN section 1, "Dying").
+
+The quick form kills the three that matter most and the supervisor. The long form (`pytest -m kill`)
+kills every process, twice in each of several worlds; its short form does so once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from shm_layout import ACTIVE, HALTED, REDUCING
+from tests.ops.rig import alive, one_object, until
+from tests.session.deaths import ROLES, Scene, doubled, too_late, trading, untrusted
+
+pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
+
+TRUSTED_AGAIN_S = 2
+LOWERS = {"detector": REDUCING, "signer": REDUCING, "gateway": HALTED}  # others leave it as it is
+WORLDS = (11,) if os.environ.get("ARB_SHORT") else (11, 12, 13, 14)
+TIMES = 1 if os.environ.get("ARB_SHORT") else 2
+
+
+def kill_feed(scene: Scene, name: str) -> None:
+    """The rest goes on; what was trusted of it is trusted again within 2 s of its death."""
+    venue, times = name.removeprefix("feed "), scene.times(name) + 1
+    before = scene.witness.trusted(venue)
+    scene.kill(name)
+    scene.witness.until(lambda: scene.witness.live_epoch(ROLES[name]) == 0, 0.25, "no live epoch")
+    assert scene.witness.trading_state() == ACTIVE
+    if before:
+        scene.witness.until(
+            lambda: scene.witness.trusted(venue) >= before, TRUSTED_AGAIN_S, f"trust of {venue}"
+        )
+    scene.until_told(f"{name} died (killed by SIGKILL)", 1, times=times)
+    scene.until_told(f"{name} trusted again", TRUSTED_AGAIN_S, times=times)
+
+
+def kill_role(scene: Scene, name: str) -> None:
+    """The trading state falls as its row says, and is lifted once it is back."""
+    times = scene.times(name) + 1
+    scene.kill(name)
+    if name in LOWERS:
+        scene.until_lowered(LOWERS[name])
+    scene.until_told(f"{name} died (killed by SIGKILL)", 2, times=times)
+    scene.until_told(f"{name} is back: trading state ACTIVE", 10, times=times)
+
+
+def kill_any(scene: Scene, name: str) -> None:
+    """Either of the two, and trading goes on afterwards."""
+    if name.startswith("feed "):
+        kill_feed(scene, name)
+    else:
+        kill_role(scene, name)
+    scene.until_trading()
+
+
+def check(scene: Scene) -> None:
+    """What must hold whatever died when."""
+    told = scene.engine.run("status", "--json")
+    assert told.returncode == 0, told.stderr
+    rows = {row["name"]: row["restarts"] for row in json.loads(told.stdout)["processes"]}
+    killed = Counter(death.name for death in scene.deaths)
+    assert {name: rows[name] for name in killed} == dict(killed)
+    scene.until_quiet()
+    assert scene.witness.lost == 0
+    assert len(scene.witness.opened()) > 2 * len(scene.deaths)
+    assert too_late(scene) == []
+    assert untrusted(scene) == []
+    assert doubled(scene) == []
+
+
+def kill_supervisor(scene: Scene) -> None:
+    """Nothing but the canceller is left, and that for 5 s at most."""
+    canceller = scene.engine.pid("canceller")
+    everyone = scene.engine.everyone()
+    others = [process for process in everyone if process.pid != canceller]
+    assert scene.engine.process is not None
+    scene.engine.process.kill()
+    scene.engine.process.communicate()
+    until(lambda: alive(others) == [], 2, "all but the canceller gone")
+    until(lambda: alive(everyone) == [], 5, "the canceller gone")
+    assert scene.engine.leftovers() == []
+
+
+def test_feed_detector_gateway_and_supervisor_may_die_under_load(tmp_path: Path) -> None:
+    with trading(tmp_path, seed=3) as scene:
+        for name in ("feed kalshi", "detector", "gateway"):
+            kill_any(scene, name)
+        check(scene)
+        kill_supervisor(scene)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_process_may_die_under_load_and_the_supervisor_last(
+    tmp_path: Path, world: int
+) -> None:
+    with trading(tmp_path, seed=world) as scene:
+        for _ in range(TIMES):
+            for name in ROLES:
+                kill_any(scene, name)
+        check(scene)
+        kill_supervisor(scene)
+
+
+@pytest.mark.kill
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("venues", "venues died: a simulated world cannot be resumed"),
+        ("nursery", "nursery died: every child dies with it"),
+    ],
+)
+def test_a_death_that_cannot_be_mended_ends_the_run_in_order(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    with trading(tmp_path, seed=21) as scene:
+        everyone = scene.engine.everyone()
+        scene.kill(name)
+        code, out, _ = scene.engine.end()
+        assert code == 5
+        assert one_object(out)["exit_reason"] == why
+        assert alive(everyone) == [] and scene.engine.leftovers() == []
+        scene.witness.poll()
+        assert untrusted(scene) == [] and doubled(scene) == []
