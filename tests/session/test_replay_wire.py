@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ops.config import load
 from ops.venues.recorded import RecordedScript
 from tests.conftest import recorded
 from tests.offline_edges import A_YES, Episode, episodes, looks
@@ -33,7 +34,7 @@ from tests.session.witness import Witness
 
 pytestmark = pytest.mark.timeout(300)  # kernels may have to be compiled first
 
-EDGE_MIN_E6 = 5_000  # Shai leaves 0.0080 a contract, Jokic 0.0103
+EDGE_MIN_E6 = 5_000  # the profile's: Shai leaves 0.0080 a contract, Jokic 0.0103
 LAG_NS = 10**9  # machine time: by how much the engine's view may be behind
 LENGTH_NS = 5 * 10**9  # episodes shorter than this may be missed
 SPEED = 240 if os.environ.get("ARB_SHORT") else 60
@@ -41,8 +42,8 @@ SPEED = 240 if os.environ.get("ARB_SHORT") else 60
 
 def play(tmp_path: Path, speed: int, seconds: float) -> tuple[dict[str, Any], Witness]:
     """The whole command. Its summary, and what was seen; nothing of it is left."""
-    settings = {"ARB_EDGE_EDGE_MIN": "0.005"}
-    with engine(tmp_path, command=list(REAL), settings=settings) as made:
+    assert load("testing").edge.edge_min_e6 == EDGE_MIN_E6
+    with engine(tmp_path, command=list(REAL)) as made:
         made.start(
             "--replay", str(recorded(NBA)), "--from", NBA_FROM, "--gap-max", str(GAP_MAX_S),
             "--speed", str(speed), "--for", "90", "--profile", "testing", "--json",
