@@ -1,0 +1,107 @@
+"""The claims about deaths can fail: each sees what it looks for in a made-up run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ops.identity import row
+from shm_layout import (
+    INSTRUMENT,
+    INTENT,
+    NO_SNAPSHOT,
+    ORIGIN_DETECTOR,
+    PAIR,
+    POSITION,
+    QUOTE,
+    REPORT,
+    Segment,
+    intent_id,
+)
+from tests.ops.rig import Engine
+from tests.session.deaths import Death, Scene, doubled, too_late, untrusted
+from tests.session.witness import Witness
+
+MS_NS = 1_000_000
+SENT_NS = 5_000 * MS_NS
+INTENT_ID = intent_id(ORIGIN_DETECTOR, 1, 1)
+
+
+def shown(record: np.dtype[np.void], **values: Any) -> np.void:
+    """One record with these fields."""
+    found: np.void = row(record, **values).view(record)[0]
+    return found
+
+
+def quote(scene: Scene, instrument: int, number: int, publish_ns: int, trust: int = 0) -> None:
+    """One more quote was seen."""
+    scene.witness.quotes[instrument, number] = shown(
+        QUOTE, instrument=instrument, number=number, publish_ns=publish_ns, trust=trust, epoch=1
+    )
+
+
+def leg(scene: Scene, number: int, key: int = 7) -> None:
+    """One leg of the intent was sent."""
+    scene.witness.legs.append(
+        shown(REPORT, intent=INTENT_ID, leg=number, send_ns=SENT_NS, order_key=[key] * 8)
+    )
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    """Both legs of one intent were sent on trusted quotes of living feeds."""
+    segment = Segment.private()
+    made = Scene(Engine(tmp_path, "made-up"), Witness(segment))
+    for instrument in range(2):
+        body = row(INSTRUMENT, index=instrument, feed=instrument)
+        segment.write("instruments", instrument, body)
+        quote(made, instrument, 1, SENT_NS - 400 * MS_NS)
+        leg(made, instrument, key=7 + instrument)
+    segment.write("pairs", 0, row(PAIR, index=0, a=0, b=1, same=1, approved=1))
+    made.witness.intents[INTENT_ID] = shown(
+        INTENT, id=INTENT_ID, leg_count=2,
+        instrument_0=0, quote_number_0=1, quote_epoch_0=1,
+        instrument_1=1, quote_number_1=1, quote_epoch_1=1,
+    )  # fmt: skip
+    return made
+
+
+def test_a_run_in_order_raises_no_complaint(scene: Scene) -> None:
+    scene.deaths.append(Death("feed kalshi", 1, SENT_NS - 240 * MS_NS))
+    quote(scene, 0, 2, SENT_NS - 5 * MS_NS, trust=NO_SNAPSHOT)  # too late for the desk to see
+    assert (too_late(scene), untrusted(scene), doubled(scene), scene.lone()) == ([], [], [], {})
+
+
+@pytest.mark.parametrize("feed", ["feed kalshi", "feed polymarket"])
+def test_an_order_long_after_its_writers_death_is_seen(scene: Scene, feed: str) -> None:
+    scene.deaths.append(Death(feed, 1, SENT_NS - 260 * MS_NS))
+    assert len(too_late(scene)) == 2  # both legs stood on that quote
+    scene.deaths[0] = Death(feed, 2, SENT_NS - 260 * MS_NS)
+    assert too_late(scene) == [], "another life of it"
+
+
+@pytest.mark.parametrize("instrument", [0, 1])
+def test_an_order_on_an_untrusted_quote_is_seen(scene: Scene, instrument: int) -> None:
+    quote(scene, instrument, 2, SENT_NS - 30 * MS_NS, trust=NO_SNAPSHOT)
+    assert len(untrusted(scene)) == 2
+    quote(scene, instrument, 3, SENT_NS - 25 * MS_NS)
+    assert untrusted(scene) == [], "trusted again before it left"
+    quote(scene, instrument, 1, SENT_NS - 400 * MS_NS, trust=NO_SNAPSHOT)
+    assert len(untrusted(scene)) == 2, "decided on it"
+
+
+def test_a_leg_that_went_out_twice_is_seen(scene: Scene) -> None:
+    leg(scene, 1, key=9)
+    assert len(doubled(scene)) == 1
+
+
+def test_a_leg_alone_is_seen(scene: Scene) -> None:
+    for instrument, held in ((0, 5_000_000), (1, -4_000_000)):
+        body = row(POSITION, instrument=instrument, position_e6=held)
+        scene.witness.segment.write("positions", instrument, body)
+    assert scene.lone() == {0: frozenset((0, 1))}
+    scene.witness.segment.write("positions", 1, row(POSITION, instrument=1, position_e6=-5_000_000))
+    assert scene.lone() == {}
