@@ -119,7 +119,7 @@ def start_warming(folder: Path) -> subprocess.Popen[str]:
     _forget_old(folder)
     command = [sys.executable, "-m", "ops.warm"]
     return subprocess.Popen(
-        command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, text=True, process_group=0
     )
 
 

@@ -30,6 +30,7 @@ from shm_layout import (
     Segment,
     cell,
     ring_append,
+    word_store,
 )
 
 RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
@@ -88,7 +89,8 @@ class Ground:
         self.segment.write("run_clock", 0, body)
 
     def tell_resume(self) -> None:
-        """The gateway clears what it raised by itself."""
+        """The kill word is cleared, and the gateway clears what it raised by itself."""
+        word_store(self.segment.words, self.segment.at("kill"), 0)
         body = np.zeros(BODY, np.int64)
         body[cell(COMMAND, "command")] = RESUME
         body[cell(COMMAND, "at_ns")] = clock.mono_ns()

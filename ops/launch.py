@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     SessionFactory = Callable[[Request, Path], Session]
 
-REFUSED, RUNNING, FAILED, NO_ROOM = 3, 4, 5, 75
+REFUSED, RUNNING, INTERRUPTED = 3, 4, 130
 WARM_TRIES = 2
 VENUES = ("venues", "ops.venues.serve")  # loads while the session is made
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -63,6 +64,7 @@ def launch(
     began_ns: int,
 ) -> int:
     """Run it. Returns the exit code."""
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         told = Launch(
             asked=asked,
@@ -82,6 +84,13 @@ def launch(
         return _fail(str(error), RUNNING)
     except LaunchError as error:
         return _fail(str(error), error.code)
+    except KeyboardInterrupt:
+        return _fail("interrupted before it ran; nothing is left", INTERRUPTED)
+
+
+def _interrupted(_number: int, _frame: object) -> None:
+    """Until the supervisor listens to signals itself, SIGTERM undoes everything as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def _fail(text: str, code: int) -> int:
@@ -156,9 +165,14 @@ def _warm(shown: Shown) -> None:
         began_ns = clock.mono_ns()
         process = cache.start_warming(folder)
         assert process.stdout is not None
-        for line in process.stdout:
-            spent = (clock.mono_ns() - began_ns) / clock.SECOND_NS
-            shown.say(f"compiling {line.strip()} ({spent:.0f} s)")
+        try:
+            for line in process.stdout:
+                spent = (clock.mono_ns() - began_ns) / clock.SECOND_NS
+                shown.say(f"compiling {line.strip()} ({spent:.0f} s)")
+        except KeyboardInterrupt:
+            process.kill()
+            process.wait()
+            raise
         if process.wait() == 0 and cache.is_warm(folder):
             shown.say(f"compiled in {(clock.mono_ns() - began_ns) / clock.SECOND_NS:.0f} s")
             return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from setproctitle import setproctitle
+
 from ops.console import out
 from ops.ground import Ground, GroundError
 from ops.helpers import Helpers
@@ -18,6 +20,7 @@ from ops.supervisor import Supervisor
 
 def run(told: Launch, folder: RunFolder, helpers: Helpers) -> int:
     """The exit code of the whole run. Raises LaunchError; no child and no segment is left."""
+    setproctitle("arb: supervisor")
     ground = Ground(told.state_dir, folder, told.name, helpers)
     try:
         supervisor = _prepared(told, folder, ground)

@@ -4,6 +4,7 @@ where there is no terminal.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,7 +68,8 @@ class Screen:
 
     def say(self, text: str) -> None:
         """One line above the picture."""
-        self._console.print(f"[dim]arb[/dim] {_plain(text)}", highlight=False)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            self._console.print(f"[dim]arb[/dim] {_plain(text)}", highlight=False)
 
     def tick(self, run: Supervisor) -> None:
         """Redraw when it is time."""
@@ -75,15 +77,18 @@ class Screen:
         if now_ns < self._next_ns:
             return
         self._next_ns = now_ns + SCREEN_NS
-        if not self._is_on:
-            self._live.start()
-            self._is_on = True
-        self._live.update(picture(run.status()), refresh=True)
+        with contextlib.suppress(OSError):
+            if not self._is_on:
+                self._live.start()
+                self._is_on = True
+            self._live.update(picture(run.status()), refresh=True)
 
     def close(self) -> None:
         """Give the terminal back."""
         if self._is_on:
-            self._live.stop()
+            self._is_on = False
+            with contextlib.suppress(OSError):
+                self._live.stop()
 
 
 def one_line(found: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ EXITS = """exit codes:
     4  already running, or not running
     5  a process died for good
    75  /dev/shm is full
-  130  interrupted twice"""
+  130  interrupted before it ran, or twice"""
 USAGE, REFUSED, RUNNING, FAILED = 2, 3, 4, 5
 EXAMPLES = {
     "start": "arb-supervisor start --for 20\n"

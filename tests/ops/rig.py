@@ -126,6 +126,9 @@ def engine(tmp_path: Path, **more: Any) -> Iterator[Engine]:
     kernels = cache.state_dir() / "kernels"  # compiled once for all tests
     kernels.mkdir(parents=True, exist_ok=True)
     (tmp_path / "kernels").symlink_to(kernels)
+    folder = cache.use()
+    if not cache.is_warm(folder):
+        cache.start_warming(folder).communicate(timeout=300)
     made = Engine(tmp_path, f"arbtest{os.getpid()}-{tmp_path.name[-8:]}", **more)
     try:
         yield made

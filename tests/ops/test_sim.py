@@ -1,0 +1,161 @@
+"""The simulated session as a stranger runs it: real processes, sockets, signatures, orders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import control
+from ops.config import load
+from ops.session import Request, SessionError
+from ops.sim import SimSession
+from shm_layout import CANCELLER, DETECTOR, FEED_ROLE, GATEWAY, SIGNER, VENUES
+from tests.conftest import recorded
+from tests.ops.rig import REAL, Engine, alive, engine, one_object, until
+
+PORTS = {
+    "kalshi": {"rest": 1, "ws": 2},
+    "polymarket": {"rest": 3, "ws": 4},
+    "coinbase": {"ws": 5},
+}
+
+
+def request(tmp_path: Path, **more: Any) -> Request:
+    return Request(settings=load("testing"), name="arb", state_dir=tmp_path, **more)
+
+
+def test_a_session_plans_every_process_of_the_design_in_its_row(tmp_path: Path) -> None:
+    session = SimSession(request(tmp_path, seed=3), tmp_path)
+    rows = {plan.name: plan.role for plan in session.plans(PORTS, "arb")}
+    assert rows == {
+        "signer": SIGNER, "canceller": CANCELLER, "gateway": GATEWAY, "detector": DETECTOR,
+        **{f"feed {name}": FEED_ROLE + VENUES.index(name) for name in PORTS},
+    }  # fmt: skip
+    assert session.channels == ("sign-gateway", "sign-canceller", "sign-kalshi")
+    assert [plan.name for plan in session.plans(PORTS, "arb") if plan.does_outlive] == ["canceller"]
+
+
+def test_private_halves_are_private_files_and_print_nowhere(tmp_path: Path) -> None:
+    session = SimSession(request(tmp_path), tmp_path)
+    secret = (tmp_path / "polymarket.key").read_text()
+    for name in ("kalshi.pem", "polymarket.key", "polymarket.api", "key.pem"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    shown = repr(session.venues) + repr(session.plans(PORTS, "arb"))
+    assert secret not in shown
+    assert session._keys.polymarket_secret not in shown
+    assert session._keys.polymarket_passphrase not in shown
+
+
+def test_one_seed_is_one_script_and_keys_are_never_the_same(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    first, second, other = (
+        SimSession(request(tmp_path, seed=seed), folder)
+        for seed, folder in zip((3, 3, 4), folders, strict=True)
+    )
+    assert first.script_hash == second.script_hash != other.script_hash
+    assert first._keys.polymarket_address != second._keys.polymarket_address
+
+
+def test_a_recording_has_no_seed_and_only_the_feeds_it_has_data_for(tmp_path: Path) -> None:
+    path = recorded("dual_nba_mvp_l2")
+    session = SimSession(request(tmp_path, replay=(path,)), tmp_path)
+    assert session.seed is None
+    names = {plan.name for plan in session.plans(PORTS, "arb") if plan.kind == "feed"}
+    assert names == {"feed kalshi", "feed polymarket"}
+    assert session.end_epoch_ns is not None
+
+
+def test_no_recording_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(SessionError, match="--replay: "):
+        SimSession(request(tmp_path, replay=(tmp_path / "nowhere",)), tmp_path)
+
+
+def test_a_simulated_session_trades_and_leaves_nothing(tmp_path: Path) -> None:
+    with engine(tmp_path, command=list(REAL)) as made:
+        made.start("--for", "4", "--json")
+        made.wait_until_trading()
+        everyone = made.everyone()
+        code, out, err = made.end()
+        assert code == 0, err
+        found = one_object(out)
+        assert found["orders"] >= 2 * (found["intents"] - sum(_by_gateway(found)))
+        assert found["intents"] > 0
+        assert found["fills"] > 0
+        assert found["fees_e6"] > 0
+        assert found["tick_to_order_ns"]["count"] <= found["intents"]
+        assert found["first_order_s"] > 0
+        assert set(found["venues"]) == set(PORTS)
+        for venue in found["venues"].values():
+            assert venue["frames"] > 0
+            assert venue["gaps"] == 0
+            assert 0.5 < venue["trusted_ratio"] <= 1
+        for name in ("kalshi.recv_to_publish", "detector.decide", "gateway.send_to_ack"):
+            assert found["stages_ns"][name]["count"] > 0
+        assert alive(everyone) == []
+        assert made.leftovers() == []
+
+
+def _by_gateway(found: dict[str, Any]) -> list[int]:
+    return [count for name, count in found["refusals"].items() if not name.startswith("detector")]
+
+
+def test_dead_venues_end_the_run(tmp_path: Path) -> None:
+    with engine(tmp_path, command=list(REAL)) as made:
+        made.start()
+        made.wait_until_trading()
+        os.kill(made.pid("venues"), signal.SIGKILL)
+        code, out, _ = made.end()
+        assert code == 5
+        assert "venues died: a simulated world cannot be resumed" in out
+        assert made.leftovers() == []
+
+
+KILLED = {  # process -> the trading state its death leads to
+    "feed kalshi": "ACTIVE", "feed polymarket": "ACTIVE", "feed coinbase": "ACTIVE",
+    "detector": "REDUCING", "signer": "REDUCING", "canceller": "ACTIVE", "gateway": "HALTED",
+}  # fmt: skip
+
+
+def _is_dead(made: Engine, name: str) -> bool:
+    return made.pid(name) == 0
+
+
+def _is_back(made: Engine, name: str) -> bool:
+    status = made.status()
+    row = next(row for row in status["processes"] if row["name"] == name)
+    return bool(row["ready"] and status["state"] == "ACTIVE")
+
+
+def _is_trusted(made: Engine, name: str) -> bool:
+    return bool(made.status()["feeds"][name.removeprefix("feed ")]["trusted"])
+
+
+@pytest.mark.kill
+@pytest.mark.timeout(300)
+def test_each_process_killed_under_load_comes_back_and_status_tells(tmp_path: Path) -> None:
+    settings = {"ARB_PROCESSES_BACKOFF_MS": "300"}
+    with engine(tmp_path, command=list(REAL), settings=settings) as made:
+        made.start()
+        made.wait_until_trading()
+        for name, state in KILLED.items():
+            os.kill(made.pid(name), signal.SIGKILL)
+            until(partial(_is_dead, made, name), 2, f"{name} seen dead")
+            assert control.ask(tmp_path, "status")["state"] == state
+            if name.startswith("feed"):
+                until(partial(_is_trusted, made, name), 2, f"{name} trusted again")
+            until(partial(_is_back, made, name), 10, f"{name} back")
+        texts = [event["text"] for event in made.status()["events"]]
+        for name in KILLED:
+            assert any(text.startswith(f"{name} died (killed by SIGKILL)") for text in texts)
+        control.ask(tmp_path, "stop")
+        code, _, _ = made.end()
+        assert code == 0
+        assert made.leftovers() == []
