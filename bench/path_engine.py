@@ -73,9 +73,10 @@ class SteppedFeed(Feed):
 
 def settings(script: RoundsScript) -> Settings:
     """The profile `testing` with limits that a thousand orders a minute do not reach. A gap is
-    taken once: it is over before the cooldown is, and that before the next gap."""
+    taken once: until the cooldown is over, the books show that it is filled; and that is long
+    before the next gap, also when this one came late."""
     found = config.load("testing")
-    cooldown_ns = (script.open_ns + 2 * script.period_ns) // 2
+    cooldown_ns = script.period_ns * 2 // 3
     edge = dataclasses.replace(
         found.edge, cooldown_ns=cooldown_ns, signal_age_max_ns=PATIENCE_NS, beat_max_ns=PATIENCE_NS
     )

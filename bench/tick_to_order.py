@@ -74,7 +74,7 @@ class Bench:
         self.floor = Floor(clock.mono_ns, TRIGGER)
         self.flights = Flights(engine.segment)
         self.start_ns = 0
-        self._next = 1  # the floor's rounds are the odd ones
+        self._next, self._armed = 1, -1  # the floor's rounds are the odd ones
         engine.each_tick = self._tick
         known = engine.desk.accounts.markets
         self._polymarket = known[FLOOR_POLYMARKET]
@@ -84,14 +84,22 @@ class Bench:
         )
 
     def _tick(self, now_ns: int) -> None:
-        """Between frames: read reports; make the floor's requests shortly before its gap opens."""
+        """Between frames: read reports; make the floor's requests shortly before its gap opens. A
+        gap that is over unanswered is missed."""
         self.flights.poll()
-        if self.start_ns == 0 or self._next >= self.script.rounds:
+        if self.start_ns == 0:
             return
-        offset_ns = self.script.opens_epoch_ns(self._next) - self.script.begin_epoch_ns
-        if now_ns >= self.start_ns + offset_ns - ARM_NS and self.floor.ready is None:
-            self.floor.ready = self._requests(self.script.opens_epoch_ns(self._next), now_ns)
+        while self._next < self.script.rounds and now_ns > self._due_ns() + self.script.open_ns:
             self._next += 2
+            self.floor.ready = None
+        is_near = self._next < self.script.rounds and now_ns >= self._due_ns() - ARM_NS
+        if is_near and self._armed < self._next:
+            self._armed = self._next
+            self.floor.ready = self._requests(self.script.opens_epoch_ns(self._next), now_ns)
+
+    def _due_ns(self) -> int:
+        """When the floor's next gap opens, machine time."""
+        return self.start_ns + self.script.opens_epoch_ns(self._next) - self.script.begin_epoch_ns
 
     def _requests(self, event_epoch_ns: int, now_ns: int) -> Ready:
         """What the desk would send, made by its own venue files."""
