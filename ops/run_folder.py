@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ops.control import SOCKET, Lock
 
@@ -25,8 +26,8 @@ class RunFolder:
         place = runtime if runtime and os.access(runtime, os.W_OK) else None
         self.path = Path(tempfile.mkdtemp(prefix="arb-", dir=place))
         self.leftovers = (str(self.path), str(state_dir / SOCKET))
-        config: dict[str, str] = multiprocessing.current_process()._config  # type: ignore[attr-defined]
-        config["tempdir"] = str(self.path)  # where multiprocessing puts the forkserver's socket
+        me: Any = multiprocessing.current_process()
+        me._config["tempdir"] = str(self.path)  # where multiprocessing puts the forkserver's socket
         lock.note(list(self.leftovers))
 
     def remove(self) -> None:
