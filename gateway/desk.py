@@ -13,26 +13,27 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from gateway.accounts import Accounts
 from gateway.dispatch import Dispatcher, VenueLine
+from gateway.gate import Gate
 from gateway.intake import Intake, PairRow, market_of, pair_index
 from gateway.intent import Intent
 from gateway.journal import Journal
 from gateway.ledger import Ledger, Work
 from gateway.lone import Unwinder
+from gateway.opening import Opening
 from gateway.order import Order
 from gateway.params import DeskParams
 from gateway.ports import Fee, LegalSize, PlanUnwind, Reader
 from gateway.reception import Reception
-from gateway.reconcile import Resolver, VenueReader, drift, snapshots
-from gateway.recovery import recover
+from gateway.reconcile import Resolver, VenueReader
 from gateway.reports import Reports
+from gateway.run_times import RunTimes
 from gateway.throttle import OrderRate
 from shm_layout import (
-    ACTIVE,
     COMMAND,
-    HALTED,
     K_COMMAND,
     K_INSTRUMENT,
     K_INTENT,
@@ -41,20 +42,17 @@ from shm_layout import (
     Segment,
     cell,
     reason,
-    run_epoch_ns,
 )
 
 __all__ = ["Desk", "DeskParams", "VenueLine"]
 RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
 POLL_S = 0.05
-AUDIT_S = 1.0
 STEPS_MAX = 8  # steps of one turn
 TICK_NS = 10_000_000
 ASK_NS = 50_000_000
 SETTLE_NS = 1_000_000_000
-RECONCILE_NS = 10_000_000_000
-HALT, UNKNOWN = reason("halted"), reason("unknown_outcome")
-ONE_LEGGED, JOURNAL = reason("one_legged"), reason("journal")
+UNKNOWN, ONE_LEGGED = reason("unknown_outcome"), reason("one_legged")
+JOURNAL = reason("journal")
 _COMMAND = cell(COMMAND, "command")
 log = logging.getLogger("gateway")
 
@@ -84,6 +82,8 @@ class Desk:
         self.lines = dict(lines)
         self.intake = Intake(segment, eventfd)
         self.reports = Reports(segment)
+        self.gate = Gate(self.reports, clock)
+        self.run_times = RunTimes(segment)
         markets = [m for m in self.intake.markets() if VENUES.index(m.venue) in self.lines]
         nets = {line.venue.name: line.venue.nets for line in self.lines.values()}
         self.accounts = Accounts(markets, nets)
@@ -94,14 +94,15 @@ class Desk:
         )  # fmt: skip
         epoch = self.intake.epoch if epoch is None else epoch
         self.unwinder = Unwinder(
-            params, plan_unwind, epoch, self.intake.quote, self._send_unwind, self.halt, self._named
-        )
+            params, plan_unwind, epoch, self.intake.quote, self._send_unwind, self.gate.halt,
+            self._named,
+        )  # fmt: skip
         venues = {number: line.venue for number, line in self.lines.items()}
-        self._readers: dict[int, Reader] = {
+        readers: dict[int, Reader] = {
             number: VenueReader(line.venue, line.pool, clock) for number, line in self.lines.items()
         }
         self.resolver = Resolver(
-            self.ledger, venues, self._readers, params, clock, self._run_epoch_ns, self._on_lost
+            self.ledger, venues, readers, params, clock, self.run_times.at, self._on_lost
         )
         rate = OrderRate(params.orders_per_second, params.orders_per_minute, params.orders_per_day)
         self.dispatcher = Dispatcher(
@@ -113,15 +114,17 @@ class Desk:
         self.reception = Reception(
             self.dispatcher, self.reports, clock, self.reports.answered_through()
         )
+        self.opening = Opening(
+            journal=journal, intake=self.intake, accounts=self.accounts, reports=self.reports,
+            gate=self.gate, run_times=self.run_times, resolver=self.resolver,
+            reception=self.reception, unwinder=self.unwinder, clock=clock,
+        )  # fmt: skip
         self._ticked_ns = self._syncs = self._connects = 0
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._settled_ns = self._asked_ns = 0
-        self._is_reconciled = False
         for line in self.lines.values():
             self._wire(line)
-        self._halted_by = self.reports.halted_by(HALT)  # a death lifts no halt: an operator does
-        self.reports.gate(HALTED, self._halted_by or HALT, clock())
 
     def _wire(self, line: VenueLine) -> None:
         if line.channel is not None:
@@ -138,13 +141,13 @@ class Desk:
         self._journal.start()
         if self.intake.eventfd >= 0:
             loop.add_reader(self.intake.eventfd, self._rung)
-        tasks = [loop.create_task(self.reconcile())]
+        tasks = [loop.create_task(self._open())]
         tasks += [
             loop.create_task(line.channel.run()) for line in self.lines.values() if line.channel
         ]
         try:
             while not self._stop.is_set():
-                _raise_broken(tasks)
+                _raise_broken(tasks + self.resolver.broken)
                 self._turn()
                 try:
                     await asyncio.wait_for(self._stop.wait(), POLL_S)
@@ -156,7 +159,9 @@ class Desk:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._audit()
+            for line in self.lines.values():
+                line.pool.tick(self._clock())
+            await self.opening.audit()
             self.close()
 
     def stop(self) -> None:
@@ -205,7 +210,7 @@ class Desk:
                 done += 1
         done += self._pump(now_ns)  # refills never stand before an intent
         self.reception.retry()
-        if self._is_reconciled:  # before, it is not known which tokens are held
+        if self.opening.is_done:  # before, it is not known which tokens are held
             done += self.unwinder.step(now_ns)
         if now_ns - self._ticked_ns >= TICK_NS:
             self._tick(now_ns)
@@ -223,7 +228,10 @@ class Desk:
         if now_ns - self._settled_ns >= SETTLE_NS:
             self._settled_ns = now_ns
             self._settle(now_ns)
-        self.accounts.roll_day(self._run_epoch_ns(now_ns))
+            self.ledger.forget()
+        if (part := self.run_times.look()) is not None:
+            self._note({"k": "clock", "run": self.intake.run_id, "part": part})
+        self.accounts.roll_day(self.run_times.at(now_ns))
         connects = sum(line.pool.connects for line in self.lines.values())
         for name, was, value in (
             ("fsyncs", self._syncs, self._journal.syncs),
@@ -235,13 +243,9 @@ class Desk:
         if self._journal.failed:
             self._on_journal()
 
-    def _run_epoch_ns(self, now_ns: int) -> int:
-        """Venues stamp what they keep in run time."""
-        return int(run_epoch_ns(self._words, now_ns))
-
     def _settle(self, now_ns: int) -> None:
         """Book what settled markets pay, from the feed's value; an order in flight comes first."""
-        if not self._is_reconciled:
+        if not self.opening.is_done:
             return
         for instrument in list(self.accounts.positions):
             value_e6 = self.intake.settlement_e6(instrument)
@@ -262,81 +266,30 @@ class Desk:
 
     # ---- gate
 
-    def halt(self, why: int, text: str) -> None:
-        """Lower our own gate: no new intent until an operator resumes."""
-        log.error("HALT: %s", text)
-        self.reports.count("halts")
-        self.reports.gate(HALTED, why, self._clock())
-
     def resume(self, now_ns: int) -> None:
         """An operator has looked: lone legs that were given up are theirs. Never without a journal
         or a reconciliation.
         """
-        if self._journal.failed or not self._is_reconciled:
+        if self._journal.failed or not self.opening.is_done:
+            log.warning("resume: refused, the journal has failed or orders are not found yet")
             return
         busy = {id(case.parent) for case in self.unwinder.cases}
         for work in self.ledger.works.values():
             if work.is_lone and id(work) not in busy:
                 work.is_lone = False
-        self.reports.gate(ACTIVE, 0, now_ns)
+        self._note({"k": "resume", "run": self.intake.run_id})
+        self.gate.resume(now_ns)
+
+    def _note(self, record: dict[str, Any]) -> None:
+        if not self._journal.append(record):
+            self._on_journal()
 
     def _on_journal(self) -> None:
-        self.halt(JOURNAL, f"journal: {self._journal.failed}")
+        self.gate.halt(JOURNAL, f"journal: {self._journal.failed}")
 
-    async def reconcile(self) -> None:
-        """Journal first, then what both venues say; only then trade. Tried again until it holds."""
-        damaged = bool(self._journal.damage)
-        if damaged:
-            self.halt(JOURNAL, f"journal damaged: {self._journal.damage}")
-        recover(
-            self._journal.recovered,
-            self.intake.run_id,
-            self.ledger,
-            self.intake.quote,
-            self._clock(),
-        )
-        self.reception.answer_gone()
-        if not await self.resolver.settle_unknown(self._clock() + RECONCILE_NS):
-            self.halt(UNKNOWN, "orders of before the restart are not found at the venue")
-        self.ledger.take_up()
-        venues = {number: line.venue for number, line in self.lines.items()}
-        found = await snapshots(venues, self._readers, self.accounts.known, self._not_reconciled)
-        now_ns = self._clock()
-        starts = self.reports.starts(self.accounts)
-        for snapshot in found:
-            self.accounts.start(snapshot.cash_e6, snapshot.held, starts)
-        for instrument in self.accounts.markets:
-            self.reports.account(instrument, self.accounts, now_ns)
-        for account in self.accounts.cash:
-            self.reports.cash(account, self.accounts, now_ns)
-        self.reports.reconciled(now_ns)
-        self._is_reconciled = True
-        lost = damaged or self._journal.failed or any(True for _ in self.ledger.unresolved())
-        if not lost and not self._halted_by:
-            self.reports.gate(ACTIVE, 0, now_ns)
+    async def _open(self) -> None:
+        await self.opening.open()
         self._turn()
-
-    async def _audit(self) -> None:
-        """At a planned end, with nothing on the wire: compare with the venues once more and say
-        where we differ.
-        """
-        if not self._is_reconciled or self.accounts.flights:
-            return
-        for line in self.lines.values():
-            line.pool.tick(self._clock())
-        venues = {number: line.venue for number, line in self.lines.items()}
-        asked = snapshots(venues, self._readers, self.accounts.known, self._not_reconciled)
-        try:
-            found = await asyncio.wait_for(asked, AUDIT_S)
-        except TimeoutError:
-            log.warning("drift: not known, the venues did not answer within %s s", AUDIT_S)
-            return
-        for text in drift(self.accounts, found):
-            log.warning("drift: %s", text)
-
-    def _not_reconciled(self, text: str) -> None:
-        log.warning("reconcile: %s", text)
-        self.reports.count("bad_replies")
 
     # ---- lone legs and lost orders
 
@@ -348,7 +301,10 @@ class Desk:
         self._soon()
 
     def _named(self, intent: Intent, order: Order, size_e6: int, cost_e6: int) -> None:
-        self.ledger.give_up(intent.parent, size_e6)
+        """A leg is left to an operator: a successor must know."""
+        parent = self.ledger.works.get(intent.parent)
+        excess_e6 = parent.excess_e6 if parent is not None else 0
+        self._note({"k": "left", "intent": intent.parent, "e6": excess_e6})
         self.reports.abandoned(intent, order, size_e6, cost_e6, ONE_LEGGED, self._clock())
 
     def _on_done(self, order: Order) -> None:
@@ -359,7 +315,7 @@ class Desk:
         its pair stops.
         """
         self.ledger.end(work, UNKNOWN, self._clock())
-        self.halt(UNKNOWN, f"intent {work.intent.id}: an order's outcome is not found")
+        self.gate.halt(UNKNOWN, f"intent {work.intent.id}: an order's outcome is not found")
 
 
 def _raise_broken(tasks: list[asyncio.Task[None]]) -> None:

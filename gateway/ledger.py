@@ -10,7 +10,7 @@ booked the same way and can make a leg lone again.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,22 +18,33 @@ from typing import Any
 from gateway.accounts import Accounts
 from gateway.intent import Intent
 from gateway.journal import Journal
-from gateway.order import E_FINISH, Order, average_e6
+from gateway.order import E_FINISH, Order, average_e6, worst_notional_e6
 from gateway.ports import NO, Facts, Fee, Fill, Outcome
 from gateway.reports import Reports
-from shm_layout import BUY, E6, FLAG_UNWIND, P_DONE, P_REJECTED, P_UNKNOWN, reason
+from shm_layout import (
+    BUY,
+    E6,
+    FLAG_UNWIND,
+    P_DONE,
+    P_REJECTED,
+    P_UNKNOWN,
+    S_CONFIRMED,
+    S_FAILED,
+    reason,
+)
 
 DONE, PARTIAL, NOTHING = reason("done"), reason("partial"), reason("nothing_filled")
 ONE_LEGGED, UNKNOWN = reason("one_legged"), reason("unknown_outcome")
-KEPT_MAX = 1024  # ended intents kept for late evidence
-NOTHING_LEFT_E6 = 1 << 62  # of a lone leg, while an unwind's outcome is not known
+KEPT_MAX = 1024  # intents kept at least, for late evidence
+EVIDENCE_MAX = 16 * KEPT_MAX  # also with trades the venue has not yet settled
 EARLY_MAX = 256  # trades that came before we knew their order's venue id
 
 
 @dataclass(slots=True)
 class Work:
     """One intent under way. `costs_e6`: worst cost of each leg. `handed_e6`: imbalance already
-    handed on, signed. `given_up_e6`: what of it a predecessor halted for.
+    handed on, signed. Of an unwind: `parent` is the intent whose leg it gives back, `counted_e6`
+    how many of its fills were counted there.
     """
 
     intent: Intent
@@ -44,8 +55,9 @@ class Work:
     ended: bool = False
     is_lone: bool = False
     handed_e6: int = 0
-    given_up_e6: int = 0
     trigger_ns: int = 0
+    parent: Work | None = None
+    counted_e6: int = 0
 
     @property
     def is_known(self) -> bool:
@@ -104,17 +116,10 @@ class Ledger:
         intent = work.intent
         self.works[intent.id] = self.open[intent.id] = self.askable[intent.id] = work
         ours = bool(intent.flags & FLAG_UNWIND)
+        work.parent = self.works.get(intent.parent) if ours else None
         for order, cost_e6 in zip(work.orders, work.costs_e6, strict=True):
             self.by_key[order.key] = (work, order)
             self.accounts.reserve(order, cost_e6, is_ours=ours)
-        while len(self.works) > KEPT_MAX:
-            number, oldest = next(iter(self.works.items()))
-            if not oldest.ended:
-                return
-            del self.works[number]
-            for order in oldest.orders:
-                self.by_key.pop(order.key, None)
-                self.by_key.pop(order.venue_id, None)
 
     def restore(self, work: Work) -> None:
         """Know an intent of a predecessor: its orders count until they are found."""
@@ -131,26 +136,6 @@ class Ledger:
         elif work.is_known:
             self._end(work, self.clock())
 
-    def take_up(self) -> None:
-        """After `restore` of everything, once it is known: lone legs that a predecessor had not yet
-        given back. What its unwinds filled is off, and what it had given up is the operator's.
-        """
-        back: Counter[int] = Counter()
-        for work in self.works.values():
-            if work.intent.flags & FLAG_UNWIND:
-                filled_e6 = sum(order.folded.filled_e6 for order in work.orders)
-                back[work.intent.parent] += filled_e6 if work.is_known else NOTHING_LEFT_E6
-        for number, work in list(self.works.items()):
-            excess_e6 = work.excess_e6
-            left_e6 = abs(excess_e6) - back[number] - work.given_up_e6
-            if left_e6 > 0 and work.ended and work.is_known and not work.is_lone:
-                work.handed_e6 = excess_e6 - (left_e6 if excess_e6 > 0 else -left_e6)
-                self._rebalance(work)
-
-    def give_up(self, number: int, size_e6: int) -> None:
-        """So much of an intent's lone leg is not given back any more: a successor must know."""
-        self._note({"k": "lone", "intent": number, "size": size_e6})
-
     def prune(self) -> None:
         """Forget to ask about what has ended and is clear. Now and then, off the hot path."""
         for number, work in list(self.askable.items()):
@@ -159,6 +144,28 @@ class Ledger:
         for number, work in list(self.uneasy.items()):
             if not work.is_lone and work.is_known:
                 del self.uneasy[number]
+
+    def forget(self) -> None:
+        """Drop the oldest intents beyond KEPT_MAX of which nothing can come any more; beyond
+        EVIDENCE_MAX any that has ended. Now and then, off the hot path.
+        """
+        left = len(self.works) - KEPT_MAX
+        if left <= 0:
+            return
+        is_full = len(self.works) > EVIDENCE_MAX
+        for number, work in list(self.works.items()):
+            if left <= 0:
+                return
+            if not work.ended or number in self.uneasy:
+                continue
+            if not is_full and not all(_is_closed(order) for order in work.orders):
+                continue
+            left -= 1
+            del self.works[number]
+            self.askable.pop(number, None)
+            for order in work.orders:
+                self.by_key.pop(order.key, None)
+                self.by_key.pop(order.venue_id, None)
 
     def _under_way(self) -> Iterator[Work]:
         """Intents not ended, and those ended that are still uneasy: a handful."""
@@ -210,10 +217,12 @@ class Ledger:
 
     def learn(self, work: Work, order: Order, outcome: Outcome) -> None:
         """A cumulative answer about an order."""
-        if outcome.filled_e6 and outcome.fee_e6 is None and outcome.notional_e6 is not None:
-            outcome = dataclasses.replace(
-                outcome, fee_e6=self._fee(work, order, outcome.filled_e6, outcome.notional_e6)
-            )
+        if outcome.filled_e6 and outcome.fee_e6 is None:
+            notional_e6 = outcome.notional_e6
+            if notional_e6 is None:
+                notional_e6 = worst_notional_e6(order.placing, outcome.filled_e6)
+            fee_e6 = self._fee(work, order, outcome.filled_e6, notional_e6)
+            outcome = dataclasses.replace(outcome, fee_e6=fee_e6)
         was = order.placed
         if not order.learn(outcome):
             self.reports.count("late")
@@ -277,6 +286,7 @@ class Ledger:
         return self.fee(price_e6, filled_e6, work.facts[order.leg])
 
     def _note(self, record: dict[str, Any]) -> None:
+        record["ns"] = self.clock()
         if not self.journal.append(record):
             self.on_journal()
 
@@ -325,6 +335,9 @@ class Ledger:
 
     def _rebalance(self, work: Work) -> None:
         """Hand on what is newly lone, beyond what was handed on before."""
+        if work.parent is not None:
+            self._reopen(work.parent, work)
+            return
         fresh_e6 = work.excess_e6 - work.handed_e6
         leg = 0 if fresh_e6 > 0 else 1
         if len(work.orders) != 2 or not is_lone(work.orders[leg], work, fresh_e6, self.dust_e6):
@@ -334,10 +347,30 @@ class Ledger:
         self.uneasy[work.intent.id] = work
         self.on_lone(work, work.orders[leg], abs(fresh_e6))
 
+    def _reopen(self, work: Work, child: Work) -> None:
+        """An unwind lost fills that were counted (a trade failed): what it gave back is alone
+        again.
+        """
+        back = child.orders[0]
+        lost_e6 = child.counted_e6 - back.folded.filled_e6
+        order = next(order for order in work.orders if order.instrument == back.instrument)
+        if lost_e6 <= 0 or not is_lone(order, work, lost_e6, self.dust_e6):
+            return
+        child.counted_e6 -= lost_e6
+        work.is_lone = True
+        self.uneasy[work.intent.id] = work
+        self.on_lone(work, order, lost_e6)
+
 
 def _is_settled(order: Order) -> bool:
     """Final, and nothing about it is worth a question."""
     return order.is_final and not order.recheck and not order.wants_refining
+
+
+def _is_closed(order: Order) -> bool:
+    """Final, and what it filled the venue has settled for good: no trade of it can fail."""
+    is_sure = not order.folded.filled_e6 or order.settled in (S_CONFIRMED, S_FAILED)
+    return order.is_final and not order.recheck and is_sure
 
 
 def is_lone(order: Order, work: Work, excess_e6: int, dust_e6: int) -> bool:

@@ -8,7 +8,7 @@ halts trading and names leg, size and cost.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.guard import facts_of, levels_of
@@ -83,6 +83,29 @@ class Unwinder:
         cap_e6 = self.params.loss_cap_e6 * size_e6 // E6
         self.cases.append(Case(work, order, size_e6, now_ns, cap_e6))
 
+    def take_up(
+        self, work: Work, order: Order, size_e6: int, tries: Sequence[Work], now_ns: int
+    ) -> None:
+        """Go on where a predecessor stopped: its tries count, those under way are waited for."""
+        self.add(work, order, size_e6, now_ns)
+        case = self.cases[-1]
+        for child in tries:
+            case.tries += 1
+            if child.ended:
+                self._account(case, child)
+            elif case.child is None:
+                case.child = child
+            else:  # the leg had become alone in parts
+                part_e6 = child.orders[0].size_e6
+                case.left_e6 -= part_e6
+                self.add(work, order, part_e6, now_ns)
+                self.cases[-1].child = child
+
+    def begin(self, now_ns: int) -> None:
+        """Unwinding starts now: waiting for the venues' figures does not count."""
+        for case in self.cases:
+            case.since_ns = now_ns
+
     def step(self, now_ns: int) -> int:
         """Send what can be sent; end what is done or beyond its caps. Returns work done."""
         done = 0
@@ -112,7 +135,7 @@ class Unwinder:
     def _account(self, case: Case, child: Work) -> None:
         """What a try gave back and what it lost."""
         order, case.child = child.orders[0], None
-        filled_e6 = order.folded.filled_e6
+        filled_e6 = child.counted_e6 = order.folded.filled_e6
         paid, got = yes_price_e6(case.order), yes_price_e6(order)
         worse_e6 = paid - got if case.side == SELL else got - paid
         case.spent_e6 += max(-(-worse_e6 * filled_e6 // E6), 0) + order.folded.fee_e6

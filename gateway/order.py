@@ -30,6 +30,7 @@ from shm_layout import (
     S_MATCHED,
     S_MINED,
     S_NONE,
+    reason,
 )
 
 EVENTS = ("send", "refuse", "ack", "rest", "delay", "finish", "reject", "lose", "absent")
@@ -87,6 +88,7 @@ SETTLED_MOVES: dict[int, frozenset[int]] = {
 FINAL = frozenset((P_DONE, P_REJECTED))
 TRADES_MAX = 256
 REFINES_MAX = 3
+UNKNOWN = reason("unknown_outcome")
 
 
 class Amounts(NamedTuple):
@@ -158,6 +160,8 @@ class Order:
         if to is None:
             return False
         self.placed = to
+        if to in FINAL and self.reason == UNKNOWN:
+            self.reason = 0  # its outcome is known now
         return True
 
     def learn(self, outcome: Outcome) -> bool:

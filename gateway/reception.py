@@ -56,14 +56,21 @@ class Reception:
         self._answered()
 
     def answer_gone(self) -> None:
-        """Intents from before our start that no predecessor answered were not sent: say so."""
-        now_ns = self.clock()
+        """Intents from before our start that no predecessor answered were not sent: say so. Those
+        that were sent, or have their last word, get no second one.
+        """
+        now_ns, answered = self.clock(), self.last_id
+        spoken = self.reports.ended_ids()
         for body in self.dispatcher.intake.before():
             number = from_cells(body).id
-            if number > self.last_id and number not in self.dispatcher.ledger.works:
+            if number > answered and number not in spoken and not self._is_sent(number):
                 self.reports.gone(number, STALE, now_ns)
-                self.last_id = number
+            self.last_id = max(self.last_id, number)
         self._answered()
+
+    def _is_sent(self, number: int) -> bool:
+        """The ledger has its last word, or will."""
+        return number in self.dispatcher.ledger.works
 
     def _try(self, intent: Intent, now_ns: int) -> None:
         work, why = self.dispatcher.send(intent, now_ns)
@@ -92,6 +99,8 @@ class Reception:
         if not same or number <= self.last_id:
             return
         for lost in range(max(self.last_id + 1, number - GONE_MAX), number):
+            if self._is_sent(lost):
+                continue
             self.reports.count("lapped")
             self.reports.gone(lost, LAPPED, now_ns)
 

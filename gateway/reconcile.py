@@ -52,10 +52,11 @@ class Resolver:
     readers: Mapping[int, Reader]
     params: DeskParams
     clock: Callable[[], int]
-    run_epoch_ns: Callable[[int], int]
+    run_time_of: Callable[[int], int]
     on_lost: Callable[[Work], None]
     asking: set[tuple[int, int]] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    broken: list[asyncio.Task[None]] = field(default_factory=list)
 
     def step(self, now_ns: int) -> int:
         """Start the questions that are due. Returns how many."""
@@ -73,7 +74,13 @@ class Resolver:
     def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(job)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """Forget a question; one that died of an error is kept: the desk raises it."""
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.broken.append(task)
 
     def _is_due(self, work: Work, order: Order, now_ns: int) -> bool:
         if order.placed in (P_NEW, P_SENT):
@@ -85,13 +92,16 @@ class Resolver:
         return not order.is_final or order.recheck or order.wants_refining
 
     def _first_ns(self, work: Work, order: Order, now_ns: int) -> int:
-        """When to ask first: past the read lag, or past the taker delay and a grace."""
-        if order.placed == P_DELAYED:
-            delay_ns = work.facts[order.leg].taker_delay_ns + self.params.delay_grace_ns
-            return (order.ack_ns or now_ns) + delay_ns
+        """When to ask first: past the taker delay and a grace, and past the read lag where no
+        answer came.
+        """
         if order.is_final:
             return now_ns + REFINE_NS
-        return max(order.ack_ns, order.send_ns) + self.venues[order.venue].query_delay_ns
+        delay_ns = work.facts[order.leg].taker_delay_ns + self.params.delay_grace_ns
+        since_ns = max(order.ack_ns, order.send_ns) or now_ns  # now: a predecessor's order
+        if order.placed == P_DELAYED:
+            return since_ns + delay_ns
+        return since_ns + delay_ns + self.venues[order.venue].query_delay_ns
 
     async def _ask(self, work: Work, order: Order) -> None:
         try:
@@ -110,7 +120,7 @@ class Resolver:
             market=market,
             token=order.placing.token,
             side=order.placing.side,
-            sent_epoch_s=max(self.run_epoch_ns(order.send_ns) // 10**9, 0),
+            sent_epoch_s=self.run_time_of(order.send_ns or work.taken_ns) // 10**9,
         )
         outcome, fills = await self.venues[order.venue].query(self.readers[order.venue], query)
         for fill in fills:
@@ -147,18 +157,19 @@ class Resolver:
                     order.recheck, order.next_query_ns = True, now_ns
                     self.ledger.askable[number] = work
 
-    async def settle_unknown(self, until_ns: int) -> bool:
-        """After a restart: ask until everything is final or the time is over. True if all is."""
+    async def settle_unknown(self, until_ns: int, on_late: Callable[[], None]) -> None:
+        """After a restart: ask until everything is final. `on_late` once, when the time is over."""
+        is_late = False
         while any(True for _ in self.ledger.unresolved()):
             now_ns = self.clock()
-            if now_ns > until_ns:
-                return False
+            if now_ns > until_ns and not is_late:
+                is_late = True
+                on_late()
             self.step(now_ns)
             if self.tasks:
                 await asyncio.wait(self.tasks, timeout=0.05)
             else:
                 await asyncio.sleep(0.02)
-        return True
 
     def close(self) -> None:
         """Stop asking."""

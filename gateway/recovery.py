@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from gateway.guard import facts_of
 from gateway.intent import Intent
-from gateway.ledger import Ledger, Work
+from gateway.ledger import Ledger, Work, is_lone
 from gateway.order import E_LOSE, E_SEND, Amounts, Order
 from gateway.ports import Facts, Fill, Placing
+from gateway.run_times import Mapping
 from shm_layout import P_DELAYED, P_LIVE, P_NEW
 
 _ORDER = ("leg", "venue", "instrument", "generation", "side", "limit_e6", "size_e6", "key")
@@ -34,39 +36,84 @@ def order_record(work: Work, run_id: int) -> dict[str, Any]:
     }
 
 
-def recover(
-    records: Iterable[dict[str, Any]],
-    run_id: int,
-    ledger: Ledger,
-    quote: Callable[[int], list[int] | None],
-    now_ns: int,
-) -> None:
-    """Rebuild this run's intents. What was on its way is lost until it is found; nothing is
-    booked: the venues' own figures are read after everything is final. Ended intents stay ended."""
-    works: dict[int, Work] = {}
-    by_key: dict[str, tuple[Work, Order]] = {}
+class TakeUp(Protocol):
+    """Go on unwinding `size_e6` contracts of a leg that is alone; `tries`: the unwinds so far."""
+
+    def __call__(
+        self, work: Work, order: Order, size_e6: int, tries: Sequence[Work], now_ns: int
+    ) -> None: ...
+
+
+@dataclass(slots=True)
+class Past:
+    """What the journal says of this run. `newest_ns`: machine time of its newest record; `given_up`
+    names the imbalance of intents whose lone leg a predecessor left to an operator.
+    """
+
+    works: dict[int, Work] = field(default_factory=dict)
+    given_up: dict[int, int] = field(default_factory=dict)
+    run_times: list[Mapping] = field(default_factory=list)
+    newest_ns: int = 0
+
+
+def past_of(
+    records: Iterable[dict[str, Any]], run_id: int, quote: Callable[[int], list[int] | None]
+) -> Past:
+    """Read the journal. Nothing is booked, nothing asked."""
+    past = Past()
+    by_key: dict[str, Order] = {}
     for record in records:
         kind = record.get("k")
         if kind == "order" and record["run"] == run_id:
             work = _work(record, quote)
-            works[work.intent.id] = work
-            by_key |= {order.key: (work, order) for order in work.orders}
+            past.works[work.intent.id] = work
+            by_key |= {order.key: order for order in work.orders}
+            past.newest_ns = max(past.newest_ns, work.taken_ns)
         elif kind in ("out", "trade") and record["key"] in by_key:
-            _evidence(kind, record, by_key[record["key"]][1])
-        elif kind == "end" and record["intent"] in works:
-            works[record["intent"]].ended = True
-        elif kind == "lone" and record["intent"] in works:
-            works[record["intent"]].given_up_e6 += record["size"]
-    for work in works.values():
+            _evidence(kind, record, by_key[record["key"]])
+            past.newest_ns = max(past.newest_ns, record.get("ns", 0))
+        elif kind == "end" and record["intent"] in past.works:
+            past.works[record["intent"]].ended = True
+        elif kind == "left" and record["intent"] in past.works:
+            past.given_up[record["intent"]] = record["e6"]
+            past.works[record["intent"]].is_lone = True
+        elif kind == "resume" and record["run"] == run_id:
+            for number in past.given_up:
+                past.works[number].is_lone = False
+        elif kind == "clock" and record["run"] == run_id:
+            past.run_times.append(tuple(record["part"]))
+    return past
+
+
+def recover(past: Past, ledger: Ledger, take_up: TakeUp, now_ns: int) -> None:
+    """Rebuild this run's intents. What was on its way is lost until it is found; nothing is
+    booked: the venues' own figures are read after everything is final. Ended intents stay ended;
+    a leg of theirs that is still alone is taken up where the predecessor stopped.
+    """
+    ended = [work for work in past.works.values() if work.ended]
+    for work in past.works.values():
         for order in work.orders:
             if order.placed == P_NEW:
                 order.move(E_SEND)
             if not order.is_final and order.placed not in (P_LIVE, P_DELAYED):
                 order.move(E_LOSE)
             order.folded = order.booked()
-            order.next_query_ns = now_ns
-        work.handed_e6 = work.excess_e6 if work.ended else 0
         ledger.restore(work)
+    for work in ended:
+        if work.intent.id in past.given_up:
+            work.handed_e6 = past.given_up[work.intent.id]
+            continue
+        if not work.is_known:
+            continue  # handed on when its last outcome is known
+        work.handed_e6 = work.excess_e6
+        order = work.orders[0 if work.excess_e6 > 0 else -1]
+        tries = [
+            child for child in past.works.values()
+            if child.parent is work and child.orders[0].instrument == order.instrument
+        ]  # fmt: skip
+        if is_lone(order, work, work.excess_e6, ledger.dust_e6):
+            work.is_lone = True
+            take_up(work, order, abs(work.excess_e6), tries, now_ns)
 
 
 def _work(record: dict[str, Any], quote: Callable[[int], list[int] | None]) -> Work:

@@ -21,6 +21,7 @@ from shm_layout import (
     CASH,
     COUNTERS,
     DETECTOR,
+    ENTRY,
     GATE,
     GATEWAY,
     HALTED,
@@ -29,8 +30,10 @@ from shm_layout import (
     K_ACCOUNT,
     K_LEG,
     K_TERMINAL,
+    LINE,
     ORDERS_MAX,
     POSITION,
+    READ,
     REPORT,
     ROLE,
     VENUES,
@@ -40,6 +43,8 @@ from shm_layout import (
     histogram_add,
     ring_adopt,
     ring_append,
+    ring_read,
+    ring_tail,
     slot_store,
     text_to_cells,
     word_add,
@@ -108,11 +113,11 @@ class Reports:
         for name, value in values:
             word_store(self._words, self._gate + cell(GATE, name), value)
 
-    def halted_by(self, but: int) -> int:
-        """Why a predecessor's gate was down when it died, 0: it was not, or for `but` alone."""
-        state = word_load(self._words, self._gate + cell(GATE, "state"))
-        why = int(word_load(self._words, self._gate + cell(GATE, "reason")))
-        return 0 if state != HALTED or why == but else why
+    def gate_now(self) -> tuple[int, int]:
+        """(state, reason) as it stands: a predecessor's, before our own first word."""
+        at = self._segment.at("gate")
+        state, why = (int(word_load(self._words, at + cell(GATE, n))) for n in ("state", "reason"))
+        return state, why
 
     def reconciled(self, now_ns: int) -> None:
         """Both venues have answered what we hold."""
@@ -127,6 +132,16 @@ class Reports:
         return int(word_load(self._words, self._gate + cell(GATE, "answered_through")))
 
     # ---- reports
+
+    def ended_ids(self) -> set[int]:
+        """Intents whose last word is still in the ring."""
+        tail, found = int(ring_tail(self._words, self._ring)), set()
+        out = np.zeros(ENTRY, np.int64)
+        for place in range(max(tail - self._entries, 0), tail):
+            got = ring_read(self._words, self._ring, self._entries, place, out, BODY)
+            if got == READ and out[LINE + _R["kind"]] == K_TERMINAL:
+                found.add(int(out[LINE + _R["intent"]]))
+        return found
 
     def leg(
         self, intent: Intent, order: Order, accounts: Accounts, taken_ns: int, now_ns: int

@@ -140,7 +140,7 @@ def test_a_damaged_journal_never_trades(tmp_path: Path) -> None:
         await rig.kalshi.start()
         await rig.poly.start()
         task = asyncio.create_task(rig.build().main())
-        await rig.until(lambda: rig.desk._is_reconciled)
+        await rig.until(lambda: rig.desk.opening.is_done)
         assert rig.gate == (HALTED, "journal")
         assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "halted"
         rig.desk.stop()
@@ -224,7 +224,7 @@ def test_without_its_journal_record_no_byte_leaves(tmp_path: Path) -> None:
 def test_an_operators_resume_lifts_what_the_gateway_raised(tmp_path: Path) -> None:
     async def story(path: Path) -> None:
         async with running(path) as rig:
-            rig.desk.halt(REASONS.index("one_legged"), "a test")
+            rig.desk.gate.halt(REASONS.index("one_legged"), "a test")
             assert rig.gate == (HALTED, "one_legged")
             rig.scene.resume()
             await rig.until(lambda: rig.gate == (ACTIVE, "done"))

@@ -1,0 +1,45 @@
+"""The gateway's own word on trading: lowered by itself, lifted only by an operator.
+
+A HALT outlives the process that raised it: a successor finds the state and the reason in the
+segment and keeps both, whatever its own reconciliation says, until an operator resumes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from gateway.reports import Reports
+from shm_layout import ACTIVE, HALTED, REASONS, reason
+
+STARTING = reason("halted")
+log = logging.getLogger("gateway")
+
+
+class Gate:
+    """`held`: the reason of a HALT that only an operator lifts; 0: none."""
+
+    def __init__(self, reports: Reports, clock: Callable[[], int]) -> None:
+        self._reports, self._clock = reports, clock
+        state, why = reports.gate_now()
+        self.held = why if state == HALTED and why != STARTING else 0
+        reports.gate(HALTED, self.held or STARTING, clock())
+
+    def halt(self, why: int, text: str) -> None:
+        """No new intent until an operator resumes."""
+        log.error("HALT: %s", text)
+        self._reports.count("halts")
+        self.held = why
+        self._reports.gate(HALTED, why, self._clock())
+
+    def open(self, now_ns: int) -> None:
+        """Reconciled: trade, unless something holds the gate down."""
+        if self.held:
+            log.error("HALT: stays, %s, until an operator resumes", REASONS[self.held])
+            return
+        self._reports.gate(ACTIVE, 0, now_ns)
+
+    def resume(self, now_ns: int) -> None:
+        """An operator has looked."""
+        self.held = 0
+        self._reports.gate(ACTIVE, 0, now_ns)

@@ -1,0 +1,116 @@
+"""How the gateway begins and ends: the journal first, then what both venues say; only then trade.
+At a planned end the venues are asked once more.
+
+Nothing is read off the venues while an order of before is not found: its fill would be in their
+figures and be booked again when it is found. Their figures may also be older than our last fills
+(the references' read lag), so they are read that much later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.accounts import Accounts
+from gateway.gate import Gate
+from gateway.intake import Intake
+from gateway.journal import Journal
+from gateway.lone import Unwinder
+from gateway.ports import Snapshot
+from gateway.reception import Reception
+from gateway.reconcile import Resolver, drift, snapshots
+from gateway.recovery import Past, past_of, recover
+from gateway.reports import Reports
+from gateway.run_times import RunTimes
+from shm_layout import reason
+
+RECONCILE_NS = 10_000_000_000
+AUDIT_S = 1.0
+WAIT_S = 0.02
+UNKNOWN, JOURNAL = reason("unknown_outcome"), reason("journal")
+log = logging.getLogger("gateway")
+
+
+@dataclass(slots=True, kw_only=True)
+class Opening:
+    """`is_done`: both venues have answered what we hold."""
+
+    journal: Journal
+    intake: Intake
+    accounts: Accounts
+    reports: Reports
+    gate: Gate
+    run_times: RunTimes
+    resolver: Resolver
+    reception: Reception
+    unwinder: Unwinder
+    clock: Callable[[], int]
+    is_done: bool = False
+
+    async def open(self) -> None:
+        """Tried again until it holds."""
+        if self.journal.damage:
+            self.gate.halt(JOURNAL, f"journal damaged: {self.journal.damage}")
+        past = past_of(self.journal.recovered, self.intake.run_id, self.intake.quote)
+        for part in past.run_times:
+            self.run_times.know(part)
+        recover(past, self.resolver.ledger, self.unwinder.take_up, self.clock())
+        self.reception.answer_gone()
+        await self._read_lag(past, await self._find_orders())
+        found = await self._snapshots()
+        now_ns = self.clock()
+        starts = self.reports.starts(self.accounts)
+        for snapshot in found:
+            self.accounts.start(snapshot.cash_e6, snapshot.held, starts)
+        for instrument in self.accounts.markets:
+            self.reports.account(instrument, self.accounts, now_ns)
+        for account in self.accounts.cash:
+            self.reports.cash(account, self.accounts, now_ns)
+        self.reports.reconciled(now_ns)
+        self.is_done = True
+        self.unwinder.begin(now_ns)
+        self.gate.open(now_ns)
+
+    async def _find_orders(self) -> int:
+        """Ask until every order of before is final. When the last was found; 0: none was open."""
+        ledger = self.resolver.ledger
+        if not any(True for _ in ledger.unresolved()):
+            return 0
+        await self.resolver.settle_unknown(
+            self.clock() + RECONCILE_NS,
+            lambda: self.gate.halt(UNKNOWN, "orders of before the restart are not found yet"),
+        )
+        return self.clock()
+
+    async def _read_lag(self, past: Past, found_ns: int) -> None:
+        """Wait until what the venues say has our newest fills in it."""
+        newest_ns = max(past.newest_ns, found_ns)
+        lags_ns = [venue.query_delay_ns for venue in self.resolver.venues.values()]
+        while newest_ns and self.clock() < newest_ns + max(lags_ns, default=0):
+            await asyncio.sleep(WAIT_S)
+
+    async def _snapshots(self) -> list[Snapshot]:
+        resolver = self.resolver
+        return await snapshots(
+            resolver.venues, resolver.readers, self.accounts.known, self._not_reconciled
+        )
+
+    async def audit(self) -> None:
+        """At a planned end, with nothing on the wire: compare with the venues once more and say
+        where we differ.
+        """
+        if not self.is_done or self.accounts.flights:
+            return
+        try:
+            found = await asyncio.wait_for(self._snapshots(), AUDIT_S)
+        except TimeoutError:
+            log.warning("drift: not known, the venues did not answer within %s s", AUDIT_S)
+            return
+        for text in drift(self.accounts, found):
+            log.warning("drift: %s", text)
+
+    def _not_reconciled(self, text: str) -> None:
+        log.warning("reconcile: %s", text)
+        self.reports.count("bad_replies")
