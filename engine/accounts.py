@@ -36,6 +36,7 @@ from shm_layout import (
 
 UNKNOWN_OUTCOME = REASONS.index("unknown_outcome")
 ALL_LEGS = (1 << LEGS_MAX) - 1
+BOTH_LEGS = 0b11  # of an intent of the detector
 MAY_HAVE_FILLED = tuple(
     REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")
 )
@@ -240,20 +241,28 @@ def resolve(mem: Words, pair: int, intent: int, legs: int) -> None:
 @njit(cache=True)
 def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
     """The end of an intent. One of unknown outcome stops its pair until every leg not yet reported
-    is known.
+    is known; if all are, the order of unknown outcome turned out not to exist, and nothing stops.
+
+    Of an intent that is not in flight here its own leg reports have said which are unknown (all
+    there is to know of the desk's orders); of a predecessor's that has none, both legs are.
     """
-    unknown = m.i64(ALL_LEGS)
+    unknown = 0
     if place >= 0:
         flight = m.FLIGHT + place * m.FLIGHT_CELLS
         unknown = (1 << mem[flight + c.N_LEGS]) - 1 & ~mem[flight + m.FL_REPORTED]
         release(mem, place, row[c.R_REASON], row[c.R_FILLED])
     elif row[c.R_INTENT] >> 60 == ORIGIN_DETECTOR:
         mem[m.COUNTS + m.C_ORPHANS] += 1  # ended twice, or before our time
+        paused = mem[m.PAIR_STATE + max(pair, 0) * m.PAIR_STATE_CELLS + m.PS_PAUSED]
+        is_ours = row[c.R_INTENT] >> 40 == ORIGIN_DETECTOR << 20 | mem[m.META + m.M_EPOCH]
+        if not is_ours and paused != row[c.R_INTENT]:
+            unknown = m.i64(BOTH_LEGS)
     mem[m.META + m.M_RETRY] = 1
     if pair < 0:
         return
     if row[c.R_REASON] == UNKNOWN_OUTCOME:
-        pause(mem, pair, row[c.R_INTENT], unknown)
+        if unknown != 0:
+            pause(mem, pair, row[c.R_INTENT], unknown)
     else:
         resolve(mem, pair, row[c.R_INTENT], m.i64(ALL_LEGS))
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
+from engine import cells as c
 from shm_layout import (
     E6,
     FLAG_TIMER,
+    ORIGIN_DESK,
     ORIGIN_DETECTOR,
     P_DONE,
+    P_REJECTED,
     P_UNKNOWN,
     intent_id,
 )
@@ -111,4 +116,50 @@ def test_an_operator_ends_a_pause_by_publishing_the_pair_again() -> None:
     world.end(intent, "unknown_outcome")
     assert world.step(detector) == []
     world.pair(0, 0, 1)
+    assert len(world.step(detector)) == 1
+
+
+@pytest.mark.parametrize("last_word", ["unknown_outcome", "nothing_filled"])
+def test_an_unknown_order_that_turns_out_not_to_exist_stops_nothing(last_word: str) -> None:
+    world = two_venues()
+    detector = detector_of(world)
+    edge_up(world)
+    (intent,) = world.step(detector)
+    world.leg(intent, 0, 0, placed=P_REJECTED)
+    world.leg(intent, 1, 0, placed=P_UNKNOWN)
+    world.leg(intent, 1, 0, placed=P_REJECTED)
+    world.end(intent, last_word)
+    assert len(world.step(detector)) == 1
+
+
+def test_an_unwind_of_unknown_outcome_stops_the_pair_until_its_one_leg_is_known() -> None:
+    world = two_venues()
+    detector = detector_of(world)
+    edge_up(world)
+    (intent,) = world.step(detector)
+    world.leg(intent, 0, 0)
+    world.leg(intent, 1, 0)
+    unwind = intent.copy()
+    unwind[c.N_ID] = intent_id(ORIGIN_DESK, 1, 1)
+    world.leg(unwind, 0, 0, placed=P_UNKNOWN)
+    world.end(unwind, "unknown_outcome")
+    world.end(intent, "nothing_filled")
+    assert world.step(detector) == [] and detector.counter("paused") > 0
+    world.leg(unwind, 0, 0, placed=P_REJECTED)
+    assert len(world.step(detector)) == 1
+
+
+def test_an_unknown_outcome_of_before_our_time_stops_the_pair_until_both_legs_are_known() -> None:
+    world = two_venues()
+    detector = detector_of(world, epoch=2)
+    edge_up(world)
+    (intent,) = world.step(detector)
+    lost = intent.copy()
+    lost[c.N_ID] = intent_id(ORIGIN_DETECTOR, 1, 7)  # the ring of intents no longer holds it
+    world.end(lost, "unknown_outcome")
+    world.end(intent, "nothing_filled")
+    assert world.step(detector) == [] and detector.counter("paused") > 0
+    world.leg(lost, 0, 0, placed=P_REJECTED)
+    assert world.step(detector) == []
+    world.leg(lost, 1, 0)
     assert len(world.step(detector)) == 1

@@ -20,6 +20,8 @@ from shm_layout import (
     K_QUOTE,
     K_TAKEN,
     LINE,
+    P_DONE,
+    P_UNKNOWN,
     QUOTE,
     Words,
     cell,
@@ -57,11 +59,14 @@ def trade(
         while open_intents and rng.random() < 0.6:
             intent = open_intents.pop(0)
             filled = int(intent[c.N_LEG + c.L_SIZE]) if rng.random() < 0.7 else 0
+            is_known = rng.random() < 0.8
             for leg in (0, 1):
                 account = int(intent[c.N_LEG + leg * c.LEG_CELLS + c.L_VENUE])
                 free = rng.randrange(cash_max) * E6
-                world.leg(intent, leg, filled, account=account, cash_free_e6=free)
-            if rng.random() < 0.8:
+                placed = P_UNKNOWN if leg and not is_known else P_DONE
+                told = {"account": account, "cash_free_e6": free, "placed": placed}
+                world.leg(intent, leg, filled, **told)
+            if is_known:
                 world.end(intent, "done" if filled else "nothing_filled", filled)
             else:
                 world.end(intent, "unknown_outcome", filled)
