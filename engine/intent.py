@@ -12,7 +12,7 @@ from engine import memory as m
 from engine.accounts import reserve
 from engine.edge import KIND_CROSS_VENUE, cross_venue, fee_terms, side_of_b
 from engine.fees import fee_e6
-from engine.risk import cash_size, count_orders, limit_size, refusal
+from engine.risk import PRICE_LEAST_E6, cash_size, count_orders, limit_size, refusal
 from engine.sizes import token_price
 from shm_layout import (
     BODY,
@@ -40,24 +40,40 @@ def layout_hash() -> int:
 
 
 @njit(cache=True)
+def worst_fee(mem: Words, quote: int, limit: int, size: int, cost: int) -> int:
+    """Highest fee of a leg that takes `size` at the limit or better for `cost` dollars.
+
+    Where a BUY spends a budget (a notional step says so) a better price p brings more contracts,
+    budget/p of them: rate·budget·(1−p), and less for higher exponents, stay below rate·budget;
+    without an exponent only the finest tick bounds the contracts. Elsewhere the size is fixed, and
+    a better price saves more than its fee can grow (no rate is above 1): the limit is the worst.
+    """
+    rate, exponent, unit, mode = fee_terms(mem, quote)
+    charged = fee_e6(limit, size, rate, exponent, unit, mode)
+    if mem[quote + c.Q_NOTIONAL_STEP] == 0:
+        return charged
+    most = cost if exponent > 0 else cost * (E6 // PRICE_LEAST_E6)
+    return max(charged, fee_e6(limit, most, rate, m.i64(0), m.i64(1), m.i64(ROUND_UP)))
+
+
+@njit(cache=True)
 def leg_cash(mem: Words, quote: int, side: int, limit: int, size: int) -> int:
     """Most a leg can cost with fees, in the dearer form: a BUY at its limit, a SELL bought as NO at
     1−limit.
 
     The unit on top covers a fee that is rounded up at a better price than the limit.
     """
-    rate, exponent, unit, mode = fee_terms(mem, quote)
     cost = (token_price(limit, side) * size + E6 - 1) // E6
-    return cost + fee_e6(limit, size, rate, exponent, unit, mode) + unit
+    return cost + worst_fee(mem, quote, limit, size, cost) + fee_terms(mem, quote)[2]
 
 
 @njit(cache=True)
 def unit_cost(mem: Words, quote: int, side: int, limit: int) -> int:
-    """Dollars a contract takes from a limit, fee included, rounded up."""
+    """Dollars a contract takes from a limit, the highest fee included, rounded up."""
     rate, exponent, _, _ = fee_terms(mem, quote)
-    return token_price(limit, side) + fee_e6(
-        limit, m.i64(E6), rate, exponent, m.i64(1), m.i64(ROUND_UP)
-    )
+    price = token_price(limit, side)
+    charged = fee_e6(limit, m.i64(E6), rate, exponent, m.i64(1), m.i64(ROUND_UP))
+    return price + max(charged, worst_fee(mem, quote, limit, m.i64(E6), price))
 
 
 @njit(cache=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from shm_layout import (
-    E6,
-)
+from engine.fees import fee_e6
+from shm_layout import BUY, E6, ROUND_DOWN
 from tests.engine.world import (
     KALSHI,
     MS,
     SECOND,
+    World,
     detector_of,
+    edge_down,
     edge_up,
     field_of,
     two_venues,
@@ -98,3 +101,21 @@ def test_a_refusal_for_money_is_looked_at_again_when_money_comes() -> None:
     assert world.step(detector) == []
     world.cash(KALSHI, 100 * E6)
     assert len(world.step(detector)) == 1
+
+
+@pytest.mark.parametrize("move", [edge_up, edge_down])
+def test_cash_covers_a_budget_that_is_spent_at_any_better_price(
+    move: Callable[[World], None],
+) -> None:
+    """A FAK BUY spends price × size: at half the price it brings twice the contracts."""
+    world = two_venues()
+    move(world)
+    (intent,) = world.step(detector_of(world))
+    limit, size = field_of(intent, "limit_e6_1"), field_of(intent, "size_e6_1")
+    at_most = limit if field_of(intent, "side_1") == BUY else E6 - limit
+    budget, cash = at_most * size // E6, field_of(intent, "cash_e6_1")
+    worst = 0
+    for price in range(1_000, at_most + 1, 1_000):
+        charged = fee_e6(price, budget * E6 // price, 50_000, 1, 10, ROUND_DOWN)
+        worst = max(worst, budget + charged)
+    assert worst <= cash <= worst + E6 // 100

@@ -75,6 +75,15 @@ def book_of(quote: Row) -> Book:
     )  # fmt: skip
 
 
+def worst_fee(book: Book, limit: int, size: int, cost: int) -> int:
+    """At the limit, or of all contracts that the budget could buy at any price."""
+    charged = fees.fee(limit, size, *book.fee_terms)
+    if not book.notional_step:
+        return charged
+    bought = cost if book.fee_terms[1] else cost * 10_000  # of a price of almost 0
+    return max(charged, -(-book.fee_terms[0] * bought // E6))
+
+
 class Plain(Money):
     """One detector's life between two starts."""
 
@@ -155,12 +164,17 @@ class Plain(Money):
             pair = flight["pair"]
         self.retry = True
         if kind == K_TERMINAL:
-            unknown = set(range(4))
+            unknown = set()
             if flight:
                 unknown = set(range(flight["leg_count"])) - self.reported[intent]
                 self.land(intent, row)
+            elif intent >> 60 == 1 and intent >> 40 & 0xFFFFF != self.epoch:
+                unknown = {0, 1}  # of a predecessor's, unless its legs have said which
+                if self.paused.get(pair, (0, set()))[0] == intent:
+                    unknown = set()
             if REASONS[row["reason"]] == "unknown_outcome":
-                self.paused[pair] = intent, unknown
+                if unknown:
+                    self.paused[pair] = intent, unknown
             else:
                 self.resolve(pair, intent, set(range(4)))
             return
@@ -251,7 +265,11 @@ class Plain(Money):
         if any(not p["price_low_e6"] <= limit <= p["price_high_e6"] for limit in found[1:3]):
             return
         costs = tuple(
-            token(limit, side) + fees.fee(limit, E6, *book.fee_terms[:2], 1, 0)
+            token(limit, side)
+            + max(
+                fees.fee(limit, E6, *book.fee_terms[:2], 1, 0),
+                worst_fee(book, limit, E6, token(limit, side)),
+            )
             for limit, side, book in zip(found[1:3], sides, books, strict=True)
         )
         spare = 2 * max(book.fee_terms[2] for book in books) + 2
@@ -303,8 +321,8 @@ class Plain(Money):
         }  # fmt: skip
         for leg in (0, 1):
             quote, book = quotes[leg], books[leg]
-            fee = fees.fee(limits[leg], size, *book.fee_terms)
             cost = -(-token(limits[leg], sides[leg]) * size // E6)
+            fee = worst_fee(book, limits[leg], size, cost)
             row |= {
                 f"venue_{leg}": self.instruments[quote["instrument"]]["venue"],
                 f"instrument_{leg}": quote["instrument"], f"generation_{leg}": quote["generation"],
