@@ -39,7 +39,8 @@ EXAMPLES = {
     "resume": "arb-supervisor resume",
 }
 ENVIRONMENT = (  # what children may inherit
-    "PATH", "HOME", "USER", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "NO_COLOR", "LD_LIBRARY_PATH",
+    "PATH", "HOME", "USER", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "NO_COLOR",
+    "LD_LIBRARY_PATH",
     "COLUMNS", "LINES", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "XDG_STATE_HOME",
     "XDG_RUNTIME_DIR", "NUMBA_CACHE_DIR",
 )  # fmt: skip
