@@ -24,6 +24,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import forkserver, reduction, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,6 +32,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ops import clock
 from ops.console import err
+from ops.faults import Faults
 from shm_layout import (
     FEED_ROLE,
     HISTOGRAM_CELLS,
@@ -325,14 +327,15 @@ def _run_loop(role: LoopRole, heart: Heart, stop: _StopFlag) -> int:
             due = loop.time() + BEAT_NS / 1e9
             loop.call_at(due, beat)
 
-        beat()
         main = loop.create_task(role.main())
+        faults = Faults(loop, main, partial(os._exit, CRASHED))
+        beat()
         loop.add_signal_handler(signal.SIGTERM, role.stop)
         if stop.is_set:
             role.stop()
         with contextlib.suppress(asyncio.CancelledError):
             await main
-        return STOPPED
+        return STOPPED if faults.first is None else CRASHED
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(body())
