@@ -256,7 +256,7 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
         paused = mem[m.PAIR_STATE + max(pair, 0) * m.PAIR_STATE_CELLS + m.PS_PAUSED]
         is_ours = row[c.R_INTENT] >> 40 == ORIGIN_DETECTOR << 20 | mem[m.META + m.M_EPOCH]
         if not is_ours and paused != row[c.R_INTENT]:
-            unknown = m.i64(BOTH_LEGS)
+            unknown = BOTH_LEGS
     mem[m.META + m.M_RETRY] = 1
     if pair < 0:
         return

@@ -2,11 +2,9 @@
 
 Either the missing leg is completed at today's price, if that still pays or loses less, or the lone
 contracts are given back where they were filled. The loss of all tries together stays within a cap
-in
-dollars; each further try reaches a step further towards it. What no price within the cap cures is a
-halt that names its cost. Prices and sides are in YES terms, money in 1e-6 dollars; a loss below
-zero
-is a gain.
+in dollars, each counted as filled at its limit; each further try reaches a step further towards it.
+What no price within the cap cures is a halt that names its cost. Prices and sides are in YES terms,
+money in 1e-6 dollars; a loss below zero is a gain.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.facts import Facts
-from engine.fees import FEE_REFUSED_E6, fee
+from engine.fees import FEE_REFUSED_E6, charged_as, fee
 from engine.sizes import legal_limit, legal_size, token_price
 from shm_layout import BUY, E6, SELL
 
@@ -30,7 +28,7 @@ class Lone(Protocol):
     """Contracts that one leg holds and the other does not.
 
     `side` is that of the filled leg, `price_e6` its average fill, `levels` the opposite side of its
-    market, best first; empty: nothing trusted is shown. `spent_e6`: lost by earlier tries.
+    market, best first; empty: nothing is shown. `spent_e6`: lost by earlier tries.
     """
 
     @property
@@ -99,14 +97,21 @@ def plan_lone(lone: Lone, missing: Missing | None = None) -> Plan:
 
 
 def give_back(lone: Lone) -> Plan | None:
-    """Sell what was bought (a BUY in YES terms sells the NO token), down to the cap."""
+    """Sell what was bought (a BUY in YES terms sells the NO token), down to the cap.
+
+    With nothing shown the fill itself is the last price known: the first tries go at once as far
+    from it as the cap reaches (the order still fills at the best price there is), the others wait
+    for a book.
+    """
     side = SELL if lone.side == BUY else BUY
     sign = 1 if lone.side == BUY else -1
+    blind = ((lone.price_e6, lone.size_e6),) if lone.attempt < STEPS else ()
 
     def loss(price_e6: int) -> int:
         return sign * (lone.price_e6 - price_e6)
 
-    return _within_cap(lone, GIVE_BACK, side, lone.levels, lone.facts, loss, is_buy=False)
+    levels = lone.levels or blind
+    return _within_cap(lone, GIVE_BACK, side, levels, lone.facts, loss, is_buy=False)
 
 
 def complete(lone: Lone, missing: Missing) -> Plan | None:
@@ -127,31 +132,34 @@ class _Loss(Protocol):
 def _within_cap(
     lone: Lone, action: str, side: int, levels: Levels, facts: Facts, loss: _Loss, *, is_buy: bool
 ) -> Plan | None:
-    """Walk the levels while the loss of all contracts taken stays within the cap."""
+    """The most contracts that one order may take, at the best limit that takes them.
+
+    All of them may fill at the limit (better levels can be gone when the order comes), and nothing
+    costs more than that: so their loss is counted there.
+    """
     room = lone.loss_cap_e6 - lone.spent_e6
-    wanted, limit, price_used = 0, 0, 0
-    for price, size in levels:
-        take = min(size, lone.size_e6 - wanted)
-        if take <= 0:
+    shown = size = limit = 0
+    for price, depth in levels:
+        shown = min(shown + depth, lone.size_e6)
+        fitting = _fitting(room, shown, loss(price), price, facts)
+        if fitting > size:
+            size, limit = fitting, price
+        if fitting < shown or shown == lone.size_e6:
             break
-        fitting = _fitting(room, wanted, take, loss(price), price, facts)
-        if fitting <= 0:
-            break
-        wanted, price_used = wanted + fitting, price
-        room -= -(-loss(price) * fitting // E6) + fee(price, fitting, facts)
-        if fitting < take:
-            break
-    if wanted == 0:
+    if size == 0:
         return None
-    limit = price_used
     if action == GIVE_BACK:
-        limit = _stepped(price_used, side, room, wanted, lone.attempt, facts)
+        attempt = lone.attempt if lone.levels else STEPS
+        limit = _stepped(limit, side, room, size, attempt, facts, loss)
     size = legal_size(
-        wanted, token_price(limit, side) if is_buy else _sold(limit, side), is_buy, facts
+        _fitting(room, size, loss(limit), limit, facts),
+        token_price(limit, side) if is_buy else _sold(limit, side),
+        is_buy,
+        facts,
     )
     if size == 0:
         return None
-    lost = -(-loss(price_used) * size // E6) + fee(price_used, size, facts)
+    lost = _lost(size, loss(limit), limit, facts)
     return Plan(action=action, side=side, size_e6=size, limit_e6=limit, loss_e6=lost)
 
 
@@ -160,23 +168,36 @@ def _sold(limit_e6: int, side: int) -> int:
     return limit_e6 if side == SELL else E6 - limit_e6
 
 
-def _fitting(room: int, taken: int, take: int, unit_loss: int, price: int, facts: Facts) -> int:
-    """How many of `take` contracts at `price` the room still covers."""
-    charged = fee(price, take, facts)
-    if charged >= FEE_REFUSED_E6:
+def _lost(size: int, unit_loss: int, price: int, facts: Facts) -> int:
+    """What `size` contracts lose at one price, fee included, rounded up; below zero: a gain."""
+    return -(-unit_loss * size // E6) + fee(price, size, facts)
+
+
+def _fitting(room: int, wanted: int, unit_loss: int, price: int, facts: Facts) -> int:
+    """How many of `wanted` contracts the room covers at one price. What gains needs no room."""
+    if wanted <= 0 or not 0 < price < E6 or fee(price, wanted, facts) >= FEE_REFUSED_E6:
         return 0
-    if -(-unit_loss * take // E6) + charged <= room:
-        return take
-    unit = unit_loss + fee(price, E6, facts)
-    left = room - facts.fee_unit_e6
-    return min(take, left * E6 // unit) if unit > 0 and left > 0 else 0
+    whole = _lost(wanted, unit_loss, price, facts)
+    if whole <= max(room, 0):
+        return wanted
+    unit = _unit(facts)
+    left = room - unit - 1  # a part is rounded as well
+    return wanted * left // (whole + unit) if left > 0 else 0
 
 
-def _stepped(price: int, side: int, room: int, size: int, attempt: int, facts: Facts) -> int:
+def _unit(facts: Facts) -> int:
+    """What the rounding of a fee may add or take."""
+    terms = facts.fee_kind, facts.rate_e6, facts.exponent, facts.fee_unit_e6, facts.fee_mode
+    return int(charged_as(*terms)[2])
+
+
+def _stepped(
+    price: int, side: int, room: int, size: int, attempt: int, facts: Facts, loss: _Loss
+) -> int:
     """A limit `attempt` steps beyond the shown price, at most as far as the room reaches; on the
     grid."""
-    slack = max(room - fee(WORST_PRICE_E6, size, facts), 0) * E6 // size
-    slack = slack * min(attempt, STEPS) // STEPS
+    reach = (room - fee(WORST_PRICE_E6, size, facts)) * E6 // size - loss(price)
+    slack = max(reach, 0) * min(attempt, STEPS) // STEPS
     wanted = price - slack if side == SELL else price + slack
     found = int(legal_limit(wanted, side, *facts.grid))
     return found if found else price

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from dataclasses import dataclass, replace
 
 import pytest
@@ -139,16 +140,79 @@ def test_each_try_reaches_further_and_never_beyond_the_cap(side: int, step: int)
     assert limits[-1] == limits[STEPS] != limits[0]
 
 
-def test_nothing_shown_or_too_little_is_no_plan() -> None:
-    assert plan_unwind(LoneLeg(levels=())) is None
+@pytest.mark.parametrize("side, step", [(BUY, -1), (SELL, 1)])
+def test_with_nothing_shown_the_first_tries_reach_as_far_as_the_cap(side: int, step: int) -> None:
+    blind = LoneLeg(side=side, levels=(), loss_cap_e6=2 * E6)
+    found = plan_unwind(blind)
+    assert found is not None
+    size, limit = found
+    loss = abs(limit - 450_000) * size // E6 + fee(limit, size, KALSHI)
+    assert size == 40 * E6 and (limit - 450_000) * step >= 20_000 and loss <= 2 * E6
+    last = replace(blind, attempt=STEPS - 1)
+    assert plan_unwind(last) == found
+    assert plan_unwind(replace(blind, attempt=STEPS)) is None  # the other tries wait for a book
+    assert plan_unwind(replace(blind, loss_cap_e6=0)) is None
+
+
+def test_too_little_for_an_order_is_no_plan() -> None:
     assert plan_unwind(LoneLeg(size_e6=9_999)) is None
 
 
+def test_the_cap_holds_when_only_the_limit_is_left_of_the_levels() -> None:
+    """Ten at 0.45 and thirty at 0.40 lose $1.50 and fees; all forty at 0.40 lose two."""
+    lone = LoneLeg(levels=((450_000, 10 * E6), (400_000, 90 * E6)), loss_cap_e6=22 * E6 // 10)
+    found = plan_unwind(lone)
+    assert found is not None
+    size, limit = found
+    assert limit == 400_000 and 30 * E6 < size < 40 * E6
+    assert 50_000 * size // E6 + fee(limit, size, KALSHI) <= 22 * E6 // 10
+    # Little beyond the touch: more contracts fit at its price than at the next.
+    assert plan_unwind(replace(lone, levels=((450_000, 39 * E6), (400_000, E6)))) == (
+        39 * E6,
+        450_000,
+    )
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_plan_costs_more_at_its_limit_than_the_cap_leaves(seed: int) -> None:
+    rng = random.Random(seed)
+    side, facts = (
+        rng.choice([BUY, SELL]),
+        rng.choice([KALSHI, POLYMARKET, replace(KALSHI, fee_kind=0)]),
+    )
+    entry = rng.randrange(20, 980) * 1_000
+    prices = sorted({rng.randrange(1, 99) * 10_000 for _ in range(5)}, reverse=side == BUY)
+    lone = LoneLeg(
+        side=side, price_e6=entry, size_e6=rng.randrange(1, 5_000) * 100_000, facts=facts,
+        levels=tuple((price, rng.randrange(1, 300) * E6) for price in prices[rng.randrange(5):]),
+        loss_cap_e6=rng.randrange(1, 60) * 500_000, spent_e6=rng.randrange(10) * 250_000,
+        attempt=rng.randrange(2 * STEPS),
+    )  # fmt: skip
+    shown = [price for price, _ in lone.levels]
+    missing = Missing(
+        side=rng.choice([BUY, SELL]), levels=((rng.randrange(1, 99) * 10_000, 80 * E6),),
+        facts=KALSHI,
+    )  # fmt: skip
+    plan = plan_lone(lone, missing)
+    if plan.action == HALT:
+        return
+    limit, size = plan.limit_e6, plan.size_e6
+    if plan.action == GIVE_BACK:
+        unit = entry - limit if side == BUY else limit - entry
+        assert not shown or (limit <= shown[0] if side == BUY else limit >= shown[0])
+    else:
+        facts = missing.facts
+        paid = entry if side == BUY else E6 - entry
+        unit = paid + (limit if missing.side == BUY else E6 - limit) - E6
+    lost = -(-unit * size // E6) + fee(limit, size, facts)
+    assert lost == plan.loss_e6 and lost <= max(lone.loss_cap_e6 - lone.spent_e6, 0)
+
+
 def test_a_halt_names_what_the_contracts_cost() -> None:
-    assert plan_lone(LoneLeg(levels=())) == Plan(
+    assert plan_lone(LoneLeg(levels=(), attempt=STEPS)) == Plan(
         action=HALT, side=BUY, size_e6=40 * E6, limit_e6=0, loss_e6=18 * E6
     )
-    sold = plan_lone(LoneLeg(side=SELL, levels=()))
+    sold = plan_lone(LoneLeg(side=SELL, levels=(), attempt=STEPS))
     assert sold.loss_e6 == 22 * E6
 
 
@@ -156,7 +220,8 @@ def test_a_sold_token_needs_no_dollar_but_a_completion_does() -> None:
     lone = LoneLeg(size_e6=E6, facts=POLYMARKET)
     assert plan_unwind(lone) == (E6, 440_000)
     missing = Missing(side=SELL, levels=((480_000, 100 * E6),), facts=POLYMARKET)
-    assert plan_lone(replace(lone, levels=()), missing).action == HALT  # NO at 0.52: 52 cents
+    gone = replace(lone, levels=(), attempt=STEPS)
+    assert plan_lone(gone, missing).action == HALT  # NO at 0.52: 52 cents
 
 
 def test_a_completion_at_a_budget_venue_takes_its_touch_only() -> None:
