@@ -38,6 +38,7 @@ from shm_layout import (
 )
 from tests.ops.rig import Engine, alive, one_object, until
 
+INSTRUMENTS_LOOKED_AT = 64
 MARKET_FEEDS = (VENUES.index("kalshi"), VENUES.index("polymarket"))
 
 
@@ -102,7 +103,12 @@ class Witness:
             self.poll()
             return holds()
 
-        return until(look, seconds, what)
+        try:
+            return until(look, seconds, what)
+        except AssertionError as late:
+            trust = {venue: self.trust_of(venue) for venue in ("kalshi", "polymarket")}
+            late.add_note(f"trust: {trust}, lost: {self.lost}")
+            raise
 
     def to_the_end(self, engine: Engine, seconds: float) -> dict[str, Any]:
         """Poll until the command ends by itself; its summary. Nothing of the run is left."""
@@ -147,20 +153,23 @@ class Witness:
         """The supervisor's."""
         return self._word(self.segment.at("control") + cell(CONTROL, "trading_state"))
 
-    def trusted(self, venue: str) -> int:
-        """Instruments of a venue that may be traded on under its live epoch."""
+    def trust_of(self, venue: str) -> dict[int, int | None]:
+        """Trust word by instrument of a venue; None: not of its living feed."""
         feed = VENUES.index(venue)
         epoch = self.live_epoch(FEED_ROLE + feed)
-        found = 0
-        for index in range(64):
-            row = self.segment.read("quotes", index)
-            if row is None:
-                continue
+        found: dict[int, int | None] = {}
+        for index in range(INSTRUMENTS_LOOKED_AT):
             identity = self.segment.read("instruments", index)
-            assert identity is not None
-            is_its = identity["feed"] == feed and epoch and row["epoch"] == epoch
-            found += bool(is_its and row["trust"] == 0)
+            if identity is None or identity["feed"] != feed:
+                continue
+            row = self.segment.read("quotes", index)
+            is_its = row is not None and epoch != 0 and row["epoch"] == epoch
+            found[index] = int(row["trust"]) if row is not None and is_its else None
         return found
+
+    def trusted(self, venue: str) -> int:
+        """Instruments of a venue that may be traded on."""
+        return sum(trust == 0 for trust in self.trust_of(venue).values())
 
     def clock_start_ns(self, segments: tuple[tuple[int, int], ...]) -> int:
         """Machine stamp of the first moment of a timeline with these segments."""
