@@ -15,16 +15,21 @@ from gateway.order import Order
 from gateway.ports import NO, YES, Held, Market
 from shm_layout import BUY, P_UNKNOWN
 
+DAY_NS = 86_400_000_000_000
+
 
 @dataclass(slots=True)
 class Position:
-    """Holdings of one instrument. `cost_e6` of each token: what was paid for what is still held."""
+    """Holdings of one instrument. `cost_e6` of each token: what was paid for what is still held;
+    `open_fee_e6`: what opening that cost in fees, not yet in any result.
+    """
 
     yes_e6: int = 0
     no_e6: int = 0
     cost_yes_e6: int = 0
     cost_no_e6: int = 0
     fees_e6: int = 0
+    open_fee_e6: int = 0
 
     @property
     def net_e6(self) -> int:
@@ -69,6 +74,7 @@ class Accounts:
         self.flights: dict[tuple[int, int], Booking] = {}
         self.realized_day_e6 = 0
         self._day = -1
+        self._settled_e6: dict[int, int] = {}  # by event, until nothing of it is held
         for market in markets:
             self.add_market(market)
 
@@ -88,10 +94,15 @@ class Accounts:
         return found
 
     def start(
-        self, cash_e6: Mapping[int, int], held: Sequence[Held], starts: Mapping[int, int]
+        self,
+        cash_e6: Mapping[int, int],
+        held: Sequence[Held],
+        starts: Mapping[int, int],
+        costs: Mapping[int, tuple[int, int, int]] | None = None,
     ) -> None:
-        """Take what a venue says. `starts`: the run's first cash, where a predecessor left it.
-        Holdings whose cost is not known count at the worst: a dollar each.
+        """Take what a venue says. `starts`: the run's first cash, where a predecessor left it;
+        `costs`: (YES, NO, cost) of its positions. Holdings whose cost is not known count at the
+        worst: a dollar each.
         """
         for account, amount_e6 in cash_e6.items():
             row = self.cash[account]
@@ -100,6 +111,10 @@ class Accounts:
             position = self.position(found.instrument)
             position.yes_e6, position.no_e6 = found.yes_e6, found.no_e6
             position.cost_yes_e6, position.cost_no_e6 = found.yes_e6, found.no_e6
+            yes_e6, no_e6, cost_e6 = (costs or {}).get(found.instrument, (0, 0, 0))
+            if (yes_e6, no_e6) == (found.yes_e6, found.no_e6) and 0 in (yes_e6, no_e6):
+                position.cost_yes_e6 = cost_e6 if yes_e6 else 0
+                position.cost_no_e6 = cost_e6 if no_e6 else 0
 
     # ---- in flight
 
@@ -181,9 +196,16 @@ class Accounts:
 
     def roll_day(self, run_epoch_ns: int) -> None:
         """A new run day starts a new loss."""
-        day = run_epoch_ns // 86_400_000_000_000
+        day = run_epoch_ns // DAY_NS
         if day != self._day:
             self._day, self.realized_day_e6 = day, 0
+
+    def take_day(self, run_epoch_ns: int, loss_e6: int) -> None:
+        """Go on with the loss a predecessor had realised this run day. What was booked before the
+        venues' figures came is no result: what was held, and what it had cost, was not known.
+        """
+        self._day, self.realized_day_e6 = run_epoch_ns // DAY_NS, -loss_e6
+        self._settled_e6.clear()
 
     # ---- fills
 
@@ -202,19 +224,22 @@ class Accounts:
         position = self.position(order.instrument)
         position.fees_e6 += fee_e6
         buys = order.placing.side == BUY
+        before_e6 = position.yes_e6 + position.no_e6
         if self._nets[market.venue]:
-            moved_e6, realized_e6 = _netted(position, buys, size_e6, notional_e6)
+            moved_e6, realized_e6, closed_e6 = _netted(position, buys, size_e6, notional_e6)
         else:
-            moved_e6, realized_e6 = _held_apart(
+            moved_e6, realized_e6, closed_e6 = _held_apart(
                 position, order.placing.token, buys, size_e6, notional_e6
             )
-        self.realized_day_e6 += realized_e6 - (fee_e6 if realized_e6 else 0)
+        self.realized_day_e6 += realized_e6
+        self.realized_day_e6 -= _fees(position, before_e6, size_e6, closed_e6, fee_e6)
         self.cash[market.account].cash_e6 += moved_e6 - fee_e6
         return moved_e6
 
     def settle(self, instrument: int, value_e6: int) -> int:
         """Pay out a settled market: YES at `value_e6`, NO at the rest. Returns the cash; 0:
-        nothing held.
+        nothing held. Its result counts once nothing of its event is held any more: the two legs
+        of a pair settle at different moments, and one of them alone is no loss.
         """
         position = self.positions.pop(instrument, None)
         if position is None or not (position.yes_e6 or position.no_e6):
@@ -222,8 +247,18 @@ class Accounts:
         paid_e6 = (
             position.yes_e6 * value_e6 + position.no_e6 * (1_000_000 - value_e6)
         ) // 1_000_000
-        self.cash[self.markets[instrument].account].cash_e6 += paid_e6
+        market = self.markets[instrument]
+        self.cash[market.account].cash_e6 += paid_e6
+        result_e6 = paid_e6 - position.cost_e6 - position.open_fee_e6
+        self._settled_e6[market.event] = self._settled_e6.get(market.event, 0) + result_e6
+        if not any(self._is_of(number, market.event) for number in self.positions):
+            self.realized_day_e6 += self._settled_e6.pop(market.event)
         return paid_e6
+
+    def _is_of(self, instrument: int, event: int) -> bool:
+        """Whether anything of an event is held in an instrument."""
+        position, market = self.positions[instrument], self.markets.get(instrument)
+        return market is not None and market.event == event and position.cost_e6 > 0
 
 
 def _open_cost(booking: Booking) -> int:
@@ -232,28 +267,47 @@ def _open_cost(booking: Booking) -> int:
     return -(-booking.cost_e6 * order.unresolved_e6() // order.size_e6)
 
 
+def _fees(position: Position, before_e6: int, size_e6: int, closed_e6: int, fee_e6: int) -> int:
+    """Fees that go into a result now: of what closes, its own and its share of those that opening
+    cost. Those of what opens wait in the position. `before_e6`: contracts held before.
+    """
+    own_e6 = fee_e6 * closed_e6 // size_e6 if size_e6 > 0 else 0
+    if size_e6 <= 0 and not position.cost_e6:
+        own_e6 = fee_e6  # a correction of what is closed already
+    share_e6 = position.open_fee_e6 * closed_e6 // before_e6 if before_e6 else 0
+    position.open_fee_e6 += fee_e6 - own_e6 - share_e6
+    return own_e6 + share_e6
+
+
 def _held_apart(
     position: Position, token: int, buys: bool, size_e6: int, notional_e6: int
-) -> tuple[int, int]:
-    """Tokens: (cash moved, realised). A negative size takes a failed trade back."""
+) -> tuple[int, int, int]:
+    """Tokens: (cash moved, realised, closed). A negative size takes a failed trade back. What was
+    not known to be held is sold without a result.
+    """
     held_e6 = position.yes_e6 if token == YES else position.no_e6
     cost_e6 = position.cost_yes_e6 if token == YES else position.cost_no_e6
+    closed_e6 = 0
     if buys:
         held_e6, cost_e6 = held_e6 + size_e6, cost_e6 + notional_e6
         moved_e6, realized_e6 = -notional_e6, 0
     else:
+        closed_e6 = max(min(size_e6, held_e6), 0)
+        part_e6 = notional_e6 * closed_e6 // size_e6 if size_e6 > 0 else notional_e6
         released_e6 = _released(cost_e6, size_e6, held_e6)
         held_e6, cost_e6 = held_e6 - size_e6, cost_e6 - released_e6
-        moved_e6, realized_e6 = notional_e6, notional_e6 - released_e6
+        moved_e6, realized_e6 = notional_e6, part_e6 - released_e6
     if token == YES:
         position.yes_e6, position.cost_yes_e6 = held_e6, max(cost_e6, 0)
     else:
         position.no_e6, position.cost_no_e6 = held_e6, max(cost_e6, 0)
-    return moved_e6, realized_e6
+    return moved_e6, realized_e6, closed_e6
 
 
-def _netted(position: Position, buys: bool, size_e6: int, notional_e6: int) -> tuple[int, int]:
-    """One signed position, price in YES terms: (cash moved, realised). Closes first, then opens."""
+def _netted(position: Position, buys: bool, size_e6: int, notional_e6: int) -> tuple[int, int, int]:
+    """One signed position, price in YES terms: (cash moved, realised, closed). Closes first, then
+    opens.
+    """
     closing_held_e6 = position.no_e6 if buys else position.yes_e6
     closed_e6 = max(min(size_e6, closing_held_e6), 0)
     opened_e6 = size_e6 - closed_e6
@@ -282,7 +336,7 @@ def _netted(position: Position, buys: bool, size_e6: int, notional_e6: int) -> t
             max(position.cost_no_e6 + paid_e6, 0),
         )
     realized_e6 = got_e6 - released_e6 if closed_e6 else 0
-    return got_e6 - paid_e6, realized_e6
+    return got_e6 - paid_e6, realized_e6, closed_e6
 
 
 def _released(cost_e6: int, size_e6: int, held_e6: int) -> int:

@@ -231,7 +231,8 @@ class Desk:
             self.ledger.forget()
         if (part := self.run_times.look()) is not None:
             self._note({"k": "clock", "run": self.intake.run_id, "part": part})
-        self.accounts.roll_day(self.run_times.at(now_ns))
+        if self.run_times.parts:
+            self.accounts.roll_day(self.run_times.at(now_ns))
         connects = sum(line.pool.connects for line in self.lines.values())
         for name, was, value in (
             ("fsyncs", self._syncs, self._journal.syncs),

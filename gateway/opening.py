@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.accounts import Accounts
+from gateway.accounts import DAY_NS, Accounts
 from gateway.gate import Gate
 from gateway.intake import Intake
 from gateway.journal import Journal
@@ -53,6 +53,7 @@ class Opening:
         """Tried again until it holds."""
         if self.journal.damage:
             self.gate.halt(JOURNAL, f"journal damaged: {self.journal.damage}")
+        costs, loss_e6, left_ns = self.reports.left(self.accounts)
         past = past_of(self.journal.recovered, self.intake.run_id, self.intake.quote)
         for part in past.run_times:
             self.run_times.know(part)
@@ -63,7 +64,9 @@ class Opening:
         now_ns = self.clock()
         starts = self.reports.starts(self.accounts)
         for snapshot in found:
-            self.accounts.start(snapshot.cash_e6, snapshot.held, starts)
+            self.accounts.start(snapshot.cash_e6, snapshot.held, starts, costs)
+        today, then = (self.run_times.at(at_ns) // DAY_NS for at_ns in (now_ns, left_ns))
+        self.accounts.take_day(self.run_times.at(now_ns), loss_e6 if today == then else 0)
         for instrument in self.accounts.markets:
             self.reports.account(instrument, self.accounts, now_ns)
         for account in self.accounts.cash:

@@ -299,6 +299,21 @@ class Reports:
         rows = ((account, self._segment.read("cash", account)) for account in accounts.cash)
         return {account: int(row["start_e6"]) for account, row in rows if row is not None}
 
+    def left(self, accounts: Accounts) -> tuple[dict[int, tuple[int, int, int]], int, int]:
+        """What a predecessor left in the position slots: (YES, NO, cost) by instrument, the loss
+        realised on the run day, and the machine time of the newest slot; 0: there is none.
+        """
+        costs: dict[int, tuple[int, int, int]] = {}
+        loss_e6 = newest_ns = 0
+        for instrument in accounts.markets:
+            row = self._segment.read("positions", instrument)
+            if row is None:
+                continue
+            costs[instrument] = int(row["yes_e6"]), int(row["no_e6"]), int(row["cost_e6"])
+            if int(row["mark_ns"]) > newest_ns:
+                newest_ns, loss_e6 = int(row["mark_ns"]), int(row["day_loss_e6"])
+        return costs, loss_e6, newest_ns
+
     def _cash_slot(self, account: int, accounts: Accounts, now_ns: int) -> None:
         row = accounts.cash[account]
         values = {

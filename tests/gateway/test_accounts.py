@@ -52,7 +52,7 @@ def test_tokens_are_held_apart() -> None:
     assert book.cash[1].cash_e6 == 94 * ONE - 70_000
     filled(book, 1, YES, SELL, 10 * ONE, 450_000, 10_000)
     assert book.position(1).yes_e6 == 0 and book.position(1).cost_yes_e6 == 0
-    assert book.realized_day_e6 == 500_000 - 10_000
+    assert book.realized_day_e6 == 500_000 - 10_000 - 50_000, "and what buying them cost in fees"
 
 
 def test_a_netting_venue_closes_first() -> None:
@@ -178,3 +178,53 @@ def test_a_late_trade_of_a_finished_order_is_booked() -> None:
     order.trade(Fill("", "b", 1 * ONE, 400_000, 5, S_CONFIRMED))
     book.fold(order)
     assert book.position(0).yes_e6 == 5 * ONE
+
+
+def test_the_fees_of_opening_count_when_what_they_opened_is_closed() -> None:
+    book = accounts()
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000, 60_000)
+    assert book.realized_day_e6 == 0
+    filled(book, 0, YES, SELL, 5 * ONE, 400_000, 20_000)
+    assert book.realized_day_e6 == -20_000 - 30_000
+    filled(book, 0, YES, SELL, 10 * ONE, 400_000, 40_000)
+    assert book.realized_day_e6 == -50_000 - 20_000 - 30_000, "half of it opens the other side"
+    assert book.position(0).open_fee_e6 == 20_000
+
+
+def test_a_settled_pair_is_a_result_when_both_its_legs_are_paid() -> None:
+    book = accounts()
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000, 50_000)
+    filled(book, 1, NO, BUY, 10 * ONE, 500_000, 50_000)
+    book.settle(0, 0)
+    assert book.realized_day_e6 == 0, "its other leg is still held"
+    book.settle(1, 0)
+    assert book.realized_day_e6 == 10 * ONE - 9 * ONE - 100_000
+
+
+def test_a_leg_alone_that_settles_against_us_is_a_loss() -> None:
+    book = accounts()
+    filled(book, 2, YES, BUY, 10 * ONE, 400_000, 50_000)
+    book.settle(2, 0)
+    assert book.day_loss_e6 == 4 * ONE + 50_000
+
+
+def test_what_was_not_known_to_be_held_is_sold_without_a_result() -> None:
+    """A lost sale found after a restart, before the venue has said what we hold."""
+    book = accounts()
+    filled(book, 1, YES, SELL, 10 * ONE, 450_000, 10_000)
+    assert book.realized_day_e6 <= 0
+
+
+def test_a_successor_goes_on_with_the_days_loss_and_the_costs_it_finds() -> None:
+    book = accounts()
+    filled(book, 1, YES, BUY, 10 * ONE, 400_000)
+    filled(book, 1, YES, SELL, 10 * ONE, 900_000)
+    held = [Held(0, 10 * ONE, 0), Held(1, 3 * ONE, 0)]
+    book.start({}, held, {}, {0: (10 * ONE, 0, 4 * ONE), 1: (2 * ONE, 0, ONE)})
+    assert book.position(0).cost_yes_e6 == 4 * ONE
+    assert book.position(1).cost_yes_e6 == 3 * ONE, "not what it had: the worst"
+    book.take_day(86_400_000_000_000, 7 * ONE)
+    book.roll_day(86_400_000_000_001)
+    assert book.day_loss_e6 == 7 * ONE
+    book.roll_day(2 * 86_400_000_000_000)
+    assert book.day_loss_e6 == 0

@@ -173,3 +173,17 @@ def test_a_question_that_dies_of_an_error_ends_the_gateway(tmp_path: Path) -> No
         os.close(rig.eventfd)
 
     play(story, tmp_path)
+
+
+def test_a_restart_forgets_no_loss(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with lives(path) as (rig, replace):
+            desk = rig.desk
+            desk.accounts.realized_day_e6 = -19_999_999
+            desk.reports.account(POLY, desk.accounts, rig.scene.clock())
+            for _ in range(2):
+                await replace()
+                await rig.until(lambda: rig.gate[0] == ACTIVE)
+                assert rig.desk.accounts.day_loss_e6 == 19_999_999
+
+    play(story, tmp_path)
