@@ -26,7 +26,14 @@ from feeds.rest import Rest
 from feeds.session import Backoff, Event, Session, State
 from feeds.trust import LinkWatch
 from feeds.update import MS_NS, SECOND_NS, FeedError, Instrument, MarketFacts, Venue
-from shm_layout import FEEDS_MAX, PRODUCTS_MAX, ST_INITIALIZED, Segment, run_epoch_ns
+from shm_layout import (
+    FEEDS_MAX,
+    PRODUCTS_MAX,
+    ST_INITIALIZED,
+    TICK_EPOCH,
+    Segment,
+    run_epoch_ns,
+)
 
 Headers = Callable[[str, str], Awaitable[dict[str, str]]]
 VENUES = ("kalshi", "polymarket", "coinbase")
@@ -136,7 +143,7 @@ class Feed:
             seed=params.seed << 8 | params.feed,
         )
         self._facts_due = asyncio.Event()
-        self._is_told = False  # by the venue, that facts changed
+        self._is_told = True  # facts may have changed: read anew, a round under way counts not
         self._stepped_ns = self._pinged_ns = now_ns
         self._frames = 0
         self.errors: list[str] = []  # of the newest round of facts, and of the newest connect
@@ -193,10 +200,12 @@ class Feed:
             self._watch(now_ns)
         waiting = publisher.account(elapsed_ns)
         if link.is_up:
-            is_subscribed = self.venue.is_subscribed
+            was, is_subscribed = self.session.state, self.venue.is_subscribed
             state = self.session.settle(
                 is_subscribed=is_subscribed, is_whole=waiting == 0, now_ns=now_ns
             )
+            if was is State.SUBSCRIBING and state is not was:
+                self._facts_changed()  # perhaps while nobody listened
             is_late = now_ns - self.session.since_ns > SUBSCRIBE_NS
             if state is State.SUBSCRIBING and is_late:
                 self._connection.drop()
@@ -204,10 +213,13 @@ class Feed:
                 self._backoff.worked()
         publisher.connected(self.session.state is State.LIVE and not link.is_silent)
         if self.venue.wants_facts:
-            self._is_told = True
-            self._facts_due.set()
+            self._facts_changed()
         frames, self._frames = self._frames, 0
         return frames
+
+    def _facts_changed(self) -> None:
+        self._is_told = True
+        self._facts_due.set()
 
     def _watch(self, now_ns: int) -> None:
         link = self._link
@@ -266,7 +278,12 @@ class Feed:
         return PolymarketFacts(rest, gamma, taker_delay_ns=params.taker_delay_ns)
 
     async def _read_facts_until(self, stop: asyncio.Event, reader: _FactsReader) -> None:
-        """Once at the start, then every `facts_ns`; at once where they are missing or changed."""
+        """With each subscription and every `facts_ns`; at once where they are missing or changed.
+
+        A quote is untrusted from a new link until a round that began after the subscription: what
+        changed before it was told to nobody.
+        """
+        await self._wait(self._facts_due, FACTS_AGAIN_NS)  # the first subscription
         backoff = Backoff(
             base_ns=FACTS_AGAIN_NS, max_ns=self._params.facts_ns, seed=self._params.seed
         )
@@ -277,9 +294,13 @@ class Feed:
                 reader.forget()
             facts, errors = await reader.read(self._instruments)
             now_ns = self._clock()
+            if self.venue.wants_facts:
+                self._facts_changed()
+            is_heard = self.session.state in (State.SNAPSHOTS, State.LIVE)
+            is_fresh = is_heard and not self._is_told
             for local, each in facts.items():
                 try:
-                    self.publisher.set_facts(local, each, now_ns)
+                    self.publisher.set_facts(local, each, now_ns, is_fresh=is_fresh)
                 except FeedError as error:
                     errors.append(f"{self._instruments[local].ticker}: {error}")
             if errors:
@@ -319,6 +340,8 @@ class Feed:
         self._pinged_ns = now_ns
         self.venue.opened(now_ns)
         self._send()
+        if self._instruments:
+            self.publisher.mark(raised=TICK_EPOCH, now_ns=now_ns)
         try:
             await self._connection.closed()
         finally:

@@ -265,9 +265,13 @@ class Publisher:
         cells = self._grid[local]
         return tuple((cells[i], cells[i + 1]) for i in range(0, len(cells), 2) if cells[i])
 
-    def set_facts(self, local: int, facts: MarketFacts, now_ns: int) -> None:
+    def set_facts(
+        self, local: int, facts: MarketFacts, now_ns: int, *, is_fresh: bool = True
+    ) -> None:
         """Facts read from the venue's REST. A status that the wire told lately, or that ends the
-        market, is not undone by them. Raises FeedError on a grid that does not fit the quote."""
+        market, is not undone by them. `is_fresh`: nothing that may have changed them came since
+        they were asked for; only such facts end TICK_EPOCH. Raises FeedError on a grid that does
+        not fit the quote."""
         at, changed = self._book(local), self._set_grid(local, facts.grid)
         for name in _PLAIN:
             if name == "settlement_e6" and facts.settlement_e6 == NONE_NS:
@@ -276,7 +280,7 @@ class Publisher:
         self._closes[local], self.opens[local] = facts.close_epoch_ns, facts.open_epoch_ns
         if self._may_become(local, facts, now_ns):
             changed |= self._set_status(local, facts.status)
-        cleared = self.state[at + levels.TRUST] & TICK_EPOCH
+        cleared = is_fresh and self.state[at + levels.TRUST] & TICK_EPOCH
         if cleared:
             self.state[at + levels.TRUST] &= ~TICK_EPOCH
         if changed or cleared:

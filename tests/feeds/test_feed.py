@@ -26,6 +26,7 @@ from shm_layout import (
     ST_ACTIVE,
     ST_CLOSED,
     ST_INITIALIZED,
+    TICK_EPOCH,
     Segment,
     word_store,
 )
@@ -47,6 +48,12 @@ class FakeKalshi:
     is_quiet: bool = False  # accepts and never answers a command
     status: str = "active"
     close_time: str = "2026-09-06T14:00:00Z"
+    step: str = "0.0100"
+    asked_facts: int = 0
+    answers: asyncio.Event = field(default_factory=asyncio.Event)  # cleared: REST answers wait
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     async def serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None
@@ -72,16 +79,19 @@ class FakeKalshi:
                 await socket.send(orjson.dumps(frame).decode() + "\n")
 
     async def rest(self, request: web.Request) -> web.Response:
-        ranges = [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}]
+        ranges = [{"start": "0.0000", "end": "1.0000", "step": self.step}]
         market = {"ticker": TICKER, "event_ticker": "E", "status": self.status,
                   "open_time": "2026-09-06T13:45:00Z", "close_time": self.close_time,
                   "price_ranges": ranges}  # fmt: skip
-        answers: dict[str, Any] = {
+        made: dict[str, Any] = {
             "markets": {"markets": [market], "cursor": ""},
             "E": {"event": {"series_ticker": "S"}},
             "S": SERIES,
         }
-        return web.Response(body=orjson.dumps(answers[request.path.rsplit("/", 1)[1]]))
+        body = orjson.dumps(made[request.path.rsplit("/", 1)[1]])
+        self.asked_facts += 1
+        await self.answers.wait()
+        return web.Response(body=body)
 
 
 @dataclass
@@ -113,6 +123,11 @@ class Stage:
 
     async def connected(self, times: int) -> None:
         await self.until(lambda: len(self.venue.sockets) == times)
+
+    def tick_e6(self) -> int:
+        row = self.segment.read("quotes", 0)
+        assert row is not None
+        return int(row["grid"][1])
 
     def counted(self, name: str) -> int:
         return self.feed.publisher.counted(name)
@@ -189,6 +204,44 @@ def test_a_cut_link_is_opened_again_and_its_books_come_anew(tmp_path: Path) -> N
             await on.live()
             assert on.counted("reconnects") == lost
         assert on.counted("gaps") == 0
+
+    play(tmp_path, act)
+
+
+def test_after_a_cut_nothing_is_trusted_on_facts_from_before_it(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        await on.live()
+        on.venue.answers.clear()
+        on.venue.step = "0.0010"  # told on the wire while nobody listened
+        on.venue.sockets[-1].transport.abort()
+        await on.connected(2)
+        await on.until(lambda: on.feed.session.state is State.LIVE)
+        assert on.trust() == TICK_EPOCH and on.tick_e6() == 10_000
+        on.venue.answers.set()
+        await on.live()
+        assert on.tick_e6() == 1_000
+
+    play(tmp_path, act)
+
+
+def test_facts_asked_for_before_a_cut_do_not_count_after_it(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        await on.live()
+        on.venue.answers.clear()
+        asked = on.venue.asked_facts
+        on.feed._facts_due.set()
+        await on.until(lambda: on.venue.asked_facts > asked)  # its answer says what was before
+        on.venue.step = "0.0010"
+        on.venue.sockets[-1].transport.abort()
+        await on.connected(2)
+        await on.until(lambda: on.feed.session.state is State.LIVE)
+        on.venue.answers.set()
+
+        def is_trusted() -> bool:
+            assert on.trust() == TICK_EPOCH or on.tick_e6() == 1_000
+            return on.trust() == 0
+
+        await on.until(is_trusted)
 
     play(tmp_path, act)
 
