@@ -14,13 +14,14 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
-import httptools
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+from gateway.link import REPLY_NS, Answer, Clock, Link, Then
+
+__all__ = ["REPLY_NS", "Address", "Answer", "Channel", "Link", "Pool"]
+
 CONNECT_NS = 1_000_000_000
-REPLY_NS = 2_000_000_000
 WARM_NS = 8_000_000_000
 BACKOFF_FIRST_NS = 50_000_000
 BACKOFF_MAX_NS = 5_000_000_000
@@ -28,22 +29,8 @@ REPLY_MAX_BYTES = 256 << 10
 READ_MAX_BYTES = 4 << 20
 FRAME_MAX_BYTES = 1 << 20
 LINKS_MAX = 64
+SPARE_LINKS = 2  # left to orders while others are kept warm
 WAITING_MAX = 256
-
-Clock = Callable[[], int]
-
-
-@dataclass(slots=True)
-class Answer:
-    """An HTTP answer; `error` not empty: there is none, and nothing is known of the request."""
-
-    status: int = 0
-    body: bytes = b""
-    error: str = ""
-    ack_ns: int = 0
-
-
-Then = Callable[[Answer], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,108 +40,6 @@ class Address:
     host: str
     port: int
     context: ssl.SSLContext | None
-
-
-class Link(asyncio.Protocol):
-    """One connection, from being made to being lost. Made anew for each connect."""
-
-    def __init__(self, clock: Clock, reply_max_bytes: int) -> None:
-        self._clock = clock
-        self._reply_max = reply_max_bytes
-        self._transport: asyncio.Transport | None = None
-        self._then: Then | None = None
-        self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
-        self._body: list[bytes] = []
-        self._size = 0
-        self._whole: Answer | None = None
-        self._fault = ""
-        self.sent_ns = 0
-        self.used_ns = 0
-        self.is_open = False
-
-    @property
-    def is_free(self) -> bool:
-        """Open with nothing outstanding."""
-        return self.is_open and self._then is None
-
-    def send(self, wire: bytes, then: Then) -> int:
-        """Write a request; returns the stamp after the write. The link must be free."""
-        transport = self._transport
-        assert self.is_free and transport is not None
-        self._then = then
-        transport.write(wire)
-        self.sent_ns = self.used_ns = self._clock()
-        return self.sent_ns
-
-    def expire(self, now_ns: int) -> bool:
-        """End a request that has waited too long; the connection goes with it. True if it did."""
-        if self._then is None or now_ns - self.sent_ns < REPLY_NS:
-            return False
-        self.drop("timeout")
-        return True
-
-    def drop(self, why: str, whole: Answer | None = None) -> None:
-        """Close now; an outstanding request ends with its whole answer, else with this error."""
-        self.is_open = False
-        if self._transport is not None:
-            self._transport.abort()
-        self._end(whole or Answer(error=why, ack_ns=self._clock()))
-
-    def _end(self, answer: Answer) -> None:
-        then, self._then = self._then, None
-        if then is not None:
-            then(answer)
-
-    # ---- called by the event loop
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's TLS one is no subclass
-        self.is_open = True
-        self.used_ns = self._clock()
-
-    def data_received(self, data: bytes) -> None:
-        if self._then is None:
-            self.drop("bytes without a request")
-            return
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            self._fault = f"garbage: {error}"[:200]
-        whole, self._whole = self._whole, None
-        if self._fault:  # a whole answer counts; the connection does not
-            self.drop(self._fault, whole)
-        elif whole is not None:
-            self._parser = httptools.HttpResponseParser(self)
-            self._end(whole)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.is_open = False
-        self._transport = None
-        self._end(Answer(error="reset", ack_ns=self._clock()))
-
-    # ---- called by the parser
-
-    def on_message_begin(self) -> None:
-        if self._whole is not None:
-            self._fault = "bytes behind an answer"
-        self._body.clear()
-        self._size = 0
-
-    def on_body(self, part: bytes) -> None:
-        self._size += len(part)
-        if self._size <= self._reply_max:
-            self._body.append(part)
-        else:
-            self._fault = f"answer of more than {self._reply_max} bytes"
-
-    def on_message_complete(self) -> None:
-        if self._fault:
-            return
-        self.used_ns = self._clock()
-        status, body = self._parser.get_status_code(), b"".join(self._body)
-        self._whole = Answer(status, body, "", self.used_ns)
-        if not self._parser.should_keep_alive():
-            self._fault = "closed by the venue"
 
 
 class Seat:
@@ -171,20 +56,22 @@ class Seat:
         self.link: Link | None = None
         self.connects = 0
 
-    def tick(self, now_ns: int, warm: bytes) -> None:
-        """Judge time: end what waits too long, keep warm, connect again."""
+    def tick(self, now_ns: int) -> None:
+        """Judge time: end what waits too long, connect again."""
         link = self.link
         if link is not None:
             link.expire(now_ns)
-            if link.is_free and warm and now_ns - link.used_ns >= WARM_NS:
-                link.send(warm, _forget)
             if link.is_open:
                 return
             self.link = None
-            self._retry_ns = now_ns + self._backoff_ns + self._number * 7_000_000
-            self._backoff_ns = min(self._backoff_ns * 2, BACKOFF_MAX_NS)
+            self._put_off(now_ns)
         if self._task is None and now_ns >= self._retry_ns:
+            self._put_off(now_ns)  # before the try: whatever ends it, the next one waits
             self._task = asyncio.get_running_loop().create_task(self._connect())
+
+    def _put_off(self, now_ns: int) -> None:
+        self._retry_ns = now_ns + self._backoff_ns + self._number * 7_000_000
+        self._backoff_ns = min(self._backoff_ns * 2, BACKOFF_MAX_NS)
 
     async def _connect(self) -> None:
         address = self._address
@@ -202,8 +89,7 @@ class Seat:
             self.connects += 1
             self._backoff_ns = BACKOFF_FIRST_NS
         except (OSError, TimeoutError):
-            self._retry_ns = self._clock() + self._backoff_ns + self._number * 7_000_000
-            self._backoff_ns = min(self._backoff_ns * 2, BACKOFF_MAX_NS)
+            pass
         finally:
             self._task = None
 
@@ -256,11 +142,20 @@ class Pool:
 
     def tick(self, now_ns: int) -> None:
         """Judge time on every link; hand waiting reads to free readers."""
-        for seat in self._seats:
-            seat.tick(now_ns, self._warm)
-        for seat in self._readers:
-            seat.tick(now_ns, self._warm)
+        for seats in (self._seats, self._readers):
+            for seat in seats:
+                seat.tick(now_ns)
+            self._keep_warm(seats, now_ns)
         self._feed()
+
+    def _keep_warm(self, seats: Sequence[Seat], now_ns: int) -> None:
+        """One link at a time, the longest unused, and never one of the last that orders need."""
+        links = [seat.link for seat in seats if seat.link is not None and seat.link.is_free]
+        if not self._warm or len(links) <= min(SPARE_LINKS, len(seats) - 1):
+            return
+        link = min(links, key=lambda link: link.used_ns)
+        if now_ns - link.used_ns >= WARM_NS:
+            link.send(self._warm, _forget)
 
     async def request(self, wire: bytes) -> Answer:
         """A read on the cold path: waits for a free reader, then for the answer. Never raises but

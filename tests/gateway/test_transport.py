@@ -129,6 +129,46 @@ def test_a_timeout_ends_the_request_and_the_connection() -> None:
     play(story)
 
 
+def test_keeping_warm_takes_one_connection_at_a_time_and_none_of_the_last() -> None:
+    async def story(double: Double, clock: Clock) -> None:
+        pool = pool_of(double, clock, size=4)
+        await until(lambda: pool.free_count == 4, lambda: pool.tick(clock()))
+        clock.skew_ns += t.WARM_NS
+        for left in (3, 2, 2, 2):
+            pool.tick(clock())
+            assert pool.free_count == left, "an order finds a free connection at any moment"
+        pool.close()
+
+    play(story)
+
+
+def test_a_try_to_connect_that_dies_of_an_error_is_not_repeated_at_once() -> None:
+    async def story(double: Double, clock: Clock) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, _context: None)  # heard by the process
+        address = t.Address(host="localhost", port=double.port, context=None)
+        pool = t.Pool(address, clock, size=1, warm=WARM)
+        tries = 0
+        create = loop.create_connection
+
+        async def counted(*args: object, **more: object) -> object:
+            nonlocal tries
+            tries += 1
+            raise ValueError("a bug of ours")
+
+        loop.create_connection = counted  # type: ignore[method-assign,assignment]
+        try:
+            for _ in range(20):
+                pool.tick(clock())
+                await asyncio.sleep(0)
+            assert tries == 2, "one seat for orders, one for reads"
+        finally:
+            loop.create_connection = create  # type: ignore[method-assign]
+        pool.close()
+
+    play(story)
+
+
 def test_idle_connections_are_kept_warm_before_ten_seconds() -> None:
     async def story(double: Double, clock: Clock) -> None:
         pool = pool_of(double, clock)
@@ -136,8 +176,7 @@ def test_idle_connections_are_kept_warm_before_ten_seconds() -> None:
         pool.tick(clock())
         assert not double.seen
         clock.skew_ns += t.WARM_NS
-        pool.tick(clock())
-        await until(lambda: len(double.seen) == 3)
+        await until(lambda: len(double.seen) == 3, lambda: pool.tick(clock()))
         assert {seen.path for seen in double.seen} == {"/time"} and t.WARM_NS < 10 * 10**9
         await until(lambda: pool.free_count == 2)
         pool.close()
