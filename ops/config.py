@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.clock import MS_NS, SECOND_NS
+from ops.desk_limits import desk_params
 
 PROFILES = Path(__file__).resolve().parent / "profiles"
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
@@ -168,9 +169,22 @@ def _check_together(settings: Settings) -> None:
         raise ConfigError(f"{where}: edge.price_low: not below edge.price_high")
     if limits.total_max_e6 < limits.market_max_e6:
         raise ConfigError(f"{where}: limits.total_max: below limits.market_max")
+    try:
+        desk_params(settings)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {_in_file_keys(str(error))}") from error
     processes = settings.processes
     if processes.backoff_max_ns < processes.backoff_ns:
         raise ConfigError(f"{where}: processes.backoff_max_ms: below processes.backoff_ms")
+
+
+def _in_file_keys(text: str) -> str:
+    """A complaint of the desk with its fields named as the file names them."""
+    for section, kind in SECTIONS.items():
+        for entry in dataclasses.fields(kind):
+            name = f"{section}.{entry.metadata['key']}"
+            text = re.sub(rf"\b{entry.name}\b", name, text)
+    return text
 
 
 def _read(path: Path) -> dict[str, Any]:

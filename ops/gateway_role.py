@@ -9,22 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.unwind import plan_unwind
-
 from engine.fees import fee
 from engine.sizes import legal_size
+from engine.unwind import plan_unwind
 from gateway.desk import Desk, DeskParams, VenueLine
 from gateway.hmac_auth import load_api_secrets
 from gateway.journal import Journal
 from gateway.kalshi import CREATE, KalshiVenue
-from gateway.params import LIMIT_MAX_E6
 from gateway.polymarket import PolymarketVenue
 from gateway.pool import OrderPool, PoolParams
 from gateway.signing import SigningClient
 from gateway.throttle import Bucket
 from gateway.transport import Address, Channel, Pool
 from ops import clock
-from ops.config import Settings
+from ops.desk_limits import desk_params
 from ops.process import RoleSpec
 from ops.sim import HOST, KALSHI_WS, POLYMARKET_WS, VenueAddress
 from shm_layout import VENUES, Segment
@@ -40,33 +38,6 @@ EOA = 0  # Polymarket signature type of a plain key
 def wall_s() -> int:
     """Wall clock in seconds, for the stamp of Polymarket's HMAC."""
     return clock.epoch_ns() // clock.SECOND_NS
-
-
-def desk_params(settings: Settings) -> DeskParams:
-    """The desk's own numbers: the last gate checks them again."""
-    edge, limits = settings.edge, settings.limits
-    for name in ("market_max_e6", "event_max_e6", "venue_max_e6", "total_max_e6"):
-        assert getattr(limits, name) <= LIMIT_MAX_E6, name
-    return DeskParams(
-        order_max_e6=limits.order_max_e6,
-        market_max_e6=limits.market_max_e6,
-        event_max_e6=limits.event_max_e6,
-        venue_max_e6=limits.venue_max_e6,
-        total_max_e6=limits.total_max_e6,
-        day_max_e6=limits.day_max_e6,
-        unhedged_max_e6=limits.unhedged_max_e6,
-        orders_per_second=limits.orders_per_second,
-        orders_per_minute=limits.orders_per_minute,
-        orders_per_day=limits.orders_per_day,
-        edge_min_e6=max(edge.edge_min_e6, 1),
-        price_low_e6=edge.price_low_e6,
-        price_high_e6=edge.price_high_e6,
-        beat_max_ns=edge.beat_max_ns,
-        quote_age_max_ns=edge.quote_age_max_ns,
-        signal_age_max_ns=edge.signal_age_max_ns,
-        loss_cap_e6=limits.loss_cap_e6,
-        time_cap_ns=limits.time_cap_ns,
-    )
 
 
 def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> Desk:

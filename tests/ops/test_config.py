@@ -56,6 +56,12 @@ WRONG = {
     "a value for a section": ("edge = 1\n", "wanted a section [edge]"),
     "not TOML": ("[edge\n", "not TOML"),
     "crossed prices": ('[edge]\nprice_low = "0.995"\n', "edge.price_low: not below"),
+    "no loss for an unwind": ('[limits]\nunwind_loss_max = "0"\n', "limits.unwind_loss_max: "),
+    "an order above its market": ('[limits]\norder_max = "50000"\n', "limits.order_max: found"),
+    "a market above the desk's own bound": (
+        '[limits]\nmarket_max = "2000000"\ntotal_max = "3000000"\n',
+        "wanted at most 1000000000000",
+    ),
     "total below market": ('[limits]\ntotal_max = "1"\n', "limits.total_max: below"),
 }
 

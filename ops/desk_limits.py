@@ -1,0 +1,35 @@
+"""The desk's own numbers from the settings: the last gate checks them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.params import DeskParams
+
+if TYPE_CHECKING:
+    from ops.config import Settings
+
+
+def desk_params(settings: Settings) -> DeskParams:
+    """Raises ValueError naming the field if the desk would refuse them."""
+    edge, limits = settings.edge, settings.limits
+    return DeskParams(
+        order_max_e6=limits.order_max_e6,
+        market_max_e6=limits.market_max_e6,
+        event_max_e6=limits.event_max_e6,
+        venue_max_e6=limits.venue_max_e6,
+        total_max_e6=limits.total_max_e6,
+        day_max_e6=limits.day_max_e6,
+        unhedged_max_e6=limits.unhedged_max_e6,
+        orders_per_second=limits.orders_per_second,
+        orders_per_minute=limits.orders_per_minute,
+        orders_per_day=limits.orders_per_day,
+        edge_min_e6=max(edge.edge_min_e6, 1),
+        price_low_e6=edge.price_low_e6,
+        price_high_e6=edge.price_high_e6,
+        beat_max_ns=edge.beat_max_ns,
+        quote_age_max_ns=edge.quote_age_max_ns,
+        signal_age_max_ns=edge.signal_age_max_ns,
+        loss_cap_e6=limits.loss_cap_e6,
+        time_cap_ns=limits.time_cap_ns,
+    )
