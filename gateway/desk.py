@@ -97,13 +97,7 @@ class Desk:
             params, plan_unwind, epoch, self.intake.quote, self._send_unwind, self.gate.halt,
             self._named,
         )  # fmt: skip
-        venues = {number: line.venue for number, line in self.lines.items()}
-        readers: dict[int, Reader] = {
-            number: VenueReader(line.venue, line.pool, clock) for number, line in self.lines.items()
-        }
-        self.resolver = Resolver(
-            self.ledger, venues, readers, params, clock, self.run_times.at, self._on_lost
-        )
+        self.resolver = self._resolver()
         rate = OrderRate(params.orders_per_second, params.orders_per_minute, params.orders_per_day)
         self.dispatcher = Dispatcher(
             intake=self.intake, accounts=self.accounts, ledger=self.ledger, reports=self.reports,
@@ -125,6 +119,17 @@ class Desk:
         self._settled_ns = self._asked_ns = 0
         for line in self.lines.values():
             self._wire(line)
+
+    def _resolver(self) -> Resolver:
+        venues = {number: line.venue for number, line in self.lines.items()}
+        readers: dict[int, Reader] = {
+            number: VenueReader(line.venue, line.pool, self._clock)
+            for number, line in self.lines.items()
+        }
+        return Resolver(
+            self.ledger, venues, readers, self._params, self._clock, self.run_times.at,
+            self._on_lost,
+        )  # fmt: skip
 
     def _wire(self, line: VenueLine) -> None:
         if line.channel is not None:

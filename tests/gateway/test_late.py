@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
@@ -71,7 +71,7 @@ def test_an_unwind_whose_trade_fails_is_alone_again(tmp_path: Path) -> None:
     async def story(path: Path) -> None:
         async with running(path) as rig:
 
-            def sold(price: str) -> object:
+            def sold(price: str) -> Callable[[Seen], Reply]:
                 def reply(seen: Seen) -> Reply:
                     return 200, {
                         "success": True, "errorMsg": "", "orderID": seen.json["hash"],
@@ -82,7 +82,7 @@ def test_an_unwind_whose_trade_fails_is_alone_again(tmp_path: Path) -> None:
                 return reply
 
             rig.kalshi.script = [kalshi_filled("0.00")]
-            rig.poly.script = [poly_filled("5", "10"), sold("4.8"), sold("4.7")]  # type: ignore[list-item]
+            rig.poly.script = [poly_filled("5", "10"), sold("4.8"), sold("4.7")]
             await rig.end_of(rig.fire())
             await rig.until(lambda: not rig.desk.unwinder.cases)
             assert rig.desk.accounts.position(POLY).no_e6 == 0
