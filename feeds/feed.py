@@ -20,6 +20,7 @@ from feeds.connection import Connection
 from feeds.kalshi import Kalshi
 from feeds.kalshi_facts import KalshiFacts
 from feeds.polymarket import Polymarket
+from feeds.polymarket_check import BookCheck
 from feeds.polymarket_facts import PolymarketFacts
 from feeds.publisher import Publisher, instruments_of
 from feeds.rest import Rest
@@ -39,6 +40,7 @@ Headers = Callable[[str, str], Awaitable[dict[str, str]]]
 VENUES = ("kalshi", "polymarket", "coinbase")
 SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconnect
 FACTS_AGAIN_NS = SECOND_NS // 2  # facts that are missing or said to have changed
+CHECK_AGAIN_NS = SECOND_NS  # the second look at a book that differed
 STEADY_NS = 5 * SECOND_NS  # a session that lived so long starts the next back-off at its base
 
 
@@ -50,6 +52,7 @@ class FeedParams:
     `gamma_url`: Polymarket's facts of markets ("": the same host as `rest_url`).
     `link_silent_ns`: no byte for so long, pongs included, and its quotes are untrusted;
     `link_dead_ns`: reconnect. `taker_delay_ns`: what Polymarket holds takers back, where it does.
+    `check_ns`: between looks at a few books over REST, where the stream has no sequence.
     """
 
     venue: str
@@ -66,6 +69,7 @@ class FeedParams:
     backoff_max_ns: int = 10 * SECOND_NS
     facts_ns: int = 15 * SECOND_NS
     taker_delay_ns: int = 150 * MS_NS
+    check_ns: int = 30 * SECOND_NS
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -88,6 +92,7 @@ class FeedParams:
                 "more than 0, at most backoff_max_ns",
             ),
             "facts_ns": (self.facts_ns >= FACTS_AGAIN_NS, f"at least {FACTS_AGAIN_NS}"),
+            "check_ns": (self.check_ns >= CHECK_AGAIN_NS, f"at least {CHECK_AGAIN_NS}"),
             "taker_delay_ns": (0 <= self.taker_delay_ns <= 60 * SECOND_NS, "0 to 60 s"),
         }
         for name, (holds, wanted) in checks.items():
@@ -248,10 +253,12 @@ class Feed:
     async def main(self, stop: asyncio.Event) -> None:
         """Connect, keep connected and keep the facts fresh until `stop`."""
         async with AsyncExitStack() as stack:
-            reader = await self._facts_reader(stack)
+            reader, check = await self._readers(stack)
             tasks = [asyncio.create_task(self._connect_until(stop))]
             if reader is not None:
                 tasks.append(asyncio.create_task(self._read_facts_until(stop, reader)))
+            if check is not None:
+                tasks.append(asyncio.create_task(self._check_books_until(stop, check)))
             waiter = asyncio.create_task(stop.wait())
             await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
             self.session.move(Event.STOP, self._clock())
@@ -265,17 +272,20 @@ class Feed:
                 ):
                     raise result
 
-    async def _facts_reader(self, stack: AsyncExitStack) -> _FactsReader | None:
+    async def _readers(
+        self, stack: AsyncExitStack
+    ) -> tuple[_FactsReader | None, BookCheck | None]:
         params = self._params
         if not self._instruments:
-            return None
+            return None, None
         rest = await stack.enter_async_context(Rest(params.rest_url, ca_file=params.ca_file))
         if params.venue == "kalshi":
-            return KalshiFacts(rest)
+            return KalshiFacts(rest), None
         gamma = rest
         if params.gamma_url and params.gamma_url != params.rest_url:
             gamma = await stack.enter_async_context(Rest(params.gamma_url, ca_file=params.ca_file))
-        return PolymarketFacts(rest, gamma, taker_delay_ns=params.taker_delay_ns)
+        facts = PolymarketFacts(rest, gamma, taker_delay_ns=params.taker_delay_ns)
+        return facts, BookCheck(self.publisher, rest, self._clock)
 
     async def _read_facts_until(self, stop: asyncio.Event, reader: _FactsReader) -> None:
         """With each subscription and every `facts_ns`; at once where they are missing or changed.
@@ -311,6 +321,14 @@ class Feed:
                 backoff.worked()
                 await self._wait(stop, FACTS_AGAIN_NS)
                 await self._wait(self._facts_due, self._params.facts_ns)
+
+    async def _check_books_until(self, stop: asyncio.Event, check: BookCheck) -> None:
+        """A few books every `check_ns`, those that differ once more soon after."""
+        while not stop.is_set():
+            await self._wait(stop, CHECK_AGAIN_NS if check.suspects else self._params.check_ns)
+            errors = await check.turn()
+            if errors:
+                self.publisher.count("rest_errors", len(errors))
 
     async def _connect_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -4,7 +4,7 @@ No I/O. Both tokens of a market are one book and every feed shows it twice: only
 rows are applied, the NO token's are their mirror. There is no sequence number. The book proves
 itself by the `best_bid` and `best_ask` of every change: while they are not ours the quote is
 untrusted, and if that lasts, the tokens are subscribed anew, which brings a whole book in order on
-the same link.
+the same link. What the touch does not show is found by polymarket_check.py.
 """
 
 from __future__ import annotations
@@ -35,7 +35,17 @@ from feeds.polymarket_frames import (
 from feeds.publisher import Publisher
 from feeds.session import Lasting, Requests
 from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, FeedError, Numbers
-from shm_layout import ASK, BID, E6, GAP, NO_SNAPSHOT, ST_ACTIVE, ST_SETTLED, Words
+from shm_layout import (
+    ASK,
+    BID,
+    E6,
+    GAP,
+    NO_SNAPSHOT,
+    REST_MISMATCH,
+    ST_ACTIVE,
+    ST_SETTLED,
+    Words,
+)
 
 ASSETS_MAX = 500  # above it the venue stops sending first books without a word
 PING_NS = 10 * SECOND_NS  # a text, not a protocol ping
@@ -283,6 +293,8 @@ class Polymarket:
         if not is_good:
             self._publisher.mark(local, raised=GAP, now_ns=recv_ns)
             self._resync(recv_ns)
+        elif self._publisher.trust(local) & REST_MISMATCH:
+            self._publisher.mark(local, lowered=REST_MISMATCH, now_ns=recv_ns)
         if event.tick_size:
             self._new_tick(local, event.tick_size, recv_ns)
 

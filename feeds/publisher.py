@@ -25,6 +25,7 @@ from shm_layout import (
     HISTOGRAMS,
     HISTOGRAMS_MAX,
     INSTRUMENTS_MAX,
+    LEVELS,
     LINK_SILENT,
     NO_ASK_E6,
     NO_BID_E6,
@@ -49,6 +50,7 @@ from shm_layout import (
     word_store,
 )
 
+Levels = tuple[tuple[int, int], ...]  # (price_e6, size_e6), best first
 STATUS_HOLD_NS = 20 * SECOND_NS  # a status heard on the wire outranks REST, which is cached 15 s
 _PLAIN = (  # facts that are one cell of the quote each
     "close_epoch_ns", "strike_e8", "settlement_e6", "taker_delay_ns", "size_min_e6",
@@ -230,7 +232,7 @@ class Publisher:
 
     def lose(self, now_ns: int) -> None:
         """The connection is gone: books empty, nothing of it may be traded on."""
-        lowered = GAP | LINK_SILENT | DRIFT
+        lowered = GAP | LINK_SILENT | DRIFT | REST_MISMATCH
         self.state[levels.DIRTY] = 0
         for local in range(self.count_max):
             self.state[self._book(local) + levels.IS_DIRTY] = 0
@@ -248,6 +250,17 @@ class Publisher:
             int(self.state[at + levels.BEST_BID]) * levels.PRICE_STEP_E6,
             int(self.state[at + levels.BEST_ASK]) * levels.PRICE_STEP_E6,
         )
+
+    def shown(self, local: int) -> tuple[int, Levels, Levels]:
+        """What was published last: quote number, bids, asks."""
+        body = self._book(local) + BODY_AT
+        sides: list[Levels] = []
+        for name in ("bids", "asks"):
+            at = body + cell(QUOTE, name)
+            cells = [int(value) for value in self.state[at : at + 2 * LEVELS]]
+            pairs = zip(cells[::2], cells[1::2], strict=True)
+            sides.append(tuple(pair for pair in pairs if pair[1]))
+        return int(self.state[body + cell(QUOTE, "number")]), sides[0], sides[1]
 
     def doubtful(self) -> list[int]:
         """Markets whose quote shows a crossed book or another touch than the venue's."""
