@@ -49,7 +49,7 @@ ROLES = {
 
 @dataclass(frozen=True)
 class Death:
-    """Who was killed, in which life, and the machine stamp just before."""
+    """Who was killed or frozen, in which life, and the machine stamp just before."""
 
     name: str
     epoch: int
@@ -64,15 +64,20 @@ class Scene:
     witness: Witness
     deaths: list[Death] = field(default_factory=list)
 
-    def kill(self, name: str) -> Death:
+    def kill(self, name: str) -> None:
         """SIGKILL for one of its processes."""
+        self._end(name, signal.SIGKILL)
+
+    def freeze(self, name: str) -> None:
+        """One of its processes does nothing from now on: as good as dead."""
+        self._end(name, signal.SIGSTOP)
+
+    def _end(self, name: str, number: signal.Signals) -> None:
         pid = self.engine.pid(name)
         assert pid, f"{name} does not run"
         epoch = self.witness.live_epoch(ROLES[name]) if name in ROLES else 0
-        death = Death(name, epoch, clock.mono_ns())
-        os.kill(pid, signal.SIGKILL)
-        self.deaths.append(death)
-        return death
+        self.deaths.append(Death(name, epoch, clock.mono_ns()))
+        os.kill(pid, number)
 
     def times(self, name: str) -> int:
         """How often it was killed."""

@@ -109,6 +109,25 @@ def test_every_process_may_die_under_load_and_the_supervisor_last(
 
 
 @pytest.mark.kill
+def test_two_may_die_at_once_and_one_that_hangs_counts_as_dead(tmp_path: Path) -> None:
+    with trading(tmp_path, seed=5, ARB_PROCESSES_HANG_MAX_MS="1000") as scene:
+        for both in (("detector", "gateway"), ("feed kalshi", "feed polymarket"),
+                     ("gateway", "signer")):  # fmt: skip
+            for name in both:
+                scene.kill(name)
+            for name in both:
+                times = scene.times(name)
+                scene.until_told(f"{name} is back: trading state", 10, times=times)
+            scene.until_trading()
+        scene.freeze("feed kalshi")
+        scene.until_told("feed kalshi does not beat for 1000 ms: killed", 3)
+        scene.until_told("feed kalshi trusted again", 3, times=scene.times("feed kalshi"))
+        scene.until_trading()
+        check(scene)
+        kill_supervisor(scene)
+
+
+@pytest.mark.kill
 @pytest.mark.parametrize(
     ("name", "why"),
     [
