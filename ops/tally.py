@@ -128,7 +128,8 @@ class Tally:
 
     def _intent(self, body: npt.NDArray[np.int64]) -> None:
         row = body.view(INTENT)[0]
-        self.lives[int(row["id"])] = Life(
+        number = int(row["id"])
+        life = Life(
             pair=int(row["pair"]),
             direction=int(row["direction"]),
             decide_ns=int(row["decide_ns"]),
@@ -136,6 +137,10 @@ class Tally:
             event_epoch_ns=int(row["event_epoch_ns"]),
             is_timer=bool(row["flags"] & FLAG_TIMER),
         )
+        told = self.lives.get(number)  # written and answered between the two drains of a poll
+        if told is not None:
+            life.legs, life.reason = told.legs, told.reason
+        self.lives[number] = life
 
     def _report(self, kind: int, body: npt.NDArray[np.int64]) -> None:
         row = body.view(REPORT)[0]

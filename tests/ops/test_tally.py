@@ -73,6 +73,17 @@ def test_a_whole_intent_is_two_orders_two_fills_and_its_fees_once(run: Run) -> N
     assert not tally.refusals
 
 
+def test_an_intent_whose_answer_is_read_first_is_not_open_for_ever(run: Run) -> None:
+    """It is written after the intents were read, and answered before the reports are."""
+    intents = run.tally.intents
+    run.end(number := intent_id(ORIGIN_DETECTOR, 1, 1), "limit_rate")
+    run.tally.poll()
+    assert run.intent(1, recv_ns=100, flags=FLAG_TIMER) == number
+    run.tally.poll()
+    assert (run.tally.open_intents(), len(run.tally.lives), intents.lost) == (0, 1, 0)
+    assert run.tally.refusals == {"limit_rate": 1} and run.tally.lives[number].is_timer
+
+
 def test_unequal_legs_are_one_legged_once_the_intent_has_ended(run: Run) -> None:
     number = run.intent(1, recv_ns=100)
     run.leg(number, 0, send_ns=200, filled_e6=5 * E6)
