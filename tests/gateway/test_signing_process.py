@@ -18,7 +18,7 @@ from gateway.header_stock import header_dict
 from gateway.policy import GATEWAY_RIGHTS
 from gateway.pool import OrderPool
 from gateway.signer import Signer, SignerParams
-from gateway.signing import SigningClient
+from gateway.signing import LOST_NS, SigningClient
 from shm_layout import BUY, CHANNEL, MAIN, Segment
 from tests.gateway.signing_kit import (
     KALSHI_ID,
@@ -111,14 +111,17 @@ def test_headers_and_orders_come_from_another_process_and_again_after_its_death(
     def ask() -> Any:
         return pool.take_order(3, 0, BUY, 450_000, 10_200_000, 5, time.monotonic_ns())
 
+    killed_ns = time.monotonic_ns()
     rig.process.kill()  # SIGKILL with requests on their way
     rig.process.join()
     assert ask() is None
     rig.process = rig.spawn()
     rig.until(lambda: ask() is not None)
     rig.until(lambda: rig.client.fresh(time.monotonic_ns()))
-    # each request had one answer: a signature, or that it had become too old meanwhile
-    assert rig.client.lost == rig.client.unknown == rig.client.gaps == 0
+    # each request had one answer: a signature, or that it had become too old meanwhile; only where
+    # the successor took longer to come than a request is waited for, answers find nobody waiting
+    assert rig.client.gaps == 0 and rig.client.unknown <= rig.client.lost
+    assert rig.client.lost == 0 or time.monotonic_ns() - killed_ns > LOST_NS
     assert set(rig.client.refused) <= {"stamp"}
 
 
