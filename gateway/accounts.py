@@ -3,7 +3,8 @@ fills once.
 
 A leg not yet answered, or unknown, counts as filled at its worst cost. On a venue that nets
 (Kalshi: one signed position a market) a trade first closes the other side; elsewhere YES and NO
-tokens are held apart.
+tokens are held apart. What the last look needs of it stands in the desk's memory: whoever changes a
+number here tells it at once (`refresh`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.memory import Memory
 from gateway.order import Order
 from gateway.ports import NO, YES, Held, Market
 from shm_layout import BUY, P_UNKNOWN
@@ -65,7 +67,10 @@ class Booking:
 class Accounts:
     """All positions and cash of this gateway. One owner: the desk."""
 
-    def __init__(self, markets: Sequence[Market], nets: Mapping[str, bool]) -> None:
+    def __init__(
+        self, markets: Sequence[Market], nets: Mapping[str, bool], memory: Memory | None = None
+    ) -> None:
+        self.memory = memory or Memory()
         self.markets = {market.instrument: market for market in markets}
         self.known: tuple[Market, ...] = ()
         self._nets = dict(nets)
@@ -85,6 +90,38 @@ class Accounts:
         self.cash.setdefault(
             market.account, Cash(market.account, market.venue, market.exchange_index)
         )
+        self.memory.market(market)
+        self.refresh(market.instrument)
+
+    def refresh(self, instrument: int | None = None) -> None:
+        """Tell the desk's memory how an instrument and its account stand. None: all of them."""
+        if instrument is None:
+            for known in self.markets:
+                self.refresh(known)
+            return
+        market = self.markets[instrument]
+        position = self.positions.get(instrument) or Position()
+        free, cost_e6 = [position.yes_e6, position.no_e6], position.cost_e6
+        cash_e6 = self.cash[market.account].cash_e6
+        for booking in self.flights.values():
+            order = booking.order
+            if self.markets[order.instrument].account != market.account:
+                continue
+            open_cost_e6 = _open_cost(booking)
+            cash_e6 -= open_cost_e6
+            if order.instrument == instrument:
+                cost_e6 += open_cost_e6
+                if order.placing.side != BUY:
+                    free[order.placing.token] -= order.unresolved_e6()
+        self.memory.held(
+            instrument,
+            yes_free_e6=max(free[YES], 0),
+            no_free_e6=max(free[NO], 0),
+            net_e6=position.net_e6,
+        )
+        self.memory.exposure(instrument, cost_e6)
+        self.memory.cash(market.account, cash_e6)
+        self.memory.day_loss(self.day_loss_e6)
 
     def position(self, instrument: int) -> Position:
         """The position of an instrument, made empty if there is none."""
@@ -115,6 +152,7 @@ class Accounts:
             if (yes_e6, no_e6) == (found.yes_e6, found.no_e6) and 0 in (yes_e6, no_e6):
                 position.cost_yes_e6 = cost_e6 if yes_e6 else 0
                 position.cost_no_e6 = cost_e6 if no_e6 else 0
+        self.refresh()
 
     # ---- in flight
 
@@ -123,10 +161,14 @@ class Accounts:
         it.
         """
         self.flights[order.intent, order.leg] = Booking(order, cost_e6, is_ours)
+        self.refresh(order.instrument)
 
     def release(self, order: Order) -> bool:
         """The order is final: only what it filled counts. False: it was released before."""
-        return self.flights.pop((order.intent, order.leg), None) is not None
+        was_there = self.flights.pop((order.intent, order.leg), None) is not None
+        if was_there:
+            self.refresh(order.instrument)
+        return was_there
 
     def free_tokens(self, instrument: int) -> tuple[int, int]:
         """(YES, NO) held and not already being sold."""
@@ -175,19 +217,7 @@ class Accounts:
         """Worst cost of what is held and in flight: of the instrument, its event, its venue,
         everything.
         """
-        market = self.markets[instrument]
-        own = event = venue = total = 0
-        costs = [(number, position.cost_e6) for number, position in self.positions.items()]
-        costs += [(b.order.instrument, _open_cost(b)) for b in self.flights.values()]
-        for number, cost_e6 in costs:
-            other = self.markets.get(number)
-            total += cost_e6
-            if other is None:
-                continue
-            own += cost_e6 if number == instrument else 0
-            event += cost_e6 if other.event == market.event else 0
-            venue += cost_e6 if other.venue == market.venue else 0
-        return own, event, venue, total
+        return self.memory.exposures(instrument)
 
     @property
     def day_loss_e6(self) -> int:
@@ -199,12 +229,14 @@ class Accounts:
         day = run_epoch_ns // DAY_NS
         if day != self._day:
             self._day, self.realized_day_e6 = day, 0
+            self.memory.day_loss(0)
 
     def take_day(self, run_epoch_ns: int, loss_e6: int) -> None:
         """Go on with the loss a predecessor had realised this run day. What was booked before the
         venues' figures came is no result: what was held, and what it had cost, was not known.
         """
         self._day, self.realized_day_e6 = run_epoch_ns // DAY_NS, -loss_e6
+        self.memory.day_loss(self.day_loss_e6)
         self._settled_e6.clear()
 
     # ---- fills
@@ -234,6 +266,7 @@ class Accounts:
         self.realized_day_e6 += realized_e6
         self.realized_day_e6 -= _fees(position, before_e6, size_e6, closed_e6, fee_e6)
         self.cash[market.account].cash_e6 += moved_e6 - fee_e6
+        self.refresh(order.instrument)
         return moved_e6
 
     def settle(self, instrument: int, value_e6: int) -> int:
@@ -253,6 +286,7 @@ class Accounts:
         self._settled_e6[market.event] = self._settled_e6.get(market.event, 0) + result_e6
         if not any(self._is_of(number, market.event) for number in self.positions):
             self.realized_day_e6 += self._settled_e6.pop(market.event)
+        self.refresh(instrument)
         return paid_e6
 
     def _is_of(self, instrument: int, event: int) -> bool:

@@ -18,26 +18,28 @@ from typing import Any
 from gateway.accounts import Accounts
 from gateway.dispatch import Dispatcher, VenueLine
 from gateway.gate import Gate
-from gateway.intake import Intake, PairRow, market_of, pair_index
+from gateway.intake import Intake, market_of, pair_of
 from gateway.intent import Intent
 from gateway.journal import Journal
 from gateway.ledger import Ledger, Work
 from gateway.lone import Unwinder
+from gateway.look import CONTROL, NOTHING, SKIPPED
+from gateway.memory import ENTRY_AT, Memory
 from gateway.opening import Opening
 from gateway.order import Order
 from gateway.params import DeskParams
-from gateway.ports import Fee, LegalSize, PlanUnwind, Reader
+from gateway.ports import Fee, LastLook, PlanUnwind, Reader
 from gateway.reception import Reception
 from gateway.reconcile import Resolver, VenueReader
 from gateway.reports import Reports
 from gateway.run_times import RunTimes
-from gateway.throttle import OrderRate
 from shm_layout import (
     COMMAND,
+    ENTRY,
     K_COMMAND,
     K_INSTRUMENT,
-    K_INTENT,
     K_PAIR,
+    LINE,
     VENUES,
     Segment,
     cell,
@@ -48,6 +50,7 @@ __all__ = ["Desk", "DeskParams", "VenueLine"]
 RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
 POLL_S = 0.05
 STEPS_MAX = 8  # steps of one turn
+DRAIN_MAX = 64  # entries of the rings taken in one step
 TICK_NS = 10_000_000
 ASK_NS = 50_000_000
 SETTLE_NS = 1_000_000_000
@@ -73,21 +76,23 @@ class Desk:
         lines: Mapping[int, VenueLine],
         pump: Callable[[int], int],
         fee: Fee,
-        legal_size: LegalSize,
+        take: LastLook,
+        last_look: LastLook,
         plan_unwind: PlanUnwind,
         epoch: int | None = None,
     ) -> None:
         self._words, self._params, self._clock, self._pump = segment.words, params, clock, pump
         self._journal = journal
         self.lines = dict(lines)
-        self.intake = Intake(segment, eventfd)
+        self._take, self.memory = take, Memory(params)
+        self.intake = Intake(segment, eventfd, self.memory)
         self.reports = Reports(segment)
         self.gate = Gate(self.reports, clock)
         self.run_times = RunTimes(segment)
         markets = [m for m in self.intake.markets() if VENUES.index(m.venue) in self.lines]
         nets = {line.venue.name: line.venue.nets for line in self.lines.values()}
-        self.accounts = Accounts(markets, nets)
-        self.pairs: dict[int, PairRow] = self.intake.pairs()
+        self.accounts = Accounts(markets, nets, self.memory)
+        self._tell_run()
         self.ledger = Ledger(
             self.accounts, self.reports, journal, fee, clock, params.dust_e6,
             self._on_lone, self._on_journal, self._on_done,
@@ -98,16 +103,15 @@ class Desk:
             self._named,
         )  # fmt: skip
         self.resolver = self._resolver()
-        rate = OrderRate(params.orders_per_second, params.orders_per_minute, params.orders_per_day)
         self.dispatcher = Dispatcher(
-            intake=self.intake, accounts=self.accounts, ledger=self.ledger, reports=self.reports,
-            journal=journal, params=params, lines=self.lines, pairs=self.pairs, fee=fee,
-            legal_size=legal_size, rate=rate, clock=clock, run_id=self.intake.run_id,
-            on_journal=self._on_journal, soon=self._soon,
+            words=segment.words, memory=self.memory, accounts=self.accounts, ledger=self.ledger,
+            reports=self.reports, journal=journal, lines=self.lines, last_look=last_look,
+            clock=clock, run_id=self.intake.run_id, on_journal=self._on_journal, soon=self._soon,
         )  # fmt: skip
         self.reception = Reception(
-            self.dispatcher, self.reports, clock, self.reports.answered_through()
-        )
+            self.dispatcher, self.reports, clock, self.intake.before,
+            self.reports.answered_through(),
+        )  # fmt: skip
         self.opening = Opening(
             journal=journal, intake=self.intake, accounts=self.accounts, reports=self.reports,
             gate=self.gate, run_times=self.run_times, resolver=self.resolver,
@@ -183,6 +187,7 @@ class Desk:
         self._journal.close()
 
     def _rung(self) -> None:
+        self.step(self._clock())  # the bell's own business comes after what it rang for
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.intake.eventfd)
         self._turn()
@@ -205,25 +210,55 @@ class Desk:
 
     def step(self, now_ns: int) -> int:
         """One turn. Returns work done."""
-        done = 0
-        for kind, body in self.intake.drain(1):
-            self._control(kind, body, now_ns)
-            done += 1
-        for kind, body in self.intake.drain(0):
-            if kind == K_INTENT:
-                self.reception.take(body)
-                done += 1
+        done = self._take_all(now_ns)
         done += self._pump(now_ns)  # refills never stand before an intent
         self.reception.retry()
         if self.opening.is_done:  # before, it is not known which tokens are held
             done += self.unwinder.step(now_ns)
+        if done:
+            self.ledger.tell()
         if now_ns - self._ticked_ns >= TICK_NS:
             self._tick(now_ns)
         return done
 
+    def _take_all(self, now_ns: int) -> int:
+        """Everything in the two rings, commands first: what is an intent is judged as it is
+        taken.
+        """
+        words, memory = self._words, self.memory
+        for done in range(DRAIN_MAX):
+            found = self._take(words, memory.words, now_ns)
+            if found >= 0:
+                self.reception.take(found, now_ns)
+            elif found == NOTHING:
+                return done
+            elif found == CONTROL:
+                entry = memory.cells[ENTRY_AT : ENTRY_AT + ENTRY].tolist()
+                self._control(entry[0], entry[LINE:], now_ns)
+            else:
+                assert found == SKIPPED, found
+            now_ns = self._clock()
+        return DRAIN_MAX
+
+    def _tell_run(self) -> None:
+        """What the last look must know of this run beside the accounts."""
+        self.memory.run(self.intake.run_id)
+        for pair in self.intake.pairs():
+            self.memory.pair(pair.number, same=pair.same, approved=pair.approved)
+        self._tell_venues()
+
+    def _tell_venues(self) -> None:
+        """What each venue lets us send: also of a bucket that was put in another's place."""
+        for number, line in self.lines.items():
+            venue = line.venue
+            self.memory.venue(
+                number, nets=venue.nets, order_cost=venue.order_cost, bucket=line.bucket
+            )
+
     def _tick(self, now_ns: int) -> None:
         """Time passes: connections, questions, the day, counts."""
         self._ticked_ns = now_ns
+        self._tell_venues()
         for line in self.lines.values():
             line.pool.tick(now_ns)
         if now_ns - self._asked_ns >= ASK_NS:
@@ -268,7 +303,8 @@ class Desk:
             if VENUES.index(market.venue) in self.lines:
                 self.accounts.add_market(market)
         elif kind == K_PAIR:
-            self.pairs[pair_index(body)] = PairRow(body)
+            pair = pair_of(body)
+            self.memory.pair(pair.number, same=pair.same, approved=pair.approved)
 
     # ---- gate
 
@@ -283,6 +319,7 @@ class Desk:
         for work in self.ledger.works.values():
             if work.is_lone and id(work) not in busy:
                 work.is_lone = False
+        self.ledger.tell()
         self._note({"k": "resume", "run": self.intake.run_id})
         self.gate.resume(now_ns)
 
@@ -291,10 +328,12 @@ class Desk:
             self._on_journal()
 
     def _on_journal(self) -> None:
+        self.memory.journal(failed=True)
         self.gate.halt(JOURNAL, f"journal: {self._journal.failed}")
 
     async def _open(self) -> None:
         await self.opening.open()
+        self.ledger.tell()
         self._turn()
 
     # ---- lone legs and lost orders

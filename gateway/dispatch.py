@@ -1,35 +1,67 @@
-"""From an intent to bytes at two venues: look, judge, sign, journal, write, stamp. And from their
-answers to the ledger.
+"""From an intent to bytes at two venues: judge, sign, journal, write, stamp. And from their answers
+to the ledger.
 
-Order of things, each finished for all legs before the next begins: own reading of the slots;
-guard; signatures (what is signed on demand first, so that nothing is used up if it is not there);
-one journal record with every order; then the writes, back to back. Whatever is missing before the
-record means that nothing was sent.
+Order of things, each finished for all legs before the next begins: the last look, one kernel call
+that reads both slots again and judges every rule; a free connection for each leg; signatures (what
+is signed on demand first, so that nothing is used up if it is not there); one journal record with
+every order, which also looks at the kill word; then the writes, back to back. Whatever is missing
+before the record means that nothing was sent. All else (orders as objects, ledger, reports,
+budgets) comes after the second write.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.accounts import Accounts
-from gateway.guard import FACTS_FROM, FACTS_TO, Look, Standing, check, cost_e6, facts_of
-from gateway.intake import Intake, PairRow
-from gateway.intent import Intent, Leg
+from gateway.facts import FACTS_FROM, FACTS_TO, facts_of
+from gateway.intent import Intent, from_cells, to_cells
 from gateway.journal import Journal
 from gateway.ledger import Ledger, Work
+from gateway.memory import (
+    F_FLAGS,
+    F_ID,
+    F_LEGS,
+    FOUND_AT,
+    FOUND_CELLS,
+    INTENT_AT,
+    K_COST,
+    K_HASH,
+    LEG_CELLS,
+    LOOK_CELLS,
+    LOOKS_AT,
+    N_LEG,
+    Memory,
+)
 from gateway.order import E_LOSE, E_SEND, Order
-from gateway.params import DeskParams
-from gateway.ports import Facts, Fee, Fill, LegalSize, Outcome, Request, Update, Venue, VenueError
-from gateway.recovery import order_record
+from gateway.order_record import HASH_CELLS, order_id
+from gateway.ports import (
+    Facts,
+    Fill,
+    LastLook,
+    Outcome,
+    Placing,
+    Request,
+    Update,
+    Venue,
+    VenueError,
+)
 from gateway.reports import Reports
-from gateway.throttle import Bucket, OrderRate
+from gateway.throttle import Bucket
 from gateway.transport import Answer, Channel, Link, Pool
-from shm_layout import FLAG_TIMER, FLAG_UNWIND, feed_alive, reason, state_of
+from shm_layout import BODY, FLAG_TIMER, FLAG_UNWIND, LEGS_MAX, P_REJECTED, Words, reason
 
 NO_SIGNATURE, NO_CONNECTION = reason("no_signature"), reason("no_connection")
-JOURNAL, UNKNOWN, RATE = reason("journal"), reason("unknown_outcome"), reason("limit_rate")
+JOURNAL, UNKNOWN, KILLED = reason("journal"), reason("unknown_outcome"), reason("killed")
+_new = tuple.__new__  # a named tuple without the call of its constructor
+FOUND = slice(FOUND_AT, FOUND_AT + FOUND_CELLS * (1 + LEGS_MAX))
+_ROWS = tuple(tuple(FOUND_CELLS * (leg + 1) for leg in range(legs)) for legs in range(LEGS_MAX + 1))
+_PLACES = tuple(tuple(reversed(range(legs))) for legs in range(LEGS_MAX + 1))  # the last leg first
+_LOOKS = tuple(LOOKS_AT + leg * LOOK_CELLS for leg in range(LEGS_MAX))
+_HASHES = tuple(slice(8 * (at + K_HASH), 8 * (at + K_HASH + HASH_CELLS)) for at in _LOOKS)
+ROW = 7  # cells of a leg that was found: venue, instrument, token, side, price, size, tick epoch
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,140 +78,131 @@ class VenueLine:
 
 @dataclass(slots=True, kw_only=True)
 class Dispatcher:
-    """The hot path of the gateway. `send` is called for intents of the detector and of the desk
-    alike.
+    """The hot path of the gateway. `fire` sends what the last look let through; `send` judges and
+    sends an intent of the desk's own.
     """
 
-    intake: Intake
+    words: Words
+    memory: Memory
     accounts: Accounts
     ledger: Ledger
     reports: Reports
     journal: Journal
-    params: DeskParams
     lines: Mapping[int, VenueLine]
-    pairs: Mapping[int, PairRow]
-    fee: Fee
-    legal_size: LegalSize
-    rate: OrderRate
+    last_look: LastLook
     clock: Callable[[], int]
     run_id: int
     on_journal: Callable[[], None]
     soon: Callable[[], None]
     facts: dict[int, tuple[list[int], Facts]] = field(default_factory=dict)
-    recent: dict[int, tuple[int, tuple[Leg, ...]]] = field(default_factory=dict)
+    _found: memoryview = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._found = self.memory.cells[FOUND]
 
     def send(self, intent: Intent, taken_ns: int) -> tuple[Work | None, int]:
-        """Send all legs or none. (work, 0), or (None, reason)."""
-        looks = [self._look(leg, taken_ns) for leg in intent.legs]
-        why = check(
-            intent,
-            looks,
-            self._standing(intent, taken_ns),
-            self.accounts,
-            self.rate,
-            self.params,
-            self.legal_size,
-            taken_ns,
-        )
-        if why:
-            return None, why
-        requests = self._sign(intent, looks, taken_ns)
-        if requests is None:
-            return None, NO_SIGNATURE
-        work = self._work(intent, looks, requests, taken_ns)
-        links = self._links(looks)
+        """Judge an intent and send all its legs or none. (work, 0), or (None, reason)."""
+        self.memory.intent(to_cells(intent))
+        why = self.last_look(self.words, self.memory.words, taken_ns)
+        assert why >= 0, intent
+        return (None, why) if why else self.fire(taken_ns)
+
+    def fire(self, taken_ns: int) -> tuple[Work | None, int]:
+        """Send all legs of the intent that the last look let through, or none."""
+        found = self._found.tolist()
+        rows = [found[at : at + ROW] for at in _ROWS[found[F_LEGS]]]
+        links = self._links(rows)
         if links is None:
             return None, NO_CONNECTION
-        if not self.journal.append(order_record(work, self.run_id)):
-            self.on_journal()
-            return None, JOURNAL
-        self.reports.count("journal_records")
-        self.ledger.add(work)
-        self._write(work, requests, links)
-        self._sent(work)
+        requests = self._sign(found, rows, taken_ns)
+        why = NO_SIGNATURE if requests is None else self._journal(requests, taken_ns)
+        if requests is None or why:
+            for row, link in zip(rows, links, strict=True):
+                self.lines[row[0]].pool.give(link)
+            return None, why
+        works: list[Work] = []  # the one that is made once the bytes have left
+        stamps = []
+        for place, link in enumerate(links):
+            then = partial(self._replied, works, place)
+            stamps.append(link.send(requests[place].wire, then))
+        work = self._work(rows, requests, taken_ns)
+        works.append(work)
+        self._sent(work, requests, stamps)
         return work, 0
 
-    def _look(self, leg: Leg, now_ns: int) -> Look:
-        """A leg as it stands: our own reading of its slot, its feed, its venue."""
-        market = self.accounts.markets.get(leg.instrument)
-        line = self.lines.get(leg.venue)
-        quote = self.intake.quote(leg.instrument)
-        if market is None or line is None or quote is None or market.venue != line.venue.name:
-            return Look(leg, None, quote, 0, None, 0, None, 0, None, 0)
-        yes_e6, no_e6 = self.accounts.free_tokens(leg.instrument)
-        placing = line.venue.place(leg.side, leg.limit_e6, leg.size_e6, yes_e6, no_e6)
-        words = self.intake.segment.words
-        alive = int(feed_alive(words, market.feed, now_ns, self.params.beat_max_ns))
-        facts = self._facts(leg.instrument, quote)
-        return Look(
-            leg,
-            market,
-            quote,
-            alive,
-            placing,
-            line.pool.free_count,
-            line.bucket,
-            line.venue.order_cost,
-            facts,
-            cost_e6(leg, self.fee, facts),
-        )
-
-    def _facts(self, instrument: int, quote: list[int]) -> Facts:
-        """The facts of a quote, made anew only when its cells changed."""
-        cells = quote[FACTS_FROM:FACTS_TO]
-        known = self.facts.get(instrument)
-        if known is None or known[0] != cells:
-            known = self.facts[instrument] = (cells, facts_of(quote))
-        return known[1]
-
-    def _standing(self, intent: Intent, now_ns: int) -> Standing:
-        sent_ns, legs = self.recent.get(intent.pair, (0, ()))
-        again = bool(legs) and legs == intent.legs and now_ns - sent_ns < self.params.duplicate_ns
-        return Standing(
-            state=int(state_of(self.intake.segment.words)),
-            is_paused=self.ledger.is_paused(intent.pair),
-            pair=self.pairs.get(intent.pair),
-            unhedged_e6=self.ledger.unhedged_e6(),
-            open_intents=len(self.ledger.open),
-            is_duplicate=again,
-            journal_failed=bool(self.journal.failed),
-        )
+    def _links(self, rows: Sequence[Sequence[int]]) -> list[Link] | None:
+        """A free connection for each leg."""
+        links: list[Link] = []
+        for row in rows:
+            link = self.lines[row[0]].pool.take()
+            if link is None:
+                for taken, back in zip(rows, links, strict=False):
+                    self.lines[taken[0]].pool.give(back)
+                return None
+            links.append(link)
+        return links
 
     def _sign(
-        self, intent: Intent, looks: Sequence[Look], now_ns: int
-    ) -> dict[int, Request] | None:
-        """Ready bytes of every leg by its place; None: one has no signature."""
-        places = range(len(looks))
-        if len(looks) > 1 and not self.lines[looks[0].leg.venue].venue.on_demand:
-            places = places[::-1]  # of two legs, the one that is signed on demand first
-        requests: dict[int, Request] = {}
-        for place in places:
-            look = looks[place]
-            assert look.market is not None and look.placing is not None
-            request = self.lines[look.leg.venue].venue.prepare(
-                market=look.market,
-                placing=look.placing,
-                size_e6=look.leg.size_e6,
-                order_id=order_id(self.run_id, intent.id, place),
-                tick_epoch=look.leg.tick_epoch,
-                now_ns=now_ns,
-                urgent=bool(intent.flags & FLAG_UNWIND),
-            )
-            self.reports.count("pool_misses" if request is None else "pool_hits")
+        self, found: Sequence[int], rows: Sequence[Sequence[int]], now_ns: int
+    ) -> list[Request] | None:
+        """Ready bytes of every leg; None: one has no signature."""
+        lines, markets, urgent = self.lines, self.accounts.markets, found[F_FLAGS] & FLAG_UNWIND
+        requests: list[Request] = []
+        places = _PLACES[len(rows)]
+        if lines[rows[0][0]].venue.on_demand:
+            places = places[::-1]
+        for place in places:  # what is signed on demand comes before what is used up
+            number, instrument, token, side, price_e6, size_e6, tick_epoch = rows[place]
+            venue = lines[number].venue
+            name = order_id(self.run_id, found[F_ID], place) if venue.names_orders else ""
+            request = venue.prepare(
+                markets[instrument], _new(Placing, (token, side, price_e6)), size_e6, name,
+                tick_epoch, now_ns, urgent != 0,
+            )  # fmt: skip
             if request is None:
+                self.reports.count("pool_misses")
                 return None
-            requests[place] = request
-        return requests
+            requests.append(request)
+        return requests if places[0] == 0 else requests[::-1]
+
+    def _journal(self, requests: Sequence[Request], taken_ns: int) -> int:
+        """The record of every order; 0: it stands, and the kill word does not."""
+        memory = self.memory
+        for place, request in enumerate(requests):
+            if request.digest:
+                memory.raw[_HASHES[place]] = request.digest
+        why = self.journal.put_order(self.words, memory.words, taken_ns)
+        if why == JOURNAL:
+            self.on_journal()
+        elif why == KILLED:
+            self._unsent(requests)
+        return why
+
+    def _unsent(self, requests: Sequence[Request]) -> None:
+        """The kill word came between the last look and the record: a successor must not look for
+        these orders.
+        """
+        for request in requests:
+            self.journal.append({
+                "k": "out", "key": request.key, "placed": P_REJECTED, "why": KILLED, "cum": None,
+                "exact": False, "vid": "", "text": "not sent",
+            })  # fmt: skip
+        intent = self.memory.cells[FOUND_AT + F_ID]
+        self.journal.append({"k": "end", "intent": intent, "why": KILLED})
+
+    # ---- after the bytes
 
     def _work(
-        self, intent: Intent, looks: Sequence[Look], requests: Mapping[int, Request], taken_ns: int
+        self, rows: Sequence[Sequence[int]], requests: Sequence[Request], taken_ns: int
     ) -> Work:
+        """The intent and its orders as objects, from the cells they were judged in."""
+        cells = self.memory.cells
+        intent = from_cells(cells[INTENT_AT : INTENT_AT + BODY].tolist())
         orders, costs, facts = [], [], []
-        for place, look in enumerate(looks):
-            leg = look.leg
-            assert look.placing is not None and look.facts is not None
-            facts.append(look.facts)
-            costs.append(look.cost_e6)
+        for place, (row, leg) in enumerate(zip(rows, intent.legs, strict=True)):
+            at = _LOOKS[place]
+            costs.append(cells[at + K_COST])
+            facts.append(self._facts(leg.instrument, cells[at : at + BODY].tolist()))
             orders.append(
                 Order(
                     intent=intent.id,
@@ -190,55 +213,54 @@ class Dispatcher:
                     side=leg.side,
                     limit_e6=leg.limit_e6,
                     size_e6=leg.size_e6,
-                    placing=look.placing,
+                    placing=Placing(row[2], row[3], row[4]),
                     key=requests[place].key,
                 )
             )
         return Work(intent, orders, costs, facts, taken_ns)
 
-    def _links(self, looks: Sequence[Look]) -> list[Link] | None:
-        """A free connection for each leg."""
-        needed: dict[int, int] = {}
-        for look in looks:
-            needed[look.leg.venue] = needed.get(look.leg.venue, 0) + 1
-        free = {venue: self.lines[venue].pool.free(count) for venue, count in needed.items()}
-        if any(len(free[venue]) < count for venue, count in needed.items()):
-            return None
-        return [free[look.leg.venue].pop() for look in looks]
+    def _facts(self, instrument: int, quote: list[int]) -> Facts:
+        """The facts of a quote, made anew only when its cells changed."""
+        cells = quote[FACTS_FROM:FACTS_TO]
+        known = self.facts.get(instrument)
+        if known is None or known[0] != cells:
+            known = self.facts[instrument] = (cells, facts_of(quote))
+        return known[1]
 
-    def _write(self, work: Work, requests: Mapping[int, Request], links: Sequence[Link]) -> None:
-        """Both legs' bytes, back to back, in this turn. Nothing between the two that can wait."""
-        replies = [functools.partial(self._replied, work, order) for order in work.orders]
-        stamps = []
-        for place, link in enumerate(links):
-            work.orders[place].move(E_SEND)
-            stamps.append(link.send(requests[place].wire, replies[place]))
+    def _sent(self, work: Work, requests: Sequence[Request], stamps: Sequence[int]) -> None:
+        """Ledger, budgets, stamps, the first report of each leg."""
+        intent, last_ns, memory = work.intent, max(stamps), self.memory
         for order, stamp_ns in zip(work.orders, stamps, strict=True):
+            order.move(E_SEND)
             order.send_ns = stamp_ns
-        self.reports.count("sent_bytes", sum(len(request.wire) for request in requests.values()))
-
-    def _sent(self, work: Work) -> None:
-        """After the bytes: budgets, stamps, the first report of each leg."""
-        intent = work.intent
-        last_ns = max(order.send_ns for order in work.orders)
-        for order in work.orders:
             line = self.lines[order.venue]
             line.bucket.take(line.venue.order_cost, last_ns)
+            memory.bucket(order.venue, line.bucket)
+        memory.rate.add(len(stamps), last_ns)
+        self.ledger.add(work)
+        self.journal.link()
+        for order in work.orders:
             self.reports.leg(intent, order, self.accounts, work.taken_ns, last_ns)
-        self.rate.add(len(work.orders), last_ns)
-        self.reports.count("orders", len(work.orders))
+        self.reports.count("journal_records")
+        self.reports.count("pool_hits", len(stamps))
+        self.reports.count("orders", len(stamps))
+        self.reports.count("sent_bytes", sum(len(request.wire) for request in requests))
         if intent.flags & FLAG_UNWIND:
             self.reports.count("unwinds")
             return
-        self.recent[intent.pair] = (last_ns, intent.legs)
+        first = INTENT_AT + N_LEG
+        legs = memory.cells[first : first + len(stamps) * LEG_CELLS].tolist()
+        memory.sent(intent.pair, intent.direction, legs, len(stamps), last_ns)
         self.reports.observe("take_to_send", last_ns - work.taken_ns)
         if not intent.flags & FLAG_TIMER:
             self.reports.observe("tick_to_order", last_ns - intent.recv_ns)
 
     # ---- what comes back
 
-    def _replied(self, work: Work, order: Order, answer: Answer) -> None:
+    def _replied(self, works: Sequence[Work], place: int, answer: Answer) -> None:
         """The one answer to an order, whole or not."""
+        work = works[0]
+        order = work.orders[place]
         order.ack_ns = answer.ack_ns
         self.reports.count("replies")
         if answer.error:
@@ -252,7 +274,9 @@ class Dispatcher:
             if outcome.event == E_LOSE:
                 self.reports.count("bad_replies")
             if answer.status == 429:
-                self.lines[order.venue].bucket.empty(answer.ack_ns)
+                bucket = self.lines[order.venue].bucket
+                bucket.empty(answer.ack_ns)
+                self.memory.bucket(order.venue, bucket)
         self.ledger.learn(work, order, outcome)
         if work.intent.flags & FLAG_UNWIND:
             self.soon()  # the next try of an unwind does not wait for the poll
@@ -272,8 +296,3 @@ class Dispatcher:
                 found = self.ledger.find(event.key)
                 if found is not None:
                     self.ledger.learn(*found, event.outcome)
-
-
-def order_id(run_id: int, intent: int, leg: int) -> str:
-    """The client's id of an order: a pure function of run, intent and leg."""
-    return f"{run_id:016x}-{intent:016x}-{leg}"

@@ -1,23 +1,20 @@
 """The last gate before the wire: every rule judged again on our own reading of both slots and our
-own numbers. Pure.
+own numbers (gateway/memory.py). Compiled and pure; the plain twin is tests/twins/guard.py.
 
 Each check answers 0 or an index of REASONS; the first that is not 0 refuses the whole intent.
-Comparisons are written as "accept only if", so what cannot be compared is refused. An opening
-intent must be a hedge: its two legs together pay 1 a contract whatever happens, and after exact
-fees at the limits something must be left. A reducing one (an unwind, or the detector in REDUCING)
-need not earn, but must shrink what we hold.
+Comparisons are written as "accept only if". An opening intent must be a hedge: its two legs
+together pay 1 a contract whatever happens, and after exact fees at the limits something must be
+left. A reducing one (an unwind, or the detector in REDUCING) need not earn, but must shrink what we
+hold.
 """
 
+# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from numba import njit
 
-from gateway.accounts import Accounts
-from gateway.intent import Intent, Leg
-from gateway.params import DeskParams
-from gateway.ports import Facts, Fee, LegalSize, Market, Placing
-from gateway.throttle import Bucket, OrderRate
+from gateway import memory as m
+from gateway.throttle import DAY_NS, MINUTE_NS, R_MOST, R_STAMPS, R_TOTAL, SECOND_NS, STAMPS_MAX
 from shm_layout import (
     ACTIVE,
     BUY,
@@ -25,307 +22,335 @@ from shm_layout import (
     FLAG_REDUCE,
     FLAG_UNWIND,
     HALTED,
+    LAYOUT_HASH,
     LEVELS,
-    QUOTE,
+    PAIRS_MAX,
+    REASONS,
     REDUCING,
     SELL,
-    cell,
-    reason,
+    Words,
 )
 
-_Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
-_BIDS, _ASKS, _GRID, _DELAY = (_Q[name] for name in ("bids", "asks", "grid", "taker_delay_ns"))
-_NUMBER, _EPOCH, _TRUST, _RECV = (_Q[name] for name in ("number", "epoch", "trust", "recv_ns"))
-_INSTRUMENT, _GENERATION, _TICK_EPOCH = (
-    _Q[name] for name in ("instrument", "generation", "tick_epoch")
-)
-_FACTS_AT = tuple(
-    _Q[name]
-    for name in (
-        "fee_rate_e6", "fee_exponent", "fee_kind", "fee_unit_e6", "fee_mode", "size_min_e6",
-        "size_step_e6", "notional_min_e6", "notional_step_e6",
-    )
-)  # fmt: skip
-FACTS_FROM, FACTS_TO = _DELAY, _GRID + 6  # all cells of a quote that facts are made of
-R = {
-    name: reason(name)
+NOTIONAL_MAX_E6 = 10**12  # a venue that asks for more than a million dollars is misread
+(
+    R_STALE, R_HALTED, R_KILLED, R_UNTRUSTED, R_MOVED, R_EPOCH, R_EDGE, R_TICK, R_LOT, R_MINIMUM,
+    R_BAND, R_CASH, R_ORDER, R_MARKET, R_EVENT, R_VENUE, R_SUM, R_DAY, R_UNHEDGED, R_RATE,
+    R_DUPLICATE, R_REDUCE, R_PAUSED, R_GENERATION, R_JOURNAL,
+) = (
+    REASONS.index(name)
     for name in (
         "stale", "halted", "killed", "untrusted", "moved", "epoch", "edge_gone", "tick", "lot",
         "minimum", "band", "cash", "limit_order", "limit_market", "limit_event", "limit_venue",
-        "limit_total", "limit_day", "limit_unhedged", "limit_rate", "duplicate", "no_connection",
-        "reduce_only", "paused_pair", "generation",
+        "limit_total", "limit_day", "limit_unhedged", "limit_rate", "duplicate", "reduce_only",
+        "paused_pair", "generation", "journal",
     )
-}  # fmt: skip
+)  # fmt: skip
 
 
-class Look(NamedTuple):
-    """One leg as it stands now. `quote`: cells of the slot, None if it could not be read.
-    `alive_epoch`: the live epoch of its feed, 0 if dead or its heartbeat is late. `facts` and
-    `cost_e6` (the worst) are of that quote."""
-
-    leg: Leg
-    market: Market | None
-    quote: list[int] | None
-    alive_epoch: int
-    placing: Placing | None
-    links_free: int
-    bucket: Bucket | None
-    order_cost: int
-    facts: Facts | None
-    cost_e6: int
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
 
 
-class Pair(Protocol):
-    """The row of the pair."""
-
-    @property
-    def same(self) -> int: ...
-    @property
-    def approved(self) -> int: ...
-
-
-class Standing(NamedTuple):
-    """What the desk knows beside the legs. `state`: the effective state; `sent`: legs sent lately
-    on this pair.
-    """
-
-    state: int
-    is_paused: bool
-    pair: Pair | None
-    unhedged_e6: int
-    open_intents: int
-    is_duplicate: bool
-    journal_failed: bool
-
-
-def facts_of(quote: Sequence[int]) -> Facts:
-    """The market facts of a quote's cells."""
-    cells = [quote[at] for at in _FACTS_AT]
-    return Facts._make((*cells, tuple(quote[_GRID : _GRID + 6]), quote[_DELAY]))
+@njit(cache=True)
+def judge(mem: Words, now: int) -> int:
+    """0: every rule holds now; else the reason of the first that does not. `look` has read, and
+    fee and legal size of each priced leg stand in its look."""
+    flags, legs = mem[m.INTENT_AT + m.N_FLAGS], mem[m.INTENT_AT + m.N_LEGS]
+    unwinds = flags & FLAG_UNWIND != 0
+    why = check_state(mem, flags, legs, now)
+    if why == 0 and not unwinds and not now <= mem[m.INTENT_AT + m.N_EXPIRES]:
+        why = R_STALE
+    for leg in range(legs):
+        if why == 0:
+            why = check_quote(mem, leg, unwinds, now)
+        if why == 0:
+            why = check_form(mem, leg)
+    if why == 0 and not unwinds:
+        why = check_reduces(mem, legs) if flags & FLAG_REDUCE else check_edge(mem, legs)
+    if why == 0:
+        why = check_cash(mem, legs)
+    if why == 0 and flags & (FLAG_UNWIND | FLAG_REDUCE) == 0:
+        why = check_limits(mem, legs)
+    if why == 0:
+        why = check_room(mem, legs, unwinds, now)
+    if why == 0:
+        tell(mem, legs)
+    return why
 
 
-def levels_of(quote: Sequence[int], side: int) -> tuple[tuple[int, int], ...]:
-    """What a leg on `side` would take, best first: asks for a BUY, bids for a SELL; (price_e6,
-    size_e6).
-    """
-    at = _ASKS if side == BUY else _BIDS
-    pairs = [(quote[at + 2 * i], quote[at + 2 * i + 1]) for i in range(LEVELS)]
-    return tuple(pair for pair in pairs if pair[1] > 0 and 0 < pair[0] < E6)
+@njit(cache=True)
+def tell(mem: Words, legs: int) -> None:
+    """What Python needs to know of an intent that may go, side by side."""
+    at = m.FOUND_AT
+    mem[at + m.F_ID], mem[at + m.F_FLAGS] = mem[m.INTENT_AT + m.N_ID], mem[m.INTENT_AT + m.N_FLAGS]
+    mem[at + m.F_LEGS], mem[at + m.F_PAIR] = legs, mem[m.INTENT_AT + m.N_PAIR]
+    mem[at + m.F_EXPIRES] = mem[m.INTENT_AT + m.N_EXPIRES]
+    for leg in range(legs):
+        at += m.FOUND_CELLS
+        row, seen = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS, m.LOOKS_AT + leg * m.LOOK_CELLS
+        mem[at + m.FL_VENUE], mem[at + m.FL_INSTRUMENT] = mem[row + m.L_VENUE], mem[row + 1]
+        mem[at + m.FL_TOKEN], mem[at + m.FL_SIDE] = mem[seen + m.K_TOKEN], mem[seen + m.K_SIDE]
+        mem[at + m.FL_PRICE], mem[at + m.FL_SIZE] = mem[seen + m.K_PRICE], mem[row + m.L_SIZE]
+        mem[at + m.FL_TICK_EPOCH] = mem[row + m.L_TICK_EPOCH]
 
 
-def is_on_grid(price_e6: int, grid: Sequence[int]) -> bool:
+@njit(cache=True)
+def check_state(mem: Words, flags: int, legs: int, now: int) -> int:
+    """Kill word, journal, trading state, pair, shape, the same legs again."""
+    if mem[m.M_STATE] < HALTED:
+        return R_KILLED
+    if mem[m.M_JOURNAL]:
+        return R_JOURNAL
+    if flags & FLAG_UNWIND:
+        return 0 if legs == 1 else R_EDGE
+    if not mem[m.M_STATE] >= (REDUCING if flags & FLAG_REDUCE else ACTIVE):
+        return R_HALTED if mem[m.M_STATE] == HALTED else R_REDUCE
+    pair = mem[m.INTENT_AT + m.N_PAIR]
+    if not 0 <= pair < PAIRS_MAX:
+        return R_PAUSED
+    row = m.PAIRS_AT + pair * m.PAIR_CELLS
+    if mem[row + m.PR_PAUSED] or not mem[row + m.PR_KNOWN] or not mem[row + m.PR_APPROVED]:
+        return R_PAUSED
+    sent = row + m.PR_SENT + (mem[m.INTENT_AT + m.N_DIRECTION] & 1) * m.SENT_CELLS
+    if mem[sent + m.S_LEGS] == legs and now - mem[sent + m.S_AT] < mem[m.P_DUPLICATE]:
+        for cell in range(legs * m.LEG_CELLS):
+            if mem[sent + m.S_CELLS + cell] != mem[m.INTENT_AT + m.N_LEG + cell]:
+                return 0
+        return R_DUPLICATE
+    return 0
+
+
+@njit(cache=True)
+def check_quote(mem: Words, leg: int, unwinds: bool, now: int) -> int:
+    """The slot as it is now against the one decided on."""
+    at = m.LOOKS_AT + leg * m.LOOK_CELLS
+    row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
+    instrument, generation = mem[row + m.L_INSTRUMENT], mem[row + m.L_GENERATION]
+    if not mem[at + m.K_KNOWN]:
+        return R_GENERATION
+    if mem[m.INSTRUMENTS_AT + instrument * m.INSTRUMENT_CELLS + m.I_GENERATION] != generation:
+        return R_GENERATION
+    if not mem[at + m.K_READ] or mem[at + m.Q_INSTRUMENT] != instrument:
+        return R_STALE
+    if mem[at + m.Q_GENERATION] != generation:
+        return R_GENERATION
+    if mem[at + m.Q_TICK_EPOCH] != mem[row + m.L_TICK_EPOCH]:
+        return R_TICK
+    if unwinds:
+        return 0  # on whatever is shown, within the loss cap (DESIGN section 4)
+    alive = mem[at + m.K_ALIVE]
+    if not (alive == mem[at + m.Q_EPOCH] and alive == mem[row + m.L_EPOCH]):
+        return R_EPOCH
+    if mem[at + m.Q_TRUST] != 0:
+        return R_UNTRUSTED
+    if not 0 <= now - mem[at + m.Q_RECV] <= mem[m.P_AGE]:
+        return R_STALE
+    if mem[at + m.Q_NUMBER] == mem[row + m.L_NUMBER]:
+        return 0
+    return check_depth(mem, at, row)
+
+
+@njit(cache=True)
+def check_depth(mem: Words, at: int, row: int) -> int:
+    """Whether a newer quote still shows the whole size at the limit or better."""
+    buys = mem[row + m.L_SIDE] == BUY
+    limit, left = mem[row + m.L_LIMIT], mem[row + m.L_SIZE]
+    first = at + (m.Q_ASKS if buys else m.Q_BIDS)
+    for level in range(LEVELS):
+        price, size = mem[first + 2 * level], mem[first + 2 * level + 1]
+        if size > 0 and 0 < price < E6 and (price <= limit if buys else price >= limit):
+            if size >= left:
+                return 0
+            left -= size
+    return R_MOVED
+
+
+@njit(cache=True)
+def is_on_grid(mem: Words, grid: int, price: int) -> bool:
     """Whether a price lies on up to three (end_e6, step_e6) ranges ascending from 0. No grid:
-    no.
-    """
-    start_e6 = 0
-    for i in range(0, len(grid), 2):
-        end_e6, step_e6 = grid[i], grid[i + 1]
-        if end_e6 <= start_e6 or step_e6 <= 0:
+    no."""
+    start = 0
+    for i in range(3):
+        end, step = mem[grid + 2 * i], mem[grid + 2 * i + 1]
+        if end <= start or step <= 0:
             return False
-        if start_e6 <= price_e6 <= end_e6 and (price_e6 - start_e6) % step_e6 == 0:
+        if start <= price <= end and (price - start) % step == 0:
             return True
-        start_e6 = end_e6
+        start = end
     return False
 
 
-def cost_e6(leg: Leg, fee: Fee, facts: Facts) -> int:
-    """The most a leg can cost in cash with its fee, rounded up: the dearer form (BUY p, SELL
-    1−p).
-    """
-    unit_e6 = leg.limit_e6 if leg.side == BUY else E6 - leg.limit_e6
-    return -(-unit_e6 * leg.size_e6 // E6) + fee(leg.limit_e6, leg.size_e6, facts)
-
-
-def check(
-    intent: Intent,
-    looks: Sequence[Look],
-    standing: Standing,
-    accounts: Accounts,
-    rate: OrderRate,
-    params: DeskParams,
-    legal_size: LegalSize,
-    now_ns: int,
-) -> int:
-    """0: every rule holds now; else the reason of the first that does not."""
-    if why := _state(intent, standing, looks):
-        return why
-    if not intent.flags & FLAG_UNWIND and not now_ns <= intent.expires_ns:
-        return R["stale"]
-    for look in looks:
-        if why := _quote(look, intent.flags, params, now_ns) or _form(look, params, legal_size):
-            return why
-    costs_e6 = [look.cost_e6 for look in looks]
-    if intent.flags & FLAG_REDUCE and not intent.flags & FLAG_UNWIND:
-        if not all(_reduces(look.leg, accounts) for look in looks):
-            return R["reduce_only"]
-    elif not intent.flags & FLAG_UNWIND and (why := _edge(looks, costs_e6, standing, params)):
-        return why
-    if why := _limits(intent, looks, costs_e6, standing, accounts, params):
-        return why
-    return _room(intent, looks, rate, now_ns)
-
-
-def _state(intent: Intent, standing: Standing, looks: Sequence[Look]) -> int:
-    """Kill word, trading state, pair, shape."""
-    if standing.state < HALTED:
-        return R["killed"]
-    if standing.journal_failed:
-        return reason("journal")
-    if intent.flags & FLAG_UNWIND:
-        return 0 if len(looks) == 1 else R["edge_gone"]
-    needed = REDUCING if intent.flags & FLAG_REDUCE else ACTIVE
-    if not standing.state >= needed:
-        return R["halted"] if standing.state == HALTED else R["reduce_only"]
-    if standing.is_paused or standing.pair is None or not standing.pair.approved:
-        return R["paused_pair"]
-    return R["duplicate"] if standing.is_duplicate else 0
-
-
-def _quote(look: Look, flags: int, params: DeskParams, now_ns: int) -> int:
-    """The slot as it is now against the one decided on."""
-    leg, quote = look.leg, look.quote
-    if look.market is None or look.market.generation != leg.generation:
-        return R["generation"]
-    if quote is None or quote[_INSTRUMENT] != leg.instrument:
-        return R["stale"]
-    if quote[_GENERATION] != leg.generation:
-        return R["generation"]
-    if quote[_TICK_EPOCH] != leg.tick_epoch:
-        return R["tick"]
-    if flags & FLAG_UNWIND:
-        return 0  # on whatever is shown, within the loss cap (DESIGN section 4)
-    if not look.alive_epoch == quote[_EPOCH] == leg.quote_epoch:
-        return R["epoch"]
-    if quote[_TRUST] != 0:
-        return R["untrusted"]
-    if not 0 <= now_ns - quote[_RECV] <= params.quote_age_max_ns:
-        return R["stale"]
-    if quote[_NUMBER] == leg.quote_number:
-        return 0
-    shown_e6 = 0
-    for price_e6, size_e6 in levels_of(quote, leg.side):
-        if price_e6 <= leg.limit_e6 if leg.side == BUY else price_e6 >= leg.limit_e6:
-            shown_e6 += size_e6
-    return 0 if shown_e6 >= leg.size_e6 else R["moved"]
-
-
-def _form(look: Look, params: DeskParams, legal_size: LegalSize) -> int:
+@njit(cache=True)
+def check_form(mem: Words, leg: int) -> int:
     """Band, grid, lots and minimums, in terms of the token that will be traded."""
-    leg, facts, placing = look.leg, look.facts, look.placing
-    if facts is None or placing is None:
-        return R["stale"]
-    if not params.price_low_e6 <= leg.limit_e6 <= params.price_high_e6:
-        return R["band"]
-    if not is_on_grid(leg.limit_e6, facts.grid):
-        return R["tick"]
-    if not 0 < facts.size_min_e6 <= leg.size_e6:
-        return R["minimum"]
-    buys = placing.side == BUY
-    if buys and placing.price_e6 * leg.size_e6 < facts.notional_min_e6 * E6:
-        return R["minimum"]
-    if legal_size(leg.size_e6, placing.price_e6, buys, facts) != leg.size_e6:
-        return R["lot"]
+    at = m.LOOKS_AT + leg * m.LOOK_CELLS
+    row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
+    limit, size = mem[row + m.L_LIMIT], mem[row + m.L_SIZE]
+    if not mem[m.P_LOW] <= limit <= mem[m.P_HIGH]:
+        return R_BAND
+    if not is_on_grid(mem, at + m.Q_GRID, limit):
+        return R_TICK
+    if not 0 < mem[at + m.Q_SIZE_MIN] <= size:
+        return R_MINIMUM
+    if not mem[at + m.K_PRICED]:
+        return R_LOT
+    if mem[at + m.K_SIDE] == BUY:
+        least = mem[at + m.Q_NOTIONAL_MIN]
+        if least > NOTIONAL_MAX_E6 or mem[at + m.K_PRICE] * size < max(least, 0) * E6:
+            return R_MINIMUM
+    return 0 if mem[at + m.K_LEGAL] == size else R_LOT
+
+
+@njit(cache=True)
+def cost_of(mem: Words, leg: int) -> int:
+    """The most a leg can cost in cash with its fee, rounded up: the dearer form (BUY p, SELL
+    1−p). Only of a leg whose form was checked."""
+    row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
+    limit = mem[row + m.L_LIMIT]
+    unit = limit if mem[row + m.L_SIDE] == BUY else E6 - limit
+    cost = (unit * mem[row + m.L_SIZE] + E6 - 1) // E6
+    return cost + mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_FEE]
+
+
+@njit(cache=True)
+def check_reduces(mem: Words, legs: int) -> int:
+    """Whether every leg only shrinks the net position of its instrument."""
+    for leg in range(legs):
+        row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
+        mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST] = cost_of(mem, leg)
+        net = mem[m.INSTRUMENTS_AT + mem[row + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS + m.I_NET]
+        if not (net if mem[row + m.L_SIDE] == SELL else -net) >= mem[row + m.L_SIZE]:
+            return R_REDUCE
     return 0
 
 
-def _reduces(leg: Leg, accounts: Accounts) -> bool:
-    """Whether a leg only shrinks the net position of its instrument, counting what is in flight as
-    filled.
-    """
-    net_e6 = accounts.position(leg.instrument).net_e6
-    return net_e6 >= leg.size_e6 if leg.side == SELL else -net_e6 >= leg.size_e6
-
-
-def _closes(leg: Leg, accounts: Accounts) -> bool:
-    """Whether a leg only sells what is held and not already being sold: it brings cash in."""
-    yes_e6, no_e6 = accounts.free_tokens(leg.instrument)
-    return (yes_e6 if leg.side == SELL else no_e6) >= leg.size_e6
-
-
-def _edge(
-    looks: Sequence[Look], costs_e6: Sequence[int], standing: Standing, params: DeskParams
-) -> int:
+@njit(cache=True)
+def check_edge(mem: Words, legs: int) -> int:
     """Two legs of one size that pay 1 a contract together, for less than 1 with fees."""
-    if len(looks) != 2 or standing.pair is None:
-        return R["edge_gone"]
-    one, other = looks[0].leg, looks[1].leg
-    opposite = one.side != other.side
-    hedged = opposite if standing.pair.same else not opposite
-    if not hedged or one.size_e6 != other.size_e6 or one.instrument == other.instrument:
-        return R["edge_gone"]
-    left_e6 = one.size_e6 - sum(costs_e6)
-    needed_e6 = params.edge_min_e6 * one.size_e6 // E6
-    return 0 if left_e6 > 0 and left_e6 >= needed_e6 else R["edge_gone"]
+    if legs != 2:
+        return R_EDGE
+    one, other = m.INTENT_AT + m.N_LEG, m.INTENT_AT + m.N_LEG + m.LEG_CELLS
+    opposite = mem[one + m.L_SIDE] != mem[other + m.L_SIDE]
+    same = mem[m.PAIRS_AT + mem[m.INTENT_AT + m.N_PAIR] * m.PAIR_CELLS + m.PR_SAME]
+    size = mem[one + m.L_SIZE]
+    if opposite != (same != 0) or size != mem[other + m.L_SIZE]:
+        return R_EDGE
+    if mem[one + m.L_INSTRUMENT] == mem[other + m.L_INSTRUMENT]:
+        return R_EDGE
+    left = size - cost_of(mem, 0) - cost_of(mem, 1)
+    return 0 if left > 0 and left >= mem[m.P_EDGE] * size // E6 else R_EDGE
 
 
-def _limits(
-    intent: Intent,
-    looks: Sequence[Look],
-    costs_e6: Sequence[int],
-    standing: Standing,
-    accounts: Accounts,
-    params: DeskParams,
-) -> int:
-    """Cash and every cap, counting what is in flight as filled. Reducing orders need only cash."""
-    needs: dict[int, int] = {}
-    for look, cost in zip(looks, costs_e6, strict=True):
-        assert look.market is not None
-        account = look.market.account
-        needs[account] = needs.get(account, 0) + (0 if _closes(look.leg, accounts) else cost)
-    for account, need_e6 in needs.items():
-        if need_e6 and not accounts.cash_free(account) >= need_e6:
-            return R["cash"]
-    if intent.flags & (FLAG_UNWIND | FLAG_REDUCE):
-        return 0
-    if not accounts.day_loss_e6 < params.day_max_e6:
-        return R["limit_day"]
-    if not standing.open_intents < params.intents_open_max:
-        return R["limit_rate"]
-    if not standing.unhedged_e6 + max(costs_e6) <= params.unhedged_max_e6:
-        return R["limit_unhedged"]
-    for place, (look, cost) in enumerate(zip(looks, costs_e6, strict=True)):
-        if not cost <= params.order_max_e6:
-            return R["limit_order"]
-        own, event, venue, total = accounts.exposure(look.leg.instrument)
-        beside = _beside(looks, costs_e6, place)
-        if not own + cost <= params.market_max_e6:
-            return R["limit_market"]
-        if not event + cost + beside[0] <= params.event_max_e6:
-            return R["limit_event"]
-        if not venue + cost + beside[1] <= params.venue_max_e6:
-            return R["limit_venue"]
-        if not total + sum(costs_e6) <= params.total_max_e6:
-            return R["limit_total"]
+@njit(cache=True)
+def check_cash(mem: Words, legs: int) -> int:
+    """Cash of each account for all legs it pays; selling what is held and free brings cash in."""
+    for leg in range(legs):
+        mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST] = cost_of(mem, leg)
+    for leg in range(legs):
+        account = account_of(mem, leg)
+        need = 0
+        for other in range(legs):
+            if account_of(mem, other) == account and not closes(mem, other):
+                need += mem[m.LOOKS_AT + other * m.LOOK_CELLS + m.K_COST]
+        if need > 0 and not mem[m.ACCOUNTS_AT + account] >= need:
+            return R_CASH
     return 0
 
 
-def _beside(looks: Sequence[Look], costs_e6: Sequence[int], place: int) -> tuple[int, int]:
-    """What the intent's other legs add to this leg's event and venue."""
-    own = looks[place].market
-    event = venue = 0
-    for i, (look, cost) in enumerate(zip(looks, costs_e6, strict=True)):
-        if i == place or own is None or look.market is None:
-            continue
-        event += cost if look.market.event == own.event else 0
-        venue += cost if look.market.venue == own.venue else 0
-    return event, venue
+@njit(cache=True)
+def account_of(mem: Words, leg: int) -> int:
+    """The account that pays for a leg."""
+    instrument = mem[m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS + m.L_INSTRUMENT]
+    return mem[m.INSTRUMENTS_AT + instrument * m.INSTRUMENT_CELLS + m.I_ACCOUNT]
 
 
-def _room(intent: Intent, looks: Sequence[Look], rate: OrderRate, now_ns: int) -> int:
-    """Connections and rate budgets of all legs, before any is sent. Unwinds may use the
-    reserves.
-    """
-    urgent = bool(intent.flags & FLAG_UNWIND)
-    if not urgent and not rate.has(len(looks), now_ns):
-        return R["limit_rate"]
-    needs: dict[int, int] = {}
-    links: dict[int, int] = {}
-    for look in looks:
-        needs[look.leg.venue] = needs.get(look.leg.venue, 0) + look.order_cost
-        links[look.leg.venue] = links.get(look.leg.venue, 0) + 1
-    for look in looks:
-        if not look.links_free >= links[look.leg.venue]:
-            return R["no_connection"]
-        if look.bucket is None or not look.bucket.has(needs[look.leg.venue], now_ns, urgent=urgent):
-            return R["limit_rate"]
+@njit(cache=True)
+def closes(mem: Words, leg: int) -> bool:
+    """Whether a leg only sells what is held and not already being sold."""
+    row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
+    known = m.INSTRUMENTS_AT + mem[row + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
+    free = m.I_YES_FREE if mem[row + m.L_SIDE] == SELL else m.I_NO_FREE
+    return mem[known + free] >= mem[row + m.L_SIZE]
+
+
+@njit(cache=True)
+def check_limits(mem: Words, legs: int) -> int:
+    """Every cap, counting what is in flight as filled."""
+    worst = total = 0
+    for leg in range(legs):
+        cost = mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST]
+        worst, total = max(worst, cost), total + cost
+    if not mem[m.M_DAY_LOSS] < mem[m.P_DAY]:
+        return R_DAY
+    if not mem[m.M_OPEN] < mem[m.P_OPEN]:
+        return R_RATE
+    if not mem[m.M_UNHEDGED] + worst <= mem[m.P_UNHEDGED]:
+        return R_UNHEDGED
+    for leg in range(legs):
+        cost = mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST]
+        row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
+        own = m.INSTRUMENTS_AT + mem[row + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
+        event, venue = mem[own + m.I_EVENT], mem[own + m.I_VENUE]
+        in_event = in_venue = 0
+        for other in range(legs):
+            row = m.INTENT_AT + m.N_LEG + other * m.LEG_CELLS
+            beside = m.INSTRUMENTS_AT + mem[row + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
+            adds = mem[m.LOOKS_AT + other * m.LOOK_CELLS + m.K_COST]
+            in_event += adds if mem[beside + m.I_EVENT] == event else 0
+            in_venue += adds if mem[beside + m.I_VENUE] == venue else 0
+        if not cost <= mem[m.P_ORDER]:
+            return R_ORDER
+        if not mem[own + m.I_EXPOSURE] + cost <= mem[m.P_MARKET]:
+            return R_MARKET
+        if not mem[m.EVENTS_AT + event] + in_event <= mem[m.P_EVENT]:
+            return R_EVENT
+        if not mem[m.VENUES_AT + venue * m.VENUE_CELLS + m.V_EXPOSURE] + in_venue <= mem[m.P_VENUE]:
+            return R_VENUE
+        if not mem[m.M_TOTAL] + total <= mem[m.P_TOTAL]:
+            return R_SUM
     return 0
+
+
+@njit(cache=True)
+def check_room(mem: Words, legs: int, unwinds: bool, now: int) -> int:
+    """Rate budgets of all legs, before any is sent. Unwinds may use the reserves."""
+    if not unwinds and not rate_has(mem, legs, now):
+        return R_RATE
+    for leg in range(legs):
+        venue = mem[m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS + m.L_VENUE]
+        count = 0
+        for other in range(legs):
+            if mem[m.INTENT_AT + m.N_LEG + other * m.LEG_CELLS + m.L_VENUE] == venue:
+                count += 1
+        if not bucket_has(mem, venue, count, unwinds, now):
+            return R_RATE
+    return 0
+
+
+@njit(cache=True)
+def rate_has(mem: Words, count: int, now: int) -> bool:
+    """Whether so many more orders are allowed a second, a minute and a day."""
+    total = mem[m.RATE_AT + R_TOTAL]
+    for place, span in ((0, SECOND_NS), (1, MINUTE_NS), (2, DAY_NS)):
+        back = mem[m.RATE_AT + R_MOST + place] - count
+        if back < 0:
+            return False
+        oldest = total - 1 - back
+        if oldest >= 0 and mem[m.RATE_AT + R_STAMPS + oldest % STAMPS_MAX] > now - span:
+            return False
+    return True
+
+
+@njit(cache=True)
+def bucket_has(mem: Words, venue: int, orders: int, unwinds: bool, now: int) -> bool:
+    """Whether a venue lets so many orders through now; only unwinds may use its reserve."""
+    row = m.VENUES_AT + venue * m.VENUE_CELLS
+    rate, full = mem[row + m.V_RATE], mem[row + m.V_BURST] * SECOND_NS
+    level, filled = mem[row + m.V_LEVEL], mem[row + m.V_FILLED]
+    if filled > 0 and now > filled and rate > 0:
+        # so long that it is full, compared before a product could be too long for a cell
+        level = full if now - filled > (full - level) // rate else level + (now - filled) * rate
+    needed = orders * mem[row + m.V_COST] + (0 if unwinds else mem[row + m.V_RESERVE])
+    return level >= needed * SECOND_NS

@@ -1,13 +1,15 @@
-"""What the gateway reads from the segment: intents and commands from rings, quotes and tables from
-slots. No decision.
+"""What the gateway reads from the segment beside the last look: its doorbell, quotes and tables
+from slots, the run's identity. No decision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
+from gateway.memory import M_CONTROL, M_INTENTS, Memory
 from gateway.ports import Market
 from shm_layout import (
     BODY,
@@ -43,7 +45,6 @@ _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
 _STATUS, _VALUE = cell(QUOTE, "status"), cell(QUOTE, "settlement_e6")
 _P = {name: cell(PAIR, name) for name in PAIR.names or ()}
 SPIN_NS = 10_000
-DRAIN_MAX = 64  # entries of a ring taken in one turn
 
 
 def market_of(row: list[int]) -> Market:
@@ -66,32 +67,37 @@ def market_of(row: list[int]) -> Market:
     )
 
 
-class PairRow:
-    """The cells of a PAIR that the guard needs."""
+class PairRow(NamedTuple):
+    """The cells of a PAIR that the last look needs."""
 
-    __slots__ = ("a", "approved", "b", "same")
+    number: int
+    same: int
+    approved: int
 
-    def __init__(self, row: list[int]) -> None:
-        self.same, self.approved = row[_P["same"]], row[_P["approved"]]
-        self.a, self.b = row[_P["a"]], row[_P["b"]]
+
+def pair_of(row: list[int]) -> PairRow:
+    """A PAIR body."""
+    return PairRow(row[_P["index"]], row[_P["same"]], row[_P["approved"]])
 
 
 class Intake:
-    """Cursors, bell and slots of the gateway. Intents are read from the tail at its start."""
+    """Bell and slots of the gateway. Intents are read from the tail at its start: the cursors stand
+    in the desk's memory, where the last look moves them.
+    """
 
-    def __init__(self, segment: Segment, eventfd: int) -> None:
+    def __init__(self, segment: Segment, eventfd: int, memory: Memory | None = None) -> None:
         self.segment, self.eventfd = segment, eventfd
         words = self._words = segment.words
         names = ("intents", "control_ring")
         self._rings = np.array([segment.at(name) for name in names], np.int64)
         self._entries = np.array([segment.entries(name) for name in names], np.int64)
-        self._cursors = np.array([ring_tail(words, at) for at in self._rings], np.int64)
+        self._cursors = (memory or Memory()).words[M_INTENTS : M_CONTROL + 1]
+        self._cursors[:] = [ring_tail(words, at) for at in self._rings]
         self._bell = segment.at("bells", GATEWAY)
         self._quotes = segment.at("quotes")
         self._out = np.zeros(ENTRY, np.int64)
         self._body = np.zeros(BODY, np.int64)
         self.start = int(self._cursors[0])
-        self.laps = 0
 
     @property
     def run_id(self) -> int:
@@ -103,23 +109,6 @@ class Intake:
         """The epoch granted to the gateway; 0: none."""
         first = self.segment.at("control") + cell(CONTROL, "live_epoch")
         return int(word_load(self._words, first + GATEWAY))
-
-    def drain(self, ring: int) -> Iterator[tuple[int, list[int]]]:
-        """(kind, body) of what a ring holds, at most DRAIN_MAX; 0 the intents, 1 the control ring.
-        A lap is counted and skipped to the oldest entry that is safe to read."""
-        for _ in range(DRAIN_MAX):
-            at, entries = int(self._rings[ring]), int(self._entries[ring])
-            place = int(self._cursors[ring])
-            got = ring_read(self._words, at, entries, place, self._out, BODY)
-            if got == READ:
-                self._cursors[ring] = place + 1
-                cells = self._out.tolist()
-                yield cells[0], cells[LINE:]
-            elif got < 0:
-                self.laps += 1
-                self._cursors[ring] = int(ring_tail(self._words, at)) - entries // 2
-            else:
-                return
 
     def before(self) -> Iterator[list[int]]:
         """Bodies of the intents that were in the ring when we started and are still there, oldest
@@ -169,17 +158,12 @@ class Intake:
         """Every instrument row that is written."""
         return [market_of(row) for row in self._table("instruments", INSTRUMENTS_MAX)]
 
-    def pairs(self) -> dict[int, PairRow]:
-        """Every pair row that is written, by its index."""
-        return {row[_P["index"]]: PairRow(row) for row in self._table("pairs", PAIRS_MAX)}
+    def pairs(self) -> list[PairRow]:
+        """Every pair row that is written."""
+        return [pair_of(row) for row in self._table("pairs", PAIRS_MAX)]
 
     def _table(self, block: str, count: int) -> Iterator[list[int]]:
         for index in range(count):
             at = self.segment.at(block, index)
             if slot_load(self._words, at, self._body, BODY) > 0:
                 yield self._body.tolist()
-
-
-def pair_index(row: list[int]) -> int:
-    """The index of a PAIR body."""
-    return row[_P["index"]]

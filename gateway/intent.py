@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from shm_layout import INTENT, LEG, LEGS_MAX, cell
+from gateway.order_record import INTENT_HEAD, INTENT_HEAD_AT
+from shm_layout import BODY, INTENT, LEG, LEGS_MAX, cell
 
-_AT = {name: cell(INTENT, name) for name in INTENT.names or ()}
-_LEG_AT = tuple(_AT[f"{LEG[0]}_{leg}"] for leg in range(LEGS_MAX))
-_HEAD = (
-    "id", "parent", "kind", "pair", "direction", "flags", "trigger", "decide_ns", "recv_ns",
-    "event_epoch_ns", "expires_ns", "edge_e6", "publish_ns",
-)  # fmt: skip
-_HEAD_AT = tuple(_AT[name] for name in _HEAD)
+_COUNT_AT = cell(INTENT, "leg_count")
+_LEG_AT = tuple(cell(INTENT, f"{LEG[0]}_{leg}") for leg in range(LEGS_MAX))
 
 
 class Leg(NamedTuple):
@@ -52,9 +48,24 @@ class Intent(NamedTuple):
 
 def from_cells(cells: Sequence[int]) -> Intent:
     """An INTENT body. Raises ValueError if the number of legs cannot be."""
-    count = cells[_AT["leg_count"]]
+    count = cells[_COUNT_AT]
     if not 1 <= count <= LEGS_MAX:
         raise ValueError(f"leg_count: found {count}, wanted 1 to {LEGS_MAX}")
     width = len(LEG)
     legs = tuple([Leg._make(cells[at : at + width]) for at in _LEG_AT[:count]])
-    return Intent._make((*[cells[at] for at in _HEAD_AT], legs))
+    return Intent._make((*[cells[at] for at in INTENT_HEAD_AT], legs))
+
+
+def to_cells(intent: Intent) -> list[int]:
+    """The INTENT body of an intent of our own."""
+    cells = [0] * BODY
+    for at, value in zip(INTENT_HEAD_AT, intent, strict=False):
+        assert isinstance(value, int)
+        cells[at] = value
+    cells[_COUNT_AT] = len(intent.legs)
+    for at, leg in zip(_LEG_AT, intent.legs, strict=False):
+        cells[at : at + len(leg)] = leg
+    return cells
+
+
+assert Intent._fields[:-1] == INTENT_HEAD and Leg._fields == LEG

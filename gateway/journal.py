@@ -2,14 +2,16 @@
 
 Preallocated files `journal-NNNNNN.bin`, mapped into memory. A file is a 64-byte head, then frames:
 
-    length u32 · CRC32 u32 · sequence u64 · chain 16 bytes · payload · zeros to 8 bytes
+    length u32 · check u32 · sequence u64 · chain 16 bytes · payload · zeros to 8 bytes
 
-The CRC covers length, sequence, chain and payload; `chain` is BLAKE2b of the frame before it with
-this payload, so a frame of another file or another past does not fit. A store into the page cache
-survives the death of the process, not of the machine: a thread of its own syncs at most `sync_ns`
-behind and then makes the page in use and the next one writable again (MADV_POPULATE_WRITE; after a
-sync the first store to a page faults: p50 17 -> 52 us). A failed sync is final: the kernel marks
-the pages clean, so it is never tried again and `failed` stays set.
+The check (gateway/frame.py) covers length, sequence, chain and payload; `chain` is BLAKE2b of the
+frame before this one with its chain as key, so a frame of another file or another past does not
+fit, and the link to a frame is made after the bytes have left that it is about. Orders are cells
+(gateway/order_record.py) put there by one kernel call, all other records are JSON. A store into
+the page cache survives the death of the process, not of the machine: a thread of its own syncs at
+most `sync_ns` behind and then makes the page in use and the next one writable again
+(MADV_POPULATE_WRITE; after a sync the first store to a page faults: p50 17 -> 52 us). A failed sync
+is final: the kernel marks the pages clean, so it is never tried again and `failed` stays set.
 
 Recovery keeps the longest valid prefix. What follows it must be zeros; if it is not, `damage` says
 where, nothing behind it is read, and nothing is appended to that file again.
@@ -24,21 +26,36 @@ import mmap
 import os
 import struct
 import threading
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
-MAGIC = b"ARBJRNL1"
+from gateway.frame import (
+    J_END,
+    J_LINK,
+    J_SEQUENCE,
+    J_SIZE,
+    JOURNAL_CELLS,
+    R_JOURNAL,
+    check_of,
+    put_order,
+    seal,
+)
+from gateway.order_record import order_record
+from shm_layout import Words
+
+MAGIC = b"ARBJRNL2"
 HEAD = struct.Struct(
     "<8sqqq16s"
-)  # magic, number of the file, first sequence, bytes, chain before the first frame
+)  # magic, number of the file, first sequence, bytes, chain of the first frame
 HEAD_BYTES = 64
 FRAME = struct.Struct("<IIQ16s")
-CHECKED = struct.Struct("<IQ16s")
+_LENGTH = struct.Struct("<I")
+_LINK_AT = 8 * J_LINK
 RECORD_MAX_BYTES = 64 << 10
 FILE_BYTES = 16 << 20
 FILES_MAX = 10_000
@@ -79,42 +96,50 @@ def read(path: Path) -> Recovered:
         raise JournalError(
             f"{path}: found {magic!r} of {size} bytes, wanted {MAGIC!r} of {len(raw)}"
         )
+    cells: Words = np.frombuffer(raw, np.int64)
     records: list[dict[str, Any]] = []
     at, damage = HEAD_BYTES, ""
     while at + FRAME.size <= size:
-        length, crc, found, link = FRAME.unpack_from(raw, at)
-        if length == 0 and crc == 0 and found == 0:
+        length, check, found, _ = FRAME.unpack_from(raw, at)
+        if length == 0 and check == 0 and found == 0:
             break
         payload = raw[at + FRAME.size : at + FRAME.size + length]
-        damage = _fault(length, crc, found, link, payload, sequence, chain)
+        damage = _fault(cells, at, payload, sequence, chain)
         if damage:
             damage = f"{path} at byte {at}: {damage}"
             break
-        records.append(orjson.loads(payload))
-        chain, sequence = link, sequence + 1
+        records.append(_record(payload))
+        chain, sequence = _link(chain, payload), sequence + 1
         at += _padded(length)
     if not damage and raw[at:].strip(b"\0"):
         damage = f"{path} at byte {at}: found bytes behind the end, wanted zeros"
     return Recovered(records, number, at, sequence, chain, damage)
 
 
-def _fault(
-    length: int, crc: int, found: int, link: bytes, payload: bytes, sequence: int, chain: bytes
-) -> str:
-    """What is wrong with a frame, or nothing."""
+def _fault(cells: Words, at: int, payload: bytes, sequence: int, chain: bytes) -> str:
+    """What is wrong with the frame at this byte, or nothing."""
+    length, check, found, link = FRAME.unpack_from(cells.data, at)
     if length > RECORD_MAX_BYTES or len(payload) < length:
         return f"length: found {length}, wanted at most {min(RECORD_MAX_BYTES, len(payload))}"
-    if zlib.crc32(payload, zlib.crc32(CHECKED.pack(length, found, link))) != crc:
-        return "CRC: the frame is torn or changed"
+    if check_of(cells, at // 8, length) != check:
+        return "check: the frame is torn or changed"
     if found != sequence:
         return f"sequence: found {found}, wanted {sequence}"
-    if link != _link(chain, payload):
+    if link != chain:
         return "chain: the frame does not follow the one before it"
     return ""
 
 
 def _link(chain: bytes, payload: bytes) -> bytes:
     return hashlib.blake2b(payload, digest_size=16, key=chain).digest()
+
+
+def _record(payload: bytes) -> dict[str, Any]:
+    """A record in words."""
+    if payload.startswith(b"{"):
+        found: dict[str, Any] = orjson.loads(payload)
+        return found
+    return order_record(payload)
 
 
 def _padded(length: int) -> int:
@@ -149,6 +174,10 @@ class Journal:
         self.records = 0
         self.syncs = 0
         self.recovered: list[dict[str, Any]] = []
+        self._state: Words = np.zeros(JOURNAL_CELLS, np.int64)
+        self._cells = self._state.data
+        self._raw = self._cells.cast("B")
+        self._linked = 0  # where the last frame begins whose link is not made yet
         self._file_bytes = file_bytes
         self._sync_s = sync_ns / 1e9
         self._folder = folder
@@ -180,7 +209,9 @@ class Journal:
                 number = max(int(later.stem[-6:]) for later in paths)
                 end = 0
                 break
-        self._number, self._sequence, self._chain = number, sequence, chain
+        self._number = number
+        self._cells[J_SEQUENCE] = sequence
+        self._raw[_LINK_AT : _LINK_AT + 16] = chain
         if end:
             self._map(paths[-1], end)
         else:
@@ -192,7 +223,8 @@ class Journal:
         if self._number > FILES_MAX:
             raise JournalError(f"{self._folder}: {FILES_MAX} files, the limit")
         path = self._folder / f"journal-{self._number:06d}.bin"
-        head = HEAD.pack(MAGIC, self._number, self._sequence, self._file_bytes, self._chain)
+        chain = bytes(self._raw[_LINK_AT : _LINK_AT + 16])
+        head = HEAD.pack(MAGIC, self._number, self._cells[J_SEQUENCE], self._file_bytes, chain)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(
@@ -213,9 +245,10 @@ class Journal:
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         size = os.fstat(self._fd).st_size
         self._map_of = mmap.mmap(self._fd, size)
-        self._size = size
+        self._file: Words = np.frombuffer(self._map_of, np.int64)
+        self._cells[J_SIZE] = size
         self.path = path
-        self._end = self._synced = end
+        self._cells[J_END] = self._linked = self._synced = end
         self._populate()
 
     def append(self, record: dict[str, Any]) -> bool:
@@ -229,16 +262,41 @@ class Journal:
         if length > RECORD_MAX_BYTES:
             self.failed = f"record of {length} bytes, at most {RECORD_MAX_BYTES}"
             return False
-        if self._end + _padded(length) > self._size and not self._rotate():
+        self.link()
+        if self._cells[J_END] + _padded(length) > self._cells[J_SIZE] and not self._rotate():
             return False
-        sequence, chain = self._sequence, _link(self._chain, payload)
-        crc = zlib.crc32(payload, zlib.crc32(CHECKED.pack(length, sequence, chain)))
-        frame = FRAME.pack(length, crc, sequence, chain) + payload
-        self._map_of[self._end : self._end + len(frame)] = frame
-        self._end += _padded(length)
-        self._sequence, self._chain = sequence + 1, chain
+        at = self._cells[J_END] + FRAME.size
+        self._map_of[at : at + length] = payload
+        seal(self._file, self._state, length)
         self.records += 1
         return True
+
+    def put_order(self, words: Words, memory: Words, taken_ns: int) -> int:
+        """Write the orders of the intent that was judged last, in one kernel call. 0: bytes may
+        leave; else the reason why not: `killed` (the record is there) or `journal`.
+        """
+        if self.failed:
+            return R_JOURNAL
+        if self._linked != self._cells[J_END]:
+            self.link()
+        why = int(put_order(words, memory, self._file, self._state, taken_ns))
+        if why == R_JOURNAL and self._rotate():
+            why = int(put_order(words, memory, self._file, self._state, taken_ns))
+        self.records += why != R_JOURNAL
+        return why
+
+    def link(self) -> None:
+        """Make what the next frame carries of the last one; once the bytes have left. Twice is
+        harmless.
+        """
+        at, end = self._linked, self._cells[J_END]
+        if at == end:
+            return
+        (length,) = _LENGTH.unpack_from(self._map_of, at)
+        payload = self._map_of[at + FRAME.size : at + FRAME.size + length]
+        chain = bytes(self._raw[_LINK_AT : _LINK_AT + 16])
+        self._raw[_LINK_AT : _LINK_AT + 16] = _link(chain, payload)
+        self._linked = end
 
     def extend(self, records: Iterable[dict[str, Any]]) -> bool:
         """Append several; False if any failed."""
@@ -250,6 +308,7 @@ class Journal:
             self._sync()
             if self.failed:
                 return False
+            self.link()
             old_fd, old_map = self._fd, self._map_of
             try:
                 self._start_file()
@@ -266,7 +325,7 @@ class Journal:
             self._sync()
 
     def _sync(self) -> None:
-        end = self._end
+        end = self._cells[J_END]
         try:
             os.fdatasync(self._fd)
         except OSError as error:
@@ -281,10 +340,10 @@ class Journal:
         fault later. Through ctypes, which lets the desk's thread run meanwhile: `mmap.madvise`
         keeps the interpreter's lock (seen with 3.11).
         """
-        start = self._end // PAGE * PAGE
-        if start < self._size:
+        start, size = self._cells[J_END] // PAGE * PAGE, self._cells[J_SIZE]
+        if start < size:
             first = ctypes.addressof(ctypes.c_char.from_buffer(self._map_of, start))
-            length = min(2 * PAGE, self._size - start)
+            length = min(2 * PAGE, size - start)
             _MADVISE(ctypes.c_void_p(first), ctypes.c_size_t(length), POPULATE_WRITE)
 
     def start(self) -> None:
@@ -298,7 +357,7 @@ class Journal:
         lock just when the bytes that the record is about are to leave.
         """
         while not self._stopping and not self.failed:
-            if self._synced != self._end:
+            if self._synced != self._cells[J_END]:
                 self.sync()
             self._wake.wait(self._sync_s)
 
@@ -312,6 +371,7 @@ class Journal:
             self._thread.join(2.0)
         if not self.failed:
             self.sync()
+        self._file = np.zeros(0, np.int64)  # its view would keep the mapping
         self._map_of.close()
         os.close(self._fd)
         os.close(self._lock_fd)

@@ -18,7 +18,6 @@ import orjson
 from gateway.answers import get_object, object_of
 from gateway.order import E_ABSENT, E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.ports import (
-    YES,
     Fill,
     HeaderStock,
     Held,
@@ -40,6 +39,8 @@ PORTFOLIO = "/trade-api/v2/portfolio"
 WS_PATH = "/trade-api/ws/v2"
 CHANNELS = ("fill", "user_orders", "market_positions")
 PAGES_MAX = 20
+_new = tuple.__new__  # a named tuple without the call of its constructor
+PARTS_MAX = 4096  # requests made ahead but for their id and signature
 REJECTED, RATE, UNKNOWN = reason("venue_rejected"), reason("limit_rate"), reason("unknown_outcome")
 CASH, HALT = reason("cash"), reason("halted")
 
@@ -71,6 +72,7 @@ class KalshiVenue:
 
     name = "kalshi"
     nets = True
+    names_orders = True
     on_demand = False
     order_cost = 10
     read_cost = 10
@@ -82,53 +84,48 @@ class KalshiVenue:
         self._signing = signing
         self._head = f"POST {CREATE} HTTP/1.1\r\nHost: {host}\r\n".encode()
         self._host = host.encode()
-        self._templates: dict[int, bytes] = {}
+        self._parts: dict[tuple[int, int, int, int, int], tuple[int, bytes]] = {}
         self._warm = f"GET /trade-api/v2/exchange/status HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
-    def place(
-        self, side: int, limit_e6: int, size_e6: int, yes_free_e6: int, no_free_e6: int
-    ) -> Placing:
-        """Bid or ask at the YES price; the venue nets."""
-        return Placing(YES, side, limit_e6)
-
     def prepare(
-        self,
-        *,
-        market: Market,
-        placing: Placing,
-        size_e6: int,
-        order_id: str,
-        tick_epoch: int,
-        now_ns: int,
-        urgent: bool,
-    ) -> Request | None:
+        self, market: Market, placing: Placing, size_e6: int, order_id: str, tick_epoch: int,
+        now_ns: int, urgent: bool,
+    ) -> Request | None:  # fmt: skip
         """An IOC limit with its client id and shard. The signature covers time, method and path
         only.
         """
         headers = self._signing.take_headers("POST", CREATE, now_ns, for_unwind=urgent)
         if headers is None:
             return None
-        body = self._template(market) % (
-            order_id.encode(),
-            b"bid" if placing.side == BUY else b"ask",
-            int_to_text(size_e6, 6, 2).encode(),
-            int_to_text(placing.price_e6, 6, 4).encode(),
-        )
-        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-        return Request(order_id, b"".join((self._head, headers, length, body)))
+        _, side, price_e6 = placing
+        parts = self._parts.get((market.instrument, market.generation, side, price_e6, size_e6))
+        if parts is None or parts[0] != len(order_id):
+            parts = self._make(market, placing, size_e6, len(order_id))
+        wire = b"".join((self._head, headers, parts[1], order_id.encode(), b'"}'))
+        return _new(Request, (order_id, wire, b""))
 
-    def _template(self, market: Market) -> bytes:
-        found = self._templates.get(market.instrument)
-        if found is None:
-            fixed = {
-                "ticker": market.ticker,
-                "time_in_force": "immediate_or_cancel",
-                "self_trade_prevention_type": "taker_at_cross",
-                "exchange_index": market.exchange_index,
-            }
-            head = orjson.dumps(fixed).replace(b"%", b"%%")[:-1]
-            holes = b',"client_order_id":"%b","side":"%b","count":"%b","price":"%b"}'
-            found = self._templates[market.instrument] = head + holes
+    def _make(
+        self, market: Market, placing: Placing, size_e6: int, id_bytes: int
+    ) -> tuple[int, bytes]:
+        """Everything between the signed lines and the client's id, and how long an id it is for:
+        made once for each side, price and size of a market.
+        """
+        fixed = {
+            "ticker": market.ticker,
+            "time_in_force": "immediate_or_cancel",
+            "self_trade_prevention_type": "taker_at_cross",
+            "exchange_index": market.exchange_index,
+            "side": "bid" if placing.side == BUY else "ask",
+            "count": int_to_text(size_e6, 6, 2),
+            "price": int_to_text(placing.price_e6, 6, 4),
+        }
+        body = orjson.dumps(fixed)[:-1] + b',"client_order_id":"'
+        length = len(body) + id_bytes + len(b'"}')
+        head = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
+        if len(self._parts) >= PARTS_MAX:
+            self._parts.clear()
+        key = (market.instrument, market.generation, placing.side, placing.price_e6, size_e6)
+        found = self._parts[key] = (id_bytes, head + body)
         return found
 
     def outcome(

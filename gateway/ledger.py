@@ -21,6 +21,7 @@ from gateway.journal import Journal
 from gateway.order import E_FINISH, Order, average_e6, worst_notional_e6
 from gateway.ports import NO, Facts, Fee, Fill, Outcome
 from gateway.reports import Reports
+from gateway.standing import lone_cost_e6, tell
 from shm_layout import (
     BUY,
     E6,
@@ -120,6 +121,7 @@ class Ledger:
         for order, cost_e6 in zip(work.orders, work.costs_e6, strict=True):
             self.by_key[order.key] = (work, order)
             self.accounts.reserve(order, cost_e6, is_ours=ours)
+        self.tell()
 
     def restore(self, work: Work) -> None:
         """Know an intent of a predecessor: its orders count until they are found."""
@@ -181,33 +183,11 @@ class Ledger:
 
     def is_paused(self, pair: int) -> bool:
         """Whether an outcome of this pair is unknown, or a leg of it alone."""
-        return any(
-            work.intent.pair == pair and (work.is_lone or work.is_unknown)
-            for work in self._under_way()
-        )
+        return self.accounts.memory.is_paused(pair)
 
-    def unhedged_e6(self) -> int:
-        """Worst cost of what may stand alone: the dearer leg of each intent under way, and what is
-        lone.
-        """
-        total_e6 = 0
-        for work in self._under_way():
-            if work.intent.flags & FLAG_UNWIND:
-                continue
-            if not work.ended:
-                total_e6 += max(work.costs_e6)
-            elif work.is_lone:
-                total_e6 += self.lone_cost_e6(work)
-        return total_e6
-
-    def lone_cost_e6(self, work: Work) -> int:
-        """What the contracts one leg has alone did cost, with the dearer leg's price."""
-        excess = abs(work.excess_e6)
-        unit = max(
-            -(-cost * E6 // leg.size_e6)
-            for cost, leg in zip(work.costs_e6, work.orders, strict=True)
-        )
-        return -(-excess * unit // E6)
+    def tell(self) -> None:
+        """The last look must know what stands alone; whoever changes a work says so."""
+        tell(self.accounts.memory, list(self._under_way()), len(self.open))
 
     # ---- evidence
 
@@ -302,6 +282,7 @@ class Ledger:
                 self._end(work, now_ns)
         elif work.is_known:
             self._rebalance(work)
+        self.tell()
 
     def _end(self, work: Work, now_ns: int) -> None:
         """The last word, once, and then what is lone."""
@@ -326,12 +307,13 @@ class Ledger:
             work.intent,
             why,
             matched_e6=min(filled),
-            worst_e6=self.lone_cost_e6(work),
+            worst_e6=lone_cost_e6(work),
             send_ns=max(order.send_ns for order in work.orders),
             ack_ns=max(order.ack_ns for order in work.orders),
             taken_ns=work.taken_ns,
             now_ns=now_ns,
         )
+        self.tell()
 
     def _rebalance(self, work: Work) -> None:
         """Hand on what is newly lone, beyond what was handed on before."""

@@ -15,6 +15,7 @@ import httptools
 
 REPLY_NS = 2_000_000_000
 Clock = Callable[[], int]
+OnFree = Callable[["Link"], None] | None
 
 
 @dataclass(slots=True)
@@ -33,9 +34,11 @@ Then = Callable[[Answer], None]
 class Link(asyncio.Protocol):
     """One connection, from being made to being lost. Made anew for each connect."""
 
-    def __init__(self, clock: Clock, reply_max_bytes: int) -> None:
+    def __init__(self, clock: Clock, reply_max_bytes: int, on_free: OnFree = None) -> None:
+        """`on_free` is told each time it could take a request (again)."""
         self._clock = clock
         self._reply_max = reply_max_bytes
+        self._on_free = on_free
         self._transport: asyncio.Transport | None = None
         self._then: Then | None = None
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
@@ -46,6 +49,7 @@ class Link(asyncio.Protocol):
         self.sent_ns = 0
         self.used_ns = 0
         self.is_open = False
+        self.is_listed = False  # among its pool's free links
 
     @property
     def is_free(self) -> bool:
@@ -55,11 +59,11 @@ class Link(asyncio.Protocol):
     def send(self, wire: bytes, then: Then) -> int:
         """Write a request; returns the stamp after the write. The link must be free."""
         transport = self._transport
-        assert self.is_free and transport is not None
+        assert self.is_open and self._then is None and transport is not None
         self._then = then
         transport.write(wire)
-        self.sent_ns = self.used_ns = self._clock()
-        return self.sent_ns
+        now_ns = self.sent_ns = self.used_ns = self._clock()
+        return now_ns
 
     def expire(self, now_ns: int) -> bool:
         """End a request that has waited too long; the connection goes with it. True if it did."""
@@ -79,6 +83,12 @@ class Link(asyncio.Protocol):
         then, self._then = self._then, None
         if then is not None:
             then(answer)
+        self.offer()
+
+    def offer(self) -> None:
+        """Say that it is free, if it is."""
+        if self._on_free is not None and self.is_open and self._then is None:
+            self._on_free(self)
 
     # ---- called by the event loop
 

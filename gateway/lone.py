@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.guard import facts_of, levels_of
+from gateway.facts import facts_of, levels_of
 from gateway.intent import Intent, Leg
 from gateway.ledger import Work, yes_price_e6
 from gateway.order import Order

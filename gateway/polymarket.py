@@ -1,11 +1,12 @@
 """Polymarket CLOB V2: legs to pooled FAK orders, answers and user frames to outcomes and fills.
 Pure but for the reads.
 
-A leg becomes one order, decided once from what is held before it: a SELL sells the YES token if
-the whole size is held, else it buys NO at 1−p; a BUY sells the NO token if the whole size is held,
-else it buys YES. Never split: an order per leg. Selling what is held beats buying the other token:
-it frees cash at once, needs no merge on the chain, cannot overfill (a FAK BUY spends a budget, so
-price improvement yields more shares than asked), and costs the same fee.
+A leg becomes one order, decided once from what is held before it (`place` of gateway/look.py): a
+SELL sells the YES token if the whole size is held, else it buys NO at 1−p; a BUY sells the NO token
+if the whole size is held, else it buys YES. Never split: an order per leg. Selling what is held
+beats buying the other token: it frees cash at once, needs no merge on the chain, cannot overfill (a
+FAK BUY spends a budget, so price improvement yields more shares than asked), and costs the same
+fee.
 
 Facts of the venue (reference, autumn 2026): the order id is the hash of the pool entry, known
 before sending; an answer is an acceptance only if success is true, errorMsg empty, orderID there
@@ -25,8 +26,6 @@ from gateway.answers import get_object, object_of
 from gateway.hmac_auth import ApiSecrets, L2Auth
 from gateway.order import E_ACK, E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.ports import (
-    NO,
-    YES,
     Fill,
     Held,
     Market,
@@ -48,7 +47,6 @@ from shm_layout import (
     S_FAILED,
     S_MATCHED,
     S_MINED,
-    SELL,
     LayoutError,
     reason,
     text_to_int,
@@ -56,6 +54,8 @@ from shm_layout import (
 
 ORDER = "/order"
 PAGES_MAX = 20
+LENGTHS_MAX = 4096
+_new = tuple.__new__  # a named tuple without the call of its constructor
 END_CURSOR = "LTE="
 REJECTED, RATE, UNKNOWN = reason("venue_rejected"), reason("limit_rate"), reason("unknown_outcome")
 CASH, HALT, TICK = reason("cash"), reason("halted"), reason("tick")
@@ -106,6 +106,7 @@ class PolymarketVenue:
 
     name = "polymarket"
     nets = False
+    names_orders = False  # by the hash of the pool entry
     on_demand = True  # an order that is not in the pool is signed when asked for: ask again
     order_cost = 1
     read_cost = 0
@@ -121,55 +122,41 @@ class PolymarketVenue:
         wall_s: Callable[[], int],
     ) -> None:
         self._pool = pool
-        self._l2 = L2Auth(secrets)
+        self._l2, self._l2_reads = L2Auth(secrets), L2Auth(secrets)
         self._host = host.encode()
         self._secrets = secrets
         self._signature_type = signature_type
         self._wall_s = wall_s
         self._head = f"POST {ORDER} HTTP/1.1\r\nHost: {host}\r\n".encode()
+        self._lengths: dict[int, bytes] = {}
         self._warm = f"GET /time HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
-    def place(
-        self, side: int, limit_e6: int, size_e6: int, yes_free_e6: int, no_free_e6: int
-    ) -> Placing:
-        """Which token, and which way (head of this file)."""
-        if side == SELL:
-            if yes_free_e6 >= size_e6:
-                return Placing(YES, SELL, limit_e6)
-            return Placing(NO, BUY, E6 - limit_e6)
-        if no_free_e6 >= size_e6:
-            return Placing(NO, SELL, E6 - limit_e6)
-        return Placing(YES, BUY, limit_e6)
-
     def prepare(
-        self,
-        *,
-        market: Market,
-        placing: Placing,
-        size_e6: int,
-        order_id: str,
-        tick_epoch: int,
-        now_ns: int,
-        urgent: bool,
-    ) -> Request | None:
+        self, market: Market, placing: Placing, size_e6: int, order_id: str, tick_epoch: int,
+        now_ns: int, urgent: bool,
+    ) -> Request | None:  # fmt: skip
         """A pool entry and its HMAC, made now. The key is the entry's hash, whatever `order_id`
         is.
         """
+        token, side, price_e6 = placing
         entry = self._pool.take_order(
-            market.instrument,
-            placing.token,
-            placing.side,
-            placing.price_e6,
-            size_e6,
-            tick_epoch,
-            now_ns,
-        )
+            market.instrument, token, side, price_e6, size_e6, tick_epoch, now_ns,
+            market.generation,
+        )  # fmt: skip
         if entry is None:
             return None
-        body = entry.body
+        body, digest = entry.body, entry.hash
         headers = self._l2.header_bytes("POST", ORDER, body, self._wall_s())
-        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-        return Request("0x" + entry.hash.hex(), b"".join((self._head, headers, length, body)))
+        length = self._lengths.get(len(body)) or self._length(len(body))
+        wire = b"".join((self._head, headers, length, body))
+        return _new(Request, ("0x" + digest.hex(), wire, digest))
+
+    def _length(self, length: int) -> bytes:
+        """The last header lines, for bodies so long."""
+        found = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
+        if len(self._lengths) < LENGTHS_MAX:
+            self._lengths[length] = found
+        return found
 
     def outcome(
         self, status: int, body: bytes, placing: Placing, size_e6: int, key: str
@@ -228,7 +215,7 @@ class PolymarketVenue:
 
     async def read(self, path: str, query: str) -> bytes:
         """A GET with fresh L2 headers; the HMAC leaves the query out."""
-        headers = self._l2.header_bytes("GET", path, b"", self._wall_s())
+        headers = self._l2_reads.header_bytes("GET", path, b"", self._wall_s())
         target = (path + ("?" + query if query else "")).encode()
         return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, self._host, headers)
 

@@ -103,7 +103,7 @@ def post_body(
 ) -> bytes:  # fmt: skip
     """The compact JSON of POST /order, keys in the official client's order. The HMAC is over it."""
     side = "BUY" if order.side == BUY else "SELL"
-    return (
+    body = (
         f'{{"order":{{"salt":{order.salt},"maker":"{params.maker}","signer":"{params.signer}"'
         f',"tokenId":"{token_id}","makerAmount":"{order.maker_e6}"'
         f',"takerAmount":"{order.taker_e6}","side":"{side}","expiration":"{expiration_s}"'
@@ -112,6 +112,8 @@ def post_body(
         f',"owner":"{params.owner}","orderType":"{order_type}","deferExec":false'
         f',"postOnly":{"true" if post_only else "false"}}}'
     ).encode()
+    assert b"'" not in body, "one official client hashes ' as another byte: never send it"
+    return body
 
 
 class OrderPool:
@@ -150,17 +152,19 @@ class OrderPool:
 
     def take_order(
         self, instrument: int, token: int, side: int, price_e6: int, size_e6: int, tick_epoch: int,
-        now_ns: int,
+        now_ns: int, generation: int | None = None,
     ) -> PooledOrder | None:  # fmt: skip
         """An entry that nobody gets again; `token` 0 YES, 1 NO; side and price in that token's
-        terms. None: not there, and now signed on demand: ask again once our bell has rung."""
+        terms. None: not there, and now signed on demand: ask again once our bell has rung.
+        `generation` None: that of the market's row now."""
         key = (instrument, token, side, price_e6, size_e6)
         entry = self._entries.pop(key, None)
         if entry is not None:
             self._gone.append(entry)  # the rest of the book-keeping waits for the next turn
-            generation = self._instruments_at + instrument * ENTRY + _GENERATION_AT
-            is_same = word_load(self._words, generation) == entry.generation
-            if is_same and entry.tick_epoch == tick_epoch:
+            if generation is None:
+                at = self._instruments_at + instrument * ENTRY + _GENERATION_AT
+                generation = word_load(self._words, at)
+            if entry.generation == generation and entry.tick_epoch == tick_epoch:
                 self.hits += 1
                 return entry
             self.dropped += 1

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from shm_layout import Words
+
 YES, NO = 0, 1
 
 
@@ -46,12 +48,13 @@ class Fee(Protocol):
     def __call__(self, price_e6: int, size_e6: int, facts: Facts) -> int: ...
 
 
-class LegalSize(Protocol):
-    """The largest size at most `wanted_e6` that may be ordered at `price_e6`; `is_buy` of the
-    token. 0: none.
+class LastLook(Protocol):
+    """One compiled call: judge the intent in the entry cells of the desk's memory, or take the next
+    entry and judge it if it is an intent. 0 or an index of REASONS, else what was found
+    (gateway/look.py).
     """
 
-    def __call__(self, wanted_e6: int, price_e6: int, is_buy: bool, facts: Facts) -> int: ...
+    def __call__(self, words: Words, memory: Words, now_ns: int, /) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +122,11 @@ class OrderPool(Protocol):
         size_e6: int,
         tick_epoch: int,
         now_ns: int,
+        generation: int | None = None,
     ) -> PooledOrder | None:
-        """One entry, gone from the pool; None: not there (it is ordered)."""
+        """One entry, gone from the pool; None: not there (it is ordered). `generation`: of the
+        market, for who knows it to be the present one.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +157,13 @@ class Placing(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Ready bytes of one order and the key that names it at the venue (client id, or hash in 0x
-    hex).
+    """Ready bytes of one order and the key that names it at the venue: the client's id, or
+    `digest` in 0x hex (empty: the client's id).
     """
 
     key: str
     wire: bytes
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,31 +262,21 @@ class Query:
 
 class Venue(Protocol):
     """A venue's file: pure maps between legs and bytes, and the reads it needs. No socket, no
-    state of orders.
+    state of orders. `nets`: one signed position a market; `names_orders`: an order goes by our own
+    id; `on_demand`: what is not signed yet is signed when asked for: ask again.
     """
 
     name: str
     nets: bool
+    names_orders: bool
     on_demand: bool
     order_cost: int
     query_delay_ns: int
 
-    def place(
-        self, side: int, limit_e6: int, size_e6: int, yes_free_e6: int, no_free_e6: int
-    ) -> Placing:
-        """The order of a leg, decided once from what is held and not already being sold."""
-
     def prepare(
-        self,
-        *,
-        market: Market,
-        placing: Placing,
-        size_e6: int,
-        order_id: str,
-        tick_epoch: int,
-        now_ns: int,
-        urgent: bool,
-    ) -> Request | None:
+        self, market: Market, placing: Placing, size_e6: int, order_id: str, tick_epoch: int,
+        now_ns: int, urgent: bool,
+    ) -> Request | None:  # fmt: skip
         """Ready bytes, or None: no signature at hand. Takes the signature: it is used or lost.
 
         `urgent`: an unwind, which may use what is kept for a dead signer.

@@ -8,38 +8,45 @@ judged anew as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from gateway.dispatch import Dispatcher
 from gateway.intent import Intent, from_cells
+from gateway.memory import INTENT_AT
 from gateway.reports import Reports
-from shm_layout import intent_parts, reason
+from shm_layout import BODY, intent_parts, reason
 
 STALE, LAPPED, RATE = reason("stale"), reason("lapped"), reason("limit_rate")
 NO_SIGNATURE = reason("no_signature")
 COUNTED = {STALE: "stale", NO_SIGNATURE: "no_signature", RATE: "rate_limited"}
+INTENT = slice(INTENT_AT, INTENT_AT + BODY)
 GONE_MAX = 1024  # lost intents answered one by one
 
 
 @dataclass(slots=True)
 class Reception:
-    """`last_id`: the newest intent taken."""
+    """`last_id`: the newest intent taken; `before`: bodies of those there at our start."""
 
     dispatcher: Dispatcher
     reports: Reports
     clock: Callable[[], int]
+    before: Callable[[], Iterable[list[int]]]
     last_id: int
     waiting: list[Intent] = field(default_factory=list)
 
-    def take(self, body: list[int]) -> None:
-        """One entry of the intents ring."""
-        taken_ns = self.clock()
-        intent = from_cells(body)
+    def take(self, why: int, taken_ns: int) -> None:
+        """One entry of the intents ring, judged: `why` 0 or the reason it is refused for. It
+        stands in the desk's memory.
+        """
+        if not why:
+            why = self.dispatcher.fire(taken_ns)[1]
+        intent = from_cells(self.dispatcher.memory.cells[INTENT].tolist())
         self.reports.count("intents")
         self._fill_gap(intent.id, taken_ns)
         self.last_id = intent.id
-        self._try(intent, taken_ns)
+        if why:
+            self._refuse(intent, why, taken_ns)
         self._answered()
         self.reports.observe("decide_to_take", taken_ns - intent.decide_ns)
         self.reports.observe("recv_to_publish", intent.publish_ns - intent.recv_ns)
@@ -52,7 +59,8 @@ class Reception:
         waiting, self.waiting = self.waiting, []
         now_ns = self.clock()
         for intent in waiting:
-            self._try(intent, now_ns)
+            if why := self.dispatcher.send(intent, now_ns)[1]:
+                self._refuse(intent, why, now_ns)
         self._answered()
 
     def answer_gone(self) -> None:
@@ -61,7 +69,7 @@ class Reception:
         """
         now_ns, answered = self.clock(), self.last_id
         spoken = self.reports.ended_ids()
-        for body in self.dispatcher.intake.before():
+        for body in self.before():
             number = from_cells(body).id
             if number > answered and number not in spoken and not self._is_sent(number):
                 self.reports.gone(number, STALE, now_ns)
@@ -72,10 +80,8 @@ class Reception:
         """The ledger has its last word, or will."""
         return number in self.dispatcher.ledger.works
 
-    def _try(self, intent: Intent, now_ns: int) -> None:
-        work, why = self.dispatcher.send(intent, now_ns)
-        if work is not None:
-            return
+    def _refuse(self, intent: Intent, why: int, now_ns: int) -> None:
+        """Not sent: it waits for its signature, or this is its last word."""
         if why == NO_SIGNATURE and now_ns < intent.expires_ns:
             self.waiting.append(intent)
             return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gateway.guard import facts_of
+from gateway.facts import facts_of
 from gateway.intent import Intent
 from gateway.ledger import Ledger, Work, is_lone
 from gateway.order import E_LOSE, E_SEND, Amounts, Order
@@ -15,25 +15,6 @@ from gateway.run_times import Mapping
 from shm_layout import P_DELAYED, P_LIVE, P_NEW
 
 _ORDER = ("leg", "venue", "instrument", "generation", "side", "limit_e6", "size_e6", "key")
-
-
-def order_record(work: Work, run_id: int) -> dict[str, Any]:
-    """What stands in the journal before the first byte of an intent's orders leaves: with the
-    mapping and the key.
-    """
-    orders = [
-        (o.leg, o.venue, o.instrument, o.generation, o.side, o.limit_e6, o.size_e6, o.key)
-        for o in work.orders
-    ]
-    return {
-        "k": "order",
-        "run": run_id,
-        "taken_ns": work.taken_ns,
-        "intent": tuple(work.intent)[:-1],
-        "orders": orders,
-        "placings": [tuple(order.placing) for order in work.orders],
-        "costs": work.costs_e6,
-    }
 
 
 class TakeUp(Protocol):

@@ -75,23 +75,50 @@ class Window:
 
 
 SECOND_NS, MINUTE_NS, DAY_NS = 10**9, 60 * 10**9, 86_400 * 10**9
+SPANS_NS = (SECOND_NS, MINUTE_NS, DAY_NS)
+STAMPS_MAX = 1 << 20  # a power of two: the newest stamps kept, and so the highest count of a span
+# cells of a rate: orders ever counted, most in each span, then the circle of stamps
+R_TOTAL, R_MOST, R_STAMPS = 0, 1, 8
+RATE_CELLS = R_STAMPS + STAMPS_MAX
 
 
 class OrderRate:
-    """Orders a second, a minute and a day."""
+    """Orders a second, a minute and a day, in cells that the last look reads too (`rate_has` of
+    gateway/kernels.py is the same rule compiled). Stamps must not go back.
+    """
 
-    def __init__(self, per_second: int, per_minute: int, per_day: int) -> None:
-        self._windows = (
-            Window(span_ns=SECOND_NS, count_max=per_second),
-            Window(span_ns=MINUTE_NS, count_max=per_minute),
-            Window(span_ns=DAY_NS, count_max=per_day),
-        )
+    def __init__(
+        self, per_second: int, per_minute: int, per_day: int, *, cells: memoryview | None = None
+    ) -> None:
+        """`cells`: RATE_CELLS int64, zeros; None: its own. Raises ValueError on a count it cannot
+        keep."""
+        most = (per_second, per_minute, per_day)
+        for count in most:
+            if not 0 < count <= STAMPS_MAX:
+                raise ValueError(f"order rate: found {count}, wanted 1 to {STAMPS_MAX}")
+        own = memoryview(bytearray(8 * RATE_CELLS)).cast("q") if cells is None else cells
+        self._cells = own
+        for place, count in enumerate(most):
+            own[R_MOST + place] = count
 
     def has(self, count: int, now_ns: int) -> bool:
-        """Whether `count` more orders are allowed in all three."""
-        return all(window.has(count, now_ns) for window in self._windows)
+        """Whether `count` more orders are allowed in all three spans: in each the order that would
+        be one too many is over."""
+        cells = self._cells
+        total = cells[R_TOTAL]
+        for place, span_ns in enumerate(SPANS_NS):
+            back = cells[R_MOST + place] - count
+            if back < 0:
+                return False
+            oldest = total - 1 - back
+            if oldest >= 0 and cells[R_STAMPS + oldest % STAMPS_MAX] > now_ns - span_ns:
+                return False
+        return True
 
     def add(self, count: int, now_ns: int) -> None:
         """Count orders sent."""
-        for window in self._windows:
-            window.add(count, now_ns)
+        cells = self._cells
+        total = cells[R_TOTAL]
+        for place in range(total, total + count):
+            cells[R_STAMPS + place % STAMPS_MAX] = now_ns
+        cells[R_TOTAL] = total + count

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from gateway.link import REPLY_NS, Answer, Clock, Link, Then
+from gateway.link import REPLY_NS, Answer, Clock, Link, OnFree, Then
 
 __all__ = ["REPLY_NS", "Address", "Answer", "Channel", "Link", "Pool"]
 
@@ -45,8 +46,12 @@ class Address:
 class Seat:
     """A place for one link: connects, and again with back-off when it is lost."""
 
-    def __init__(self, address: Address, clock: Clock, number: int, reply_max_bytes: int) -> None:
+    def __init__(
+        self, address: Address, clock: Clock, number: int, reply_max_bytes: int,
+        on_free: OnFree = None,
+    ) -> None:  # fmt: skip
         self._address = address
+        self._on_free = on_free
         self._clock = clock
         self._number = number
         self._reply_max = reply_max_bytes
@@ -79,7 +84,7 @@ class Seat:
         try:
             async with asyncio.timeout(CONNECT_NS / 1e9):
                 _, link = await loop.create_connection(
-                    lambda: Link(self._clock, self._reply_max),
+                    lambda: Link(self._clock, self._reply_max, self._on_free),
                     address.host,
                     address.port,
                     ssl=address.context,
@@ -88,6 +93,7 @@ class Seat:
             self.link = link
             self.connects += 1
             self._backoff_ns = BACKOFF_FIRST_NS
+            link.offer()
         except (OSError, TimeoutError):
             pass
         finally:
@@ -117,7 +123,10 @@ class Pool:
         assert size > 0 and reads > 0 and size + reads <= LINKS_MAX
         self._clock = clock
         self._warm = warm
-        self._seats = [Seat(address, clock, place, REPLY_MAX_BYTES) for place in range(size)]
+        self._free: deque[Link] = deque()  # longest unused first; some may be gone or busy
+        self._seats = [
+            Seat(address, clock, place, REPLY_MAX_BYTES, self.give) for place in range(size)
+        ]
         self._readers = [Seat(address, clock, place, READ_MAX_BYTES) for place in range(reads)]
         self._waiting: list[tuple[bytes, asyncio.Future[Answer]]] = []
 
@@ -131,14 +140,22 @@ class Pool:
         """Connections made so far."""
         return sum(seat.connects for seat in self._seats + self._readers)
 
-    def free(self, count: int = 1) -> list[Link]:
-        """The `count` free links longest unused, which spreads the keeping warm; fewer: there are
-        no more.
+    def take(self) -> Link | None:
+        """The free link longest unused, which spreads the keeping warm; None: there is none. It is
+        sent on at once, or given back.
         """
-        links = [seat.link for seat in self._seats if seat.link is not None and seat.link.is_free]
-        if len(links) > count:
-            links.sort(key=lambda link: link.used_ns)
-        return links[:count]
+        while self._free:
+            link = self._free.popleft()
+            link.is_listed = False
+            if link.is_free:
+                return link
+        return None
+
+    def give(self, link: Link) -> None:
+        """A link is free (again)."""
+        if not link.is_listed:
+            link.is_listed = True
+            self._free.append(link)
 
     def tick(self, now_ns: int) -> None:
         """Judge time on every link; hand waiting reads to free readers."""
@@ -146,6 +163,8 @@ class Pool:
             for seat in seats:
                 seat.tick(now_ns)
             self._keep_warm(seats, now_ns)
+        if len(self._free) > len(self._seats):  # some are gone
+            self._free = deque(link for link in self._free if link.is_open)
         self._feed()
 
     def _keep_warm(self, seats: Sequence[Seat], now_ns: int) -> None:

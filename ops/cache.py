@@ -14,6 +14,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL_ROOMS = ("engine", "feeds", "gateway")
+KERNEL_FILES = ("shm_layout.py", "ops/last_look.py")  # of no room
+_ROOM = "|".join(KERNEL_ROOMS)
+_IMPORTS = re.compile(
+    rf"^from ({_ROOM})(?:\.(\w+) import|(?: import \(([^)]*)\)| import (.*)))", re.MULTILINE
+)
 _DONE = "complete"
 _LOCK = "lock"
 _KEEP_NS = 14 * 86_400 * 10**9
@@ -38,11 +44,24 @@ def state_dir() -> Path:
 
 
 def kernel_files() -> list[Path]:
-    """Every file a kernel may be compiled from."""
-    files = [ROOT / "shm_layout.py"]
+    """Every file a kernel may be compiled from: those with kernels, and the modules of the rooms
+    that they import, whose constants are compiled in.
+    """
+    found = {ROOT / name: (ROOT / name).read_text() for name in KERNEL_FILES}
     for room in KERNEL_ROOMS:
-        files += sorted((ROOT / room).rglob("*.py"))
-    return [file for file in files if file.name == "shm_layout.py" or "njit" in file.read_text()]
+        texts = {file: file.read_text() for file in sorted((ROOT / room).rglob("*.py"))}
+        found |= {file: text for file, text in texts.items() if "njit" in text}
+    imported = {file for text in found.values() for file in _imported(text)}
+    return [*found, *sorted(imported - found.keys())]
+
+
+def _imported(text: str) -> set[Path]:
+    """Files of the rooms that a module imports."""
+    files = set()
+    for room, module, *names in _IMPORTS.findall(text):
+        words = [module] if module else re.findall(r"(\w+)(?: as \w+)?", "".join(names))
+        files |= {ROOT / room / f"{word}.py" for word in words}
+    return {file for file in files if file.exists()}
 
 
 def key() -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.fees import fee
-from engine.sizes import legal_size
 from engine.unwind import plan_unwind
 from gateway.desk import Desk, DeskParams, VenueLine
 from gateway.hmac_auth import load_api_secrets
@@ -23,6 +22,7 @@ from gateway.throttle import Bucket
 from gateway.transport import Address, Channel, Pool
 from ops import clock
 from ops.desk_limits import desk_params
+from ops.last_look import last_look, take
 from ops.process import RoleSpec
 from ops.sim import HOST, KALSHI_WS, POLYMARKET_WS, VenueAddress
 from shm_layout import VENUES, Segment
@@ -75,7 +75,8 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
         lines=lines,
         pump=lambda now_ns: sum(pump(now_ns) for pump in pumps),
         fee=fee,
-        legal_size=legal_size,
+        take=take,
+        last_look=last_look,
         plan_unwind=plan_unwind,
         epoch=spec.epoch,
     )

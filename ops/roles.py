@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ROOMS: tuple[str, ...] = (
     "engine.detector", "engine.fees", "engine.sizes", "engine.unwind", "feeds.feed",
-    "gateway.canceller",    "ops.gateway_role", "gateway.signer", "ops.sim",
+    "gateway.canceller", "ops.gateway_role", "gateway.signer", "ops.sim",
 )  # fmt: skip
 STEP_S = 0.02  # of a feed: it wants one at least every 50 ms
 

@@ -17,6 +17,7 @@ ROOMS = {
     "engine": "engine.warm",
     "feeds": "feeds.warm",
     "gateway": "gateway.warm",
+    "last look": "ops.last_look",
 }
 
 

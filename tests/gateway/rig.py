@@ -21,6 +21,7 @@ from gateway.polymarket import PolymarketVenue
 from gateway.ports import Venue
 from gateway.throttle import Bucket
 from gateway.transport import Address, Pool
+from ops.last_look import last_look, take
 from ops.venues.tls import make_tls
 from shm_layout import (
     ACTIVE,
@@ -33,7 +34,7 @@ from shm_layout import (
     cell,
     word_load,
 )
-from tests.gateway.scene import KALSHI, POLY, SECRETS, Scene, Signer, fee, legal_size, plan
+from tests.gateway.scene import KALSHI, POLY, SECRETS, Scene, Signer, fee, plan
 from tests.gateway.venue_double import Double, Reply, Seen
 
 BALANCE = "/trade-api/v2/portfolio/balance"
@@ -142,7 +143,8 @@ class Rig:
             lines=lines,
             pump=lambda _now: 0,
             fee=fee,
-            legal_size=legal_size,
+            take=take,
+            last_look=last_look,
             plan_unwind=plan,
         )
         return self.desk
@@ -179,6 +181,11 @@ class Rig:
         number = self.scene.intent(*legs)
         self.scene.ring(self.eventfd)
         return number
+
+    def fund(self, cash_e6: int) -> None:
+        """So much cash at Polymarket, whose double has none."""
+        self.desk.accounts.cash[POLY].cash_e6 = cash_e6
+        self.desk.accounts.refresh()
 
     def ended(self, number: int) -> list[np.void]:
         """The terminal reports of an intent."""
@@ -221,7 +228,7 @@ async def running(tmp_path: Path, params: DeskParams = PARAMS) -> AsyncIterator[
     task = asyncio.create_task(rig.build(params).main())
     try:
         await rig.ready()
-        rig.desk.accounts.cash[POLY].cash_e6 = 500_000_000
+        rig.fund(500_000_000)
         yield rig
     finally:
         rig.desk.stop()

@@ -12,8 +12,12 @@ import numpy as np
 
 from engine.fees import fee
 from engine.sizes import legal_size
+from gateway.accounts import Accounts
 from gateway.hmac_auth import ApiSecrets
+from gateway.intake import Intake
+from gateway.memory import Memory
 from gateway.ports import Lone
+from gateway.throttle import Bucket
 from shm_layout import (
     ACTIVE,
     BODY,
@@ -23,6 +27,7 @@ from shm_layout import (
     ENTRY,
     FEE_QUADRATIC,
     FEED_ROLE,
+    GATE,
     GATEWAY,
     INSTRUMENT,
     INTENT,
@@ -109,6 +114,7 @@ class Signer:
         size_e6: int,
         tick_epoch: int,
         now_ns: int,
+        generation: int | None = None,
     ) -> Entry | None:
         if self.is_dead or self.is_empty:
             return None
@@ -195,6 +201,22 @@ class Scene:
         self.segment.write(
             "pairs", 0, body(PAIR, index=0, generation=1, a=0, b=1, same=1, approved=1)
         )
+
+    def tell(self, memory: Memory, cash_e6: int = 500_000_000) -> Accounts:
+        """What a desk would tell its memory at the start, with so much cash at each venue; its
+        gate is open.
+        """
+        gate = self.segment.at("gate") + cell(GATE, "state")
+        word_store(self.segment.words, gate, ACTIVE)
+        intake = Intake(self.segment, -1, memory)
+        accounts = Accounts(intake.markets(), {"kalshi": True, "polymarket": False}, memory)
+        accounts.start({KALSHI: cash_e6, POLY: cash_e6}, [], {})
+        for pair in intake.pairs():
+            memory.pair(pair.number, same=pair.same, approved=pair.approved)
+        for venue in (KALSHI, POLY):
+            bucket = Bucket(rate=1_000, burst=1_000, reserve=10)
+            memory.venue(venue, nets=venue == KALSHI, order_cost=1, bucket=bucket)
+        return accounts
 
     def beat(self) -> None:
         """Both feeds' heartbeats, now."""

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from gateway import journal as j
+from gateway.frame import J_SIZE
 from shm_layout import (
     ACTIVE,
     HALTED,
@@ -162,7 +163,7 @@ def test_a_successor_finds_what_its_predecessor_had_on_the_wire(tmp_path: Path) 
         first = rig.build()
         task = asyncio.create_task(first.main())
         await rig.ready()
-        first.accounts.cash[POLY].cash_e6 = 500_000_000
+        rig.fund(500_000_000)
         rig.kalshi.script, rig.poly.script = [SILENT], [SILENT]
         number = rig.fire()
         await rig.until(lambda: bool(rig.kalshi.orders and rig.poly.orders))
@@ -207,11 +208,12 @@ def test_without_its_journal_record_no_byte_leaves(tmp_path: Path) -> None:
         async with running(path) as rig:
             journal = rig.desk.dispatcher.journal
 
-            def full(_record: dict[str, object]) -> bool:
+            def full() -> bool:
                 journal.failed = "no room"
                 return False
 
-            journal.append = full  # type: ignore[method-assign,assignment]
+            journal._rotate = full  # type: ignore[method-assign]
+            journal._cells[J_SIZE] = 0
             end = await rig.end_of(rig.fire())
             assert REASONS[end["reason"]] == "journal" and rig.gate == (HALTED, "journal")
             await rig.until(lambda: rig.desk.lines[KALSHI].pool.free_count == 3)

@@ -15,7 +15,7 @@ import pytest
 
 from shm_layout import ACTIVE, GATEWAY, HALTED, LIVE_EPOCH_AT, REASONS, word_store
 from tests.gateway.rig import FAK_NONE, PARAMS, POSITIONS, Rig, kalshi_filled, play
-from tests.gateway.scene import KALSHI, POLY
+from tests.gateway.scene import KALSHI
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def lives(tmp_path: Path) -> AsyncIterator[tuple[Rig, Callable[[], Awaitab
 
     try:
         await rig.ready()
-        rig.desk.accounts.cash[POLY].cash_e6 = 500_000_000
+        rig.fund(500_000_000)
         yield rig, replace
     finally:
         rig.desk.stop()

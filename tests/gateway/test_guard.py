@@ -1,122 +1,31 @@
 """The last gate: each rule refuses what breaks it, alone, and lets the same intent through without
-that one break.
+that one break. Every case is judged by the plain rules and by the compiled last look.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
-from gateway.accounts import Accounts
-from gateway.guard import Look, Standing, check, cost_e6, facts_of, is_on_grid
-from gateway.intake import Intake
-from gateway.intent import Intent, Leg
-from gateway.kalshi import KalshiVenue
+from gateway.facts import facts_of
 from gateway.order import Order
 from gateway.params import DeskParams
-from gateway.polymarket import PolymarketVenue
-from gateway.ports import NO, YES, Placing
-from gateway.throttle import Bucket, OrderRate
+from gateway.ports import YES, Placing
 from shm_layout import (
-    ACTIVE,
     BUY,
     FLAG_REDUCE,
     FLAG_UNWIND,
     HALTED,
     QUOTE,
-    REASONS,
     REDUCING,
     SELL,
     cell,
 )
-from tests.gateway.scene import EPOCH, KALSHI, POLY, Scene, fee, legal_size
-
-SIZE = 10_000_000
-NOW = 10**15
-
-
-@dataclass(slots=True)
-class Row:
-    """A pair row."""
-
-    same: int = 1
-    approved: int = 1
-
-
-@dataclass(slots=True)
-class Case:
-    """Everything `check` is given, changed by one test at a time."""
-
-    intent: Intent
-    looks: list[Look]
-    standing: Standing
-    accounts: Accounts
-    rate: OrderRate
-    params: DeskParams
-
-    def reason(self) -> str:
-        why = check(
-            self.intent,
-            self.looks,
-            self.standing,
-            self.accounts,
-            self.rate,
-            self.params,
-            legal_size,
-            NOW,
-        )
-        return REASONS[why]
-
-    def leg(self, place: int, **changed: int) -> None:
-        """Change a leg, and what its venue makes of it."""
-        leg = self.looks[place].leg._replace(**changed)
-        price = leg.limit_e6 if place == KALSHI else 1_000_000 - leg.limit_e6
-        placing = Placing(YES, leg.side, price) if place == KALSHI else Placing(NO, BUY, price)
-        self.looks[place] = fresh(self.looks[place]._replace(leg=leg, placing=placing))
-        self.intent = self.intent._replace(legs=tuple(look.leg for look in self.looks))
-
-    def quote(self, place: int, **changed: int) -> None:
-        """Change cells of a quote."""
-        quote = list(self.looks[place].quote or [])
-        for name, value in changed.items():
-            quote[cell(QUOTE, name)] = value
-        self.looks[place] = fresh(self.looks[place]._replace(quote=quote))
-
-
-def fresh(look: Look) -> Look:
-    """With the facts and the cost of its quote, as the desk fills them in."""
-    assert look.quote is not None
-    facts = facts_of(look.quote)
-    return look._replace(facts=facts, cost_e6=cost_e6(look.leg, fee, facts))
-
-
-def case() -> Case:
-    """BUY 10 at Kalshi 0.42, SELL 10 at Polymarket 0.50, everything as decided."""
-    scene = Scene()
-    accounts = Accounts([], {"kalshi": KalshiVenue.nets, "polymarket": PolymarketVenue.nets})
-    looks = []
-    for place, side, limit in ((KALSHI, BUY, 420_000), (POLY, SELL, 500_000)):
-        intake = Intake(scene.segment, -1)
-        market = next(m for m in intake.markets() if m.instrument == place)
-        accounts.add_market(market)
-        accounts.cash[place].cash_e6 = 1_000_000_000
-        quote = intake.quote(place)
-        assert quote is not None
-        quote[cell(QUOTE, "recv_ns")] = NOW - 1_000
-        leg = Leg(place, place, 1, side, limit, SIZE, 0, 1, EPOCH, 1)
-        placing = Placing(YES, BUY, limit) if place == KALSHI else Placing(NO, BUY, limit)
-        bucket = Bucket(rate=100, burst=100, reserve=20)
-        tokens = 10 if place == KALSHI else 1
-        looks.append(fresh(Look(leg, market, quote, EPOCH, placing, 3, bucket, tokens, None, 0)))
-    intent = Intent(
-        9, 0, 0, 0, 0, 0, 0, NOW - 500, NOW - 900, 0, NOW + 1_000, 0, NOW - 800,
-        tuple(look.leg for look in looks),
-    )  # fmt: skip
-    standing = Standing(ACTIVE, False, Row(), 0, 0, False, False)
-    return Case(intent, looks, standing, accounts, OrderRate(10, 100, 1_000), DeskParams())
-
+from tests.gateway.guard_case import NOW, SIZE, Case, Row, case
+from tests.gateway.scene import EPOCH, KALSHI, POLY, fee
+from tests.twins.guard import cost_e6, is_on_grid
 
 Break = Callable[[Case], object]
 
@@ -165,7 +74,7 @@ def lost(c: Case) -> None:
 
 
 def one_leg(c: Case) -> None:
-    c.looks.pop()
+    c.drop(POLY)
 
 
 def moved(c: Case) -> None:
@@ -187,7 +96,7 @@ def spent_bucket(c: Case) -> None:
 
 
 def spent_rate(c: Case) -> None:
-    c.rate.add(9, NOW)
+    c.sent = 9
 
 
 BREAKS: list[tuple[str, Break]] = [
@@ -240,7 +149,6 @@ BREAKS: list[tuple[str, Break]] = [
     ("limit_rate", spent_rate),
     ("limit_rate", spent_bucket),
     ("limit_rate", look(POLY, bucket=None)),
-    ("no_connection", look(KALSHI, links_free=0)),
 ]
 
 
@@ -275,7 +183,7 @@ def test_a_pair_of_opposites_needs_equal_sides() -> None:
 
 
 def unwind(c: Case) -> Case:
-    c.looks = c.looks[:1]
+    c.drop(POLY)
     c.leg(KALSHI, side=SELL, limit_e6=400_000)
     c.intent = c.intent._replace(flags=FLAG_UNWIND | FLAG_REDUCE, expires_ns=0)
     return c
@@ -294,7 +202,6 @@ def test_an_unwind_stops_at_the_kill_word_the_band_and_the_journal() -> None:
         ("killed", standing(state=-1)),
         ("journal", standing(journal_failed=True)),
         ("band", lambda c: c.leg(KALSHI, limit_e6=5_000)),
-        ("no_connection", look(KALSHI, links_free=0)),
     ):
         subject = unwind(case())
         breaks(subject)

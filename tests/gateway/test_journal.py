@@ -83,7 +83,7 @@ def test_a_flipped_byte_ends_the_prefix_there_and_nothing_is_appended_behind(
     path.write_bytes(raw)
     found = j.read(path)
     assert [record["number"] for record in found.records] == [0, 1, 2, 3]
-    assert "CRC" in found.damage
+    assert "check" in found.damage
     journal = j.Journal(tmp_path)
     assert journal.damage and [record["number"] for record in journal.recovered] == [0, 1, 2, 3]
     journal.append({"number": 99})
@@ -103,7 +103,7 @@ def test_a_torn_last_record_is_not_read(tmp_path: Path, cut: int) -> None:
 
 
 def test_a_frame_of_another_past_does_not_fit(tmp_path: Path) -> None:
-    """Negative control of the chain: length, CRC and sequence of the moved frame are right."""
+    """Negative control of the chain: length, check and sequence of the moved frame are right."""
     one, other = written(tmp_path / "a", 3), written(tmp_path / "b", 1)
     theirs = j.Journal(tmp_path / "b")
     for number in (7, 8):

@@ -87,12 +87,6 @@ def test_without_a_fresh_header_set_there_is_no_request() -> None:
     assert found is None
 
 
-@pytest.mark.parametrize("side", [BUY, SELL])
-def test_a_leg_is_always_the_yes_price_whatever_is_held(side: int) -> None:
-    for held in (0, 50 * ONE_E6):
-        assert venue().place(side, 420_000, ONE_E6, held, held) == Placing(YES, side, 420_000)
-
-
 def test_a_recorded_fill_is_done_with_its_counts() -> None:
     key = "2b8394e0-515e-4b89-b624-f34067756855"
     found = outcome(201, fixture("rest/order_create_ioc_filled_201.json"), key=key)

@@ -156,7 +156,7 @@ def test_a_question_that_dies_of_an_error_ends_the_gateway(tmp_path: Path) -> No
         await rig.poly.start()
         task = asyncio.create_task(rig.build().main())
         await rig.ready()
-        rig.desk.accounts.cash[POLY].cash_e6 = 500_000_000
+        rig.fund(500_000_000)
 
         async def query(*_: object) -> None:
             raise AssertionError("a bug of ours")

@@ -40,7 +40,7 @@ class Pool:
 
     def take_order(
         self, instrument: int, token: int, side: int, price_e6: int, size_e6: int, tick_epoch: int,
-        now_ns: int
+        now_ns: int, generation: int | None = None,
     ) -> Entry | None:  # fmt: skip
         self.asked.append((instrument, token, side, price_e6, size_e6, tick_epoch))
         return None if self.is_empty else Entry(b'{"order":{}}', bytes.fromhex("ab" * 32))
@@ -86,25 +86,6 @@ def answer(**changed: object) -> dict[str, object]:
 def rows() -> dict[str, Any]:
     found = orjson.loads(reference("fixtures/polymarket/rest_clob.json").read_bytes())
     return {row["name"]: row for row in found}
-
-
-@pytest.mark.parametrize(
-    ("side", "yes", "no", "wanted"),
-    [
-        (SELL, 0, 0, Placing(NO, BUY, 580_000)),
-        (SELL, 10, 0, Placing(YES, SELL, 420_000)),
-        (SELL, 9, 0, Placing(NO, BUY, 580_000)),  # never split
-        (SELL, 0, 99, Placing(NO, BUY, 580_000)),
-        (BUY, 0, 0, Placing(YES, BUY, 420_000)),
-        (BUY, 0, 10, Placing(NO, SELL, 580_000)),
-        (BUY, 0, 9, Placing(YES, BUY, 420_000)),
-        (BUY, 99, 0, Placing(YES, BUY, 420_000)),
-    ],
-)
-def test_a_leg_sells_what_is_held_whole_else_buys(
-    side: int, yes: int, no: int, wanted: Placing
-) -> None:
-    assert venue().place(side, 420_000, 10 * ONE_E6, yes * ONE_E6, no * ONE_E6) == wanted
 
 
 def test_the_request_carries_the_pool_entry_and_its_hash() -> None:

@@ -112,7 +112,8 @@ def test_a_timeout_ends_the_request_and_the_connection() -> None:
         await until(lambda: pool.free_count == 2, lambda: pool.tick(clock()))
         double.script = [SILENT]
         answers: list[t.Answer] = []
-        (link,) = pool.free()
+        link = pool.take()
+        assert link is not None
         link.send(REQUEST, answers.append)
         assert pool.free_count == 1, "one outstanding request per connection"
         clock.skew_ns += t.REPLY_NS - 1_000_000_000

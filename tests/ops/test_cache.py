@@ -74,6 +74,17 @@ def test_a_touched_source_means_compiling_again(folder: Path) -> None:
     assert not cache.is_warm(folder)
 
 
+def test_tables_that_kernels_are_compiled_with_count_as_kernel_files() -> None:
+    """Their constants are frozen into machine code: a changed offset must be another cache."""
+    found = {file.relative_to(cache.ROOT).as_posix() for file in cache.kernel_files()}
+    wanted = {
+        "gateway/memory.py", "gateway/throttle.py", "gateway/order_record.py", "engine/memory.py",
+        "engine/cells.py", "ops/last_look.py", "shm_layout.py",
+    }  # fmt: skip
+    assert wanted <= found
+    assert "gateway/desk.py" not in found, "a change without kernels compiles nothing anew"
+
+
 def test_a_new_kernel_file_is_another_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,121 @@
+"""Our own reading of an intent and of what it stands on: the next entry, both slots, the state,
+each leg as its venue will see it. Compiled; `ops/last_look.py` puts it together with the engine's
+rules and the guard, so that one call from Python takes and judges an intent.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+from numba import njit
+
+from gateway import memory as m
+from shm_layout import (
+    BODY,
+    BUY,
+    E6,
+    ENTRY,
+    INSTRUMENTS_MAX,
+    K_INTENT,
+    LAYOUT_HASH,
+    LEGS_MAX,
+    MAIN,
+    READ,
+    SELL,
+    Words,
+    feed_alive,
+    ring_read,
+    ring_tail,
+    slot_load,
+    state_of,
+)
+
+NOTHING, CONTROL, INTENT, SKIPPED, BROKEN = -1, -2, -3, -4, -5  # what was found; reasons are >= 0
+SIZE_MAX_E6 = 10**12  # a million contracts: up to here price × size fits one cell
+INTENTS_RING, INTENTS_ENTRIES = MAIN.at["intents"], MAIN.blocks["intents"].count
+CONTROL_RING, CONTROL_ENTRIES = MAIN.at["control_ring"], MAIN.blocks["control_ring"].count
+QUOTES_AT = MAIN.at["quotes"]
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+@njit(cache=True)
+def next_entry(words: Words, mem: Words) -> int:
+    """Take the next control entry, else the next intent, to the entry cells. CONTROL, INTENT,
+    NOTHING, or SKIPPED: look again (a lap, counted; or another kind of entry)."""
+    out = mem[m.ENTRY_AT : m.ENTRY_AT + ENTRY]
+    for ring, entries, cursor, found in (
+        (CONTROL_RING, CONTROL_ENTRIES, m.M_CONTROL, CONTROL),
+        (INTENTS_RING, INTENTS_ENTRIES, m.M_INTENTS, INTENT),
+    ):
+        got = ring_read(words, ring, entries, mem[cursor], out, BODY)
+        if got == READ:
+            mem[cursor] += 1
+            if found == INTENT and out[0] != K_INTENT:
+                return SKIPPED
+            return found
+        if got < 0:  # lapped: on to the oldest entry that is safe to read
+            mem[m.M_LAPS] += 1
+            mem[cursor] = max(ring_tail(words, ring) - entries // 2, mem[cursor] + 1)
+            return SKIPPED
+    return NOTHING
+
+
+@njit(cache=True)
+def place(
+    nets: int, side: int, limit: int, size: int, yes_free: int, no_free: int
+) -> tuple[int, int, int]:
+    """A leg as its venue will see it: (token, side, price in that token's terms). A venue that
+    nets takes the YES price; elsewhere what is held whole and not being sold is sold, else the
+    other token is bought; never split."""
+    if nets:
+        return 0, side, limit
+    if side == SELL:
+        return (0, SELL, limit) if yes_free >= size else (1, BUY, E6 - limit)
+    return (1, SELL, E6 - limit) if no_free >= size else (0, BUY, limit)
+
+
+@njit(cache=True)
+def look(words: Words, mem: Words, now: int) -> bool:
+    """Our own reading of the state and of every leg's slot, feed and place. False: no intent has
+    so many legs."""
+    mem[m.M_STATE] = state_of(words)
+    legs = mem[m.INTENT_AT + m.N_LEGS]
+    if legs < 1 or legs > LEGS_MAX:
+        return False
+    for leg in range(legs):
+        at = m.LOOKS_AT + leg * m.LOOK_CELLS
+        row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
+        instrument, venue = mem[row + m.L_INSTRUMENT], mem[row + m.L_VENUE]
+        for cell in range(BODY, m.LOOK_CELLS):
+            mem[at + cell] = 0
+        if not (0 <= instrument < INSTRUMENTS_MAX and 0 <= venue < m.VENUES_MAX):
+            continue
+        known, line = m.INSTRUMENTS_AT + instrument * m.INSTRUMENT_CELLS, m.VENUES_AT
+        line += venue * m.VENUE_CELLS
+        if not mem[known + m.I_KNOWN] or not mem[line + m.V_KNOWN]:
+            continue
+        if mem[known + m.I_VENUE] != venue:
+            continue
+        mem[at + m.K_KNOWN] = 1
+        quote = mem[at : at + BODY]
+        if slot_load(words, QUOTES_AT + instrument * ENTRY, quote, BODY) <= 0:
+            continue
+        mem[at + m.K_READ] = 1
+        mem[at + m.K_ALIVE] = feed_alive(words, mem[known + m.I_FEED], now, mem[m.P_BEAT])
+        side, limit, size = mem[row + m.L_SIDE], mem[row + m.L_LIMIT], mem[row + m.L_SIZE]
+        if not (0 < limit < E6 and 0 < size <= SIZE_MAX_E6):
+            continue
+        mem[at + m.K_TOKEN], mem[at + m.K_SIDE], mem[at + m.K_PRICE] = place(
+            mem[line + m.V_NETS],
+            side,
+            limit,
+            size,
+            mem[known + m.I_YES_FREE],
+            mem[known + m.I_NO_FREE],
+        )
+        mem[at + m.K_PRICED] = 1
+    return True

@@ -1,0 +1,275 @@
+"""The desk's numbers in one private int64 array, laid out by this table: what the last look at an
+intent needs, so that one kernel call judges it. No other process sees it.
+
+Whoever changes a number writes it here at once, off the hot path (`Accounts`, `Ledger`, the
+buckets); the kernels (gateway/kernels.py) read it, and write what they found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gateway.order_record import HASH_CELLS
+from gateway.params import DeskParams
+from gateway.ports import Market
+from gateway.throttle import RATE_CELLS, Bucket, OrderRate
+from shm_layout import (
+    ACCOUNTS_MAX,
+    BODY,
+    E6,
+    ENTRY,
+    FEEDS_MAX,
+    INSTRUMENTS_MAX,
+    INTENT,
+    LEG,
+    LEGS_MAX,
+    LINE,
+    PAIRS_MAX,
+    QUOTE,
+    VENUES,
+    Words,
+    cell,
+)
+
+EVENTS_MAX = 1024  # an event's number beyond it shares a row, and so its limit, with another
+VENUES_MAX = 16
+INSTRUMENT_CELLS, VENUE_CELLS, LOOK_CELLS, FOUND_CELLS = 16, 16, BODY + 24, 8
+LEG_CELLS = len(LEG)
+SENT_CELLS = 2 + LEGS_MAX * LEG_CELLS  # of one direction: when, how many legs, their cells
+PAIR_CELLS = 4 + 2 * SENT_CELLS
+DIRECTIONS = 2
+
+_BLOCKS = (
+    ("meta", 32),
+    ("found", FOUND_CELLS * (1 + LEGS_MAX)),
+    ("params", 32),
+    ("entry", ENTRY),
+    ("looks", LEGS_MAX * LOOK_CELLS),
+    ("venues", VENUES_MAX * VENUE_CELLS),
+    ("accounts", ACCOUNTS_MAX),
+    ("instruments", INSTRUMENTS_MAX * INSTRUMENT_CELLS),
+    ("pairs", PAIRS_MAX * PAIR_CELLS),
+    ("events", EVENTS_MAX),
+    ("rate", RATE_CELLS),
+)
+
+
+def _places() -> dict[str, int]:
+    at, places = 0, {}
+    for name, cells in _BLOCKS:
+        places[name] = at
+        at += -(-cells // LINE) * LINE
+    places["end"] = at
+    return places
+
+
+AT = _places()
+META_AT, FOUND_AT, PARAMS_AT, ENTRY_AT = AT["meta"], AT["found"], AT["params"], AT["entry"]
+INTENT_AT = ENTRY_AT + LINE  # body of the entry taken last
+LOOKS_AT, VENUES_AT, ACCOUNTS_AT = AT["looks"], AT["venues"], AT["accounts"]
+INSTRUMENTS_AT, PAIRS_AT, EVENTS_AT, RATE_AT = (
+    AT[name] for name in ("instruments", "pairs", "events", "rate")
+)
+
+# meta: cursors stand side by side, as rings_wait wants them
+(
+    M_INTENTS, M_CONTROL, M_LAPS, M_RUN, M_STATE, M_TOTAL, M_DAY_LOSS, M_UNHEDGED, M_OPEN,
+    M_JOURNAL,
+) = range(META_AT, META_AT + 10)  # fmt: skip
+
+# what was found: head, then a row for each leg as its venue will see it
+F_ID, F_FLAGS, F_LEGS, F_EXPIRES, F_PAIR = range(5)
+FL_VENUE, FL_INSTRUMENT, FL_TOKEN, FL_SIDE, FL_PRICE, FL_SIZE, FL_TICK_EPOCH = range(7)
+
+_LIMITS = (
+    "order_max_e6", "market_max_e6", "event_max_e6", "venue_max_e6", "total_max_e6", "day_max_e6",
+    "unhedged_max_e6", "edge_min_e6", "price_low_e6", "price_high_e6", "beat_max_ns",
+    "quote_age_max_ns", "duplicate_ns", "intents_open_max",
+)  # fmt: skip
+(
+    P_ORDER, P_MARKET, P_EVENT, P_VENUE, P_TOTAL, P_DAY, P_UNHEDGED, P_EDGE, P_LOW, P_HIGH, P_BEAT,
+    P_AGE, P_DUPLICATE, P_OPEN,
+) = range(PARAMS_AT, PARAMS_AT + len(_LIMITS))  # fmt: skip
+
+# cells of an instrument, a venue, a pair
+(
+    I_KNOWN, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_ACCOUNT, I_YES_FREE, I_NO_FREE, I_NET,
+    I_EXPOSURE,
+) = range(10)  # fmt: skip
+V_KNOWN, V_NETS, V_COST, V_EXPOSURE, V_RATE, V_BURST, V_RESERVE, V_LEVEL, V_FILLED = range(9)
+PR_KNOWN, PR_APPROVED, PR_SAME, PR_PAUSED, PR_SENT = range(5)
+S_AT, S_LEGS, S_CELLS = range(3)
+
+# a look: the quote's cells, then what follows from them
+(
+    K_KNOWN, K_READ, K_ALIVE, K_TOKEN, K_SIDE, K_PRICE, K_PRICED, K_FEE, K_LEGAL, K_COST, K_HASH,
+) = range(BODY, BODY + 11)  # fmt: skip
+assert K_HASH + HASH_CELLS <= LOOK_CELLS and len(VENUES) <= VENUES_MAX
+
+# places in the records
+N_ID, N_PAIR, N_DIRECTION, N_LEGS, N_FLAGS, N_EXPIRES, N_LEG = (
+    cell(INTENT, name)
+    for name in ("id", "pair", "direction", "leg_count", "flags", "expires_ns", f"{LEG[0]}_0")
+)
+(
+    L_VENUE, L_INSTRUMENT, L_GENERATION, L_SIDE, L_LIMIT, L_SIZE, L_CASH, L_NUMBER, L_EPOCH,
+    L_TICK_EPOCH,
+) = range(LEG_CELLS)  # fmt: skip
+assert LEG[L_SIDE] == "side" and LEG[L_NUMBER] == "quote_number" and LEG[L_SIZE] == "size_e6"
+Q_INSTRUMENT, Q_GENERATION, Q_NUMBER, Q_EPOCH, Q_TRUST, Q_TICK_EPOCH, Q_RECV, Q_GRID = (
+    cell(QUOTE, name)
+    for name in (
+        "instrument", "generation", "number", "epoch", "trust", "tick_epoch", "recv_ns", "grid",
+    )
+)  # fmt: skip
+Q_BIDS, Q_ASKS, Q_SIZE_MIN, Q_SIZE_STEP, Q_NOTIONAL_MIN, Q_NOTIONAL_STEP = (
+    cell(QUOTE, name)
+    for name in (
+        "bids", "asks", "size_min_e6", "size_step_e6", "notional_min_e6", "notional_step_e6",
+    )
+)  # fmt: skip
+Q_FEE_KIND, Q_FEE_RATE, Q_FEE_EXPONENT, Q_FEE_UNIT, Q_FEE_MODE = (
+    cell(QUOTE, name)
+    for name in ("fee_kind", "fee_rate_e6", "fee_exponent", "fee_unit_e6", "fee_mode")
+)
+
+
+class Memory:
+    """The array and its writers in Python. `words` for kernels; `cells` and `raw` are the same
+    memory, quick to reach from Python one cell or one run of bytes at a time.
+    """
+
+    def __init__(self, params: DeskParams | None = None) -> None:
+        self.words: Words = np.zeros(AT["end"], np.int64)
+        self.cells = self.words.data
+        self.raw = self.cells.cast("B")
+        told = params or DeskParams()
+        for place, name in enumerate(_LIMITS):
+            self.cells[PARAMS_AT + place] = getattr(told, name)
+        self.cells[P_EDGE] = min(told.edge_min_e6, E6)  # no contract earns a dollar
+        self._paused: set[int] = set()
+        self.rate = OrderRate(
+            told.orders_per_second,
+            told.orders_per_minute,
+            told.orders_per_day,
+            cells=self.cells[RATE_AT : RATE_AT + RATE_CELLS],
+        )
+
+    # ---- who and what
+
+    def run(self, run_id: int) -> None:
+        """The run that journal records name."""
+        self.cells[M_RUN] = run_id
+
+    def market(self, market: Market) -> None:
+        """An instrument's identity. Its exposure moves to the sums of its new event and venue."""
+        row = self.row(market.instrument)
+        self.exposure(market.instrument, 0)
+        venue = VENUES.index(market.venue)
+        inside = 0 <= market.feed < FEEDS_MAX and 0 <= market.account < ACCOUNTS_MAX
+        self.cells[row + I_GENERATION], self.cells[row + I_VENUE] = market.generation, venue
+        self.cells[row + I_FEED], self.cells[row + I_ACCOUNT] = market.feed, market.account
+        self.cells[row + I_EVENT] = market.event % EVENTS_MAX
+        self.cells[row + I_KNOWN] = int(inside)
+
+    @staticmethod
+    def row(instrument: int) -> int:
+        """First cell of an instrument."""
+        assert 0 <= instrument < INSTRUMENTS_MAX, instrument
+        return INSTRUMENTS_AT + instrument * INSTRUMENT_CELLS
+
+    def venue(self, number: int, *, nets: bool, order_cost: int, bucket: Bucket) -> None:
+        """A venue we have a line to, and what it lets us send."""
+        row = VENUES_AT + number * VENUE_CELLS
+        self.cells[row + V_NETS], self.cells[row + V_COST] = int(nets), order_cost
+        self.bucket(number, bucket)
+        self.cells[row + V_KNOWN] = 1
+
+    def bucket(self, number: int, bucket: Bucket) -> None:
+        """A venue's bucket as it stands."""
+        row = VENUES_AT + number * VENUE_CELLS
+        cells = self.cells
+        cells[row + V_RATE], cells[row + V_BURST] = bucket.rate, bucket.burst
+        cells[row + V_RESERVE] = bucket.reserve
+        cells[row + V_LEVEL], cells[row + V_FILLED] = bucket.level_n, bucket.at_ns
+
+    def pair(self, index: int, *, same: int, approved: int) -> None:
+        """A row of the pairs."""
+        row = self.pair_row(index)
+        self.cells[row + PR_SAME], self.cells[row + PR_APPROVED] = same, approved
+        self.cells[row + PR_KNOWN] = 1
+
+    @staticmethod
+    def pair_row(index: int) -> int:
+        """First cell of a pair."""
+        assert 0 <= index < PAIRS_MAX, index
+        return PAIRS_AT + index * PAIR_CELLS
+
+    # ---- what changes
+
+    def exposure(self, instrument: int, cost_e6: int) -> None:
+        """Worst cost of what is held and in flight of an instrument; the sums follow."""
+        cells, row = self.cells, self.row(instrument)
+        moved_e6 = cost_e6 - cells[row + I_EXPOSURE]
+        if moved_e6:
+            cells[row + I_EXPOSURE] = cost_e6
+            cells[EVENTS_AT + cells[row + I_EVENT]] += moved_e6
+            cells[VENUES_AT + cells[row + I_VENUE] * VENUE_CELLS + V_EXPOSURE] += moved_e6
+            cells[M_TOTAL] += moved_e6
+
+    def exposures(self, instrument: int) -> tuple[int, int, int, int]:
+        """Exposure of an instrument, its event, its venue, and of everything."""
+        cells, row = self.cells, self.row(instrument)
+        venue = VENUES_AT + cells[row + I_VENUE] * VENUE_CELLS
+        event_e6 = cells[EVENTS_AT + cells[row + I_EVENT]]
+        return cells[row + I_EXPOSURE], event_e6, cells[venue + V_EXPOSURE], cells[M_TOTAL]
+
+    def held(self, instrument: int, *, yes_free_e6: int, no_free_e6: int, net_e6: int) -> None:
+        """Tokens of an instrument that are not being sold, and its net position."""
+        row = self.row(instrument)
+        self.cells[row + I_YES_FREE], self.cells[row + I_NO_FREE] = yes_free_e6, no_free_e6
+        self.cells[row + I_NET] = net_e6
+
+    def cash(self, account: int, free_e6: int) -> None:
+        """Cash of an account that no order in flight may still need."""
+        assert 0 <= account < ACCOUNTS_MAX, account
+        self.cells[ACCOUNTS_AT + account] = free_e6
+
+    def pause(self, pairs: set[int]) -> None:
+        """These pairs stop, and no others."""
+        for pair in self._paused ^ pairs:
+            if 0 <= pair < PAIRS_MAX:
+                self.cells[self.pair_row(pair) + PR_PAUSED] = int(pair in pairs)
+        self._paused = pairs
+
+    def is_paused(self, pair: int) -> bool:
+        """Whether a pair stops."""
+        return bool(self.cells[self.pair_row(pair) + PR_PAUSED])
+
+    def standing(self, *, unhedged_e6: int, open_intents: int) -> None:
+        """What may stand alone, and how many intents are under way."""
+        self.cells[M_UNHEDGED], self.cells[M_OPEN] = unhedged_e6, open_intents
+
+    def day_loss(self, loss_e6: int) -> None:
+        """Realised loss of the run day."""
+        self.cells[M_DAY_LOSS] = loss_e6
+
+    def journal(self, failed: bool) -> None:
+        """A journal that failed lets nothing through."""
+        self.cells[M_JOURNAL] = int(failed)
+
+    def sent(self, pair: int, direction: int, legs: Sequence[int], count: int, now_ns: int) -> None:
+        """The legs that left last for a pair and direction: the same again at once is refused."""
+        if not 0 <= pair < PAIRS_MAX:
+            return
+        at = self.pair_row(pair) + PR_SENT + (direction & 1) * SENT_CELLS
+        cells = self.cells
+        cells[at + S_AT], cells[at + S_LEGS] = now_ns, count
+        for place, value in enumerate(legs):
+            cells[at + S_CELLS + place] = value
+
+    def intent(self, cells: Sequence[int]) -> None:
+        """An intent that does not come from the ring, to be judged next."""
+        self.words[INTENT_AT : INTENT_AT + BODY] = cells

@@ -1,0 +1,203 @@
+"""One intent and everything it is judged on, changed by one test at a time, and judged twice: by
+the plain rules and by the compiled last look on a segment that says the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gateway.accounts import Accounts
+from gateway.facts import facts_of
+from gateway.intake import Intake
+from gateway.intent import Intent, Leg, to_cells
+from gateway.kalshi import KalshiVenue
+from gateway.memory import RATE_AT, VENUE_CELLS, VENUES_AT, Memory
+from gateway.params import DeskParams
+from gateway.polymarket import PolymarketVenue
+from gateway.ports import NO, YES, Market, Placing
+from gateway.throttle import RATE_CELLS, Bucket, OrderRate
+from ops.last_look import last_look
+from shm_layout import (
+    ACTIVE,
+    BUY,
+    CONTROL,
+    FEED_ROLE,
+    GATE,
+    HALTED,
+    LIVE_EPOCH_AT,
+    QUOTE,
+    REASONS,
+    ROLE,
+    SELL,
+    Segment,
+    cell,
+    word_store,
+)
+from tests.gateway.scene import EPOCH, KALSHI, POLY, Scene, fee, legal_size
+from tests.twins.guard import Look, Standing, check, cost_e6
+
+SIZE = 10_000_000
+NOW = 10**15
+SEGMENT = Segment.private()
+ELSEWHERE = Market(9, 1, "polymarket_us", 5, 77, "else", 0, "", "0", "0", 2)
+
+
+@dataclass(slots=True)
+class Row:
+    """A pair row."""
+
+    same: int = 1
+    approved: int = 1
+
+
+@dataclass(slots=True)
+class Case:
+    """Everything a judge is given. `sent`: orders of the last second."""
+
+    intent: Intent
+    looks: list[Look]
+    standing: Standing
+    accounts: Accounts
+    params: DeskParams
+    sent: int = 0
+
+    def plain(self) -> int:
+        """What the plain rules say."""
+        rate = OrderRate(10, 100, 1_000)
+        rate.add(self.sent, NOW)
+        return check(
+            self.intent,
+            self.looks,
+            self.standing,
+            self.accounts,
+            rate,
+            self.params,
+            legal_size,
+            NOW,
+        )
+
+    def compiled(self, segment: Segment) -> int:
+        """What one call of the last look says, of a segment that shows the same."""
+        self._show(segment)
+        memory = self._remember()
+        memory.intent(to_cells(self.intent))
+        return int(last_look(segment.words, memory.words, NOW))
+
+    def _show(self, segment: Segment) -> None:
+        """State, feeds and slots."""
+        words, killed = segment.words, self.standing.state < HALTED
+        word_store(words, segment.at("kill"), int(killed))
+        state = ACTIVE if killed else self.standing.state
+        word_store(words, segment.at("control") + cell(CONTROL, "trading_state"), state)
+        word_store(words, segment.at("gate") + cell(GATE, "state"), ACTIVE)
+        for look in self.looks:
+            feed, instrument = look.leg.venue, look.leg.instrument
+            if not (0 <= feed < 2 and 0 <= instrument < 2):
+                continue
+            word_store(words, LIVE_EPOCH_AT + FEED_ROLE + feed, look.alive_epoch)
+            beat = segment.at("roles", FEED_ROLE + feed) + cell(ROLE, "beat_ns")
+            word_store(words, beat, NOW)
+            at = segment.at("quotes", instrument)
+            if look.quote is None:
+                word_store(words, at, 1)  # a writer died in the middle
+            else:
+                segment.write("quotes", instrument, np.array(look.quote, np.int64))
+
+    def _remember(self) -> Memory:
+        """The desk's numbers, told as the desk tells them."""
+        memory = Memory(self.params)
+        self.accounts.memory = memory
+        gone = [look.leg.instrument for look in self.looks if look.market is None]
+        for number, market in self.accounts.markets.items():
+            if number not in gone:
+                memory.market(market)
+                self.accounts.refresh(number)
+        for look in self.looks:
+            if look.bucket is not None and 0 <= look.leg.venue < 2:
+                memory.venue(
+                    look.leg.venue,
+                    nets=look.leg.venue == KALSHI,
+                    order_cost=look.order_cost,
+                    bucket=look.bucket,
+                )
+            elif 0 <= look.leg.venue < 2:  # nothing may be sent there
+                none = Bucket(rate=1, burst=1, reserve=0, level_n=0, at_ns=NOW)
+                memory.venue(look.leg.venue, nets=True, order_cost=1, bucket=none)
+                memory.cells[VENUES_AT + look.leg.venue * VENUE_CELLS + 1] = 0
+        rate = OrderRate(10, 100, 1_000, cells=memory.cells[RATE_AT : RATE_AT + RATE_CELLS])
+        rate.add(self.sent, NOW)
+        standing, pair = self.standing, self.standing.pair
+        if pair is not None:
+            memory.pair(0, same=pair.same, approved=pair.approved)
+        memory.pause({0} if standing.is_paused else set())
+        memory.standing(unhedged_e6=standing.unhedged_e6, open_intents=standing.open_intents)
+        memory.journal(standing.journal_failed)
+        if standing.is_duplicate:
+            legs = [number for leg in self.intent.legs for number in leg]
+            memory.sent(0, 0, legs, len(self.intent.legs), NOW - 1)
+        return memory
+
+    def reason(self) -> str:
+        """What both say."""
+        why = self.plain()
+        found = self.compiled(SEGMENT)
+        assert REASONS[found] == REASONS[why], f"compiled {REASONS[found]}, plain {REASONS[why]}"
+        return REASONS[why]
+
+    def leg(self, place: int, **changed: int) -> None:
+        """Change a leg, and what its venue makes of it."""
+        leg = self.looks[place].leg._replace(**changed)
+        price = leg.limit_e6 if place == KALSHI else 1_000_000 - leg.limit_e6
+        placing = Placing(YES, leg.side, price) if place == KALSHI else Placing(NO, BUY, price)
+        self.looks[place] = fresh(self.looks[place]._replace(leg=leg, placing=placing))
+        self.intent = self.intent._replace(legs=tuple(look.leg for look in self.looks))
+
+    def drop(self, place: int) -> None:
+        """Without one leg."""
+        del self.looks[place]
+        self.intent = self.intent._replace(legs=tuple(look.leg for look in self.looks))
+
+    def quote(self, place: int, **changed: int) -> None:
+        """Change cells of a quote."""
+        quote = list(self.looks[place].quote or [])
+        for name, value in changed.items():
+            quote[cell(QUOTE, name)] = value
+        self.looks[place] = fresh(self.looks[place]._replace(quote=quote))
+
+
+def fresh(look: Look) -> Look:
+    """With the facts and the cost of its quote, as the desk fills them in."""
+    assert look.quote is not None
+    facts = facts_of(look.quote)
+    return look._replace(facts=facts, cost_e6=cost_e6(look.leg, fee, facts))
+
+
+def case() -> Case:
+    """BUY 10 at Kalshi 0.42, SELL 10 at Polymarket 0.50, everything as decided."""
+    scene = Scene()
+    accounts = Accounts(
+        [ELSEWHERE],
+        {"polymarket_us": True, "kalshi": KalshiVenue.nets, "polymarket": PolymarketVenue.nets},
+    )
+    looks = []
+    for place, side, limit in ((KALSHI, BUY, 420_000), (POLY, SELL, 500_000)):
+        intake = Intake(scene.segment, -1)
+        market = next(m for m in intake.markets() if m.instrument == place)
+        accounts.add_market(market)
+        accounts.cash[place].cash_e6 = 1_000_000_000
+        quote = intake.quote(place)
+        assert quote is not None
+        quote[cell(QUOTE, "recv_ns")] = NOW - 1_000
+        leg = Leg(place, place, 1, side, limit, SIZE, 0, 1, EPOCH, 1)
+        placing = Placing(YES, BUY, limit) if place == KALSHI else Placing(NO, BUY, limit)
+        bucket = Bucket(rate=100, burst=100, reserve=20)
+        tokens = 10 if place == KALSHI else 1
+        looks.append(fresh(Look(leg, market, quote, EPOCH, placing, bucket, tokens, None, 0)))
+    intent = Intent(
+        9, 0, 0, 0, 0, 0, 0, NOW - 500, NOW - 900, 0, NOW + 1_000, 0, NOW - 800,
+        tuple(look.leg for look in looks),
+    )  # fmt: skip
+    standing = Standing(ACTIVE, False, Row(), 0, 0, False, False)
+    return Case(intent, looks, standing, accounts, DeskParams())

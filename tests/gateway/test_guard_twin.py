@@ -1,0 +1,167 @@
+"""The compiled last look against the plain rules: seeded breaks of every kind, several at once,
+with numbers at the edges of a cell; and every reason is reached.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+
+from gateway.order import Order
+from gateway.ports import NO, YES, Placing
+from shm_layout import BUY, FLAG_REDUCE, FLAG_UNWIND, QUOTE, REASONS, SELL, cell
+from tests.gateway.guard_case import NOW, SEGMENT, SIZE, Case, Row, case, fresh
+from tests.gateway.scene import KALSHI, POLY
+from tests.twins.guard import place
+
+CASES, SEED = 2_000, 20261121
+EDGES = (
+    -(2**63), -(10**15), -(10**12) - 1, -1, 0, 1, 99, 100, 10_000, 10**6 - 1, 10**6, 10**6 + 1,
+    10**12, 10**12 + 1, 10**15, NOW - 1, NOW, NOW + 1, 2**62, 2**63 - 1,
+)  # fmt: skip
+QUOTE_CELLS = (
+    "instrument", "generation", "number", "epoch", "trust", "tick_epoch", "recv_ns", "size_min_e6",
+    "size_step_e6", "notional_min_e6", "notional_step_e6", "fee_kind", "fee_rate_e6",
+    "fee_exponent", "fee_unit_e6", "fee_mode", "grid", "bids", "asks",
+)  # fmt: skip
+LEG_CELLS = (
+    "generation", "side", "limit_e6", "size_e6", "quote_number", "quote_epoch", "tick_epoch",
+)  # fmt: skip
+LIMITS = (
+    "order_max_e6", "order_max_e6", "market_max_e6", "event_max_e6", "venue_max_e6", "total_max_e6",
+    "unhedged_max_e6", "day_max_e6", "edge_min_e6",
+)  # fmt: skip
+NEVER_HERE = {  # of the desk's other parts, or of the wire
+    "partial", "nothing_filled", "one_legged", "lapped", "no_signature", "no_connection",
+    "venue_rejected", "unknown_outcome",
+}  # fmt: skip
+
+
+def placed(c: Case, leg_at: int) -> None:
+    """The leg as its venue sees it, by what is held."""
+    look = c.looks[leg_at]
+    held = c.accounts.free_tokens(look.leg.venue)
+    leg, nets = look.leg, look.leg.venue == KALSHI
+    c.looks[leg_at] = look._replace(placing=place(nets, leg.side, leg.limit_e6, leg.size_e6, *held))
+
+
+def break_quote(c: Case, chance: random.Random, leg_at: int) -> None:
+    at = cell(QUOTE, chance.choice(QUOTE_CELLS)) + chance.choice((0, 0, 0, 1, 2))
+    quote = list(c.looks[leg_at].quote or [])
+    quote[at] = chance.choice((*EDGES, quote[at] + 1, quote[at] - 1, quote[at] * 2))
+    quote[at] = max(min(quote[at], 2**63 - 1), -(2**63))
+    c.looks[leg_at] = fresh(c.looks[leg_at]._replace(quote=quote))
+
+
+def break_leg(c: Case, chance: random.Random, leg_at: int) -> None:
+    name = chance.choice(LEG_CELLS)
+    was = getattr(c.looks[leg_at].leg, name)
+    values = [was + 1, was - 1, was + 10_000, was - 10_000, *EDGES]
+    leg = c.looks[leg_at].leg._replace(**{name: chance.choice(values)})
+    c.looks[leg_at] = fresh(c.looks[leg_at]._replace(leg=leg))
+    c.intent = c.intent._replace(legs=tuple(look.leg for look in c.looks))
+
+
+def break_standing(c: Case, chance: random.Random, _leg_at: int) -> None:
+    changed: dict[str, object] = chance.choice([
+        {"state": chance.choice((-1, 0, 1, 2))}, {"is_paused": True}, {"journal_failed": True},
+        {"pair": chance.choice((None, Row(approved=0), Row(same=0)))}, {"is_duplicate": True},
+        {"unhedged_e6": chance.choice((0, 44_874_999, 44_875_000, 44_875_001, 10**12))},
+        {"open_intents": chance.choice((31, 32))},
+    ])  # fmt: skip
+    c.standing = c.standing._replace(**changed)  # type: ignore[arg-type]
+
+
+def break_money(c: Case, chance: random.Random, leg_at: int) -> None:
+    worst_e6 = c.looks[leg_at].cost_e6
+    what = chance.randrange(6)
+    if what == 0:
+        c.accounts.cash[leg_at].cash_e6 = worst_e6 + chance.choice((-1, 0, 1))
+    elif what == 1:
+        name = chance.choice(LIMITS)
+        limit_e6 = chance.choice((worst_e6, worst_e6 - 1, 9_496_000, 9_495_600, 9_495_599, 50_400))
+        c.params = copy.copy(c.params)  # limits that no settings would allow
+        object.__setattr__(c.params, name, max(limit_e6, 1))
+    elif what == 2:
+        c.accounts.position(chance.choice((KALSHI, POLY, 9))).cost_yes_e6 = chance.choice(
+            (95_629_400, 94_875_000, 94_875_001, 190_504_400, 490_504_401, 10**12)
+        )
+    elif what == 3:
+        c.accounts.realized_day_e6 = -chance.choice((0, 19_999_999, 20_000_000))
+    elif what == 4:
+        c.sent = chance.choice((8, 9, 10))
+    else:
+        bucket = c.looks[leg_at].bucket
+        if bucket is not None:
+            bucket.level_n = chance.choice((0, 21, 30, 30 * 10**9 - 1, 30 * 10**9, 21 * 10**9))
+            bucket.at_ns = chance.choice((0, NOW - 1, NOW, NOW + 1, NOW - 10**8, 1))
+
+
+def break_holdings(c: Case, chance: random.Random, leg_at: int) -> None:
+    position = c.accounts.position(leg_at)
+    amount_e6 = chance.choice((SIZE - 1, SIZE, SIZE + 1, 10 * SIZE))
+    if chance.random() < 0.5:
+        position.yes_e6 = amount_e6
+    else:
+        position.no_e6 = amount_e6
+    if chance.random() < 0.3:
+        token = chance.choice((YES, NO))
+        order = Order(77, 0, leg_at, leg_at, 1, SELL, 500_000, 4, Placing(token, SELL, 500_000))
+        c.accounts.reserve(order, chance.choice((0, 3, 5_000_000)), is_ours=False)
+
+
+def break_intent(c: Case, chance: random.Random, _leg_at: int) -> None:
+    flags = chance.choice((FLAG_REDUCE, FLAG_UNWIND | FLAG_REDUCE, FLAG_UNWIND, 0))
+    expires_ns = chance.choice((c.intent.expires_ns, NOW, NOW - 1, *EDGES))
+    c.intent = c.intent._replace(flags=flags, expires_ns=expires_ns)
+
+
+def break_look(c: Case, chance: random.Random, leg_at: int) -> None:
+    changed: dict[str, object] = chance.choice(
+        [
+            {"quote": None},
+            {"alive_epoch": 0},
+            {"alive_epoch": 6},
+            {"market": None},
+            {"bucket": None},
+        ]
+    )
+    c.looks[leg_at] = c.looks[leg_at]._replace(**changed)  # type: ignore[arg-type]
+
+
+BREAKS = (
+    break_quote, break_quote, break_leg, break_leg, break_standing, break_money, break_money,
+    break_holdings, break_intent,
+)  # fmt: skip
+
+
+def broken(chance: random.Random) -> Case:
+    """A case with up to four things changed."""
+    c = case()
+    if chance.random() < 0.2:
+        c.drop(chance.choice((KALSHI, POLY)))
+        flags = chance.choice((FLAG_UNWIND | FLAG_REDUCE, FLAG_REDUCE, 0))
+        c.intent = c.intent._replace(flags=flags)
+    elif chance.random() < 0.1:
+        c.standing = c.standing._replace(pair=Row(same=0))
+        leg = c.looks[POLY].leg._replace(side=BUY)
+        c.looks[POLY] = fresh(c.looks[POLY]._replace(leg=leg))
+        c.intent = c.intent._replace(legs=(c.looks[KALSHI].leg, leg))
+    for _ in range(chance.choice((0, 1, 1, 1, 2, 3, 4))):
+        chance.choice(BREAKS)(c, chance, chance.randrange(len(c.looks)))
+    if chance.random() < 0.1:
+        break_look(c, chance, chance.randrange(len(c.looks)))
+    for leg_at in range(len(c.looks)):
+        placed(c, leg_at)
+    return c
+
+
+def test_the_compiled_gate_says_what_the_plain_rules_say() -> None:
+    chance, reached = random.Random(SEED), set[str]()
+    for number in range(CASES):
+        subject = broken(chance)
+        plain, compiled = subject.plain(), subject.compiled(SEGMENT)
+        found = f"compiled {REASONS[compiled]}, plain {REASONS[plain]}"
+        assert plain == compiled, f"seed {SEED}, case {number}: {found}"
+        reached.add(REASONS[plain])
+    assert reached == set(REASONS) - NEVER_HERE
