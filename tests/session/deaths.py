@@ -21,6 +21,7 @@ from shm_layout import (
     ACTIVE,
     CANCELLER,
     DETECTOR,
+    E6,
     FEED_ROLE,
     GATEWAY,
     HALTED,
@@ -35,7 +36,7 @@ from tests.session.witness import Witness
 DEATH_MAX_NS = 250 * clock.MS_NS  # after its writer's death nothing leaves on a quote
 LOOK_NS = 20 * clock.MS_NS  # from the desk's last look at a quote to the socket, on a busy machine
 PAIRS_LOOKED_AT = 64
-DUST_E6 = 10_000  # a hundredth of a contract: the smallest size there is
+DUST_E6 = 200_000  # dollars: an imbalance worth less is left, and counted (gateway/params.py)
 ROLES = {
     "feed kalshi": FEED_ROLE + VENUES.index("kalshi"),
     "feed polymarket": FEED_ROLE + VENUES.index("polymarket"),
@@ -127,7 +128,11 @@ class Scene:
             named = self.named()
             return all(not pair.isdisjoint(named) for pair in self.lone().values())
 
-        self.witness.until(is_quiet, seconds, "every lone leg given back or named")
+        try:
+            self.witness.until(is_quiet, seconds, "every lone leg given back or named")
+        except AssertionError as late:
+            late.add_note(f"imbalances: {self.imbalances()}, named: {self.named()}")
+            raise
 
     def command(self, word: str) -> None:
         """Of the operator, over the control socket."""
@@ -145,20 +150,32 @@ class Scene:
 
     def lone(self) -> dict[int, frozenset[int]]:
         """Pairs that hold contracts on one side alone, with their instruments."""
+        return {pair: both for pair, (both, _) in self.imbalances().items()}
+
+    def imbalances(self) -> dict[int, tuple[frozenset[int], int]]:
+        """By pair what one side holds beyond the other, if it is worth more than what the gateway
+        leaves as dust: instruments and contracts in 1e-6.
+        """
         segment, found = self.witness.segment, {}
         for index in range(PAIRS_LOOKED_AT):
             pair = segment.read("pairs", index)
             if pair is None:
                 break
             a, b = int(pair["a"]), int(pair["b"])
-            rest = self._held(a) + (self._held(b) if pair["same"] else -self._held(b))
-            if abs(rest) >= DUST_E6:
-                found[index] = frozenset((a, b))
+            (held_a, unit_a), (held_b, unit_b) = self._held(a), self._held(b)
+            rest = held_a + held_b if pair["same"] else held_a - held_b
+            unit_e6 = unit_a if abs(held_a) > abs(held_b) else unit_b
+            if abs(rest) * unit_e6 > DUST_E6 * E6:
+                found[index] = frozenset((a, b)), rest
         return found
 
-    def _held(self, instrument: int) -> int:
+    def _held(self, instrument: int) -> tuple[int, int]:
+        """Signed contracts, and what one of them cost."""
         row = self.witness.segment.read("positions", instrument)
-        return 0 if row is None else int(row["position_e6"])
+        if row is None or not row["position_e6"]:
+            return 0, 0
+        held_e6, cost_e6 = int(row["position_e6"]), abs(int(row["cost_e6"]))
+        return held_e6, min(-(-cost_e6 * E6 // abs(held_e6)), E6)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 
 from ops.identity import row
 from shm_layout import (
+    E6,
     INSTRUMENT,
     INTENT,
     NO_SNAPSHOT,
@@ -98,10 +99,20 @@ def test_a_leg_that_went_out_twice_is_seen(scene: Scene) -> None:
     assert len(doubled(scene)) == 1
 
 
-def test_a_leg_alone_is_seen(scene: Scene) -> None:
-    for instrument, held in ((0, 5_000_000), (1, -4_000_000)):
-        body = row(POSITION, instrument=instrument, position_e6=held)
-        scene.witness.segment.write("positions", instrument, body)
-    assert scene.lone() == {0: frozenset((0, 1))}
-    scene.witness.segment.write("positions", 1, row(POSITION, instrument=1, position_e6=-5_000_000))
+def hold(scene: Scene, instrument: int, position_e6: int, price_e6: int) -> None:
+    """What the gateway reports as held, bought at this price."""
+    cost_e6 = abs(position_e6) * price_e6 // E6
+    body = row(POSITION, instrument=instrument, position_e6=position_e6, cost_e6=cost_e6)
+    scene.witness.segment.write("positions", instrument, body)
+
+
+def test_a_leg_alone_is_seen_unless_it_is_dust(scene: Scene) -> None:
+    hold(scene, 0, 5 * E6, 400_000)
+    hold(scene, 1, -4 * E6, 580_000)
+    assert scene.imbalances() == {0: (frozenset((0, 1)), E6)}
+    hold(scene, 1, -5 * E6 + 490_000, 580_000)
+    assert scene.lone() == {}, "worth less than $0.20"
+    hold(scene, 1, 0, 0)
+    assert set(scene.lone()) == {0}
+    hold(scene, 0, 0, 0)
     assert scene.lone() == {}
