@@ -85,13 +85,14 @@ class Accounts:
 
     def add_market(self, market: Market) -> None:
         """Know a market; its position and cash stay if they are there."""
-        self.markets[market.instrument] = market
+        number, was = market.instrument, self.markets.get(market.instrument)
+        self.markets[number] = market
         self.known = tuple(self.markets.values())
         self.cash.setdefault(
             market.account, Cash(market.account, market.venue, market.exchange_index)
         )
         self.memory.market(market)
-        self.refresh(market.instrument)
+        self.refresh(None if was is not None and was.account != market.account else number)
 
     def refresh(self, instrument: int | None = None) -> None:
         """Tell the desk's memory how an instrument and its account stand. None: all of them."""

@@ -261,6 +261,7 @@ class Desk:
         self._tell_venues()
         for line in self.lines.values():
             line.pool.tick(now_ns)
+            line.venue.tick()
         if now_ns - self._asked_ns >= ASK_NS:
             self._asked_ns = now_ns
             self.resolver.step(now_ns)

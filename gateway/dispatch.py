@@ -56,7 +56,6 @@ from shm_layout import BODY, FLAG_TIMER, FLAG_UNWIND, LEGS_MAX, P_REJECTED, Word
 NO_SIGNATURE, NO_CONNECTION = reason("no_signature"), reason("no_connection")
 JOURNAL, UNKNOWN, KILLED = reason("journal"), reason("unknown_outcome"), reason("killed")
 _new = tuple.__new__  # a named tuple without the call of its constructor
-FOUND = slice(FOUND_AT, FOUND_AT + FOUND_CELLS * (1 + LEGS_MAX))
 _ROWS = tuple(tuple(FOUND_CELLS * (leg + 1) for leg in range(legs)) for legs in range(LEGS_MAX + 1))
 _PLACES = tuple(tuple(reversed(range(legs))) for legs in range(LEGS_MAX + 1))  # the last leg first
 _LOOKS = tuple(LOOKS_AT + leg * LOOK_CELLS for leg in range(LEGS_MAX))
@@ -95,10 +94,14 @@ class Dispatcher:
     on_journal: Callable[[], None]
     soon: Callable[[], None]
     facts: dict[int, tuple[list[int], Facts]] = field(default_factory=dict)
+    _run: str = field(init=False)
     _found: memoryview = field(init=False)
+    _found_all: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
-        self._found = self.memory.cells[FOUND]
+        self._run = order_id(self.run_id, 0, 0)[:17]
+        self._found_all = self.memory.cells[FOUND_AT : FOUND_AT + FOUND_CELLS * (1 + LEGS_MAX)]
+        self._found = self._found_all[: FOUND_CELLS * 3]  # of two legs
 
     def send(self, intent: Intent, taken_ns: int) -> tuple[Work | None, int]:
         """Judge an intent and send all its legs or none. (work, 0), or (None, reason)."""
@@ -110,6 +113,8 @@ class Dispatcher:
     def fire(self, taken_ns: int) -> tuple[Work | None, int]:
         """Send all legs of the intent that the last look let through, or none."""
         found = self._found.tolist()
+        if found[F_LEGS] > 2:
+            found = self._found_all.tolist()
         rows = [found[at : at + ROW] for at in _ROWS[found[F_LEGS]]]
         links = self._links(rows)
         if links is None:
@@ -121,10 +126,9 @@ class Dispatcher:
                 self.lines[row[0]].pool.give(link)
             return None, why
         works: list[Work] = []  # the one that is made once the bytes have left
-        stamps = []
+        replied, stamps = self._replied, []
         for place, link in enumerate(links):
-            then = partial(self._replied, works, place)
-            stamps.append(link.send(requests[place].wire, then))
+            stamps.append(link.send(requests[place].wire, partial(replied, works, place)))
         work = self._work(rows, requests, taken_ns)
         works.append(work)
         self._sent(work, requests, stamps)
@@ -154,16 +158,22 @@ class Dispatcher:
         for place in places:  # what is signed on demand comes before what is used up
             number, instrument, token, side, price_e6, size_e6, tick_epoch = rows[place]
             venue = lines[number].venue
-            name = order_id(self.run_id, found[F_ID], place) if venue.names_orders else ""
             request = venue.prepare(
-                markets[instrument], _new(Placing, (token, side, price_e6)), size_e6, name,
-                tick_epoch, now_ns, urgent != 0,
-            )  # fmt: skip
+                markets[instrument],
+                _new(Placing, (token, side, price_e6)),
+                size_e6,
+                f"{self._run}{found[F_ID]:016x}-{place}" if venue.names_orders else "",
+                tick_epoch,
+                now_ns,
+                urgent != 0,
+            )
             if request is None:
                 self.reports.count("pool_misses")
                 return None
             requests.append(request)
-        return requests if places[0] == 0 else requests[::-1]
+        if places[0]:
+            requests.reverse()
+        return requests
 
     def _journal(self, requests: Sequence[Request], taken_ns: int) -> int:
         """The record of every order; 0: it stands, and the kill word does not."""

@@ -11,11 +11,20 @@ import stat
 from binascii import b2a_base64
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Protocol
 
 import orjson
 
 SECRET_BYTES_MAX = 16_384
 URLSAFE = bytes.maketrans(b"+/", b"-_")
+
+
+class Hash(Protocol):
+    """One of hashlib's."""
+
+    def copy(self) -> Hash: ...
+    def update(self, data: bytes, /) -> None: ...
+    def digest(self) -> bytes: ...
 
 
 class SecretError(Exception):
@@ -103,37 +112,59 @@ class L2Auth:
         padded = (sha256(self._key).digest() if len(self._key) > 64 else self._key).ljust(64, b"\0")
         self._inner = sha256(bytes(byte ^ 0x36 for byte in padded))
         self._outer = sha256(bytes(byte ^ 0x5C for byte in padded))
-        self._of: tuple[int, str, str] = (-1, "", "")  # second, method and path of what follows
-        self._begun, self._lines = self._inner, b""
 
     def __repr__(self) -> str:
         return "L2Auth(redacted)"
 
-    def signature(self, method: str, path: str, body: bytes, epoch_s: int) -> bytes:
-        """base64url of the HMAC. `path` without the query string; `body` exactly as sent, b"" for
-        none, and never with a ' in it: one official client hashes that as another byte.
-        """
-        of = self._of
-        if epoch_s != of[0] or path != of[2] or method != of[1]:
-            self._begin(epoch_s, method, path)
-        inner, outer = self._begun.copy(), self._outer.copy()
-        inner.update(body)
-        outer.update(inner.digest())
-        return b2a_base64(outer.digest(), newline=False).translate(URLSAFE)
+    def path(self, method: str, path: str) -> L2Path:
+        """What makes the headers of this path; `path` without the query string."""
+        return L2Path(f"{method}{path}".encode(), self._head, self._inner, self._outer)
 
-    def _begin(self, epoch_s: int, method: str, path: str) -> None:
-        """What all requests of this second to this path share: once a second."""
-        self._of = (epoch_s, method, path)
-        self._begun = self._inner.copy()
-        self._begun.update(f"{epoch_s}{method}{path}".encode())
-        self._lines = b"%b%d\r\nPOLY_SIGNATURE: " % (self._head, epoch_s)
+    def signature(self, method: str, path: str, body: bytes, epoch_s: int) -> bytes:
+        """base64url of the HMAC. `body` exactly as sent, b"" for none, and never with a ' in it:
+        one official client hashes that as another byte.
+        """
+        return self.path(method, path).signature(body, epoch_s)
 
     def header_bytes(self, method: str, path: str, body: bytes, epoch_s: int) -> bytes:
         """The five header lines, each ended, ready to stand in a request."""
-        signature = self.signature(method, path, body, epoch_s)
-        return self._lines + signature + b"\r\n"
+        return self.path(method, path).header_bytes(body, epoch_s)
 
     def headers(self, method: str, path: str, body: bytes, epoch_s: int) -> dict[str, str]:
         """The same as a dict, for cold requests."""
         lines = self.header_bytes(method, path, body, epoch_s).decode().splitlines()
         return dict(line.split(": ", 1) for line in lines)
+
+
+class L2Path:
+    """Headers of one method and path. What all requests of a second share is made once."""
+
+    __slots__ = ("_begun", "_head", "_inner", "_lines", "_outer", "_path", "_second")
+
+    def __init__(self, path: bytes, head: bytes, inner: Hash, outer: Hash) -> None:
+        self._path, self._head, self._inner, self._outer = path, head, inner, outer
+        self._second, self._begun, self._lines = -1, inner, b""
+
+    def __repr__(self) -> str:
+        return "L2Path(redacted)"
+
+    def begin(self, epoch_s: int) -> None:
+        """Make what a second's requests share, ahead of the first of them."""
+        if epoch_s != self._second:
+            self._second, self._begun = epoch_s, self._inner.copy()
+            self._begun.update(b"%d%b" % (epoch_s, self._path))
+            self._lines = b"%b%d\r\nPOLY_SIGNATURE: " % (self._head, epoch_s)
+
+    def signature(self, body: bytes, epoch_s: int) -> bytes:
+        """As `L2Auth.signature`."""
+        if epoch_s != self._second:
+            self.begin(epoch_s)
+        inner, outer = self._begun.copy(), self._outer.copy()
+        inner.update(body)
+        outer.update(inner.digest())
+        return b2a_base64(outer.digest(), newline=False).translate(URLSAFE)
+
+    def header_bytes(self, body: bytes, epoch_s: int) -> bytes:
+        """As `L2Auth.header_bytes`."""
+        signature = self.signature(body, epoch_s)
+        return self._lines + signature + b"\r\n"

@@ -182,15 +182,20 @@ class Memory:
 
     def venue(self, number: int, *, nets: bool, order_cost: int, bucket: Bucket) -> None:
         """A venue we have a line to, and what it lets us send."""
-        row = VENUES_AT + number * VENUE_CELLS
+        row = self.venue_row(number)
         self.cells[row + V_NETS], self.cells[row + V_COST] = int(nets), order_cost
         self.bucket(number, bucket)
         self.cells[row + V_KNOWN] = 1
 
+    @staticmethod
+    def venue_row(number: int) -> int:
+        """First cell of a venue."""
+        assert 0 <= number < VENUES_MAX, number
+        return VENUES_AT + number * VENUE_CELLS
+
     def bucket(self, number: int, bucket: Bucket) -> None:
         """A venue's bucket as it stands."""
-        row = VENUES_AT + number * VENUE_CELLS
-        cells = self.cells
+        cells, row = self.cells, self.venue_row(number)
         cells[row + V_RATE], cells[row + V_BURST] = bucket.rate, bucket.burst
         cells[row + V_RESERVE] = bucket.reserve
         cells[row + V_LEVEL], cells[row + V_FILLED] = bucket.level_n, bucket.at_ns

@@ -29,7 +29,9 @@ _ROW_AT = tuple(LEG.index(name) for name in _ROW)
 
 
 def order_id(run_id: int, intent: int, leg: int) -> str:
-    """The client's id of an order: a pure function of run, intent and leg."""
+    """The client's id of an order: a pure function of run, intent and leg. The desk writes it as
+    its first 17 characters, which are the run's, and the rest.
+    """
     return f"{run_id:016x}-{intent:016x}-{leg}"
 
 

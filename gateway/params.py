@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from gateway.throttle import STAMPS_MAX
+
 LIMIT_MAX_E6 = 10**12  # a million dollars: above it a limit is a typing error
 
 
@@ -59,6 +61,8 @@ class DeskParams:
                 raise ValueError(f"{field.name}: found {value!r}, wanted a whole number above 0")
             if field.name.endswith("_max_e6") and value > LIMIT_MAX_E6:
                 raise ValueError(f"{field.name}: found {value}, wanted at most {LIMIT_MAX_E6}")
+            if field.name.startswith("orders_per_") and value > STAMPS_MAX:
+                raise ValueError(f"{field.name}: found {value}, wanted at most {STAMPS_MAX}")
         for low, high in (
             ("order_max_e6", "market_max_e6"),
             ("market_max_e6", "total_max_e6"),

@@ -122,7 +122,8 @@ class PolymarketVenue:
         wall_s: Callable[[], int],
     ) -> None:
         self._pool = pool
-        self._l2, self._l2_reads = L2Auth(secrets), L2Auth(secrets)
+        self._l2 = L2Auth(secrets)
+        self._l2_post = self._l2.path("POST", ORDER)
         self._host = host.encode()
         self._secrets = secrets
         self._signature_type = signature_type
@@ -146,10 +147,14 @@ class PolymarketVenue:
         if entry is None:
             return None
         body, digest = entry.body, entry.hash
-        headers = self._l2.header_bytes("POST", ORDER, body, self._wall_s())
+        headers = self._l2_post.header_bytes(body, self._wall_s())
         length = self._lengths.get(len(body)) or self._length(len(body))
         wire = b"".join((self._head, headers, length, body))
         return _new(Request, ("0x" + digest.hex(), wire, digest))
+
+    def tick(self) -> None:
+        """The HMAC of a second is begun ahead of its orders."""
+        self._l2_post.begin(self._wall_s())
 
     def _length(self, length: int) -> bytes:
         """The last header lines, for bodies so long."""
@@ -215,7 +220,7 @@ class PolymarketVenue:
 
     async def read(self, path: str, query: str) -> bytes:
         """A GET with fresh L2 headers; the HMAC leaves the query out."""
-        headers = self._l2_reads.header_bytes("GET", path, b"", self._wall_s())
+        headers = self._l2.header_bytes("GET", path, b"", self._wall_s())
         target = (path + ("?" + query if query else "")).encode()
         return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target, self._host, headers)
 

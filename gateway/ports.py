@@ -282,6 +282,9 @@ class Venue(Protocol):
         `urgent`: an unwind, which may use what is kept for a dead signer.
         """
 
+    def tick(self) -> None:
+        """Time passes: make ahead what the next second's orders share. Called every few ms."""
+
     def outcome(
         self, status: int, body: bytes, placing: Placing, size_e6: int, key: str
     ) -> Outcome:

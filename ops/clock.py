@@ -21,6 +21,11 @@ def epoch_ns() -> int:
     return time.time_ns()
 
 
+def epoch_s() -> int:
+    """The same in whole seconds: the stamp of Polymarket's HMAC."""
+    return int(time.time())
+
+
 def sleep_ns(duration_ns: int) -> None:
     """Give the processor away for a while; for commands and cold loops."""
     time.sleep(max(duration_ns, 0) / SECOND_NS)

@@ -35,11 +35,6 @@ READS = 2
 EOA = 0  # Polymarket signature type of a plain key
 
 
-def wall_s() -> int:
-    """Wall clock in seconds, for the stamp of Polymarket's HMAC."""
-    return clock.epoch_ns() // clock.SECOND_NS
-
-
 def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> Desk:
     """The desk of one run, with a line to each venue it trades at."""
     params: RoleParams = spec.params
@@ -112,7 +107,7 @@ def _polymarket(
     told: DeskParams,
 ) -> VenueLine:
     secrets = load_api_secrets(str(params.keys.polymarket_api_file))
-    venue = PolymarketVenue(orders, HOST, secrets, signature_type=EOA, wall_s=wall_s)
+    venue = PolymarketVenue(orders, HOST, secrets, signature_type=EOA, wall_s=clock.epoch_s)
     channel = Channel(
         address.ws_url(f"{POLYMARKET_WS}/user"),
         context,

@@ -13,7 +13,7 @@ from gateway.facts import facts_of
 from gateway.intake import Intake
 from gateway.intent import Intent, Leg, to_cells
 from gateway.kalshi import KalshiVenue
-from gateway.memory import RATE_AT, VENUE_CELLS, VENUES_AT, Memory
+from gateway.memory import RATE_AT, Memory
 from gateway.params import DeskParams
 from gateway.polymarket import PolymarketVenue
 from gateway.ports import NO, YES, Market, Placing
@@ -124,8 +124,8 @@ class Case:
                 )
             elif 0 <= look.leg.venue < 2:  # nothing may be sent there
                 none = Bucket(rate=1, burst=1, reserve=0, level_n=0, at_ns=NOW)
-                memory.venue(look.leg.venue, nets=True, order_cost=1, bucket=none)
-                memory.cells[VENUES_AT + look.leg.venue * VENUE_CELLS + 1] = 0
+                nets = look.leg.venue == KALSHI
+                memory.venue(look.leg.venue, nets=nets, order_cost=1, bucket=none)
         rate = OrderRate(10, 100, 1_000, cells=memory.cells[RATE_AT : RATE_AT + RATE_CELLS])
         rate.add(self.sent, NOW)
         standing, pair = self.standing, self.standing.pair

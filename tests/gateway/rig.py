@@ -171,14 +171,17 @@ class Rig:
             lambda: self.gate[0] == ACTIVE and all(x.pool.free_count == 3 for x in lines)
         )
 
-    def fire(self, *, buy_e6: int = 420_000, sell_e6: int = 500_000, size_e6: int = SIZE) -> int:
-        """BUY at Kalshi, SELL at Polymarket."""
+    def fire(
+        self, *, buy_e6: int = 420_000, sell_e6: int = 500_000, size_e6: int = SIZE,
+        age_ns: int = 10**9,
+    ) -> int:  # fmt: skip
+        """BUY at Kalshi, SELL at Polymarket. A busy machine is slow to take it: it may be old."""
         self.scene.beat()
         legs = (
             self.scene.leg(KALSHI, BUY, buy_e6, size_e6),
             self.scene.leg(POLY, SELL, sell_e6, size_e6),
         )
-        number = self.scene.intent(*legs)
+        number = self.scene.intent(*legs, age_ns=age_ns)
         self.scene.ring(self.eventfd)
         return number
 

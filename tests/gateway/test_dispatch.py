@@ -1,0 +1,85 @@
+"""Between the last look and the bytes: the kill word, missing signatures and connections, and that
+what was taken for legs that do not leave is given back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import journal as j
+from gateway.ports import Request
+from shm_layout import KILL, P_REJECTED, REASONS, cell, word_store
+from tests.gateway.rig import kalshi_filled, play, poly_filled, running
+from tests.gateway.scene import KALSHI, POLY
+
+
+def test_a_kill_word_after_the_last_look_stops_both_legs_and_no_successor_looks_for_them(
+    tmp_path: Path,
+) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            words = rig.scene.segment.words
+            at = rig.scene.segment.at("kill") + cell(KILL, "word")
+            venue = rig.desk.lines[KALSHI].venue
+            prepare = venue.prepare
+
+            def killed_meanwhile(*args: Any) -> Request | None:
+                word_store(words, at, 1)
+                return prepare(*args)
+
+            venue.prepare = killed_meanwhile  # type: ignore[method-assign,assignment]
+            number = rig.fire()
+            assert REASONS[(await rig.end_of(number))["reason"]] == "killed"
+            assert not rig.kalshi.orders and not rig.poly.orders
+            assert not rig.desk.accounts.flights and not rig.legs(number)
+            records = j.read(j.files(rig.folder)[-1]).records[-4:]
+            assert [record["k"] for record in records] == ["order", "out", "out", "end"]
+            assert {record["placed"] for record in records[1:3]} == {P_REJECTED}
+            assert {record["key"] for record in records[1:3]} == {
+                order[-1] for order in records[0]["orders"]
+            }
+            assert all(rig.desk.lines[venue].pool.free_count == 3 for venue in (KALSHI, POLY))
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("lacks", ["headers", "order"])
+def test_connections_of_legs_that_are_not_signed_go_back(tmp_path: Path, lacks: str) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            if lacks == "headers":
+                rig.signer.take_headers = lambda *_, **__: None  # type: ignore[method-assign]
+            else:
+                rig.signer.is_empty = True
+            for _ in range(5):
+                end = await rig.end_of(rig.fire(age_ns=20_000_000))
+                assert REASONS[end["reason"]] in ("no_signature", "stale")
+            del rig.signer.__dict__["take_headers" if lacks == "headers" else "is_empty"]
+            rig.signer.is_empty = False
+            rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
+            assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "done"
+
+    play(story, tmp_path)
+
+
+def test_two_intents_in_one_turn_take_two_connections_each_and_the_third_finds_none(
+    tmp_path: Path,
+) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            for double in (rig.kalshi, rig.poly):
+                double.script = [(500, {})] * 4
+            scene, numbers = rig.scene, []
+            scene.beat()
+            for cents in (50, 49, 48, 47):
+                legs = scene.leg(KALSHI, 0, 420_000), scene.leg(POLY, 1, cents * 10_000)
+                numbers.append(scene.intent(*legs))
+            scene.ring(rig.eventfd)
+            await rig.until(lambda: len(rig.kalshi.orders) == 3 and len(rig.poly.orders) == 3)
+            end = await rig.end_of(numbers[3])
+            assert REASONS[end["reason"]] in ("no_connection", "paused_pair")
+
+    play(story, tmp_path)
