@@ -30,12 +30,11 @@ The main segment as `MAIN.drawing()` renders it: first cell, block, its one writ
 A cell is an aligned 8-byte signed int; a record is whole 64-byte lines; blocks of different writers
 lie 128 bytes apart. Readers, inspector, recorder and replay derive every place from this table.
 
-Shared words are touched only by kernels over the fenced primitives below: LLVM hoists plain loads
-and merges plain stores. Slot (a seqlock): sequence, 7 spare words, body. Ring: tail, 15 spare
-words, then entries of stamp, kind, 6 spare words, body; entry `position` is complete at stamp
-2·position + 2. Correctness rests on the fences of Boehm, "Can seqlocks get along with programming
-language memory models?" (MSPC 2012, fig. 6) and P1478; each fence names its partner. Not covered:
-two writers of one slot or ring (the table forbids it), a reader that never gives up (all do).
+Shared words are touched only by kernels over the fenced primitives below (LLVM hoists and merges
+plain ones). Slot (a seqlock): sequence, 7 spare words, body. Ring: tail, 15 spare words, entries of
+stamp, kind, 6 spare words, body; entry `position` is complete at stamp 2·position + 2. Why that is
+correct: Boehm, "Can seqlocks get along with programming language memory models?" (MSPC 2012, figure
+6) and P1478; each fence names its partner. Not covered: two writers of one slot or ring.
 """
 
 from __future__ import annotations
@@ -151,7 +150,7 @@ def _table(text: str) -> dict[str, tuple[str, ...]]:
 
 
 _VOCABULARY = _table("""
-    venues: kalshi polymarket polymarket_us coinbase binance kraken index coingecko
+    venues: kalshi polymarket polymarket_us coinbase binance kraken cfbenchmarks polybolt coingecko
     roles: supervisor nursery detector gateway signer canceller model catalog recorder exporter
         venues spare
     trust: no_snapshot gap link_silent crossed rest_mismatch tick_epoch not_open time_skew drift
@@ -188,7 +187,6 @@ HALTED, REDUCING, ACTIVE = range(3)  # trading state; the lower one wins
 BUY, SELL = BID, ASK = 0, 1  # a leg's side is always in YES terms
 ORIGIN_DETECTOR, ORIGIN_DESK, ORIGIN_OPERATOR = 1, 2, 3
 FLAG_REDUCE, FLAG_TIMER, FLAG_UNWIND, FLAG_TRUE_UP = 1, 2, 4, 8
-# kind of a ring entry
 K_QUOTE, K_SPOT, K_INDEX, K_TERMS, K_INSTRUMENT, K_PAIR, K_PARAMETERS, K_COMMAND = range(1, 9)
 K_STEP, K_TAKEN, K_INTENT, K_LEG, K_TERMINAL, K_ACCOUNT, K_SIGN, K_SIGNED, K_GONE = range(9, 18)
 
@@ -196,7 +194,8 @@ K_STEP, K_TAKEN, K_INTENT, K_LEG, K_TERMINAL, K_ACCOUNT, K_SIGN, K_SIGNED, K_GON
 COUNTERS = _table("""
     feed: frames changes published snapshots gaps duplicates negative crossed mismatch reconnects
         bad_frames unknown_keys oversize tickers_checked tickers_agreed trades resyncs link_silent
-        trusted_ns instrument_ns dropped status_changes tick_changes rest_errors
+        trusted_ns instrument_ns dropped status_changes tick_changes rest_errors laggards recycled
+        polls skewed outliers drifts drifted_fields behind blocked index_ticks index_missing
     detector: entries quotes spots laps lost decisions intents edges refused_cash refused_limit
         refused_state refused_trust refused_size debounced cooldown slot_busy steps reports taken
         overflow in_flight refused_alive refused_delay refused_band refused_rate paused timers
@@ -292,6 +291,8 @@ _GUARDED = _table(f"""
         fee_mode grid*6 bids*{2 * LEVELS} asks*{2 * LEVELS}
     spot: product generation number epoch trust event_epoch_ns recv_ns publish_ns last_e8 size_e8
         taker_side bid_e8 bid_size_e8 ask_e8 ask_size_e8 trade_id
+    index: product generation number epoch trust event_epoch_ns recv_ns publish_ns value_e8 mean_e8
+        mean_count mean_start_ns mean_end_ns close_mean_e8 relay_epoch_ns sequence source
     terms: pair generation number valid_until_ns dead_zone_e6 basis_e8 sigma_e12 settlement_sum_e8
         settlement_count delay_cost_e6
     parameters: number edge_min_e6 hurdle_e6 size_max_e6 order_max_e6 market_max_e6 event_max_e6
@@ -314,13 +315,13 @@ _GUARDED = _table(f"""
         tick_epoch token method path*16 market*8
     signed: ticket what refused stamp_ms bytes digest*4 signature*46
 """)  # run clock with mono_base_ns 0: run time stands still. quote: grid is up to three (end_e6,
-# step_e6), bids and asks (price_e6, size_e6) best first. sign: `what` 1 Polymarket order, 2 Kalshi
-# headers, 3 Polymarket L1 auth.
+# step_e6), bids and asks (price_e6, size_e6) best first. index: lies in a spot slot; a mean is
+# NONE_NS if untold. sign: `what` 1 Polymarket order, 2 Kalshi headers, 3 Polymarket L1 auth.
 RECORDS = {name: record(fields) for name, fields in _PLAIN.items()}
 RECORDS |= {name: record(fields, BODY) for name, fields in _GUARDED.items()}
 HEADER, CONTROL, KILL, GATE, BELL, ROLE, HISTOGRAM = (RECORDS[name] for name in _PLAIN)
-(RUN_CLOCK, INSTRUMENT, PAIR, QUOTE, SPOT, TERMS, PARAMETERS, COMMAND, INTENT, REPORT, POSITION,
- CASH, STEP, SIGN, SIGNED) = (RECORDS[name] for name in _GUARDED)  # fmt: skip
+(RUN_CLOCK, INSTRUMENT, PAIR, QUOTE, SPOT, INDEX, TERMS, PARAMETERS, COMMAND, INTENT, REPORT,
+ POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[name] for name in _GUARDED)  # fmt: skip
 
 
 def cell(of: np.dtype[np.void], name: str) -> int:
@@ -365,8 +366,7 @@ class Layout:
             assert block.cells_each % LINE == 0, block.name
             self.at[block.name] = place
             place += (-(-block.cells // (2 * LINE)) + 1) * 2 * LINE
-        self.cells, self.bytes = place, place * 8
-        self.hash = self._hash()
+        self.cells, self.bytes, self.hash = place, place * 8, self._hash()
 
     def _hash(self) -> int:
         """63 bits over every name, offset and record: what two builds must share."""
@@ -375,8 +375,8 @@ class Layout:
             for b in self.blocks.values()
         ]
         records = {name: str(dtype) for name, dtype in RECORDS.items()}
-        names = [_VOCABULARY, COUNTERS, HISTOGRAMS]
-        text = json.dumps([self.name, table, names, records, SUB, BUCKETS])
+        words = _VOCABULARY, COUNTERS, HISTOGRAMS, SUB, BUCKETS
+        text = json.dumps([self.name, table, records, words])
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
     def drawing(self) -> str:
