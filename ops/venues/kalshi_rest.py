@@ -17,6 +17,7 @@ BASE = "/trade-api/v2"
 COST = 10
 CANCEL_COST = 2
 LIMIT_MAX = 1000
+BOOKS_MAX = 100
 _SHARDS = {0: "Default", 1: "Combos", 2: "Crypto & Commodities", 3: "Tennis, Baseball, Basketball"}
 _TOO_MANY = error_body("too_many_requests", "too many requests")
 _GONE = error_body(
@@ -184,6 +185,7 @@ class KalshiRest:
 
     def _add_public(self) -> None:
         self._route("GET", "/markets", self._markets)
+        self._route("GET", "/markets/orderbooks", self._orderbooks)
         self._route("GET", "/markets/{ticker}", self._market)
         self._route("GET", "/markets/{ticker}/orderbook", self._orderbook)
         self._route("GET", "/events", self._events)
@@ -225,6 +227,20 @@ class KalshiRest:
             return Answer(404, NOT_FOUND)
         depth = _whole(call, "depth", 0) or 0
         return Answer(200, {"orderbook_fp": market.orderbook(depth)})
+
+    def _orderbooks(self, call: Call) -> Answer:
+        """Whole books of up to 100 markets; `tickers` is repeated. One name with commas in it is
+        one unknown market (SEP26), and unknown markets are left out.
+        """
+        tickers = call.all_of("tickers")
+        if not 1 <= len(tickers) <= BOOKS_MAX:
+            raise _BadQuery(
+                "Key: 'GetMarketOrderbooksParams.Tickers' Error:Field validation for 'Tickers' "
+                "failed on the 'max' tag"
+            )
+        found = [self._venue.markets[name] for name in tickers if name in self._venue.markets]
+        rows = [{"ticker": market.ticker, "orderbook_fp": market.orderbook(0)} for market in found]
+        return Answer(200, {"orderbooks": rows})
 
     def _events(self, call: Call) -> Answer:
         series = call.query.get("series_ticker")

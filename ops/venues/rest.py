@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import orjson
 from aiohttp import web
+from multidict import MultiMapping
 
 from ops.venues.session import Clock
 
@@ -31,6 +32,12 @@ class Call:
     body: bytes
     read_ns: int
     params: Mapping[str, str] = field(default_factory=dict)
+
+    def all_of(self, name: str) -> list[str]:
+        """Every value of a query parameter that may be repeated."""
+        if isinstance(self.query, MultiMapping):
+            return list(self.query.getall(name, []))
+        return [self.query[name]] if name in self.query else []
 
     def json(self) -> Any:
         """The parsed body, None: it is not JSON."""

@@ -127,6 +127,23 @@ def test_public_market_data_needs_no_signature(tls: TlsPaths) -> None:
     run(tls, rig.script_of(), body)
 
 
+def test_many_books_come_in_one_answer(tls: TlsPaths) -> None:
+    async def body(session: rig.Session) -> None:
+        async def read(query: str) -> tuple[int, Any]:
+            path = f"{BASE}/markets/orderbooks"
+            return await call(session, "GET", path, headers={}, query=query)
+
+        status, found = await read(f"?tickers={TICKER}&tickers={SHARD2}&tickers=NOPE")
+        assert (status, [row["ticker"] for row in found["orderbooks"]]) == (200, [TICKER, SHARD2])
+        _, single = await call(session, "GET", f"{BASE}/markets/{TICKER}/orderbook", headers={})
+        assert found["orderbooks"][0]["orderbook_fp"] == single["orderbook_fp"]
+        assert (await read(f"?tickers={TICKER},{SHARD2}"))[1] == {"orderbooks": []}
+        assert (await read(""))[0] == 400
+        assert (await read("?" + "&".join(["tickers=A"] * 101)))[0] == 400
+
+    run(tls, rig.script_of(), body)
+
+
 def test_the_write_bucket_refuses_and_refills(tls: TlsPaths) -> None:
     async def body(session: rig.Session) -> None:
         bodies = [order(str(number), "bid", "0.0100", "1.00") for number in range(4)]
