@@ -7,8 +7,10 @@ event share a small number; the account is the row in `cash` that pays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +56,9 @@ class Identity:
     parameters: Row
     accounts: tuple[Account, ...]
     instruments_of: Mapping[int, tuple[int, ...]]  # feed index -> its instruments
-    products: Mapping[str, int]  # spot product -> slot
+    # feed -> its spot products (or indices) -> slot
+    products: Mapping[str, Mapping[str, int]]
+    optional: frozenset[str] = frozenset()  # feeds that nobody waits for
 
 
 def row(of: np.dtype[np.void], **values: int | list[int]) -> Row:
@@ -66,8 +70,14 @@ def row(of: np.dtype[np.void], **values: int | list[int]) -> Row:
     return body
 
 
-def identify(script: Script, settings: Settings) -> Identity:
-    """The tables of one session."""
+def identify(
+    script: Script,
+    settings: Settings,
+    optional: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Identity:
+    """The tables of one session. `optional`: feeds beside those that the script names, with what
+    each writes into slots of its own; a run does not wait for them.
+    """
     accounts = _accounts(script)
     events = {name: i for i, name in enumerate(dict.fromkeys(m.event for m in script.markets))}
     numbers = {(m.venue, m.ticker): i for i, m in enumerate(script.markets)}
@@ -85,7 +95,6 @@ def identify(script: Script, settings: Settings) -> Identity:
             hurdle_e6=settings.edge.hurdle_e6 if pair.hurdle_e6 is None else pair.hurdle_e6,
             delay_max_ns=settings.edge.delay_max_ns, event=events[script.markets[a].event],
         ))  # fmt: skip
-    assert len(script.products) <= PRODUCTS_MAX
     instruments_of: dict[int, tuple[int, ...]] = {}
     for index, market in enumerate(script.markets):
         feed = VENUES.index(market.venue)
@@ -96,8 +105,18 @@ def identify(script: Script, settings: Settings) -> Identity:
         parameters=parameters_row(settings, number=1),
         accounts=accounts,
         instruments_of=instruments_of,
-        products={product: slot for slot, product in enumerate(script.products)},
+        products=_slots({"coinbase": script.products, **optional}),
+        optional=frozenset(optional),
     )
+
+
+def _slots(products: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
+    """A slot for each product of each feed, in this order; feeds without products are left out."""
+    assert sum(map(len, products.values())) <= PRODUCTS_MAX, f"more than {PRODUCTS_MAX} products"
+    slots = itertools.count()
+    return {
+        feed: {name: next(slots) for name in names} for feed, names in products.items() if names
+    }
 
 
 def _accounts(script: Script) -> tuple[Account, ...]:

@@ -185,7 +185,7 @@ def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
         ws_url=address.ws_url(path),
         rest_url=address.rest_url,
         ca_file=Path(params.ca_file),
-        products=params.products if venue == "coinbase" else {},
+        products=params.products.get(venue, {}),
         seed=params.seed,
     )
     headers: Callable[[str, str], Awaitable[dict[str, str]]] | None = None

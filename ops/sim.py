@@ -68,7 +68,7 @@ class RoleParams:
     channels: Mapping[str, str]  # client -> name of its signing segment
     ca_file: str
     keys: SimKeys
-    products: Mapping[str, int]
+    products: Mapping[str, Mapping[str, int]]  # feed -> its spot products -> slot
     journal: str
     venue: str = ""  # of a feed
     seed: int = 0
@@ -91,7 +91,7 @@ class SimSession:
         self._keys = make_keys(folder)
         self._tls: TlsPaths = make_tls(folder)
         self._feeds = [VENUES[feed] for feed in self.identity.instruments_of]
-        self._feeds += ["coinbase"] if self.identity.products else []
+        self._feeds += self.identity.products
         self._clients = ("gateway", "canceller", *(f for f in self._feeds if f in SIGNED_FEEDS))
         self.channels = tuple(f"sign-{client}" for client in self._clients)
 
@@ -135,7 +135,7 @@ class SimSession:
             "channels": {client: f"{segment}-sign-{client}" for client in self._clients},
             "ca_file": str(self._tls.ca),
             "keys": self._keys,
-            "products": dict(self.identity.products),
+            "products": self.identity.products,
             "journal": str(self._folder / "journal"),
             "seed": self._request.seed,
         }

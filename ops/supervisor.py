@@ -138,7 +138,7 @@ class Supervisor:
         ):
             return
         self._log_time("all processes are ready")
-        wanted = set(self.watch.feeds()) if venues is not None else set()
+        wanted = set(self.watch.needed()) if venues is not None else set()
         self._wait(
             lambda: wanted <= self._subscribed, limits.ready_max_ns, "subscriptions", is_fatal=False
         )
@@ -164,13 +164,13 @@ class Supervisor:
         began_ns = clock.mono_ns()
 
         def trusted() -> bool:
-            feeds = self.watch.feeds()
+            feeds = self.watch.needed()
             return bool(feeds) and all(feed.is_trusted for feed in feeds.values())
 
         if self._wait(trusted, limit_ns, "trust", is_fatal=False):
             self.counted_from = "all feeds are trusted"
         else:
-            missing = [name for name, feed in self.watch.feeds().items() if not feed.is_trusted]
+            missing = [name for name, feed in self.watch.needed().items() if not feed.is_trusted]
             self.counted_from = (
                 f"{limit_ns // clock.SECOND_NS} s after the start"
                 f" (not trusted: {', '.join(missing) or 'no feeds'})"

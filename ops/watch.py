@@ -35,8 +35,6 @@ from shm_layout import (
     word_load,
 )
 
-COINBASE = VENUES.index("coinbase")
-
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
@@ -47,6 +45,7 @@ class FeedState:
     trusted: int
     total: int
     is_live: bool
+    is_optional: bool = False  # nobody waits for it
 
     @property
     def is_trusted(self) -> bool:
@@ -98,10 +97,13 @@ class Watch:
             VENUES[feed]: self._feed(feed, "quotes", instruments)
             for feed, instruments in self.identity.instruments_of.items()
         }
-        if self.identity.products:
-            slots = tuple(self.identity.products.values())
-            found[VENUES[COINBASE]] = self._feed(COINBASE, "spot", slots)
+        for name, products in self.identity.products.items():
+            found[name] = self._feed(VENUES.index(name), "spot", tuple(products.values()))
         return found
+
+    def needed(self) -> dict[str, FeedState]:
+        """Those that a run waits for."""
+        return {name: feed for name, feed in self.feeds().items() if not feed.is_optional}
 
     def _feed(self, feed: int, block: str, slots: tuple[int, ...]) -> FeedState:
         epoch = self.live_epoch(FEED_ROLE + feed)
@@ -110,7 +112,8 @@ class Watch:
             row = self.segment.read(block, slot)
             if row is not None and epoch and row["epoch"] == epoch and row["trust"] == 0:
                 trusted += 1
-        return FeedState(trusted, len(slots), epoch != 0)
+        is_optional = VENUES[feed] in self.identity.optional
+        return FeedState(trusted, len(slots), epoch != 0, is_optional)
 
     def trusted_ratio(self, feed: int) -> float | None:
         """Trusted instrument-seconds over all; None before the first."""

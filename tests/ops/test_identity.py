@@ -93,7 +93,17 @@ def test_pairs_name_instruments_polarity_and_their_own_hurdle() -> None:
 def test_feeds_and_products_have_their_slots() -> None:
     identity = identify(Script(), SETTINGS)
     assert identity.instruments_of == {0: (0, 1), 1: (2,)}
-    assert identity.products == {"BTC-USD": 0, "ETH-USD": 1}
+    assert identity.products == {"coinbase": {"BTC-USD": 0, "ETH-USD": 1}}
+    assert identity.optional == frozenset()
+
+
+def test_every_feed_has_slots_of_its_own_and_one_without_products_is_none() -> None:
+    more = {"kraken": ("BTC/USD",), "binance": (), "x": ("a", "b")}
+    identity = identify(Script(), SETTINGS, more)
+    assert identity.products == {
+        "coinbase": {"BTC-USD": 0, "ETH-USD": 1}, "kraken": {"BTC/USD": 2}, "x": {"a": 3, "b": 4},
+    }  # fmt: skip
+    assert identity.optional == {"kraken", "binance", "x"}
 
 
 def test_every_parameter_but_the_switches_comes_from_the_profile() -> None:
