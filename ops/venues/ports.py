@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 from ops.venues.kalshi import Kalshi
 from ops.venues.kalshi_rest import KalshiRest
@@ -81,6 +82,7 @@ class PolymarketPorts:
         self.venue = Polymarket(
             spec, markets, clock=clock, log=log, later=later, on_subscribed=on_subscribed
         )
+        self._has_plain_ws = spec.polymarket_plain_ws
         self._rest = _rest_server(
             PolymarketRest(
                 self.venue,
@@ -99,7 +101,8 @@ class PolymarketPorts:
 
     async def listen(self, context: ssl.SSLContext) -> dict[str, int]:
         rest, ws = await asyncio.gather(
-            self._rest.listen(context), self.venue.server.listen(context)
+            self._rest.listen(context),
+            self.venue.server.listen(None if self._has_plain_ws else context),
         )
         return {"rest": rest, "ws": ws}
 
@@ -116,5 +119,6 @@ def _rest_server(
         not_found=routes.not_found,
         after=venue.flush,
         clock=venue.clock.mono_ns,
+        on_answer=partial(venue.log.request, venue.server.venue),
         reply_delay_ns=reply_delay_ns,
     )

@@ -107,7 +107,7 @@ class _StampedServer(web.Server):
 
 class RestServer:
     """One HTTP port. `not_found` answers what no route matches; `after` runs once an answer is
-    made (flushes frames).
+    made (flushes frames); `on_answer` hears method, target and status of every request.
     """
 
     def __init__(
@@ -117,12 +117,14 @@ class RestServer:
         not_found: Handler,
         after: Callable[[], None],
         clock: Clock,
+        on_answer: Callable[[str, str, int], None],
         reply_delay_ns: int = 0,
     ) -> None:
         self._routes = routes
         self._not_found = not_found
         self._after = after
         self._clock = clock
+        self._on_answer = on_answer
         self._reply_delay_ns = reply_delay_ns
         self._http: _StampedServer | None = None
         self._server: asyncio.Server | None = None
@@ -157,6 +159,7 @@ class RestServer:
             answer = handler(call)
         else:
             answer = self._not_found(call)
+        self._on_answer(call.method, request.raw_path, answer.status)
         asyncio.get_running_loop().call_soon(self._after)  # the answer first, then the frames
         if answer.is_order and self._reply_delay_ns:
             await asyncio.sleep(self._reply_delay_ns / 1e9)

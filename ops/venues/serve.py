@@ -2,8 +2,9 @@
 
 Talks to its parent over a pipe, in plain tuples. To the parent: ("ready", ports) once all ports are
 bound; ("subscribed", venue) when market data of a venue first has a subscriber; ("end",) when the
-script has no more events; ("log", rows, counts) as the answer to stop. From the parent:
-("start", mono_ns), ("stop",). A parent that is gone means stop.
+script has no more events; ("log", rows, counts) as the answer to stop, after ("requests", rows)
+where every request is kept. From the parent: ("start", mono_ns), ("stop",). A parent that is gone
+means stop.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Venues:
         self._spec = spec
         self._conn = conn
         self._clock = RunClock(script.timeline, mono=time.monotonic_ns, wall=time.time_ns)
-        self._log = VenueLog()
+        self._log = VenueLog(keeps_requests=spec.keeps_requests)
         self._events: Iterator[Event] = iter(script.events())
         self._ahead: deque[Event] = deque()
         self._subscribed: set[str] = set()
@@ -189,6 +190,8 @@ class Venues:
         self._loop.remove_reader(self._conn.fileno())
         os.set_blocking(self._conn.fileno(), True)
         counts = {name: dict(found) for name, found in self._log.counts.items()}
+        if self._log.keeps_requests:
+            self._conn.send(("requests", self._log.requests))
         self._conn.send(("log", self._log.rows, counts))
 
     async def serve(self) -> None:

@@ -15,6 +15,7 @@ LOG_ROWS_MAX = 1_000_000
 _NAMESPACE = uuid.UUID("6b1f3c52-0d0a-4e0e-9d55-2f6d3ad4b7a1")
 
 LogRow = tuple[str, str, int, int, str]
+RequestRow = tuple[str, str, str, int]
 Clock = Callable[[], int]
 
 
@@ -52,12 +53,15 @@ class RunClock:
 
 
 class VenueLog:
-    """One row per order request read, and counters by name. Rows beyond the limit are counted, not
-    kept.
+    """One row per order request read, and counters by name; on demand, a row of every request as
+    well: (venue, method, target, status). What comes over a socket has the method WS (the
+    handshake) or SEND (a text, status 0). Rows beyond the limit are counted, not kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_requests: bool = False) -> None:
         self.rows: list[LogRow] = []
+        self.requests: list[RequestRow] = []
+        self.keeps_requests = keeps_requests
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def open(self, venue: str) -> None:
@@ -72,6 +76,15 @@ class VenueLog:
         self.count(venue, f"order_{outcome}")
         if len(self.rows) < LOG_ROWS_MAX:
             self.rows.append((venue, key, read_ns, answered_ns, outcome))
+        else:
+            self.count(venue, "log_rows_dropped")
+
+    def request(self, venue: str, method: str, target: str, status: int) -> None:
+        """A request was answered, if anyone wants to know."""
+        if not self.keeps_requests:
+            return
+        if len(self.requests) < LOG_ROWS_MAX:
+            self.requests.append((venue, method, target, status))
         else:
             self.count(venue, "log_rows_dropped")
 

@@ -37,7 +37,8 @@ class VenuesSpec:
 
     `kalshi_tokens_per_s`: refill of the write and of the read bucket; the burst is one second of
     it (Premier tier). `polymarket_orders_per_s`: refill of the order bucket; the burst is one and
-    a half seconds of it (Elite tier).
+    a half seconds of it (Elite tier). `keeps_requests`: every request is told at the end.
+    `polymarket_plain_ws`: its sockets are ws://, for a client that trusts no throw-away authority.
     """
 
     script: Script
@@ -51,5 +52,7 @@ class VenuesSpec:
     polymarket_confirmed_ns: int = 2_000_000_000
     polymarket_heartbeat_ns: int = 10_000_000_000
     polymarket_dynamic_tick: bool = False
+    polymarket_plain_ws: bool = False
+    keeps_requests: bool = False
     kalshi_ping_ns: int = 10_000_000_000
     coinbase_subscribe_ns: int = 5_000_000_000

@@ -143,6 +143,7 @@ class Link(asyncio.Protocol):
             return
         self.is_open = True
         self._server.count("connections")
+        self._server.tell("WS", request.path, response.status_code)
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.TEXT, Opcode.CONT, Opcode.BINARY):
@@ -150,7 +151,9 @@ class Link(asyncio.Protocol):
             if frame.fin:
                 whole, self._parts = b"".join(self._parts), []
                 if self.is_open:
-                    self._server.hub.on_text(self, whole.decode("utf-8", "replace"))
+                    text = whole.decode("utf-8", "replace")
+                    self._server.tell("SEND", text, 0)
+                    self._server.hub.on_text(self, text)
 
     def _write(self) -> None:
         chunks = self._protocol.data_to_send()
@@ -177,6 +180,10 @@ class WsServer:
 
     def count(self, name: str, by: int = 1) -> None:
         self._log.count(self.venue, name, by)
+
+    def tell(self, method: str, target: str, status: int) -> None:
+        """One request of a client, for the log."""
+        self._log.request(self.venue, method, target, status)
 
     def flush(self) -> None:
         """Write every connection's queued frames."""

@@ -253,6 +253,7 @@ class Session:
             )
         else:
             self._worker = threading.Thread(target=serve.run, args=(child, spec))
+        self.requests: list[tuple[str, str, str, int]] = []
         self._worker.start()
         self.context = ssl.create_default_context(cafile=str(tls.ca))
         self.ports: dict[str, dict[str, int]] = self.expect("ready")[1]
@@ -275,10 +276,12 @@ class Session:
         return f"{scheme}://127.0.0.1:{self.ports[venue][kind]}{path}"
 
     def stop(self) -> tuple[list[Any], dict[str, dict[str, int]]]:
-        """End the venues: (log rows, counts)."""
+        """End the venues: (log rows, counts); `requests` gets what was kept of them."""
         self.conn.send(("stop",))
         while True:
             message = self.conn.recv()
+            if message[0] == "requests":
+                self.requests = message[1]
             if message[0] == "log":
                 break
         self._worker.join(10)

@@ -53,6 +53,35 @@ def test_a_log_that_does_not_fit_the_pipe_at_once_comes_whole(tls: TlsPaths) -> 
     assert [len(key) for _, key, _, _, _ in rows] == [600_000]
 
 
+def test_every_request_is_told_where_it_is_kept_and_none_elsewhere(tls: TlsPaths) -> None:
+    async def body(session: rig.Session) -> None:
+        url = session.url("polymarket", "ws", "/ws/market")
+        link = await websockets.connect(url.replace("wss", "ws"))  # a plain port, on demand
+        await link.send("PING")
+        assert await asyncio.wait_for(link.recv(), 10) == "PONG"
+        await link.close()
+
+    for keeps in (True, False):
+        options = {"keeps_requests": keeps, "polymarket_plain_ws": True}
+        session = rig.session(tls, KEY, rig.script_of(), **options)
+        link = http.client.HTTPSConnection(
+            "127.0.0.1", session.ports["polymarket"]["rest"], context=session.context
+        )
+        try:
+            link.request("GET", "/book?token_id=7")
+            assert link.getresponse().status == 404
+            asyncio.run(body(session))
+        finally:
+            link.close()
+            session.stop()
+        told = [
+            ("polymarket", "GET", "/book?token_id=7", 404),
+            ("polymarket", "WS", "/ws/market", 101),
+            ("polymarket", "SEND", "PING", 0),
+        ]
+        assert session.requests == (told if keeps else [])
+
+
 def test_a_parent_that_is_gone_ends_the_venues(tls: TlsPaths) -> None:
     session = rig.session(tls, KEY, rig.script_of())
     session.conn.close()
