@@ -20,6 +20,7 @@ from ops.venues.script import (
     ConnectionCut,
     Cut,
     Event,
+    IndexTick,
     Level,
     LevelSet,
     MarketSpec,
@@ -175,7 +176,7 @@ def _joined(
 
 
 def _moved(event: Event, by: int) -> Event:
-    if not by or isinstance(event, SpotTrade | ConnectionCut):
+    if not by or isinstance(event, SpotTrade | IndexTick | ConnectionCut):
         return event
     return replace(event, market=event.market + by)
 
@@ -200,9 +201,11 @@ def _from(
                 seqs[event.market] = event.venue_seq
             case StatusChange():
                 specs[event.market] = replace(specs[event.market], status=event.status)
+                if event.strike_e8 is not None:
+                    specs[event.market] = replace(specs[event.market], strike_e8=event.strike_e8)
                 if event.settlement_e6 is not None:
                     settled.append(replace(event, at_epoch_ns=begin_epoch_ns))
-            case MarketTrade() | TickerPrint() | SpotTrade() | ConnectionCut():
+            case MarketTrade() | TickerPrint() | SpotTrade() | IndexTick() | ConnectionCut():
                 pass
     while isinstance(now := events[first], StatusChange) and now.at_epoch_ns == begin_epoch_ns:
         specs[now.market] = replace(specs[now.market], status=now.status)

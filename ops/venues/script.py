@@ -5,9 +5,9 @@ venues replay it and never change it: what our orders take lies over it (an over
 cleared by that level's next event), so one seed or one recording is one script whatever the engine
 does.
 
-Units: prices and sizes of contracts in 1e-6 (`_e6`), spot in 1e-8 (`_e8`), times in nanoseconds
-since the epoch of the run clock (`at_epoch_ns`), whole milliseconds in every event so that a venue
-stamp (`ts_ms`) names the scheduled time exactly.
+Units: prices and sizes of contracts in 1e-6 (`_e6`), spot and indices in 1e-8 (`_e8`), times in
+nanoseconds since the epoch of the run clock (`at_epoch_ns`), whole milliseconds in every event so
+that a venue stamp (`ts_ms`) names the scheduled time exactly.
 Sides are in YES terms: a bid buys YES, an ask sells YES.
 """
 
@@ -18,7 +18,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from operator import attrgetter
 from typing import Protocol
 
@@ -54,6 +54,12 @@ class MarketSpec:
     open_epoch_ns: int = 0
     close_epoch_ns: int = 0
     status: str = "active"  # Kalshi response words; a status of the data, passed through
+    # How a windowed market settles (kalshi.md 15, polymarket.md 15):
+    index: str = ""  # the name of its index as an `IndexTick` has it; "": none is played
+    strike_type: str = ""  # Kalshi's word, e.g. "greater_or_equal"
+    round_digits: int | None = None  # Kalshi custom_strike.round_digits: of mean and strike
+    twap_ns: int = 0  # Polymarket cryptoMarketConfig.twapLookbackSeconds; 0: no such market
+    outcomes: tuple[str, str] = ("Yes", "No")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,13 +135,32 @@ class SpotTrade:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexTick:
+    """One value of an index, stamped `at_epoch_ns`; a relay shows it later.
+
+    `index` is named as on the wire: CF Benchmarks' "BRTI", "ETHUSD_RTI" (five a second),
+    Chainlink's "btcusd", "ethusd" (one a second).
+    """
+
+    at_epoch_ns: int
+    index: str
+    value_e8: int
+
+
+@dataclass(frozen=True, slots=True)
 class StatusChange:
-    """A market opens, closes or settles (`settlement_e6` in [0, 1e6], None: not settled)."""
+    """A market opens, closes or settles (`settlement_e6` in [0, 1e6], None: not settled).
+
+    `strike_e8`: what the market is about becomes known (with its opening, in a chain of windows).
+    `final_e8`: the value of the index that it settled by, as the venue rounds it.
+    """
 
     at_epoch_ns: int
     market: int
     status: str
     settlement_e6: int | None = None
+    strike_e8: int | None = None
+    final_e8: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +171,16 @@ class ConnectionCut:
     venue: str
 
 
-Event = BookSet | LevelSet | MarketTrade | TickerPrint | SpotTrade | StatusChange | ConnectionCut
+Event = (
+    BookSet
+    | LevelSet
+    | MarketTrade
+    | TickerPrint
+    | SpotTrade
+    | IndexTick
+    | StatusChange
+    | ConnectionCut
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +271,9 @@ class Script(Protocol):
         ...
 
 
-_FIELDS = {kind: attrgetter(*kind.__slots__) for kind in Event.__args__}
+# A field that came later counts only where it is not its default: an old script keeps its name.
+_FIRST = {MarketSpec: 21, StatusChange: 4}
+_FIELDS = {kind: attrgetter(*kind.__slots__[: _FIRST.get(kind)]) for kind in Event.__args__}
 _ABSENT = -(2**63)  # stands for None among the numbers
 
 
@@ -247,7 +283,7 @@ def fingerprint(
     """sha256 hex over specs and events: what `Script.digest` holds. The same on every Python."""
     digest = hashlib.sha256()
     for market in markets:
-        digest.update(repr(astuple(market)).encode())
+        digest.update(f"{astuple(market)[: _FIRST[MarketSpec]]!r}{_later(market)}".encode())
     for pair in pairs:
         digest.update(repr(astuple(pair)).encode())
     row = array("q")  # level changes are nearly all there is: their numbers are hashed in blocks
@@ -259,9 +295,17 @@ def fingerprint(
             continue
         _flush(digest, row)
         kind = type(event)
-        digest.update(f"{kind.__name__}{_FIELDS[kind](event)!r}".encode())
+        digest.update(f"{kind.__name__}{_FIELDS[kind](event)!r}{_later(event)}".encode())
     _flush(digest, row)
     return digest.hexdigest()
+
+
+def _later(of: MarketSpec | Event) -> str:
+    first = _FIRST.get(type(of))
+    late = fields(of)[first:] if first is not None else ()
+    found = [(each.name, getattr(of, each.name)) for each in late]
+    told = [pair for pair, each in zip(found, late, strict=True) if pair[1] != each.default]
+    return repr(told) if told else ""
 
 
 def _flush(digest: hashlib._Hash, row: array[int]) -> None:

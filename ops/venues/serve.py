@@ -28,7 +28,7 @@ from ops.venues.coinbase import Coinbase
 from ops.venues.numerals import SECOND_NS
 from ops.venues.pacing import Alarm
 from ops.venues.ports import KalshiPorts, PolymarketPorts
-from ops.venues.script import ConnectionCut, Event, SpotTrade
+from ops.venues.script import ConnectionCut, Event, IndexTick, SpotTrade
 from ops.venues.session import RunClock, VenueLog
 from ops.venues.signatures import warm_up
 from ops.venues.spec import Accounts, VenuesSpec
@@ -131,6 +131,8 @@ class Venues:
     def _apply(self, event: Event) -> None:
         if isinstance(event, SpotTrade):
             venue = self._venues.get("coinbase")
+        elif isinstance(event, IndexTick):
+            return  # no relay yet
         elif isinstance(event, ConnectionCut):
             venue = self._venues.get(event.venue)
         else:

@@ -13,6 +13,7 @@ from ops.venues.script import (
     ConnectionCut,
     Cut,
     Event,
+    IndexTick,
     LevelSet,
     MarketSpec,
     MarketTrade,
@@ -105,6 +106,17 @@ def test_every_field_of_every_event_is_in_the_name_of_the_script() -> None:
     names.add(fingerprint((MARKET,), (replace(PAIR, same=False),), EVENTS))
     names.add(fingerprint((MARKET,), (PAIR,), EVENTS[::-1]))
     assert len(names) == 1 + others + 3
+
+
+def test_a_field_that_came_later_leaves_the_names_of_old_scripts() -> None:
+    """Its default says nothing; any other value does."""
+    tick = IndexTick(0, "BRTI", 5)
+    names = {fingerprint((MARKET,), (), EVENTS), fingerprint((MARKET,), (), (*EVENTS, tick))}
+    opened = StatusChange(5, 0, "active", strike_e8=1)
+    names.add(fingerprint((MARKET,), (), (*EVENTS, opened)))
+    names.add(fingerprint((MARKET,), (), (*EVENTS, replace(opened, strike_e8=2))))
+    names.add(fingerprint((replace(MARKET, round_digits=2),), (), EVENTS))
+    assert len(names) == 5
 
 
 def test_the_name_of_a_script_is_the_same_everywhere() -> None:
