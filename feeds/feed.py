@@ -8,107 +8,25 @@ opened again after a back-off with jitter.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
-from feeds.coinbase import Coinbase
 from feeds.connection import Connection
-from feeds.kalshi import Kalshi
-from feeds.kalshi_facts import KalshiFacts
-from feeds.polymarket import Polymarket
-from feeds.polymarket_check import BookCheck
-from feeds.polymarket_facts import PolymarketFacts
+from feeds.params import FACTS_AGAIN_NS, FeedParams
 from feeds.publisher import Publisher, instruments_of
 from feeds.rest import Rest
 from feeds.session import Backoff, Event, Session, State
 from feeds.trust import LinkWatch
-from feeds.update import MS_NS, SECOND_NS, FeedError, Instrument, MarketFacts, Venue
-from shm_layout import (
-    FEEDS_MAX,
-    PRODUCTS_MAX,
-    ST_INITIALIZED,
-    TICK_EPOCH,
-    Segment,
-    run_epoch_ns,
-)
+from feeds.update import SECOND_NS, FeedError, Venue
+from feeds.venues import FactsReader, Reach, work_until
+from shm_layout import ST_INITIALIZED, TICK_EPOCH, Segment, run_epoch_ns
+
+__all__ = ["Feed", "FeedParams", "Headers"]
 
 Headers = Callable[[str, str], Awaitable[dict[str, str]]]
-VENUES = ("kalshi", "polymarket", "coinbase")
 SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconnect
-FACTS_AGAIN_NS = SECOND_NS // 2  # facts that are missing or said to have changed
-CHECK_AGAIN_NS = SECOND_NS  # the second look at a book that differed
 STEADY_NS = 5 * SECOND_NS  # a session that lived so long starts the next back-off at its base
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeedParams:
-    """What a feed is told. Durations in machine ns.
-
-    `feed`: its number (row, ring). `products`: spot product to slot number, for a spot exchange.
-    `gamma_url`: Polymarket's facts of markets ("": the same host as `rest_url`).
-    `link_silent_ns`: no byte for so long, pongs included, and its quotes are untrusted;
-    `link_dead_ns`: reconnect. `taker_delay_ns`: what Polymarket holds takers back, where it does.
-    `check_ns`: between looks at a few books over REST, where the stream has no sequence.
-    """
-
-    venue: str
-    feed: int
-    ws_url: str
-    rest_url: str = ""
-    gamma_url: str = ""
-    ca_file: Path | None = None
-    products: Mapping[str, int] = field(default_factory=dict)
-    ping_ns: int = SECOND_NS
-    link_silent_ns: int = 2 * SECOND_NS
-    link_dead_ns: int = 10 * SECOND_NS
-    backoff_base_ns: int = 100 * MS_NS
-    backoff_max_ns: int = 10 * SECOND_NS
-    facts_ns: int = 15 * SECOND_NS
-    taker_delay_ns: int = 150 * MS_NS
-    check_ns: int = 30 * SECOND_NS
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Raises FeedError naming the field, what was found and what was wanted."""
-        checks = {
-            "venue": (self.venue in VENUES, VENUES),
-            "feed": (0 <= self.feed < FEEDS_MAX, f"0 to {FEEDS_MAX - 1}"),
-            "ws_url": (self.ws_url.startswith(("wss://", "ws://")), "wss://…"),
-            "rest_url": (self._is_rest(self.rest_url), "https://…, empty for spot"),
-            "gamma_url": (not self.gamma_url or self._is_rest(self.gamma_url), "https://… or none"),
-            "products": (
-                bool(self.products) == (self.venue == "coinbase")
-                and all(0 <= slot < PRODUCTS_MAX for slot in self.products.values()),
-                f"slots below {PRODUCTS_MAX} for coinbase, none for others",
-            ),
-            "ping_ns": (0 < self.ping_ns < self.link_silent_ns, "more than 0, less than silent"),
-            "link_silent_ns": (self.link_silent_ns < self.link_dead_ns, "less than dead"),
-            "backoff_base_ns": (
-                0 < self.backoff_base_ns <= self.backoff_max_ns,
-                "more than 0, at most backoff_max_ns",
-            ),
-            "facts_ns": (self.facts_ns >= FACTS_AGAIN_NS, f"at least {FACTS_AGAIN_NS}"),
-            "check_ns": (self.check_ns >= CHECK_AGAIN_NS, f"at least {CHECK_AGAIN_NS}"),
-            "taker_delay_ns": (0 <= self.taker_delay_ns <= 60 * SECOND_NS, "0 to 60 s"),
-        }
-        for name, (holds, wanted) in checks.items():
-            if not holds:
-                raise FeedError(f"{name}: found {getattr(self, name)!r}, wanted {wanted}")
-
-    def _is_rest(self, url: str) -> bool:
-        return url.startswith(("https://", "http://")) or (self.venue == "coinbase" and not url)
-
-
-class _FactsReader(Protocol):
-    def forget(self) -> None: ...
-
-    async def read(
-        self, instruments: tuple[Instrument, ...]
-    ) -> tuple[dict[int, MarketFacts], list[str]]: ...
 
 
 class Feed:
@@ -123,12 +41,14 @@ class Feed:
         headers: Headers | None = None,
     ) -> None:
         self.session = Session()
+        self._segment = segment
         self._params = params
         self._clock = clock
         self._headers = headers
         now_ns = clock()
-        is_spot = params.venue == "coinbase"
-        self._instruments = () if is_spot else tuple(instruments_of(segment, params.feed))
+        self._row = params.row
+        informs = self._row.informs
+        self._instruments = () if informs else tuple(instruments_of(segment, params.feed))
         self.publisher = Publisher(
             segment,
             feed=params.feed,
@@ -138,9 +58,7 @@ class Feed:
             products=tuple(params.products.values()),
         )
         self.venue = self._make_venue()
-        self._connection = Connection(
-            params.ws_url, ca_file=params.ca_file, sink=self, clock=clock
-        )
+        self._connection = Connection(params.ws_url, ca_file=params.ca_file, sink=self, clock=clock)
         self._link = LinkWatch(silent_ns=params.link_silent_ns, dead_ns=params.link_dead_ns)
         self._backoff = Backoff(
             base_ns=params.backoff_base_ns,
@@ -154,11 +72,8 @@ class Feed:
         self.errors: list[str] = []  # of the newest round of facts, and of the newest connect
 
     def _make_venue(self) -> Venue:
-        if self._params.venue == "kalshi":
-            return Kalshi(self.publisher)
-        if self._params.venue == "polymarket":
-            return Polymarket(self.publisher)
-        return Coinbase(self.publisher, tuple(self._params.products))
+        make = self._row.make
+        return make(self.publisher, self._params) if make is not None else _Mute()
 
     # ---- what comes in (the connection's Sink)
 
@@ -252,13 +167,17 @@ class Feed:
 
     async def main(self, stop: asyncio.Event) -> None:
         """Connect, keep connected and keep the facts fresh until `stop`."""
+        row = self._row
         async with AsyncExitStack() as stack:
-            reader, check = await self._readers(stack)
-            tasks = [asyncio.create_task(self._connect_until(stop))]
-            if reader is not None:
+            reach = self._reach(stack)
+            tasks = []
+            if row.make is not None:
+                tasks.append(asyncio.create_task(self._connect_until(stop)))
+            if row.facts is not None and self._instruments:
+                reader = await row.facts(reach)
                 tasks.append(asyncio.create_task(self._read_facts_until(stop, reader)))
-            if check is not None:
-                tasks.append(asyncio.create_task(self._check_books_until(stop, check)))
+            jobs = await row.jobs(reach) if row.jobs is not None else ()
+            tasks += [asyncio.create_task(work_until(stop, job, self._failed)) for job in jobs]
             waiter = asyncio.create_task(stop.wait())
             await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
             self.session.move(Event.STOP, self._clock())
@@ -272,22 +191,28 @@ class Feed:
                 ):
                     raise result
 
-    async def _readers(
-        self, stack: AsyncExitStack
-    ) -> tuple[_FactsReader | None, BookCheck | None]:
-        params = self._params
-        if not self._instruments:
-            return None, None
-        rest = await stack.enter_async_context(Rest(params.rest_url, ca_file=params.ca_file))
-        if params.venue == "kalshi":
-            return KalshiFacts(rest), None
-        gamma = rest
-        if params.gamma_url and params.gamma_url != params.rest_url:
-            gamma = await stack.enter_async_context(Rest(params.gamma_url, ca_file=params.ca_file))
-        facts = PolymarketFacts(rest, gamma, taker_delay_ns=params.taker_delay_ns)
-        return facts, BookCheck(self.publisher, rest, self._clock)
+    def _reach(self, stack: AsyncExitStack) -> Reach:
+        opened: dict[str, Rest] = {}
 
-    async def _read_facts_until(self, stop: asyncio.Event, reader: _FactsReader) -> None:
+        async def rest(url: str) -> Rest:
+            if url not in opened:
+                made = Rest(url, ca_file=self._params.ca_file)
+                opened[url] = await stack.enter_async_context(made)
+            return opened[url]
+
+        return Reach(
+            params=self._params,
+            publisher=self.publisher,
+            clock=self._clock,
+            segment=self._segment,
+            rest=rest,
+        )
+
+    def _failed(self, errors: list[str]) -> None:
+        self.errors = errors
+        self.publisher.count("rest_errors", len(errors))
+
+    async def _read_facts_until(self, stop: asyncio.Event, reader: FactsReader) -> None:
         """With each subscription and every `facts_ns`; at once where they are missing or changed.
 
         A quote is untrusted from a new link until a round that began after the subscription: what
@@ -314,21 +239,12 @@ class Feed:
                 except FeedError as error:
                     errors.append(f"{self._instruments[local].ticker}: {error}")
             if errors:
-                self.errors = errors
-                self.publisher.count("rest_errors", len(errors))
+                self._failed(errors)
                 await self._wait(stop, backoff.delay_ns())
             else:
                 backoff.worked()
                 await self._wait(stop, FACTS_AGAIN_NS)
                 await self._wait(self._facts_due, self._params.facts_ns)
-
-    async def _check_books_until(self, stop: asyncio.Event, check: BookCheck) -> None:
-        """A few books every `check_ns`, those that differ once more soon after."""
-        while not stop.is_set():
-            await self._wait(stop, CHECK_AGAIN_NS if check.suspects else self._params.check_ns)
-            errors = await check.turn()
-            if errors:
-                self.publisher.count("rest_errors", len(errors))
 
     async def _connect_until(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -374,3 +290,24 @@ class Feed:
                 await event.wait()
         except TimeoutError:
             pass
+
+
+class _Mute:
+    """Stands where a venue without a stream has no handler."""
+
+    is_subscribed = must_reconnect = wants_facts = False
+
+    def __init__(self) -> None:
+        self.outbox: list[bytes] = []
+
+    def opened(self, now_ns: int) -> None:
+        """Never: nothing is opened."""
+
+    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+        """Never: nothing comes in."""
+
+    def closed(self, now_ns: int) -> None:
+        """Its jobs end by themselves."""
+
+    def tick(self, now_ns: int) -> None:
+        """Nothing to do."""

@@ -17,10 +17,11 @@ from msgspec import Struct
 
 from feeds.publisher import Levels, Publisher
 from feeds.rest import Rest
-from feeds.update import FeedError, Numbers
+from feeds.update import SECOND_NS, FeedError, Numbers
 from shm_layout import GAP, LEVELS, REST_MISMATCH, ST_ACTIVE
 
 AT_LEAST = 4  # markets a turn
+CHECK_AGAIN_NS = SECOND_NS  # the second look at a book that differed
 TURNS = 10  # in which all markets are visited, so a turn asks for at most 25 of the 250 of a feed
 
 
@@ -41,13 +42,25 @@ _BOOK: Final = msgspec.json.Decoder(_Book)
 class BookCheck:
     """Whose turn it is, and who is looked at again."""
 
-    def __init__(self, publisher: Publisher, clob: Rest, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        clob: Rest,
+        clock: Callable[[], int],
+        *,
+        check_ns: int = 30 * SECOND_NS,
+    ) -> None:
+        self._check_ns = check_ns
         self._publisher = publisher
         self._clob = clob
         self._clock = clock
         self._numbers = Numbers(6)
         self._next = 0
         self.suspects: list[int] = []  # differed at the first look
+
+    def wait_ns(self) -> int:
+        """Until the next turn: soon after one that found something that differs."""
+        return CHECK_AGAIN_NS if self.suspects else self._check_ns
 
     async def turn(self) -> list[str]:
         """Look at the suspects of the turn before, or at the next few markets. What could not be

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from feeds import feed as feed_module
+from feeds import params
 from feeds.feed import Feed, FeedParams
 from feeds.polymarket_check import BookCheck
 from feeds.update import FeedError
@@ -40,6 +40,7 @@ GOOD: dict[str, Any] = {
         ({"backoff_base_ns": 0}, "backoff_base_ns"),
         ({"backoff_base_ns": 11 * SECOND_NS}, "backoff_base_ns"),
         ({"facts_ns": 1}, "facts_ns"),
+        ({"options": {"streams": 1}}, "options"),
         ({"taker_delay_ns": -1}, "taker_delay_ns"),
         ({"check_ns": SECOND_NS - 1}, "check_ns"),
     ],
@@ -62,7 +63,7 @@ def test_a_venue_without_a_sequence_has_its_books_checked(monkeypatch: pytest.Mo
         return []
 
     monkeypatch.setattr(BookCheck, "turn", turn)
-    monkeypatch.setattr(feed_module, "CHECK_AGAIN_NS", 1_000_000)
+    monkeypatch.setattr(params, "CHECK_MIN_NS", 1)
     segment, stop = Segment.private(), asyncio.Event()
     write_instrument(segment, Market("m", index=0, token_yes=1, token_no=2))
     told = {"venue": "polymarket", "ws_url": "ws://127.0.0.1:9", "rest_url": "http://127.0.0.1:9"}

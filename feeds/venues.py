@@ -1,0 +1,133 @@
+"""The venues as data: one row each. Nothing else in this room knows a venue's name.
+
+A new venue is a file that makes its handler, and a row here. What a maker gets is a `Reach`; the
+REST clients it opens are closed with the feed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from feeds.coinbase import Coinbase
+from feeds.kalshi import Kalshi
+from feeds.kalshi_facts import KalshiFacts
+from feeds.polymarket import ASSETS_MAX, Polymarket
+from feeds.polymarket_check import BookCheck
+from feeds.polymarket_facts import PolymarketFacts
+from feeds.publisher import Publisher
+from feeds.rest import Rest
+from feeds.update import SECOND_NS, Instrument, MarketFacts, Venue
+from shm_layout import Segment
+
+if TYPE_CHECKING:
+    from feeds.params import FeedParams
+
+Option = int | str | bool
+DAY_NS: Final = 86_400 * SECOND_NS
+
+
+class FactsReader(Protocol):
+    """Reads the facts of a feed's instruments."""
+
+    def forget(self) -> None:
+        """Facts are said to have changed: keep nothing from earlier rounds."""
+
+    async def read(
+        self, instruments: tuple[Instrument, ...]
+    ) -> tuple[dict[int, MarketFacts], list[str]]:
+        """Facts by place in the feed's books, and what could not be read (one line each)."""
+
+
+class Job(Protocol):
+    """Work beside the stream. `turn` never raises for what a venue does."""
+
+    def wait_ns(self) -> int:
+        """How long until the next turn."""
+
+    async def turn(self) -> list[str]:
+        """Do it once. What could not be read, one line each; counted as `rest_errors`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What a row's makers may use. `rest(url)` opens a client that lives as long as the feed."""
+
+    params: FeedParams
+    publisher: Publisher
+    clock: Callable[[], int]
+    segment: Segment
+    rest: Callable[[str], Awaitable[Rest]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One venue. `make` None: it has no stream, its `jobs` do all the work.
+
+    `informs`: it has spot products or indices (named in FeedParams.products) instead of markets.
+    `is_signed`: its handshake wants signed headers. `has_rest`: it cannot do without `rest_url`.
+    `markets_max`: of one connection, 0 for no limit. `life_ns`: the venue cuts a connection of that
+    age, 0 for never. `pings`: protocol pings are answered, and are how its link's life shows; else
+    its own frames are. `options`: the settings that only its file knows, with their defaults.
+    """
+
+    make: Callable[[Publisher, FeedParams], Venue] | None
+    facts: Callable[[Reach], Awaitable[FactsReader]] | None = None
+    jobs: Callable[[Reach], Awaitable[Sequence[Job]]] | None = None
+    informs: bool = False
+    is_signed: bool = False
+    has_rest: bool = True
+    markets_max: int = 0
+    life_ns: int = 0
+    pings: bool = True
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+
+async def _kalshi_facts(reach: Reach) -> FactsReader:
+    return KalshiFacts(await reach.rest(reach.params.rest_url))
+
+
+async def _polymarket_facts(reach: Reach) -> FactsReader:
+    params = reach.params
+    clob = await reach.rest(params.rest_url)
+    gamma = await reach.rest(params.gamma_url or params.rest_url)
+    return PolymarketFacts(clob, gamma, taker_delay_ns=params.taker_delay_ns)
+
+
+async def _polymarket_jobs(reach: Reach) -> Sequence[Job]:
+    clob = await reach.rest(reach.params.rest_url)
+    return [BookCheck(reach.publisher, clob, reach.clock, check_ns=reach.params.check_ns)]
+
+
+VENUES: Final[Mapping[str, Row]] = {
+    "kalshi": Row(
+        make=lambda publisher, _: Kalshi(publisher),
+        facts=_kalshi_facts,
+        is_signed=True,
+    ),
+    "polymarket": Row(
+        make=lambda publisher, _: Polymarket(publisher),
+        facts=_polymarket_facts,
+        jobs=_polymarket_jobs,
+        markets_max=(ASSETS_MAX - 1) // 2,
+    ),
+    "coinbase": Row(
+        make=lambda publisher, params: Coinbase(publisher, tuple(params.products)),
+        informs=True,
+        has_rest=False,
+    ),
+}
+
+
+async def work_until(stop: asyncio.Event, job: Job, failed: Callable[[list[str]], None]) -> None:
+    """Turns of one job, with its waits between them, until `stop`."""
+    while not stop.is_set():
+        try:
+            async with asyncio.timeout(job.wait_ns() / SECOND_NS):
+                await stop.wait()
+        except TimeoutError:
+            errors = await job.turn()
+            if errors:
+                failed(errors)
