@@ -74,6 +74,10 @@ class Kalshi:
         """Send everything queued: one write per connection."""
         self.hub.flush_tickers()
         self.server.flush()
+        dropped = self.hub.drop_slow()
+        if dropped:
+            self.log.count(VENUE, "subscriptions_overflowed", dropped)
+            self.server.flush()
 
     def apply(self, event: Event) -> None:
         """One event of the script, at its own run time."""

@@ -61,6 +61,11 @@ class KalshiMarket:
         self.has_tickers = self.has_tickers or venue_seq is not None
 
     @property
+    def open_interest_e6(self) -> int:
+        """Contracts held: here every trade opens some and none is closed before settlement."""
+        return self.volume_e6
+
+    @property
     def event_ticker(self) -> str:
         return self.ticker.rpartition("-")[0] or self.ticker
 
@@ -137,7 +142,7 @@ class KalshiMarket:
             "previous_price_dollars": "0.0000",
             "volume_fp": count2(self.volume_e6),
             "volume_24h_fp": count2(self.volume_e6),
-            "open_interest_fp": "0.00",
+            "open_interest_fp": count2(self.open_interest_e6),
             "result": self.result,
             "can_close_early": True,
             "expiration_value": "",

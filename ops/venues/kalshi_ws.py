@@ -1,14 +1,13 @@
-"""Kalshi's WebSocket: signed handshake, commands, subscriptions with a `seq` each, and the frames
-of every channel.
+"""Kalshi's WebSocket: signed handshake, connections, and the frames of every channel.
 
 A frame is made once per event; only the head (type, sid, seq) differs per subscription. Text
-frames end with a newline.
+frames end with a newline. What a client asks for is `kalshi_commands`'s; what makes an index value
+calls `topic`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -16,72 +15,26 @@ import orjson
 from websockets.http11 import Request
 
 from ops.venues.kalshi_auth import KalshiGate
-from ops.venues.kalshi_market import KalshiMarket, ascending
-from ops.venues.numerals import MS_NS, ONE_E6, SECOND_NS, count2, dollars4, iso_us
-from ops.venues.script import ASK, BID
+from ops.venues.kalshi_commands import KalshiCommands
+from ops.venues.kalshi_frames import delta_body, snapshot_body, ticker_body
+from ops.venues.kalshi_market import KalshiMarket
+from ops.venues.kalshi_subscription import (
+    CHANNELS,
+    FILTERED,
+    MARKET_CHANNELS,
+    TERMINAL,
+    TOPICS,
+    Subscription,
+    terminal_frame,
+)
+from ops.venues.numerals import dollars4
 from ops.venues.session import RunClock
 from ops.venues.wire import Link, Refusal, WsServer
 
 WS_PATH = "/trade-api/ws/v2"
-SUBSCRIPTIONS_MAX = 200
-MARKET_CHANNELS = frozenset({"orderbook_delta", "ticker", "trade"})
-CHANNELS = MARKET_CHANNELS | {
-    "market_lifecycle_v2",
-    "fill",
-    "user_orders",
-    "market_positions",
-}
-# Channels whose messages carry `seq`; the private ones and ticker do not.
-_NUMBERED = frozenset({"orderbook_delta", "trade", "market_lifecycle_v2"})
-ERRORS = {
-    1: "Unable to process message",
-    2: "Params required",
-    3: "Channels required",
-    4: "Subscription IDs required",
-    5: "Unknown command",
-    7: "Unknown subscription ID",
-    8: "Unknown channel name",
-    11: "Invalid parameter",
-    12: "Exactly one subscription ID is required",
-    13: "Unsupported action",
-    14: "Market Ticker required",
-    15: "Action required",
-    26: "Subscription market limit exceeded",
-}
-
-
-class CommandError(Exception):
-    """A command is answered with an error frame of this code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(ERRORS[code])
-        self.code = code
-
-
-@dataclass(slots=True, eq=False)
-class Subscription:
-    """One channel on one connection. `tickers` None: all markets. `seq`: the last number sent."""
-
-    sid: int
-    channel: str
-    link: Link
-    tickers: set[str] | None
-    use_yes_price: bool = False
-    seq: int = 0
-
-    def wants(self, ticker: str) -> bool:
-        return self.tickers is None or ticker in self.tickers
-
-    def head(self, kind: str, run_ns: int) -> bytes:
-        """The start of a frame up to `"msg":`, with the next number where the channel counts.
-
-        The others carry `sending_ts_ms`, which the venue puts on some frames (seen 2026-10-05).
-        """
-        if self.channel in _NUMBERED:
-            self.seq += 1
-            return b'{"type":"%b","sid":%d,"seq":%d,"msg":' % (kind.encode(), self.sid, self.seq)
-        stamp = run_ns // MS_NS
-        return b'{"type":"%b","sending_ts_ms":%d,"sid":%d,"msg":' % (kind.encode(), stamp, self.sid)
+COMBOS = "KXMVE"  # market_lifecycle_v2 leaves out the multivariate ones
+BACKLOG_MAX_BYTES = 4 << 20  # then code 25; the venue's own limit is unpublished
+OVERFLOW = 25
 
 
 class KalshiHub:
@@ -96,14 +49,14 @@ class KalshiHub:
         on_subscribed: Callable[[], None],
     ) -> None:
         self._gate = gate
-        self._markets = markets
         self._clock = clock
-        self._on_subscribed = on_subscribed
         self._subs: dict[str, list[Subscription]] = {channel: [] for channel in CHANNELS}
         self._by_link: dict[Link, dict[int, Subscription]] = {}
-        self._next_sid: dict[Link, int] = {}
         self._touched: set[KalshiMarket] = set()
         self._tickers_sent: dict[str, tuple[str, ...]] = {}
+        self._commands = KalshiCommands(
+            book=self, markets=markets, clock=clock, on_subscribed=on_subscribed
+        )
 
     # ---- the Hub protocol
 
@@ -115,140 +68,59 @@ class KalshiHub:
             body = '{"code":"token_authentication_failure"}'
             raise Refusal(HTTPStatus.UNAUTHORIZED, body)
         self._by_link[link] = {}
-        self._next_sid[link] = 1
 
     def on_close(self, link: Link) -> None:
         for sub in self._by_link.pop(link, {}).values():
             self._subs[sub.channel].remove(sub)
-        self._next_sid.pop(link, None)
+        self._commands.forget(link)
 
     def on_text(self, link: Link, text: str) -> None:
-        number = 0
-        try:
-            command = orjson.loads(text)
-            if not isinstance(command, dict):
-                raise CommandError(1)
-            found = command.get("id", 0)
-            number = found if isinstance(found, int) else 0
-            self._command(link, number, command)
-        except orjson.JSONDecodeError:
-            self._say(link, _error(number, 1))
-        except CommandError as error:
-            self._say(link, _error(number, error.code))
+        self._commands.text(link, text)
 
-    # ---- commands
+    # ---- the subscriptions
 
-    def _command(self, link: Link, number: int, command: dict[str, Any]) -> None:
-        name = command.get("cmd")
-        if name == "list_subscriptions":
-            subs = self._by_link[link].values()
-            rows = [{"channel": sub.channel, "sid": sub.sid} for sub in subs]
-            self._say(link, {"id": number, "type": "ok", "msg": rows})
-            return
-        handlers = {
-            "subscribe": self._subscribe,
-            "unsubscribe": self._unsubscribe,
-            "update_subscription": self._update,
-        }
-        handler = handlers.get(name) if isinstance(name, str) else None
-        if handler is None:
-            raise CommandError(5)
-        params = command.get("params")
-        if not isinstance(params, dict) or not params:
-            raise CommandError(2)
-        handler(link, number, params)
+    def add(self, sub: Subscription) -> None:
+        """A new subscription of a connection."""
+        self._by_link[sub.link][sub.sid] = sub
+        self._subs[sub.channel].append(sub)
 
-    def _subscribe(self, link: Link, number: int, params: dict[str, Any]) -> None:
-        channels = params.get("channels")
-        if not isinstance(channels, list) or not channels:
-            raise CommandError(3)
-        if any(channel not in CHANNELS for channel in channels):
-            raise CommandError(8)
-        tickers = _tickers(params)
-        if "orderbook_delta" in channels and not tickers:
-            raise CommandError(14)
-        if len(self._by_link[link]) + len(channels) > SUBSCRIPTIONS_MAX:
-            raise CommandError(26)
-        for channel in channels:
-            sub = Subscription(
-                sid=self._next_sid[link],
-                channel=channel,
-                link=link,
-                tickers=set(tickers) if tickers else None,
-                use_yes_price=params.get("use_yes_price") is True,
-            )
-            self._next_sid[link] += 1
-            self._by_link[link][sub.sid] = sub
-            self._subs[channel].append(sub)
-            reply = {"channel": channel, "sid": sub.sid}
-            self._say(link, {"type": "subscribed", "id": number, "msg": reply})
-            if channel == "orderbook_delta":
-                self._snapshots(sub, tickers)
-            elif channel == "ticker" and params.get("send_initial_snapshot") is True:
-                for ticker in tickers or list(self._markets):
-                    market = self._markets.get(ticker)
-                    if market:
-                        self._send(sub, "ticker", self._ticker(market))
-            if channel in MARKET_CHANNELS:
-                self._on_subscribed()
+    def remove(self, sub: Subscription) -> None:
+        """It gets no more frames."""
+        del self._by_link[sub.link][sub.sid]
+        self._subs[sub.channel].remove(sub)
 
-    def _unsubscribe(self, link: Link, number: int, params: dict[str, Any]) -> None:
-        sids = params.get("sids")
-        if not isinstance(sids, list) or not sids:
-            raise CommandError(4)
-        subs = [self._find(link, sid) for sid in sids]
+    def of(self, link: Link) -> dict[int, Subscription]:
+        """Subscriptions of one connection by sid."""
+        return self._by_link[link]
+
+    def send(self, sub: Subscription, kind: str, body: bytes) -> None:
+        """One frame to one subscription."""
+        sub.link.queue(sub.head(kind, self._clock.run_ns()) + body + b"}\n")
+
+    def end(self, sub: Subscription, code: int) -> None:
+        """The venue ends a subscription with a terminal error (10 channel error, 25 overflow)."""
+        assert code in TERMINAL
+        sub.link.queue(orjson.dumps(terminal_frame(sub, code)) + b"\n")
+        self.remove(sub)
+
+    def end_channel(self, channel: str, code: int) -> int:
+        """`end` for everyone on a channel; how many they were."""
+        subs = list(self._subs[channel])
         for sub in subs:
-            sub.seq += 1
-            row = {"id": number, "sid": sub.sid, "seq": sub.seq, "type": "unsubscribed"}
-            del self._by_link[link][sub.sid]
-            self._subs[sub.channel].remove(sub)
-            self._say(link, row)
+            self.end(sub, code)
+        return len(subs)
 
-    def _update(self, link: Link, number: int, params: dict[str, Any]) -> None:
-        given = [params["sid"]] if "sid" in params else params.get("sids", [])
-        if not isinstance(given, list) or len(given) != 1:
-            raise CommandError(12)
-        sub = self._find(link, given[0])
-        action = params.get("action")
-        if action is None:
-            raise CommandError(15)
-        if action not in ("add_markets", "delete_markets", "get_snapshot"):
-            raise CommandError(13)
-        tickers = _tickers(params)
-        if not tickers:
-            raise CommandError(14)
-        added = tickers
-        if action == "add_markets":
-            added = [ticker for ticker in tickers if sub.tickers and ticker not in sub.tickers]
-            sub.tickers = (sub.tickers or set()) | set(tickers)
-        elif action == "delete_markets":
-            sub.tickers = (sub.tickers or set(self._markets)) - set(tickers)
-            added = []
-        sub.seq += 1
-        row = {"id": number, "sid": sub.sid, "seq": sub.seq, "type": "ok"}
-        listed = sorted(sub.tickers or ())
-        self._say(link, {**row, "msg": {"market_tickers": listed}})
-        if sub.channel == "orderbook_delta":
-            self._snapshots(sub, added)
-
-    def _find(self, link: Link, sid: object) -> Subscription:
-        sub = self._by_link[link].get(sid) if isinstance(sid, int) else None
-        if sub is None:
-            raise CommandError(7)
-        return sub
-
-    def _say(self, link: Link, reply: dict[str, Any]) -> None:
-        link.queue(orjson.dumps(reply) + b"\n")
+    def drop_slow(self) -> int:
+        """End the subscriptions to numbered market data of who reads too slowly (code 25)."""
+        dropped = 0
+        for link, subs in self._by_link.items():
+            if link.backlog_bytes() > BACKLOG_MAX_BYTES:
+                for sub in [sub for sub in subs.values() if sub.channel in MARKET_CHANNELS]:
+                    self.end(sub, OVERFLOW)
+                    dropped += 1
+        return dropped
 
     # ---- the book
-
-    def _snapshots(self, sub: Subscription, tickers: list[str]) -> None:
-        for ticker in tickers:
-            market = self._markets.get(ticker)
-            if market and market.is_known:
-                if sub.seq == 0 and market.venue_seq is not None:
-                    sub.seq = market.venue_seq - 1
-                self._send(sub, "orderbook_snapshot", _snapshot(market, sub.use_yes_price))
 
     def book(self, market: KalshiMarket, *, step: int = 1) -> None:
         """The whole book goes to everyone subscribed. `step`: by how much a recorded number
@@ -260,9 +132,9 @@ class KalshiHub:
             if sub.wants(market.ticker):
                 yes = sub.use_yes_price
                 if yes not in bodies:
-                    bodies[yes] = _snapshot(market, yes)
+                    bodies[yes] = snapshot_body(market, yes)
                 _step(sub, market, step)
-                self._send(sub, "orderbook_snapshot", bodies[yes])
+                self.send(sub, "orderbook_snapshot", bodies[yes])
 
     def delta(
         self,
@@ -282,32 +154,39 @@ class KalshiHub:
             if sub.wants(market.ticker):
                 yes = sub.use_yes_price
                 if yes not in bodies:
-                    shown_e6 = price_e6 if side == BID or yes else ONE_E6 - price_e6
-                    own = ""
-                    if client_order_id:
-                        name = orjson.dumps(client_order_id).decode()
-                        own = f',"client_order_id":{name},"subaccount":0'
-                    bodies[yes] = (
-                        f'{{"market_ticker":"{market.ticker}","market_id":"{market.market_id}",'
-                        f'"price_dollars":"{dollars4(shown_e6)}",'
-                        f'"delta_fp":"{count2(delta_e6)}",'
-                        f'"side":"{"no" if side == ASK else "yes"}"{own},'
-                        f'"ts":"{iso_us(run_ns)}","ts_ms":{run_ns // MS_NS}}}'
-                    ).encode()
+                    bodies[yes] = delta_body(
+                        market, side, price_e6, delta_e6, run_ns,
+                        use_yes_price=yes, client_order_id=client_order_id,
+                    )  # fmt: skip
                 _step(sub, market, step)
-                self._send(sub, "orderbook_delta", bodies[yes])
+                self.send(sub, "orderbook_delta", bodies[yes])
 
     # ---- other channels
 
     def publish(self, channel: str, kind: str, ticker: str, message: dict[str, Any]) -> None:
-        """One message to everyone subscribed to `channel` for this market (the life cycle has no
-        filter).
+        """One message to everyone subscribed to `channel` for this market. Channels without a
+        filter of markets go to everyone on them.
         """
         body = b""
+        if channel == "market_lifecycle_v2" and ticker.startswith(COMBOS):
+            channel = "multivariate_market_lifecycle"
         for sub in self._subs[channel]:
-            if sub.wants(ticker) or channel == "market_lifecycle_v2":
+            if channel not in FILTERED or sub.wants(ticker):
                 body = body or orjson.dumps(message)
-                self._send(sub, kind, body)
+                self.send(sub, kind, body)
+
+    def offer(self, channel: str, names: tuple[str, ...]) -> None:
+        """What the list action of a channel of named values tells."""
+        assert channel in TOPICS
+        self._commands.topics[channel] = names
+
+    def topic(self, channel: str, name: str, message: dict[str, Any]) -> None:
+        """One named value (an index) to everyone who asked `channel` for it."""
+        body = b""
+        for sub in self._subs[channel]:
+            if sub.wants(name):
+                body = body or orjson.dumps(message)
+                self.send(sub, channel, body)
 
     def flush_tickers(self) -> None:
         """A ticker for each market whose touch or last trade changed, where the script has none of
@@ -324,36 +203,10 @@ class KalshiHub:
         shown = (*market.quotes().values(), dollars4(market.last_e6))
         if self._tickers_sent.get(market.ticker) != shown:
             self._tickers_sent[market.ticker] = shown
-            body = self._ticker(market)
+            body = ticker_body(market, self._clock.run_ns())
             for sub in self._subs["ticker"]:
                 if sub.wants(market.ticker):
-                    self._send(sub, "ticker", body)
-
-    def _ticker(self, market: KalshiMarket) -> bytes:
-        quotes = market.quotes()
-        run_ns = self._clock.run_ns()
-        return orjson.dumps(
-            {
-                "market_id": market.market_id,
-                "market_ticker": market.ticker,
-                "price_dollars": dollars4(market.last_e6),
-                "yes_bid_dollars": quotes["yes_bid_dollars"],
-                "yes_ask_dollars": quotes["yes_ask_dollars"],
-                "volume_fp": count2(market.volume_e6),
-                "open_interest_fp": "0.00",
-                "dollar_volume": 0,
-                "dollar_open_interest": 0,
-                "yes_bid_size_fp": quotes["yes_bid_size_fp"],
-                "yes_ask_size_fp": quotes["yes_ask_size_fp"],
-                "last_trade_size_fp": count2(market.last_size_e6),
-                "ts": run_ns // SECOND_NS,
-                "ts_ms": run_ns // MS_NS,
-                "time": iso_us(run_ns),
-            }
-        )
-
-    def _send(self, sub: Subscription, kind: str, body: bytes) -> None:
-        sub.link.queue(sub.head(kind, self._clock.run_ns()) + body + b"}\n")
+                    self.send(sub, "ticker", body)
 
     def cut(self, server: WsServer) -> None:
         """Drop every connection that has market data."""
@@ -369,31 +222,3 @@ def _step(sub: Subscription, market: KalshiMarket, step: int) -> None:
     """
     if market.venue_seq is not None:
         sub.seq = market.venue_seq - 1 if sub.seq == 0 else sub.seq + step - 1
-
-
-def _snapshot(market: KalshiMarket, use_yes_price: bool) -> bytes:
-    message: dict[str, Any] = {
-        "market_ticker": market.ticker,
-        "market_id": market.market_id,
-    }
-    yes, no = market.book.levels(BID), market.no_bids()
-    if yes:
-        message["yes_dollars_fp"] = ascending(yes)
-    if no:
-        asks = market.book.levels(ASK)[::-1] if use_yes_price else no
-        message["no_dollars_fp"] = ascending(asks)
-    return orjson.dumps(message)
-
-
-def _tickers(params: dict[str, Any]) -> list[str]:
-    one, many = params.get("market_ticker"), params.get("market_tickers")
-    if one is not None and many is not None:
-        raise CommandError(11)
-    tickers = [one] if one is not None else many if many is not None else []
-    if not isinstance(tickers, list) or not all(isinstance(text, str) for text in tickers):
-        raise CommandError(11)
-    return tickers
-
-
-def _error(number: int, code: int) -> dict[str, Any]:
-    return {"id": number, "type": "error", "msg": {"code": code, "msg": ERRORS[code]}}

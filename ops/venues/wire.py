@@ -80,6 +80,10 @@ class Link(asyncio.Protocol):
             self._server.count("slow_readers")
             self.close(TRY_AGAIN_LATER, "slow consumer")
 
+    def backlog_bytes(self) -> int:
+        """What was written and not yet taken by the reader's machine."""
+        return self._transport.get_write_buffer_size() if self._transport else 0
+
     def ping(self, payload: bytes) -> None:
         if self.is_open and self._protocol.state is State.OPEN:
             self._protocol.send_ping(payload)
