@@ -76,6 +76,7 @@ class RoundsScript:
     period_ns: int = PERIOD_NS
     markets_shown: int = 4
     products: tuple[str, ...] = ()
+    indices: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -154,8 +154,13 @@ class Kalshi:
             self.desk.cancel_market(market, run_ns)
         message: dict[str, object] = {"market_ticker": market.ticker}
         seconds = run_ns // SECOND_NS
+        if event.strike_e8 is not None:
+            market.strike_e8 = event.strike_e8
+            told = {"strike_type": market.strike_type, "floor_strike": event.strike_e8 / 10**8}
+            self._lifecycle(market, {**message, "event_type": "metadata_updated", **told})
         if event.settlement_e6 is not None and market.settlement_e6 is None:
             market.settlement_e6 = event.settlement_e6
+            market.final_e8 = event.final_e8
             market.settled_epoch_ns = run_ns
             determined = {
                 **message,

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops.venues.book import MarketBook
 from ops.venues.fees import KalshiFeeTerms
-from ops.venues.numerals import ONE_E6, SECOND_NS, count2, dollars4, iso_s
+from ops.venues.numerals import ONE_E6, SECOND_NS, count2, dollars4, iso_s, spot8
 from ops.venues.script import ASK, BID, Level, MarketSpec
 
 # What the query word of GET /markets selects, and which response words it means.
@@ -39,6 +39,8 @@ class KalshiMarket:
         self.market_id = market_id
         self.book = MarketBook()
         self.status = spec.status
+        self.strike_e8 = spec.strike_e8
+        self.final_e8: int | None = None  # the rounded mean that it settled by
         self.settlement_e6: int | None = None
         self.settled_epoch_ns = 0
         self.is_known = False
@@ -145,22 +147,29 @@ class KalshiMarket:
             "open_interest_fp": count2(self.open_interest_e6),
             "result": self.result,
             "can_close_early": True,
-            "expiration_value": "",
+            "expiration_value": "" if self.final_e8 is None else spot8(self.final_e8, 2),
             "settlement_bounds_type": "default",
-            "strike_type": "structured" if spec.strike_e8 is None else "greater_or_equal",
+            "strike_type": self.strike_type,
             "rules_primary": "",
             "rules_secondary": "",
             "price_level_structure": self.structure,
             "price_ranges": self.price_ranges(),
             "exchange_index": spec.exchange_index,
         }
-        if spec.strike_e8 is not None:
-            market["floor_strike"] = spec.strike_e8 / 10**8
-            market["custom_strike"] = {"round_digits": "2"}
+        if self.strike_e8 is not None:
+            market["floor_strike"] = self.strike_e8 / 10**8
+        if self.strike_e8 is not None or spec.round_digits is not None:
+            market["custom_strike"] = {"round_digits": str(spec.round_digits or 2)}
         if self.settlement_e6 is not None:
             market["settlement_value_dollars"] = dollars4(self.settlement_e6)
             market["settlement_ts"] = iso_s(self.settled_epoch_ns)
         return market
+
+    @property
+    def strike_type(self) -> str:
+        """Kalshi's word for what is asked."""
+        told = "structured" if self.spec.strike_e8 is None else "greater_or_equal"
+        return self.spec.strike_type or told
 
     @property
     def structure(self) -> str:

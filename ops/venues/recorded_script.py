@@ -65,6 +65,11 @@ class RecordedScript:
         return iter(self.recorded)
 
     @property
+    def indices(self) -> tuple[str, ...]:
+        """None of the recordings has an index."""
+        return ()
+
+    @property
     def end_epoch_ns(self) -> int | None:
         """The time of the last event."""
         return self.recorded[-1].at_epoch_ns

@@ -251,6 +251,11 @@ class Script(Protocol):
         ...
 
     @property
+    def indices(self) -> tuple[str, ...]:
+        """Indices with ticks, e.g. ("BRTI", "btcusd")."""
+        ...
+
+    @property
     def timeline(self) -> Timeline: ...
 
     @property

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from ops.venues.script import Event, MarketSpec, PairSpec, Script, Timeline, fingerprint
-from ops.venues.world_cast import BTC, ETH, Play, cast, pair_of
+from ops.venues.world_cast import BTC, ETH, Play, cast, opposed, pair_of
 from ops.venues.world_motion import Motion
+from ops.venues.world_opposite import told_the_other_way
+from ops.venues.world_window_motion import WindowMotion
+from ops.venues.world_windows import CF_INDEX, CHAINLINK, WINDOWS, listed
 
 _MS_NS = 1_000_000
 DIGEST_NS = 120 * 10**9  # of the script that the digest covers
@@ -20,20 +23,25 @@ class WorldScript:
 
     `digest` covers the specs and the first 120 s of events of the same seed begun at the epoch, so
     one seed has one digest whenever the session begins (times, and dates in tickers, move with it).
+    `windows`: of each series of windowed markets; 0: none, and no index either. `opposite`: the
+    plays whose Polymarket market asks the other way round.
     """
 
     seed: int
     markets: tuple[MarketSpec, ...]
     pairs: tuple[PairSpec, ...]
     products: tuple[str, ...]
+    indices: tuple[str, ...]
     timeline: Timeline
     digest: str
+    windows: int
+    opposite: tuple[int, ...]
     counts: dict[str, int] = field(default_factory=dict)  # nothing is ever corrected
 
     def events(self) -> Iterator[Event]:
         """From the beginning, ascending in time, without end."""
-        plays = cast(self.timeline.begin_epoch_ns)
-        return Motion(self.seed, plays, _whole_ms(self.timeline.begin_epoch_ns)).events()
+        begin_epoch_ns = self.timeline.begin_epoch_ns
+        return _events(self.seed, begin_epoch_ns, self.windows, self.opposite)
 
     @property
     def end_epoch_ns(self) -> int | None:
@@ -41,30 +49,64 @@ class WorldScript:
         return None
 
 
-def make_world(seed: int, *, begin_epoch_ns: int, speed_e6: int = 1_000_000) -> Script:
+def make_world(
+    seed: int,
+    *,
+    begin_epoch_ns: int,
+    speed_e6: int = 1_000_000,
+    windows: int = WINDOWS,
+    opposite: tuple[int, ...] = (),
+) -> Script:
     """The world of `seed`: the same script byte for byte on every machine and Python."""
-    plays = cast(begin_epoch_ns)
+    markets, pairs = _cast(begin_epoch_ns, windows, opposite)
     return WorldScript(
         seed=seed,
-        markets=_markets(plays),
-        pairs=tuple(pair_of(play) for play in plays),
+        markets=markets,
+        pairs=pairs,
         products=(BTC, ETH),
+        indices=(*CF_INDEX.values(), *CHAINLINK.values()) if windows else (),
         timeline=Timeline(begin_epoch_ns, speed_e6),
-        digest=digest_of(seed),
+        digest=digest_of(seed, windows=windows, opposite=opposite),
+        windows=windows,
+        opposite=opposite,
     )
 
 
-def digest_of(seed: int, length_ns: int = DIGEST_NS) -> str:
+def digest_of(
+    seed: int,
+    length_ns: int = DIGEST_NS,
+    *,
+    windows: int = WINDOWS,
+    opposite: tuple[int, ...] = (),
+) -> str:
     """What names the world of a seed: see `WorldScript`."""
-    plays = cast(0)
-    events = Motion(seed, plays, 0).events()
+    events = _events(seed, 0, windows, opposite)
     begun = takewhile(lambda event: event.at_epoch_ns < length_ns, events)
-    return fingerprint(_markets(plays), [pair_of(play) for play in plays], begun)
+    return fingerprint(*_cast(0, windows, opposite), begun)
 
 
-def _markets(plays: tuple[Play, ...]) -> tuple[MarketSpec, ...]:
-    return tuple(spec for play in plays for spec in (play.kalshi, play.polymarket))
+def _plays(begin_epoch_ns: int, opposite: tuple[int, ...]) -> tuple[Play, ...]:
+    plays = cast(begin_epoch_ns)
+    return tuple(opposed(play) if at in opposite else play for at, play in enumerate(plays))
 
 
-def _whole_ms(epoch_ns: int) -> int:
-    return epoch_ns + -epoch_ns % _MS_NS
+def _cast(
+    begin_epoch_ns: int, windows: int, opposite: tuple[int, ...]
+) -> tuple[tuple[MarketSpec, ...], tuple[PairSpec, ...]]:
+    plays = _plays(begin_epoch_ns, opposite)
+    paired = tuple(spec for play in plays for spec in (play.kalshi, play.polymarket))
+    return paired + listed(begin_epoch_ns, windows), tuple(pair_of(play) for play in plays)
+
+
+def _events(
+    seed: int, begin_epoch_ns: int, windows: int, opposite: tuple[int, ...]
+) -> Iterator[Event]:
+    begin_ns = begin_epoch_ns + -begin_epoch_ns % _MS_NS
+    plays = _plays(begin_epoch_ns, opposite)
+    events = Motion(seed, plays, begin_ns).events()
+    if opposite:
+        events = told_the_other_way(events, frozenset(2 * play + 1 for play in opposite))
+    if not windows:
+        return events
+    specs = listed(begin_epoch_ns, windows)
+    return WindowMotion(seed, specs, 2 * len(plays), begin_ns).over(events)

@@ -1,8 +1,8 @@
 """Who plays in the seeded world: markets, pairs, and how their makers quote.
 
 Tickers, grids, fee rates and shards are those of the venues in autumn 2026; the markets themselves
-are made up. No market closes in this version: every close lies a day after the beginning, so a
-15-minute ticker names a window that far ahead.
+are made up. None of these closes: every close lies a day after the beginning, so a 15-minute
+ticker names a window that far ahead (those of `world_windows.py` do close).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from ops.venues.script import MarketSpec, PairSpec
 
@@ -20,7 +21,7 @@ DECI_CENT = ((0, 1_000_000, 1_000),)
 BTC, ETH = "BTC-USD", "ETH-USD"
 SPOT_E8 = {BTC: 90_000 * 10**8, ETH: 3_000 * 10**8}
 _DAY_NS = 86_400 * 10**9
-_SPORTS_SHARD, _CRYPTO_SHARD = 3, 2
+_SPORTS_SHARD, CRYPTO_SHARD = 3, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class Play:
     strike_bps: int = 0
     home_e6: int = 500_000
     step_e6: int = 1_000  # of the walk, each quarter of a second
+    same: bool = True  # False: YES on Kalshi is NO on Polymarket
 
 
 _QUICK = Quoting(lag_ms=35, half_e6=7_000, levels=7, spacing=1, size_e6=220_000_000, churn_ms=180)
@@ -76,42 +78,42 @@ def _crypto(close: datetime, eastern: datetime, stamp: str) -> tuple[Play, ...]:
     window = int(close.timestamp()) - 900
     return (
         Play(
-            kalshi=_kalshi(
+            kalshi=kalshi_market(
                 f"KXBTC15M-{stamp}{eastern:%H%M}-{eastern:%M}", "BTC up in the next 15 minutes",
-                TAPERED_DECI_CENT, _CRYPTO_SHARD,
+                TAPERED_DECI_CENT, CRYPTO_SHARD,
             ),
-            polymarket=_polymarket(
+            polymarket=polymarket_market(
                 f"btc-updown-15m-{window}", "Bitcoin Up or Down - 15 minutes", 10_000, 70_000,
                 taker_delay_ns=150_000_000,
             ),
             kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=BTC, strike_bps=0,
         ),
         Play(
-            kalshi=_kalshi(
+            kalshi=kalshi_market(
                 f"KXBTCD-{stamp}{eastern:%H}-T89909.99", "Bitcoin price today: $89,910 or above",
-                LINEAR_CENT, _CRYPTO_SHARD,
+                LINEAR_CENT, CRYPTO_SHARD,
             ),
-            polymarket=_polymarket(
+            polymarket=polymarket_market(
                 "bitcoin-above-89910-on-tomorrow", "Bitcoin above $89,910?", 10_000, 70_000
             ),
             kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=BTC, strike_bps=-10,
         ),
         Play(
-            kalshi=_kalshi(
+            kalshi=kalshi_market(
                 f"KXBTCD-{stamp}{eastern:%H}-T90224.99", "Bitcoin price today: $90,225 or above",
-                TAPERED_DECI_CENT, _CRYPTO_SHARD,
+                TAPERED_DECI_CENT, CRYPTO_SHARD,
             ),
-            polymarket=_polymarket(
+            polymarket=polymarket_market(
                 "bitcoin-above-90225-on-tomorrow", "Bitcoin above $90,225?", 1_000, 70_000
             ),
             kalshi_quoting=_QUICK, polymarket_quoting=_FINE, product=BTC, strike_bps=25,
         ),
         Play(
-            kalshi=_kalshi(
+            kalshi=kalshi_market(
                 f"KXETHD-{stamp}{eastern:%H}-T2999.99", "Ethereum price today: $3,000 or above",
-                LINEAR_CENT, _CRYPTO_SHARD,
+                LINEAR_CENT, CRYPTO_SHARD,
             ),
-            polymarket=_polymarket(
+            polymarket=polymarket_market(
                 "ethereum-above-3000-on-tomorrow", "Ethereum above $3,000?", 10_000, 70_000
             ),
             kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=ETH, strike_bps=0,
@@ -122,30 +124,30 @@ def _crypto(close: datetime, eastern: datetime, stamp: str) -> tuple[Play, ...]:
 def _others(close: datetime, stamp: str) -> tuple[Play, ...]:
     return (
         Play(
-            kalshi=_kalshi(
+            kalshi=kalshi_market(
                 f"KXNBAGAME-{stamp}DENLAL-DEN", "Denver at Los Angeles: Denver wins",
                 LINEAR_CENT, _SPORTS_SHARD,
             ),
-            polymarket=_polymarket(
+            polymarket=polymarket_market(
                 f"nba-den-lal-{close:%Y-%m-%d}", "Nuggets vs. Lakers", 10_000, 50_000
             ),
             kalshi_quoting=_CALM, polymarket_quoting=_CALM_SLOW, home_e6=580_000,
         ),
         Play(
-            kalshi=_kalshi(
+            kalshi=kalshi_market(
                 "KXNBAMVP-27-LDON", "Luka Doncic NBA MVP 2026-27", TAPERED_DECI_CENT, 0
             ),
-            polymarket=_polymarket(
+            polymarket=polymarket_market(
                 "nba-mvp-2027-luka-doncic", "Luka Doncic NBA MVP 2026-27", 1_000, 50_000,
                 neg_risk=True,
             ),
             kalshi_quoting=_TAIL, polymarket_quoting=_TAIL_SLOW, home_e6=64_000, step_e6=250,
         ),
         Play(
-            kalshi=_kalshi(
+            kalshi=kalshi_market(
                 "KXFEDDECISION-27JAN-H0", "Fed keeps its rate in January", LINEAR_CENT, 0
             ),
-            polymarket=_polymarket(
+            polymarket=polymarket_market(
                 "fed-no-change-january-2027", "No change in Fed interest rates in January 2027?",
                 10_000, 40_000, neg_risk=True,
             ),
@@ -161,20 +163,28 @@ def pair_of(play: Play) -> PairSpec:
         a_ticker=play.kalshi.ticker,
         b_venue="polymarket",
         b_ticker=play.polymarket.ticker,
+        same=play.same,
         hurdle_e6=0,
     )
 
 
-def _kalshi(
-    ticker: str, title: str, ranges: tuple[tuple[int, int, int], ...], shard: int
+def opposed(play: Play) -> Play:
+    """The same play with a Polymarket market that asks the other way round."""
+    title = f"Not: {play.polymarket.title}"
+    return replace(play, polymarket=replace(play.polymarket, title=title), same=False)
+
+
+def kalshi_market(
+    ticker: str, title: str, ranges: tuple[tuple[int, int, int], ...], shard: int, **more: Any
 ) -> MarketSpec:
+    """A market of Kalshi; `more`: further fields of the spec."""
     return MarketSpec(
         venue="kalshi", ticker=ticker, title=title, event=ticker.rsplit("-", 1)[0],
-        price_ranges=ranges, exchange_index=shard, fee_rate_e6=70_000,
+        price_ranges=ranges, exchange_index=shard, fee_rate_e6=70_000, **more,
     )  # fmt: skip
 
 
-def _polymarket(
+def polymarket_market(
     slug: str,
     title: str,
     tick_e6: int,
@@ -182,7 +192,9 @@ def _polymarket(
     *,
     taker_delay_ns: int = 0,
     neg_risk: bool = False,
+    **more: Any,
 ) -> MarketSpec:
+    """A market of Polymarket, its ids made of the slug; `more`: further fields of the spec."""
     yes, no, condition = (sha256(f"{what} of {slug}".encode()) for what in ("yes", "no", "market"))
     return MarketSpec(
         venue="polymarket", ticker=slug, title=title, event=slug,
@@ -190,6 +202,7 @@ def _polymarket(
         token_yes=str(int(yes.hexdigest(), 16)), token_no=str(int(no.hexdigest(), 16)),
         price_ranges=((0, 1_000_000, tick_e6),), size_min_e6=5_000_000, neg_risk=neg_risk,
         fee_kind="polymarket", fee_rate_e6=rate_e6, taker_delay_ns=taker_delay_ns,
+        **more,
     )  # fmt: skip
 
 

@@ -114,6 +114,13 @@ class Maker:
         at = sorted(self._sides[side], reverse=side == BID)[depth]
         yield self._set(at_epoch_ns, side, at, self._size_e6(depth, chance))
 
+    def leave(self, at_epoch_ns: int) -> Iterator[Event]:
+        """Every level goes."""
+        for side in (BID, ASK):
+            for at in list(self._sides[side]):
+                yield self._set(at_epoch_ns, side, at, 0)
+        self._best = [-1, -1]
+
     def _set(self, at_epoch_ns: int, side: int, at: int, size_e6: int) -> LevelSet:
         if size_e6:
             self._sides[side][at] = size_e6

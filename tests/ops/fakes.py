@@ -56,6 +56,7 @@ class FakeScript:
     markets = MARKETS
     pairs = (PAIR,)
     products: tuple[str, ...] = ()
+    indices: tuple[str, ...] = ()
     timeline = Timeline(begin_epoch_ns=1_000_000_000)
     digest = "fake"
     counts: dict[str, int] = {}  # noqa: RUF012

@@ -121,6 +121,7 @@ class ToyScript:
     markets: tuple[MarketSpec, ...] = MARKETS
     pairs: tuple[PairSpec, ...] = ()
     products: tuple[str, ...] = ("BTC-USD",)
+    indices: tuple[str, ...] = ()
     timeline: Timeline = field(default_factory=lambda: Timeline(begin_epoch_ns=BEGIN_NS))
     digest: str = "0" * 64
     counts: dict[str, int] = field(default_factory=dict)

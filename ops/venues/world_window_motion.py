@@ -1,0 +1,201 @@
+"""What the indices and the windowed markets of the seeded world do: a layer over its other events.
+
+An index follows spot, with noise of its own, so two indices of one coin differ by fractions of a
+basis point and now and then a window settles differently on the two venues. Draws are of this
+layer alone: the markets below play the same with and without it.
+
+A window's life, all of it script: its strike with its opening, a maker who quotes what the average
+is worth, the close, and the result some seconds later (Kalshi 6 to 17 s, spot.md and kalshi.md 15;
+Polymarket 20 to 90 s, polymarket.md 15).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import isqrt
+
+from ops.venues.indices import WINDOW_S, Seconds, mean_e8
+from ops.venues.numerals import MS_NS, ONE_E6, SECOND_NS
+from ops.venues.script import BookSet, Event, IndexTick, MarketSpec, SpotTrade, StatusChange
+from ops.venues.world_cast import SPOT_E8, Quoting
+from ops.venues.world_chance import Chance, normal_cdf_e6
+from ops.venues.world_maker import Maker
+from ops.venues.world_windows import CF_INDEX, CHAINLINK, ROUND_DIGITS
+
+STEP_NS = 200 * MS_NS  # CF Benchmarks computes its indices so often
+_CHUNK_NS = 4 * SECOND_NS
+_QUOTE_ONE_IN = 3  # steps
+_SIGMA_E9 = 110_000  # of spot over one second: 1.1 bp
+_FAIR_MIN_E6, _FAIR_MAX_E6 = 15_000, 985_000
+_CENT_E8 = 1_000_000
+_QUOTING = Quoting(lag_ms=0, half_e6=12_000, levels=6, spacing=1, size_e6=120_000_000, churn_ms=0)
+
+
+class _Index:
+    """One index: where it stands, and its whole seconds."""
+
+    def __init__(self, name: str, product: str, *, is_cf: bool) -> None:
+        self.name = name
+        self.product = product
+        self.every_ns = STEP_NS if is_cf else SECOND_NS
+        self.value_e8 = SPOT_E8[product]
+        self.seconds = Seconds()
+        self._unit_e8 = _CENT_E8 if is_cf else 1
+        self._exact_e8 = self.value_e8
+        self._noise_e8 = self.value_e8 * (3 if is_cf else 20) // 1_000_000  # 0.03 and 0.2 bp
+
+    def tick(self, at_epoch_ns: int, spot_e8: int, chance: Chance) -> IndexTick:
+        """Three quarters of the way to spot, and a little beside it."""
+        self._exact_e8 += (spot_e8 - self._exact_e8) * 3 // 4
+        shown_e8 = self._exact_e8 + chance.bell(self._noise_e8)
+        self.value_e8 = shown_e8 // self._unit_e8 * self._unit_e8
+        self.seconds.add(at_epoch_ns, self.value_e8)
+        return IndexTick(at_epoch_ns, self.name, self.value_e8)
+
+
+class _Window:
+    """One market, its index and its maker while it is open."""
+
+    def __init__(self, market: int, spec: MarketSpec, index: _Index) -> None:
+        self.market = market
+        self.spec = spec
+        self.index = index
+        self.strike_e8 = spec.strike_e8 or 0
+        self.open_s = spec.open_epoch_ns // SECOND_NS
+        self.close_s = spec.close_epoch_ns // SECOND_NS
+        self.maker = Maker(market, spec, _QUOTING)
+        self.is_quoted = False
+
+    @property
+    def is_kalshi(self) -> bool:
+        return self.spec.venue == "kalshi"
+
+    def average_e8(self, at_s: int) -> int:
+        """What the venue's rule makes of the minute that ends with the window's edge `at_s`."""
+        index = self.index
+        values = index.seconds.before(at_s) if self.is_kalshi else index.seconds.upto(at_s)
+        digits = ROUND_DIGITS if self.is_kalshi else 8
+        return mean_e8(values or [index.value_e8], digits)
+
+    def fair_e6(self, now_s: int) -> int:
+        """The chance that the average ends at or above the strike (spot.md 7)."""
+        spot_e8, left_s = self.index.value_e8, self.close_s - now_s
+        known = self.index.seconds.between(self.close_s - WINDOW_S, now_s + 1)
+        missing = WINDOW_S - len(known)
+        if left_s > WINDOW_S:
+            mean, variance_e6 = spot_e8, (left_s - 40) * ONE_E6
+        else:
+            mean = (sum(known) + missing * spot_e8) // WINDOW_S
+            variance_e6 = missing * (missing + 1) * (2 * missing + 1) * ONE_E6 // 21_600
+        sd_e8 = spot_e8 * _SIGMA_E9 // 10**9 * isqrt(variance_e6) // 1_000
+        fair = normal_cdf_e6((mean - self.strike_e8) * 1_000 // max(sd_e8, 1))
+        return min(max(fair, _FAIR_MIN_E6), _FAIR_MAX_E6)
+
+
+_Due = Callable[[_Window, int], Iterable[Event]]
+
+
+class WindowMotion:
+    """The layer. `over` may be called once; `specs` are the markets from number `first` on."""
+
+    def __init__(
+        self, seed: int, specs: Sequence[MarketSpec], first: int, begin_epoch_ns: int
+    ) -> None:
+        self._seed = seed
+        self._begin_epoch_ns = begin_epoch_ns
+        self._due_ns = begin_epoch_ns + -begin_epoch_ns % STEP_NS
+        self._chunk = -1
+        self._chance = Chance(seed, -1)
+        self._spots = dict(SPOT_E8)
+        self._indices = [
+            *(_Index(name, product, is_cf=True) for product, name in CF_INDEX.items()),
+            *(_Index(name, product, is_cf=False) for product, name in CHAINLINK.items()),
+        ]
+        by_name = {index.name: index for index in self._indices}
+        self._windows = [
+            _Window(first + at, spec, by_name[spec.index]) for at, spec in enumerate(specs)
+        ]
+        self._at_s: defaultdict[int, list[tuple[_Due, _Window]]] = defaultdict(list)
+        for window in self._windows:
+            if window.spec.strike_e8 is None:
+                self._at_s[window.open_s].append((self._open, window))
+            self._at_s[window.close_s].append((self._close, window))
+
+    def over(self, events: Iterable[Event]) -> Iterator[Event]:
+        """All events of `events`, which is endless, and between them those of this layer."""
+        yield from self._begin()
+        for event in events:
+            while self._due_ns <= event.at_epoch_ns:
+                yield from self._step(self._due_ns)
+                self._due_ns += STEP_NS
+            if isinstance(event, SpotTrade):
+                self._spots[event.product] = event.price_e8
+            yield event
+
+    def _begin(self) -> Iterator[Event]:
+        for window in self._windows:
+            if window.strike_e8:
+                yield self._first_book(window, self._begin_epoch_ns)
+            elif not window.is_kalshi:  # trades long before its window; nobody quotes it yet
+                yield BookSet(self._begin_epoch_ns, window.market, (), ())
+
+    def _step(self, at_epoch_ns: int) -> Iterator[Event]:
+        chunk = (at_epoch_ns - self._begin_epoch_ns) // _CHUNK_NS
+        if chunk != self._chunk:
+            self._chunk, self._chance = chunk, Chance(self._seed, -1 - chunk)
+        for index in self._indices:
+            if at_epoch_ns % index.every_ns == 0:
+                yield index.tick(at_epoch_ns, self._spots[index.product], self._chance)
+        second, rest = divmod(at_epoch_ns, SECOND_NS)
+        if not rest:
+            for due, window in self._at_s.pop(second, ()):
+                yield from due(window, at_epoch_ns)
+        step = at_epoch_ns // STEP_NS
+        for window in self._windows:
+            if window.is_quoted and (step + window.market) % _QUOTE_ONE_IN == 0:
+                yield from self._quote(window, at_epoch_ns)
+
+    def _first_book(self, window: _Window, at_epoch_ns: int) -> BookSet:
+        window.is_quoted = True
+        fair_e6 = window.fair_e6(at_epoch_ns // SECOND_NS)
+        return window.maker.begin(at_epoch_ns, fair_e6, self._chance)
+
+    def _quote(self, window: _Window, at_epoch_ns: int) -> Iterator[Event]:
+        fair_e6 = window.fair_e6(at_epoch_ns // SECOND_NS)
+        if window.maker.moves_for(fair_e6):
+            yield from window.maker.requote(at_epoch_ns, fair_e6, self._chance)
+        elif self._chance.coin():
+            yield from window.maker.churn(at_epoch_ns, self._chance)
+
+    # ---- a window's life
+
+    def _open(self, window: _Window, at_epoch_ns: int) -> Iterator[Event]:
+        """The strike is what the window before it has just been settled by."""
+        window.strike_e8 = window.average_e8(window.open_s)
+        yield StatusChange(
+            at_epoch_ns, window.market, "active", strike_e8=window.strike_e8
+        )  # fmt: skip
+        yield self._first_book(window, at_epoch_ns)
+
+    def _close(self, window: _Window, at_epoch_ns: int) -> Iterator[Event]:
+        """Kalshi closes; Polymarket goes on taking orders, but its maker leaves."""
+        window.is_quoted = False
+        final_e8 = window.average_e8(window.close_s)
+        settlement_e6 = ONE_E6 if final_e8 >= window.strike_e8 else 0
+        told = {"settlement_e6": settlement_e6, "final_e8": final_e8}
+        chance = self._chance
+        if window.is_kalshi:
+            yield StatusChange(at_epoch_ns, window.market, "closed")
+            determined_s = window.close_s + chance.between(3, 8)
+            self._later(determined_s, window, "determined", told)
+            self._later(determined_s + chance.between(3, 9), window, "finalized", told)
+        else:
+            self._later(window.close_s + chance.between(20, 90), window, "finalized", told)
+        yield from window.maker.leave(at_epoch_ns)
+
+    def _later(self, at_s: int, window: _Window, status: str, told: dict[str, int]) -> None:
+        def due(window: _Window, at_epoch_ns: int) -> Iterator[Event]:
+            yield StatusChange(at_epoch_ns, window.market, status, **told)
+
+        self._at_s[at_s].append((due, window))

@@ -1,0 +1,91 @@
+"""Windowed crypto markets of the seeded world: specs of the next few windows of each series.
+
+Kalshi's 15-minute chain asks whether the mean of the last minute is at least that of the window
+before; Polymarket's 5- and 15-minute windows whether the TWAP at the end is at least that at the
+start. Both ties go up (kalshi.md 15 and 16, polymarket.md 15). Names are those of autumn 2026.
+Listed for a bounded time: the engine learns of no market after its start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ops.venues.indices import WINDOW_S
+from ops.venues.numerals import SECOND_NS
+from ops.venues.script import MarketSpec
+from ops.venues.world_cast import (
+    BTC,
+    CRYPTO_SHARD,
+    ETH,
+    SPOT_E8,
+    TAPERED_DECI_CENT,
+    kalshi_market,
+    polymarket_market,
+)
+
+WINDOWS = 4  # of each series: an hour of 15-minute windows
+CF_INDEX = {BTC: "BRTI", ETH: "ETHUSD_RTI"}
+CHAINLINK = {BTC: "btcusd", ETH: "ethusd"}
+ROUND_DIGITS = 2  # of BTC and ETH (spot.md 6.2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Windows of one length that follow each other without a gap."""
+
+    venue: str
+    product: str
+    length_s: int
+
+
+SERIES = (
+    Series(venue="kalshi", product=BTC, length_s=900),
+    Series(venue="polymarket", product=BTC, length_s=900),
+    Series(venue="polymarket", product=BTC, length_s=300),
+)
+
+
+def listed(begin_epoch_ns: int, windows: int) -> tuple[MarketSpec, ...]:
+    """The next `windows` of each series that have their whole last minute after the beginning.
+
+    One that is open at the beginning has a strike: the anchor of its index. The strikes of the
+    others are known when they open.
+    """
+    return tuple(
+        _spec(series, close_s, begin_epoch_ns)
+        for series in SERIES
+        for close_s in _closes(series, begin_epoch_ns, windows)
+    )
+
+
+def _closes(series: Series, begin_epoch_ns: int, windows: int) -> list[int]:
+    whole_s = -(-begin_epoch_ns // SECOND_NS) + WINDOW_S
+    first = -(-whole_s // series.length_s) * series.length_s
+    return [first + number * series.length_s for number in range(windows)]
+
+
+def _spec(series: Series, close_s: int, begin_epoch_ns: int) -> MarketSpec:
+    open_s = close_s - series.length_s
+    is_open = open_s * SECOND_NS <= begin_epoch_ns
+    common: dict[str, Any] = {
+        "open_epoch_ns": open_s * SECOND_NS,
+        "close_epoch_ns": close_s * SECOND_NS,
+        "strike_e8": SPOT_E8[series.product] if is_open else None,
+    }
+    if series.venue == "polymarket":
+        minutes = series.length_s // 60
+        return polymarket_market(
+            f"btc-updown-{minutes}m-{open_s}", f"Bitcoin Up or Down - {minutes} minutes", 10_000,
+            70_000, taker_delay_ns=150_000_000, index=CHAINLINK[series.product],
+            twap_ns=WINDOW_S * SECOND_NS, outcomes=("Up", "Down"), **common,
+        )  # fmt: skip
+    # standard time; only names depend on it
+    eastern = datetime.fromtimestamp(close_s, UTC) - timedelta(hours=5)
+    stamp = eastern.strftime("%y%b%d%H%M").upper()
+    return kalshi_market(
+        f"KXBTC15M-{stamp}-{eastern:%M}", "BTC price up in next 15 mins?", TAPERED_DECI_CENT,
+        CRYPTO_SHARD, index=CF_INDEX[series.product], strike_type="greater_or_equal",
+        round_digits=ROUND_DIGITS, status="active" if is_open else "initialized", **common,
+    )  # fmt: skip

@@ -1,0 +1,242 @@
+"""Windowed markets of the seeded world: one life each, settled by its venue's own rule."""
+
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+from fractions import Fraction
+from itertools import pairwise, takewhile
+from typing import Any
+
+import pytest
+
+from ops.venues.script import (
+    BookSet,
+    ConnectionCut,
+    Event,
+    IndexTick,
+    LevelSet,
+    MarketSpec,
+    MarketTrade,
+    Script,
+    StatusChange,
+)
+from ops.venues.world import digest_of, make_world
+from ops.venues.world_maker import grid_of
+from ops.venues.world_window_motion import WindowMotion
+from ops.venues.world_windows import listed
+from tests.offline_edges import Books
+
+SECOND = 10**9
+BEGIN = 1_795_000_000 * SECOND  # 400 s into a quarter of an hour
+PAIRED = 14
+
+
+def begun(script: Script, seconds: int) -> list[Event]:
+    end = script.timeline.begin_epoch_ns + seconds * SECOND
+    return list(takewhile(lambda event: event.at_epoch_ns < end, script.events()))
+
+
+class Session:
+    """What a session of the world holds, sorted by what the tests ask about."""
+
+    def __init__(self, script: Script, seconds: int) -> None:
+        self.script = script
+        self.events = begun(script, seconds)
+        self.seconds: defaultdict[str, dict[int, int]] = defaultdict(dict)
+        self.ticks: defaultdict[str, list[int]] = defaultdict(list)
+        self.changes: defaultdict[str, list[StatusChange]] = defaultdict(list)
+        for event in self.events:
+            if isinstance(event, IndexTick):
+                self.ticks[event.index].append(event.at_epoch_ns)
+                if event.at_epoch_ns % SECOND == 0:
+                    self.seconds[event.index][event.at_epoch_ns // SECOND] = event.value_e8
+            elif isinstance(event, StatusChange):
+                self.changes[script.markets[event.market].ticker].append(event)
+
+    def windows(self, venue: str) -> list[MarketSpec]:
+        return [each for each in self.script.markets[PAIRED:] if each.venue == venue]
+
+    def minute(self, index: str, start_s: int) -> list[int]:
+        return [self.seconds[index][second] for second in range(start_s, start_s + 60)]
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return Session(make_world(7, begin_epoch_ns=BEGIN), 1_600)
+
+
+def rounded(values: list[int], digits: int) -> int:
+    """The mean to `digits` decimals in 1e-8, half up: the rule, not the code of it."""
+    unit = Fraction(10 ** (8 - digits))
+    return int((Fraction(sum(values), len(values)) / unit + Fraction(1, 2)) // 1 * unit)
+
+
+def test_the_pairs_play_the_same_with_and_without_the_layer(session: Session) -> None:
+    script = make_world(7, begin_epoch_ns=BEGIN)
+    alone = make_world(7, begin_epoch_ns=BEGIN, windows=0)
+    assert script.markets[:PAIRED] == alone.markets
+    assert script.pairs == alone.pairs
+
+    def is_paired(event: Event) -> bool:
+        return not isinstance(event, IndexTick) and getattr(event, "market", 0) < PAIRED
+
+    assert list(filter(is_paired, begun(script, 60))) == begun(alone, 60)
+
+
+def test_one_seed_is_one_script_with_its_windows() -> None:
+    assert (
+        digest_of(1, 10 * SECOND)
+        == "ccf990b50bedd532d38c6657f5dfc1ad34164b7d0157815fc40834ce03571021"
+    )
+    assert (
+        digest_of(1, SECOND) != digest_of(1, SECOND, windows=2) != digest_of(1, SECOND, windows=0)
+    )
+
+
+def test_it_travels_small() -> None:
+    script = make_world(3, begin_epoch_ns=BEGIN)
+    sent = pickle.dumps(script)
+    assert len(sent) < 30_000
+    assert begun(pickle.loads(sent), 2) == begun(script, 2)
+
+
+def test_events_ascend_in_whole_ms(session: Session) -> None:
+    stamps = [event.at_epoch_ns for event in session.events]
+    assert stamps == sorted(stamps)
+    assert not any(stamp % 1_000_000 for stamp in stamps)
+
+
+def test_cf_indices_tick_five_times_a_second_and_chainlink_once(session: Session) -> None:
+    assert set(session.ticks) == set(session.script.indices)
+    for name, stamps in session.ticks.items():
+        wanted = 200_000_000 if name in ("BRTI", "ETHUSD_RTI") else SECOND
+        assert {later - earlier for earlier, later in pairwise(stamps)} == {wanted}, name
+
+
+def test_windows_follow_each_other_for_a_bounded_time(session: Session) -> None:
+    kalshi = session.windows("kalshi")
+    assert [each.ticker for each in kalshi[:2]] == ["KXBTC15M-26NOV180615-15",
+                                                    "KXBTC15M-26NOV180630-30"]  # fmt: skip
+    names = [each.ticker for each in session.windows("polymarket")]
+    assert names[0] == "btc-updown-15m-1794999600"
+    assert names[4] == "btc-updown-5m-1794999900"
+    for spec in session.script.markets[PAIRED:]:
+        length = spec.close_epoch_ns - spec.open_epoch_ns
+        assert spec.open_epoch_ns % length == 0
+        assert spec.close_epoch_ns >= BEGIN + 60 * SECOND
+        assert (spec.strike_e8 is None) == (spec.open_epoch_ns > BEGIN)
+    assert make_world(7, begin_epoch_ns=BEGIN, windows=1).markets[PAIRED:] == tuple(
+        spec for spec in session.script.markets[PAIRED:] if spec.strike_e8 is not None
+    )
+
+
+def test_the_chains_strike_is_the_mean_of_the_minute_before_it_without_its_first_tick(
+    session: Session,
+) -> None:
+    first, second, *_ = session.windows("kalshi")
+    opened = session.changes[second.ticker][0]
+    close_s = first.close_epoch_ns // SECOND
+    assert (opened.status, opened.at_epoch_ns) == ("active", first.close_epoch_ns)
+    assert opened.strike_e8 == rounded(session.minute("BRTI", close_s - 60), 2)
+    inclusive = rounded(session.minute("BRTI", close_s - 59), 2)
+    assert opened.strike_e8 != inclusive  # the wrong window would show
+    closed, determined, finalized = session.changes[first.ticker]
+    assert closed == StatusChange(first.close_epoch_ns, closed.market, "closed")
+    assert determined.final_e8 == finalized.final_e8 == opened.strike_e8
+    assert (determined.status, finalized.status) == ("determined", "finalized")
+    assert 6 <= (finalized.at_epoch_ns - first.close_epoch_ns) // SECOND <= 17
+    assert first.strike_e8 is not None
+    assert determined.settlement_e6 == (10**6 if opened.strike_e8 >= first.strike_e8 else 0)
+
+
+def test_a_polymarket_window_settles_on_the_twap_of_its_ends_after_a_delay(
+    session: Session,
+) -> None:
+    checked = 0
+    for spec in session.windows("polymarket"):
+        changes = session.changes[spec.ticker]
+        start_s, end_s = spec.open_epoch_ns // SECOND, spec.close_epoch_ns // SECOND
+        if spec.strike_e8 is None and changes:
+            assert changes[0].at_epoch_ns == spec.open_epoch_ns
+            assert changes[0].strike_e8 == rounded(session.minute("btcusd", start_s - 59), 8)
+        if changes and changes[-1].status == "finalized":
+            last = changes[-1]
+            assert 20 <= last.at_epoch_ns // SECOND - end_s <= 90
+            assert last.final_e8 == rounded(session.minute("btcusd", end_s - 59), 8)
+            beat = spec.strike_e8 if spec.strike_e8 is not None else changes[0].strike_e8
+            assert beat is not None
+            assert last.settlement_e6 == (10**6 if last.final_e8 >= beat else 0)
+            checked += 1
+    assert checked >= 5
+
+
+def test_one_path_of_the_index_settles_the_two_venues_windows_by_their_own_rules() -> None:
+    """A cent above the strike until the tick stamped close, which falls: in the TWAP, not in
+    Kalshi's mean. A tie goes up on both."""
+    assert settled_by({}) == {"kalshi": 10**6, "polymarket": 10**6}
+    assert settled_by({0: 89_000_00}) == {"kalshi": 10**6, "polymarket": 0}
+    assert settled_by({-60: 89_000_00}) == {"kalshi": 0, "polymarket": 10**6}
+    assert settled_by({-1: 89_000_00}) == {"kalshi": 0, "polymarket": 0}
+
+
+def settled_by(cents: dict[int, int]) -> dict[str, int | None]:
+    """Settlements where both indices stand at the strike but for some seconds of the close."""
+    close_s = (BEGIN // SECOND // 900 + 1) * 900
+    begin = (close_s - 70) * SECOND
+    motion = WindowMotion(1, listed(begin, 1)[:2], 0, begin)
+
+    def tick(at: int, index: Any) -> IndexTick:
+        value = cents.get(at // SECOND - close_s, 90_000_00) if at % SECOND == 0 else 90_000_00
+        index.value_e8 = value * 10**6
+        index.seconds.add(at, index.value_e8)
+        return IndexTick(at, index.name, index.value_e8)
+
+    for index in motion._indices:
+        index.tick = lambda at, spot, chance, index=index: tick(at, index)  # type: ignore
+    clock = (ConnectionCut(begin + second * SECOND, "") for second in range(180))
+    names = ("kalshi", "polymarket")
+    ends = [each for each in motion.over(clock) if isinstance(each, StatusChange)]
+    return {names[each.market]: each.settlement_e6 for each in ends if each.final_e8 is not None}
+
+
+def test_books_stand_while_a_window_is_open_and_are_empty_after_it(session: Session) -> None:
+    books, over, quoted = Books(), set(), set()
+    grids = [set(grid_of(spec.price_ranges)) for spec in session.script.markets]
+    for event in session.events:
+        market = getattr(event, "market", 0)
+        if market < PAIRED or isinstance(event, StatusChange):
+            continue
+        spec = session.script.markets[market]
+        if isinstance(event, LevelSet):
+            assert event.price_e6 in grids[market]
+            is_over = event.at_epoch_ns >= spec.close_epoch_ns
+            assert not (is_over and event.size_e6), event
+            over.add(market) if is_over else quoted.add(market)
+        assert isinstance(event, BookSet) or event.at_epoch_ns >= spec.open_epoch_ns
+        if not isinstance(event, MarketTrade):
+            changed = books.apply(event)
+            if event.at_epoch_ns < spec.close_epoch_ns:
+                assert changed is None or books.is_sane(changed), event
+    assert len(over) >= 5
+    assert over <= quoted
+    for market in over:
+        assert not any(books.sides[market])
+
+
+def test_a_pair_can_ask_the_other_way_round() -> None:
+    """Bids of the one world are asks of the other, at 1 - p; everything else stays."""
+    plain = make_world(7, begin_epoch_ns=BEGIN, windows=0)
+    turned = make_world(7, begin_epoch_ns=BEGIN, windows=0, opposite=(4,))
+    assert [pair.same for pair in turned.pairs] == [at != 4 for at in range(7)]
+    assert turned.digest != plain.digest
+    plain_books, turned_books = Books(), Books()
+    for ours, theirs in zip(begun(plain, 10), begun(turned, 10), strict=True):
+        if getattr(ours, "market", 0) != 9:
+            assert ours == theirs
+        plain_books.apply(ours)
+        turned_books.apply(theirs)
+    bids, asks = plain_books.sides[9]
+    mirrored = [{1_000_000 - price: size for price, size in side.items()} for side in (asks, bids)]
+    assert list(turned_books.sides[9]) == mirrored
+    assert turned_books.is_sane(9)
