@@ -1,11 +1,14 @@
-"""The simulated Coinbase Exchange feed: matches, ticker and heartbeat of the script's spot
-trades.
+"""The simulated Coinbase Exchange feed: matches, ticker, heartbeat and level2_batch of the script's
+spot trades (spot.md 2.1).
+
+`level2`, `level3` and `full` want a signature, and nobody has an account here.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -14,12 +17,20 @@ from websockets.http11 import Request
 from ops.venues.numerals import SECOND_NS, iso_us, spot8
 from ops.venues.script import BID, ConnectionCut, Event, SpotTrade
 from ops.venues.session import Ids, RunClock, VenueLog
+from ops.venues.spot_book import SpotBook, Window, book_after, changes
 from ops.venues.wire import Link, WsServer
 
 VENUE = "coinbase"
-CHANNELS = frozenset({"matches", "ticker", "heartbeat"})
+CHANNELS = frozenset({"matches", "ticker", "ticker_batch", "heartbeat", "level2_batch"})
+SIGNED = frozenset({"level2", "level3", "full", "user", "balance"})
 POLICY_VIOLATION = 1008
 CENT_E8 = 1_000_000
+BATCH_NS, TICKER_BATCH_NS = 50_000_000, 5_000_000_000
+MESSAGES_PER_S = 100
+NEEDS_SIGNATURE = (
+    "level2, level3, and full channels now require authentication."
+    " https://docs.cloud.coinbase.com/exchange/docs/websocket-auth"
+)
 Later = Callable[[int, Callable[[], None]], None]
 
 
@@ -32,6 +43,8 @@ class _Product:
         self.last: SpotTrade | None = None
         self.open_e8 = self.low_e8 = self.high_e8 = 0
         self.volume_e8 = 0
+        self.book = self.told = SpotBook()  # now, and as the last batch left it
+        self.tickers_told = 0
 
     def traded(self, trade: SpotTrade) -> None:
         self.sequence += 1
@@ -41,6 +54,10 @@ class _Product:
         self.high_e8 = max(self.high_e8, trade.price_e8)
         self.volume_e8 += trade.size_e8
         self.last = trade
+        self.book = book_after(
+            trade.price_e8, trade.taker_side, trade.trade_id, tick_e8=CENT_E8,
+            update_id=self.book.update_id + 1,
+        )  # fmt: skip
 
 
 class Coinbase:
@@ -58,10 +75,12 @@ class Coinbase:
     ) -> None:
         self._products = {name: _Product(name) for name in products}
         self._clock = clock
+        self._log = log
         self._later = later
         self._on_subscribed = on_subscribed
         self._subscribe_ns = subscribe_ns
         self._subs: dict[Link, dict[str, dict[str, None]]] = {}
+        self._windows: dict[Link, Window] = {}
         self._ids = Ids(VENUE)
         self.server = WsServer(venue=VENUE, hub=self, log=log)
 
@@ -73,6 +92,8 @@ class Coinbase:
     async def listen(self, context: ssl.SSLContext) -> dict[str, int]:
         port = await self.server.listen(context)
         self._later(SECOND_NS, self._beat)
+        self._later(BATCH_NS, self._batch)
+        self._later(TICKER_BATCH_NS, self._batch_tickers)
         return {"ws": port}
 
     async def close(self) -> None:
@@ -94,12 +115,18 @@ class Coinbase:
 
     def on_open(self, link: Link, request: Request) -> None:
         self._subs[link] = {}
+        self._windows[link] = Window(MESSAGES_PER_S)
         self._later(self._subscribe_ns, lambda: self._late(link))
 
     def on_close(self, link: Link) -> None:
         self._subs.pop(link, None)
+        self._windows.pop(link, None)
 
     def on_text(self, link: Link, text: str) -> None:
+        if not self._windows[link].admits(self._clock.mono_ns()):
+            self._log.count(VENUE, "closed_messages")
+            link.close(POLICY_VIOLATION, "rate limit exceeded")
+            return
         try:
             message = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -109,6 +136,13 @@ class Coinbase:
             self._fail(link, "Malformed JSON" if message is None else "Type has to be subscribe")
             return
         wanted = self._wanted(message)
+        signed = [name for name in wanted if name in SIGNED]
+        if signed and "signature" in message:
+            self._tell_error(link, "Authentication Failed", '{"message":"Invalid API Key"}')
+            return
+        if signed:
+            self._fail(link, NEEDS_SIGNATURE)
+            return
         unknown = [name for name in wanted if name not in CHANNELS]
         if unknown:
             self._fail(link, f"{unknown[0]} is not a valid channel")
@@ -137,8 +171,11 @@ class Coinbase:
             product = self._products[name]
             if channel == "matches" and product.last:
                 link.queue(self._match(product, "last_match"))
-            elif channel == "ticker" and product.last:
+            elif channel.startswith("ticker") and product.last:
                 link.queue(self._ticker(product))
+            elif channel == "level2_batch" and product.last:
+                self._tell_batch(product)  # to those who have the book already
+                link.queue(self._snapshot(product))
         if new:
             self._on_subscribed()
 
@@ -154,8 +191,11 @@ class Coinbase:
         return wanted
 
     def _fail(self, link: Link, reason: str) -> None:
-        message = {"type": "error", "message": "Failed to subscribe", "reason": reason}
-        link.queue(orjson.dumps(message))
+        self._tell_error(link, "Failed to subscribe", reason)
+
+    def _tell_error(self, link: Link, message: str, reason: str) -> None:
+        self._log.count(VENUE, "errors")
+        link.queue(orjson.dumps({"type": "error", "message": message, "reason": reason}))
 
     def _late(self, link: Link) -> None:
         subs = self._subs.get(link)
@@ -220,6 +260,47 @@ class Coinbase:
                 "last_size": size,
             }
         )
+
+    def _snapshot(self, product: _Product) -> bytes:
+        return orjson.dumps(
+            {
+                "type": "snapshot",
+                "product_id": product.name,
+                "asks": [[spot8(price, 2), spot8(size, 8)] for price, size in product.book.asks],
+                "bids": [[spot8(price, 2), spot8(size, 8)] for price, size in product.book.bids],
+            }
+        )
+
+    def _batch(self) -> None:
+        """What 50 ms changed; without a reader only the place is kept."""
+        self._later(BATCH_NS, self._batch)
+        for product in self._products.values():
+            self._tell_batch(product)
+
+    def _tell_batch(self, product: _Product) -> None:
+        told, product.told = product.told, product.book
+        if told is product.book or not told.update_id or product.last is None:
+            return
+        sides = (("buy", told.bids, product.book.bids), ("sell", told.asks, product.book.asks))
+        stamp = iso_us(product.last.at_epoch_ns)
+
+        def make() -> bytes:
+            rows = [
+                [side, spot8(price, 2), spot8(size, 8) if size else "0"]
+                for side, before, after in sides
+                for price, size in changes(before, after)
+            ]
+            message = {"type": "l2update", "product_id": product.name, "changes": rows}
+            return orjson.dumps({**message, "time": stamp})
+
+        self._publish("level2_batch", product.name, make)
+
+    def _batch_tickers(self) -> None:
+        self._later(TICKER_BATCH_NS, self._batch_tickers)
+        for product in self._products.values():
+            if product.last and product.tickers_told != product.last.trade_id:
+                product.tickers_told = product.last.trade_id
+                self._publish("ticker_batch", product.name, partial(self._ticker, product))
 
     def _beat(self) -> None:
         self._later(SECOND_NS, self._beat)

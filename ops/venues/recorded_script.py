@@ -20,6 +20,7 @@ from ops.venues.script import (
     ConnectionCut,
     Cut,
     Event,
+    ExchangeTrade,
     IndexTick,
     Level,
     LevelSet,
@@ -181,7 +182,7 @@ def _joined(
 
 
 def _moved(event: Event, by: int) -> Event:
-    if not by or isinstance(event, SpotTrade | IndexTick | ConnectionCut):
+    if not by or isinstance(event, SpotTrade | ExchangeTrade | IndexTick | ConnectionCut):
         return event
     return replace(event, market=event.market + by)
 

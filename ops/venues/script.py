@@ -135,6 +135,20 @@ class SpotTrade:
 
 
 @dataclass(frozen=True, slots=True)
+class ExchangeTrade:
+    """A trade at another exchange, `symbol` as its market is called there (exchanges.py makes them
+    of the trades above)."""
+
+    at_epoch_ns: int
+    venue: str
+    symbol: str
+    price_e8: int
+    size_e8: int
+    taker_side: int
+    trade_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class IndexTick:
     """One value of an index, stamped `at_epoch_ns`; a relay shows it later.
 
@@ -177,6 +191,7 @@ Event = (
     | MarketTrade
     | TickerPrint
     | SpotTrade
+    | ExchangeTrade
     | IndexTick
     | StatusChange
     | ConnectionCut

@@ -17,22 +17,31 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from itertools import islice
 from multiprocessing.connection import Connection
 from typing import Protocol
 
 import uvloop
 
+from ops.venues.binance_rest import BinancePorts
 from ops.venues.coinbase import Coinbase
+from ops.venues.coingecko import CoinGecko
+from ops.venues.exchanges import spread
+from ops.venues.kraken import Kraken
 from ops.venues.numerals import SECOND_NS
 from ops.venues.pacing import Alarm
 from ops.venues.ports import KalshiPorts, PolymarketPorts
-from ops.venues.script import ConnectionCut, Event, IndexTick, SpotTrade
+from ops.venues.script import ConnectionCut, Event, ExchangeTrade, IndexTick, SpotTrade
 from ops.venues.session import RunClock, VenueLog
 from ops.venues.signatures import warm_up
 from ops.venues.spec import Accounts, VenuesSpec
 
+EXCHANGES: Mapping[str, type[BinancePorts] | type[Kraken] | type[CoinGecko]] = {
+    "binance": BinancePorts,
+    "kraken": Kraken,
+    "coingecko": CoinGecko,
+}
 EVENTS_AHEAD = 1_000  # and so the most that one wake-up applies
 
 __all__ = ["Accounts", "VenuesSpec", "run"]
@@ -63,7 +72,7 @@ class Venues:
         self._conn = conn
         self._clock = RunClock(script.timeline, mono=time.monotonic_ns, wall=time.time_ns)
         self._log = VenueLog(keeps_requests=spec.keeps_requests)
-        self._events: Iterator[Event] = iter(script.events())
+        self._events = spread(script.events(), spec.exchanges)
         self._ahead: deque[Event] = deque()
         self._subscribed: set[str] = set()
         self._end_sent = False
@@ -103,6 +112,16 @@ class Venues:
                 on_subscribed=self._note("coinbase"),
                 subscribe_ns=spec.coinbase_subscribe_ns,
             )
+        for exchange in spec.exchanges:
+            name = exchange.venue
+            venues[name] = EXCHANGES[name](
+                spec,
+                exchange,
+                clock=clock,
+                log=log,
+                later=self._later,
+                on_subscribed=self._note(name),
+            )
         for name in venues:
             log.open(name)
         return venues
@@ -133,7 +152,7 @@ class Venues:
             venue = self._venues.get("coinbase")
         elif isinstance(event, IndexTick):
             return  # no relay yet
-        elif isinstance(event, ConnectionCut):
+        elif isinstance(event, ConnectionCut | ExchangeTrade):
             venue = self._venues.get(event.venue)
         else:
             venue = self._by_market[event.market]

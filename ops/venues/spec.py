@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ops.venues.exchanges import Exchange
 from ops.venues.script import Script
 
 
@@ -39,6 +40,9 @@ class VenuesSpec:
     it (Premier tier). `polymarket_orders_per_s`: refill of the order bucket; the burst is one and
     a half seconds of it (Elite tier). `keeps_requests`: every request is told at the end.
     `polymarket_plain_ws`: its sockets are ws://, for a client that trusts no throw-away authority.
+    `exchanges`: what plays the script's spot trades beside Coinbase. `is_us_address`: all of it is
+    asked from the United States, which Binance answers with 451. `coingecko_cache_ns` None: as the
+    plan has it; `coingecko_key`: the one key it knows, empty for any.
     """
 
     script: Script
@@ -56,3 +60,10 @@ class VenuesSpec:
     keeps_requests: bool = False
     kalshi_ping_ns: int = 10_000_000_000
     coinbase_subscribe_ns: int = 5_000_000_000
+    exchanges: tuple[Exchange, ...] = ()
+    is_us_address: bool = False
+    binance_ping_ns: int = 20_000_000_000
+    binance_life_ns: int = 86_400_000_000_000
+    coingecko_plan: str = "demo"
+    coingecko_key: str = ""
+    coingecko_cache_ns: int | None = None

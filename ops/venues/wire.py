@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Protocol, cast
 
@@ -57,6 +57,7 @@ class Link(asyncio.Protocol):
         self._out: list[bytes] = []
         self._parts: list[bytes] = []
         self.is_open = False
+        self.on_control: Callable[[Opcode, bytes], None] | None = None  # pings, pongs, closes
 
     # ---- called by the venue
 
@@ -158,6 +159,8 @@ class Link(asyncio.Protocol):
                     text = whole.decode("utf-8", "replace")
                     self._server.tell("SEND", text, 0)
                     self._server.hub.on_text(self, text)
+        elif self.on_control and self.is_open:
+            self.on_control(frame.opcode, bytes(frame.data))
 
     def _write(self) -> None:
         chunks = self._protocol.data_to_send()

@@ -108,6 +108,40 @@ def test_wrong_subscriptions_get_an_error(tls: TlsPaths) -> None:
     run(tls, body)
 
 
+def test_the_batched_book_is_a_snapshot_and_then_its_changes(tls: TlsPaths) -> None:
+    async def body(session: rig.Session) -> None:
+        link = await connect(session)
+        await link.send(subscribe("level2_batch"))
+        ack, snapshot = await hear(link), await hear(link)
+        assert ack["type"] == "subscriptions"
+        assert set(snapshot) == set(recorded("snapshot"))
+        session.start()
+        update = await hear(link)
+        assert shape(update) == shape(recorded("l2update"))
+        sides = {"buy": dict(snapshot["bids"]), "sell": dict(snapshot["asks"])}
+        for side, price, size in update["changes"]:
+            sides[side][price] = size
+        best = max(float(price) for price, size in sides["buy"].items() if size != "0")
+        assert best == 79470.0, "the second trade was a sale"
+        assert any(size == "0" for _, _, size in update["changes"])
+        await link.close()
+
+    run(tls, body)
+
+
+def test_books_that_want_a_signature_are_refused_in_the_venues_words(tls: TlsPaths) -> None:
+    async def body(session: rig.Session) -> None:
+        link = await connect(session)
+        await link.send(subscribe("level2"))
+        assert "now require authentication" in (await hear(link))["reason"]
+        signed = json.loads(subscribe("full")) | {"signature": "x", "key": "k"}
+        await link.send(json.dumps(signed))
+        assert await hear(link) == recorded("error")
+        await link.close()
+
+    run(tls, body)
+
+
 def test_who_does_not_subscribe_is_closed(tls: TlsPaths) -> None:
     async def body(session: rig.Session) -> None:
         silent, good = await connect(session), await connect(session)
