@@ -15,7 +15,6 @@ from numba import njit
 
 from feeds import trust
 from feeds.levels import (
-    AGE_AT,
     AT_ASKS,
     AT_BIDS,
     AT_EVENT,
@@ -36,6 +35,7 @@ from feeds.levels import (
     BOOKS_AT,
     CLAIM_ASK,
     CLAIM_BID,
+    CONFIRM_NS,
     COUNT,
     COUNTS_AT,
     DIRTY,
@@ -49,6 +49,8 @@ from feeds.levels import (
     N_MISMATCH,
     N_PUBLISHED,
     N_TRUSTED_NS,
+    NEW_FRAMES,
+    NEW_NS,
     NO_ASK,
     NO_BID,
     NO_CLAIM,
@@ -67,6 +69,8 @@ from feeds.levels import (
     at_or_below,
     empty,
 )
+from feeds.outlier import contract_band, forget, is_outlier
+from feeds.skew import stamp
 from shm_layout import (
     BODY,
     COUNTERS_MAX,
@@ -77,12 +81,12 @@ from shm_layout import (
     NO_ASK_E6,
     NO_BID_E6,
     NO_SNAPSHOT,
+    OUTLIER,
     ST_ACTIVE,
     bell_ring,
     histogram_add,
     now_ns,
     ring_append,
-    run_epoch_ns,
     slot_store,
     store_relaxed,
 )
@@ -152,23 +156,36 @@ def _trust_of(state, book):
 
 
 @njit(cache=True)
-def send(words, state, book, cells_event, cells_recv, cells_publish):
+def send(words, state, book, cells_recv, cells_publish):
     """The body as it stands goes to its slot and to the ring."""
     body = state[book + BODY_AT : book + BODY_AT + BODY]
     state[book + AT_NUMBER] += 1
     recv = state[book + cells_recv]
-    stamp = now_ns()
-    state[book + cells_publish] = stamp
+    published_ns = now_ns()
+    state[book + cells_publish] = published_ns
     slot_store(words, state[SLOTS_AT] + state[book + AT_INSTRUMENT] * ENTRY, body, BODY)
     ring_append(words, state[RING_AT], state[RING_ENTRIES], state[KIND], body, BODY)
     state[N_PUBLISHED] += 1
-    histogram_add(words, state[LATENCY_AT], max(stamp - recv, 0))
-    event = state[book + cells_event]
-    if event > 0:
-        run = run_epoch_ns(words, recv)
-        if run > 0:
-            histogram_add(words, state[AGE_AT], max(run - event, 0))
-    return stamp
+    histogram_add(words, state[LATENCY_AT], max(published_ns - recv, 0))
+    return published_ns
+
+
+@njit(cache=True)
+def _jumped(state, book):
+    """True while the touch is too far from the last confirmed one to be believed. A book without a
+    snapshot has no past, a crossed one no touch."""
+    if state[CONFIRM_NS] == 0:
+        return False
+    if state[book + TRUST] & NO_SNAPSHOT:
+        forget(state, book)
+        return False
+    bid, ask = state[book + BEST_BID], state[book + BEST_ASK]
+    if bid >= ask:
+        return state[book + NEW_NS] != 0
+    if ask == NO_ASK:
+        ask = 0
+    bands = contract_band(state, book, bid), contract_band(state, book, ask)
+    return is_outlier(state, book, bid, ask, bands[0], bands[1], state[book + AT_RECV])
 
 
 @njit(cache=True)
@@ -176,6 +193,8 @@ def _publish(words, state, book, forced):
     """Publish the quote if it shows anything new. True if it did."""
     changed = _top(state, book)
     word = _trust_of(state, book)
+    if _jumped(state, book):
+        word |= OUTLIER
     if _put(state, book + AT_TRUST, word):
         changed = True
         if word & CROSSED:
@@ -183,7 +202,7 @@ def _publish(words, state, book, forced):
     if not changed and not forced and state[book + SHOWN] == 1:
         return False
     state[book + SHOWN] = 1
-    send(words, state, book, AT_EVENT, AT_RECV, AT_PUBLISH)
+    send(words, state, book, AT_RECV, AT_PUBLISH)
     return True
 
 
@@ -204,14 +223,18 @@ def _flush(words, state):
 
 
 @njit(cache=True)
-def _touch(state, local, book, seq, event_epoch_ns, recv_ns):
-    """The newest frame of this instrument: its stamps, and a place in the list to publish."""
+def _touch(words, state, local, book, seq, event_epoch_ns, recv_ns, judged):
+    """The newest frame of this instrument: its stamps, and a place in the list to publish. A stamp
+    that cannot be (`judged`: it is held against the venue's clock) never becomes the event's."""
     state[book + AT_SEQ] = seq
-    if event_epoch_ns > state[book + AT_EVENT]:
+    is_sound = not judged or stamp(words, state, book, event_epoch_ns, recv_ns)
+    if is_sound and event_epoch_ns > state[book + AT_EVENT]:
         state[book + AT_EVENT] = event_epoch_ns
     state[book + AT_RECV] = recv_ns
     if state[TURN_NS] == 0:
         state[TURN_NS] = recv_ns
+    if state[book + NEW_NS] != 0:
+        state[book + NEW_FRAMES] += 1
     if state[book + IS_DIRTY] == 0:
         state[book + IS_DIRTY] = 1
         state[DIRTY_AT + state[DIRTY]] = local
@@ -242,7 +265,7 @@ def change(words, state, local, side, price_e6, size_e6, is_delta, seq, event_ep
     publish. Returns NEGATIVE or BAD_LEVEL, else 0."""
     book = BOOKS_AT + local * BOOK_CELLS
     told = apply_level(state, book, side, price_e6, size_e6, is_delta)
-    _touch(state, local, book, seq, event_epoch_ns, recv_ns)
+    _touch(words, state, local, book, seq, event_epoch_ns, recv_ns, True)
     if last:
         _flush(words, state)
     return told
@@ -264,7 +287,8 @@ def replace(words, state, local, levels, clear, bid_e6, ask_e6, seq, event_epoch
         told |= apply_level(state, book, levels[i], levels[i + 1], levels[i + 2], False)
     if _claim(state, book, bid_e6, ask_e6):
         told |= MISMATCH
-    _touch(state, local, book, seq, event_epoch_ns, recv_ns)
+    # A whole book may be stamped with its last change, long ago: that is not a skewed clock.
+    _touch(words, state, local, book, seq, event_epoch_ns, recv_ns, not clear)
     if last:
         _flush(words, state)
     return told

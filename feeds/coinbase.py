@@ -15,6 +15,7 @@ import msgspec
 import orjson
 from msgspec import Meta, Struct
 
+from feeds.judge import SPOT, Judge
 from feeds.publisher import Publisher
 from feeds.update import NUMBER_MAX, SECOND_NS, FeedError, Numbers, epoch_ns_of
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
@@ -93,10 +94,12 @@ class Coinbase:
         self._trade_ids = [0] * len(self._products)
         self._beat_ids = [0] * len(self._products)  # newest trade by the heartbeat before
         self._counted_ids = [0] * len(self._products)  # losses up to here are counted
+        self._judge = Judge(publisher, "coinbase", jumps=SPOT)
         self._second: tuple[str, int] = ("", 0)  # one ISO second parsed last
 
     def opened(self, now_ns: int) -> None:
         """Subscribe within 5 s or be closed."""
+        self._judge.opened()
         self.must_reconnect = self.is_subscribed = False
         message = {"type": "subscribe", "product_ids": self._products, "channels": list(CHANNELS)}
         self.outbox.append(orjson.dumps(message))
@@ -109,7 +112,9 @@ class Coinbase:
         self.tick(now_ns)
 
     def tick(self, now_ns: int) -> None:
-        """Carry the counters over."""
+        """Carry the counters over; look at clock and jumps."""
+        self._judge.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect
         self._publisher.count("frames", self._frames)
         self._frames = 0
 

@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 
 from feeds import book
+from feeds.judge import CONTRACT, Judge
 from feeds.kalshi_frames import (
     DECODER,
     HEAD_DECODER,
@@ -79,6 +80,7 @@ class Kalshi:
         self._is_suspect = False  # tickers named the other scale: nothing counts until one agrees
         self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
         self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
+        self._judge = Judge(publisher, "kalshi", jumps=CONTRACT)
         self._reset()
 
     def _reset(self) -> None:
@@ -112,6 +114,7 @@ class Kalshi:
     def opened(self, now_ns: int) -> None:
         """Subscribe: the market channels for our tickers, the life cycle (which has no filter)."""
         self._reset()
+        self._judge.opened()
         for local in range(len(self._tickers)):
             self._missing.expect(local, now_ns)
         params: dict[str, object] = {"channels": list(CHANNELS[:3]), "use_yes_price": True}
@@ -125,8 +128,10 @@ class Kalshi:
         self._publisher.lose(now_ns)
 
     def tick(self, now_ns: int) -> None:
-        """Ask again for snapshots that did not come."""
+        """Ask again for snapshots that did not come; look at clock and jumps."""
         self._count_frames()
+        self._judge.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect
         if self._sid:
             for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
                 self._publisher.mark(local, raised=GAP, now_ns=now_ns)

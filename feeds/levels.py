@@ -48,12 +48,18 @@ SIZE_MAX_E6 = 10**15  # a level of a thousand million contracts: beyond it, the 
 
 (COUNT, SLOTS_AT, RING_AT, RING_ENTRIES, BELL_AT, AGE_AT, LATENCY_AT, TURN_AT, DIRTY, TURN_NS,
  KIND, MARK_AT) = range(12)  # fmt: skip
-COUNTS_AT = 16
+# What feeds/judge.py sets and reads: the clock offset's floor with its bands (run time), what was
+# seen since its last look; the outlier band (ticks, share of the price in 1e-6) and what confirms.
+(JUDGED, SPEED_E6, FLOOR, EARLY, LATE, OFFSET_MAX, GOOD_LOW, GOODS, BAD_LOW, BADS, BAD_AT_NS,
+ BAND_TICKS, BAND_E6, CONFIRM_NS, CONFIRM_FRAMES, PENDING) = range(12, 28)  # fmt: skip
+COUNTS_AT = 32
+NO_SAMPLE = 1 << 62  # of FLOOR, GOOD_LOW and BAD_LOW: nothing seen yet
 DIRTY_AT = COUNTS_AT + COUNTERS_MAX
 BOOKS_AT = DIRTY_AT + INSTRUMENTS_MAX
 
-TRUST, IS_DIRTY, BEST_BID, BEST_ASK, CLAIM_BID, CLAIM_ASK, SHOWN = range(7)
-BODY_AT = 8
+(TRUST, IS_DIRTY, BEST_BID, BEST_ASK, CLAIM_BID, CLAIM_ASK, SHOWN, SURE_BID, SURE_ASK, NEW_BID,
+ NEW_ASK, NEW_NS, NEW_FRAMES) = range(13)  # fmt: skip
+BODY_AT = 16
 BITS = 320  # bits of 10,000 prices, 32 to a cell, to whole lines
 BITS_AT = BODY_AT + BODY  # bids, then asks
 SIZES_AT = BITS_AT + 2 * BITS
@@ -81,6 +87,7 @@ COUNTER: Final = {name: COUNTS_AT + i for i, name in enumerate(COUNTERS["feed"])
 N_CHANGES, N_PUBLISHED = COUNTER["changes"], COUNTER["published"]
 N_NEGATIVE, N_CROSSED = COUNTER["negative"], COUNTER["crossed"]
 N_MISMATCH, N_BAD = COUNTER["mismatch"], COUNTER["bad_frames"]
+N_SKEWED, N_OUTLIERS = COUNTER["skewed"], COUNTER["outliers"]
 N_TRUSTED_NS, N_INSTRUMENT_NS = COUNTER["trusted_ns"], COUNTER["instrument_ns"]
 
 
@@ -95,6 +102,7 @@ def new_state(count: int, *, is_spot: bool) -> Words:
     state = np.zeros(BOOKS_AT + count * cells, np.int64)
     state[COUNT] = count
     state[KIND] = K_SPOT if is_spot else K_QUOTE
+    state[FLOOR] = state[GOOD_LOW] = state[BAD_LOW] = NO_SAMPLE
     for local in range(count):
         book = BOOKS_AT + local * cells
         state[book + TRUST] = NO_SNAPSHOT

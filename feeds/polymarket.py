@@ -17,6 +17,7 @@ import orjson
 from msgspec import Raw
 
 from feeds import book
+from feeds.judge import CONTRACT, Judge
 from feeds.levels import BAD_LEVEL, NO_CLAIM
 from feeds.polymarket_frames import (
     DECODER,
@@ -79,6 +80,7 @@ class Polymarket:
         self._wants_facts = False
         self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
         self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
+        self._judge = Judge(publisher, "polymarket", jumps=CONTRACT)
         self._reset()
 
     def _reset(self) -> None:
@@ -102,6 +104,7 @@ class Polymarket:
     def opened(self, now_ns: int) -> None:
         """Subscribe at once: idle sockets are closed."""
         self._reset()
+        self._judge.opened()
         self._is_open = True
         self._pinged_ns = now_ns
         for local in range(len(self._tokens)):
@@ -121,6 +124,8 @@ class Polymarket:
         self._count_frames()
         if not self._is_open:
             return
+        self._judge.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect
         if now_ns - self._pinged_ns >= PING_NS:
             self._pinged_ns = now_ns
             self.outbox.append(b"PING")

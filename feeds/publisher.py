@@ -12,6 +12,7 @@ import numpy as np
 
 from feeds import book, levels, spot
 from feeds.levels import BODY_AT, BOOK_CELLS, BOOKS_AT, COUNTER, SPOT_CELLS
+from feeds.notices import Notices
 from feeds.update import SECOND_NS, Instrument, MarketFacts, grid_cells
 from shm_layout import (
     BODY,
@@ -39,6 +40,7 @@ from shm_layout import (
     ST_CLOSED,
     ST_UNKNOWN,
     TICK_EPOCH,
+    TIME_SKEW,
     Segment,
     Words,
     cell,
@@ -111,6 +113,7 @@ class Publisher:
         self._counters_at = row + cell(ROLE, "counters")
         self._connected_at = row + cell(ROLE, "connected")
         self._is_connected = False
+        self.notices = Notices()
         self._grid: list[list[int]] = [[] for _ in range(self.count_max)]
         self._closes: list[int] = [NONE_NS] * self.count_max
         self.opens: list[int] = [NONE_NS] * self.count_max
@@ -232,7 +235,7 @@ class Publisher:
 
     def lose(self, now_ns: int) -> None:
         """The connection is gone: books empty, nothing of it may be traded on."""
-        lowered = GAP | LINK_SILENT | DRIFT | REST_MISMATCH
+        lowered = GAP | LINK_SILENT | DRIFT | REST_MISMATCH | TIME_SKEW
         self.state[levels.DIRTY] = 0
         for local in range(self.count_max):
             self.state[self._book(local) + levels.IS_DIRTY] = 0

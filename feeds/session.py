@@ -1,8 +1,8 @@
 """The life of a feed's connection as a table, and the back-off between attempts. Pure: no I/O.
 
-    BACKING_OFF -due-> CONNECTING -opened-> SUBSCRIBING -acked-> SNAPSHOTS -whole-> LIVE
-         ^                  |                    |                |    ^-broken------|
-         '------lost--------+--------------------+----------------+------------------'
+BACKING_OFF -due-> CONNECTING -opened-> SUBSCRIBING -acked-> SNAPSHOTS -whole-> LIVE
+     ^                  |                    |                |    ^-broken------|
+     '------lost--------+--------------------+----------------+------------------'
 """
 
 from __future__ import annotations

@@ -12,10 +12,14 @@ from numba import njit
 from feeds.book import send
 from feeds.levels import (
     AT_TRUST,
+    BAND_E6,
     BELL_AT,
     BOOKS_AT,
+    CONFIRM_NS,
     COUNT,
     N_CHANGES,
+    NEW_FRAMES,
+    NEW_NS,
     SHOWN,
     SPOT_BID,
     SPOT_CELLS,
@@ -27,15 +31,47 @@ from feeds.levels import (
     TRUST,
     TURN_AT,
 )
-from shm_layout import NO_SNAPSHOT, bell_ring, histogram_add
+from feeds.outlier import forget, is_outlier
+from feeds.skew import stamp
+from shm_layout import NO_ASK_E6, NO_SNAPSHOT, OUTLIER, bell_ring, histogram_add
+
+
+@njit(cache=True)
+def _jumped(state, book):
+    """True while the last trade, or the middle of bid and ask, is too far from where it was last
+    confirmed to be believed."""
+    if state[CONFIRM_NS] == 0:
+        return False
+    if state[book + TRUST] & NO_SNAPSHOT:
+        forget(state, book)
+        return False
+    last, bid, ask = state[book + SPOT_LAST], state[book + SPOT_BID], state[book + SPOT_BID + 2]
+    middle = (bid + ask) // 2 if 0 < bid < ask < NO_ASK_E6 else 0
+    share = state[BAND_E6]
+    bands = last // 1_000_000 * share, middle // 1_000_000 * share
+    return is_outlier(state, book, last, middle, bands[0], bands[1], state[book + SPOT_RECV])
+
+
+@njit(cache=True)
+def _frame(words, state, book, event_epoch_ns, recv_ns):
+    """The stamps of a frame: one that cannot be never becomes the event's."""
+    state[N_CHANGES] += 1
+    if stamp(words, state, book, event_epoch_ns, recv_ns):
+        state[book + SPOT_EVENT] = event_epoch_ns
+    state[book + SPOT_RECV] = recv_ns
+    if state[book + NEW_NS] != 0:
+        state[book + NEW_FRAMES] += 1
 
 
 @njit(cache=True)
 def _send_spot(words, state, book):
-    state[book + AT_TRUST] = state[book + TRUST]
+    word = state[book + TRUST]
+    if _jumped(state, book):
+        word |= OUTLIER
+    state[book + AT_TRUST] = word
     state[book + SHOWN] = 1
-    stamp = send(words, state, book, SPOT_EVENT, SPOT_RECV, SPOT_PUBLISH)
-    histogram_add(words, state[TURN_AT], max(stamp - state[book + SPOT_RECV], 0))
+    published_ns = send(words, state, book, SPOT_RECV, SPOT_PUBLISH)
+    histogram_add(words, state[TURN_AT], max(published_ns - state[book + SPOT_RECV], 0))
     bell_ring(words, state[BELL_AT], -1)
 
 
@@ -43,11 +79,10 @@ def _send_spot(words, state, book):
 def spot_trade(words, state, local, price_e8, size_e8, side, trade_id, event_epoch_ns, recv_ns):
     """One trade: the slot and a ring entry with its content. It ends NO_SNAPSHOT."""
     book = BOOKS_AT + local * SPOT_CELLS
-    state[N_CHANGES] += 1
     state[book + TRUST] &= ~NO_SNAPSHOT
     state[book + SPOT_LAST], state[book + SPOT_LAST + 1] = price_e8, size_e8
     state[book + SPOT_LAST + 2], state[book + SPOT_TRADE] = side, trade_id
-    state[book + SPOT_EVENT], state[book + SPOT_RECV] = event_epoch_ns, recv_ns
+    _frame(words, state, book, event_epoch_ns, recv_ns)
     _send_spot(words, state, book)
 
 
@@ -56,11 +91,10 @@ def spot_quote(words, state, local, bid_e8, bid_size_e8, ask_e8, ask_size_e8, ev
                recv_ns):  # fmt: skip
     """Best bid and offer changed. The entry repeats the last trade: its trade_id is not newer."""
     book = BOOKS_AT + local * SPOT_CELLS
-    state[N_CHANGES] += 1
     at = book + SPOT_BID
     state[at], state[at + 1] = bid_e8, bid_size_e8
     state[at + 2], state[at + 3] = ask_e8, ask_size_e8
-    state[book + SPOT_EVENT], state[book + SPOT_RECV] = event_epoch_ns, recv_ns
+    _frame(words, state, book, event_epoch_ns, recv_ns)
     _send_spot(words, state, book)
 
 
@@ -70,7 +104,9 @@ def spot_mark(words, state, raised, lowered, recv_ns):
     for i in range(state[COUNT]):
         book = BOOKS_AT + i * SPOT_CELLS
         trust = (state[book + TRUST] | raised) & ~lowered
-        if trust != state[book + TRUST] or state[book + SHOWN] == 0:
+        since_ns = state[book + NEW_NS]
+        is_due = since_ns != 0 and recv_ns - since_ns >= state[CONFIRM_NS]
+        if trust != state[book + TRUST] or state[book + SHOWN] == 0 or is_due:
             state[book + TRUST] = trust
             state[book + SPOT_RECV] = recv_ns
             _send_spot(words, state, book)

@@ -20,6 +20,8 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "feeds": {"numpy", "msgspec", "orjson"},
     "feeds/book.py": {"numpy", "numba"},
     "feeds/levels.py": {"numpy", "numba"},
+    "feeds/outlier.py": {"numba"},
+    "feeds/skew.py": {"numba"},
     "feeds/spot.py": {"numpy", "numba"},
     "feeds/connection.py": {"picows", "msgspec", "orjson"},
     "feeds/rest.py": {"aiohttp", "msgspec", "orjson"},

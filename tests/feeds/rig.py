@@ -120,9 +120,7 @@ class Rig:
         return int(self.segment.words[row + cell(ROLE, name)])
 
 
-def rig(
-    *markets: Market, segment: Segment | None = None, epoch: int = 7, facts: Any = OPEN
-) -> Rig:
+def rig(*markets: Market, segment: Segment | None = None, epoch: int = 7, facts: Any = OPEN) -> Rig:
     """Books for these markets, numbered from 0 on; open unless told otherwise (`facts` None)."""
     segment = segment or Segment.private()
     for index, market in enumerate(markets):

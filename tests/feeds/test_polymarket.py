@@ -292,9 +292,7 @@ def test_an_odd_frame_costs_the_trust_only_if_it_may_have_been_of_a_book(
 
 
 def test_one_bad_event_of_an_array_does_not_spoil_the_others() -> None:
-    made = Line(
-        Market("a", token_yes=1, token_no=2), Market("b", token_yes=3, token_no=4)
-    )
+    made = Line(Market("a", token_yes=1, token_no=2), Market("b", token_yes=3, token_no=4))
     bad = {"event_type": "something_new"}
     made.give([bad, book([("0.46", "1")], [], asset="1"), book([("0.40", "1")], [], asset="3")])
     assert [made.rig.trust(i) for i in (0, 1)] == [0, 0]
