@@ -52,6 +52,7 @@ def _prepared(told: Launch, folder: RunFolder, ground: Ground) -> Supervisor:
         speed_e6=asked.speed_e6,
         from_epoch_ns=asked.from_epoch_ns,
         gap_max_ns=asked.gap_max_ns,
+        faults=asked.plan,
     )
     make_session = told.make_session
     if make_session is None:

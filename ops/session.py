@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from ops.config import Settings
 from ops.identity import Identity
+from ops.venues.faults import Plan as Faults
 from ops.venues.script import Timeline
 
 
@@ -33,6 +34,7 @@ class Request:
     speed_e6: int = 1_000_000
     from_epoch_ns: int | None = None
     gap_max_ns: int | None = None
+    faults: Faults = ()  # what the simulated venues do wrong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,8 @@ from ops.config import Settings
 from ops.identity import Identity, identify
 from ops.session import Plan, Request, SessionError
 from ops.simkeys import SimKeys, make_keys
+from ops.venues.faults import FaultError, check
+from ops.venues.faults_inject import names_of
 from ops.venues.recorded import RecordingError, load
 from ops.venues.script import Script
 from ops.venues.spec import Accounts, VenuesSpec
@@ -83,6 +85,7 @@ class SimSession:
         self._request = request
         self._folder = folder
         self.script: Script = _script(request)
+        _check_faults(request, self.script)
         self.seed = None if request.replay else request.seed
         self.script_hash = self.script.digest
         self.timeline = self.script.timeline
@@ -119,6 +122,8 @@ class SimSession:
             tls_cert=str(self._tls.cert),
             tls_key=str(self._tls.key),
             reply_delay_ns=sim.reply_delay_ns,
+            faults=self._request.faults,
+            faults_seed=self._request.seed,
         )
         params = VenuesParams(spec=spec)
         return Plan(name="venues", kind="venues", role=VENUES_ROLE, build=BUILD, params=params)
@@ -154,6 +159,16 @@ class SimSession:
             ),
             plan("detector", "detector", DETECTOR, is_hot=True, fds=("gateway",)),
         )
+
+
+def _check_faults(request: Request, script: Script) -> None:
+    names: dict[str, set[str]] = {"coinbase": set()} if script.products else {}
+    for market in script.markets:
+        names.setdefault(market.venue, set()).update(names_of(market))
+    try:
+        check(request.faults, markets=names)
+    except FaultError as error:
+        raise SessionError(f"--faults: {error}") from error
 
 
 def _script(request: Request) -> Script:

@@ -24,7 +24,7 @@ EXITS = """exit codes:
     0  done as asked
     1  internal error
     2  wrong usage
-    3  a config, recording or foreign segment was refused
+    3  a config, recording, file of faults or foreign segment was refused
     4  already running, or not running
     5  a process died for good
    75  /dev/shm is full
@@ -32,6 +32,7 @@ EXITS = """exit codes:
 USAGE, REFUSED, RUNNING, FAILED = 2, 3, 4, 5
 EXAMPLES = {
     "start": "arb-supervisor start --for 20\n"
+    "  arb-supervisor start --for 60 --faults ops/venues/faults_example.toml\n"
     "  arb-supervisor start --replay DIR --speed 60 --for 90 --json",
     "status": "arb-supervisor status --json",
     "stop": "arb-supervisor stop",
@@ -92,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
                        help="where a replay begins, such as 2026-01-03T20:40Z")  # fmt: skip
     start.add_argument("--gap-max", dest="gap_max_ns", type=_gap, metavar="S",
                        help="longer silences of a recording are cut to S seconds")  # fmt: skip
+    start.add_argument("--faults", type=Path, metavar="FILE",
+                       help="what the simulated venues do wrong, TOML or JSON")  # fmt: skip
     return top
 
 
@@ -163,6 +166,7 @@ def _talk(asked: argparse.Namespace) -> int:
 
 def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> int:
     from ops import clock, config
+    from ops.venues import faults
 
     began_ns = clock.process_start_ns()
     if asked.mode != "sim":
@@ -171,7 +175,8 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
         return fail("--from and --gap-max are for --replay", USAGE)
     try:
         settings = config.load(asked.profile, asked.config, os.environ)
-    except config.ConfigError as error:
+        asked.plan = faults.load(asked.faults) if asked.faults else ()
+    except (config.ConfigError, faults.FaultError) as error:
         return fail(str(error), REFUSED)
     for name in list(os.environ):  # no proxies, no SSLKEYLOGFILE, no preloads for any child
         if name not in ENVIRONMENT and not name.startswith(("ARB_", "LC_")):

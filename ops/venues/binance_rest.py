@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from ops.venues.binance import BLOCKED, VENUE, Binance, Product, depth
 from ops.venues.exchanges import Exchange
+from ops.venues.faults_events import Server
 from ops.venues.numerals import MS_NS, SECOND_NS, spot8
 from ops.venues.rest import Answer, Call, RestServer, Routes
 from ops.venues.script import ASK, Event, ExchangeTrade
@@ -100,6 +101,10 @@ class BinancePorts:
             clock=clock.mono_ns,
             on_answer=partial(log.request, VENUE),
         )
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        return (self.venue.server, self._rest)
 
     def apply(self, event: Event) -> None:
         self.venue.apply(event)

@@ -7,13 +7,14 @@ spot trades (spot.md 2.1).
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import orjson
 from websockets.http11 import Request
 
+from ops.venues.faults_events import Server
 from ops.venues.numerals import SECOND_NS, iso_us, spot8
 from ops.venues.script import BID, ConnectionCut, Event, SpotTrade
 from ops.venues.session import Ids, RunClock, VenueLog
@@ -85,6 +86,10 @@ class Coinbase:
         self.server = WsServer(venue=VENUE, hub=self, log=log)
 
     # ---- a venue
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        return (self.server,)
 
     def flush(self) -> None:
         self.server.flush()

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ops.venues.exchanges import Exchange
+from ops.venues.faults_events import Server
 from ops.venues.numerals import MS_NS, SECOND_NS, iso_us
 from ops.venues.rest import Answer, Call, RestServer, Routes
 from ops.venues.script import Event, ExchangeTrade
@@ -125,6 +126,10 @@ class CoinGecko:
         )
 
     # ---- a venue
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        return (self._rest,)
 
     def apply(self, event: Event) -> None:
         if isinstance(event, ExchangeTrade):

@@ -95,6 +95,10 @@ class Kalshi:
             self._cut()
         self.desk.expire(event.at_epoch_ns)
 
+    def again(self, market: int) -> None:
+        """The whole book of a market once more, unasked."""
+        self.hub.book(self._by_index[market])
+
     def _step(self, venue_seq: int | None) -> int:
         """By how much the recorded number grew; a hole in the recording stays one."""
         if venue_seq is None:

@@ -17,6 +17,7 @@ import orjson
 from websockets.http11 import Request
 
 from ops.venues.exchanges import Exchange
+from ops.venues.faults_events import Server
 from ops.venues.numerals import SECOND_NS, iso_us
 from ops.venues.script import BID, ConnectionCut, Event, ExchangeTrade
 from ops.venues.session import RunClock, VenueLog
@@ -110,6 +111,10 @@ class Kraken:
         self.server = WsServer(venue=VENUE, hub=self, log=log)
 
     # ---- a venue
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        return (self.server,)
 
     def flush(self) -> None:
         self.server.flush()

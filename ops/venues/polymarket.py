@@ -95,6 +95,10 @@ class Polymarket:
             self.hub.cut(self.server)
         self.desk.expire(event.at_epoch_ns)
 
+    def again(self, market: int) -> None:
+        """The whole book of a market once more, unasked."""
+        self.hub.book(self._by_index[market], is_first=False)
+
     def _book(self, event: BookSet) -> None:
         market, run_ns = self._by_index[event.market], event.at_epoch_ns
         is_first, market.is_known = not market.is_known, True

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
+from ops.venues.faults_events import Server
 from ops.venues.kalshi import Kalshi
 from ops.venues.kalshi_rest import KalshiRest
 from ops.venues.polymarket import Polymarket
@@ -40,6 +41,14 @@ class KalshiPorts:
             self.venue,
             spec.reply_delay_ns,
         )
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        return (self.venue.server, self._rest)
+
+    def again(self, market: int) -> None:
+        """A whole book that nobody asked for."""
+        self.venue.again(market)
 
     def apply(self, event: Event) -> None:
         self.venue.apply(event)
@@ -92,6 +101,14 @@ class PolymarketPorts:
             self.venue,
             spec.reply_delay_ns,
         )
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        return (self.venue.server, self._rest)
+
+    def again(self, market: int) -> None:
+        """A whole book that nobody asked for."""
+        self.venue.again(market)
 
     def apply(self, event: Event) -> None:
         self.venue.apply(event)

@@ -16,6 +16,8 @@ import orjson
 from aiohttp import web
 from multidict import MultiMapping
 
+from ops.venues.faults_inject import Injector
+from ops.venues.faults_rest import Reply, refused, send, spoiled
 from ops.venues.session import Clock
 
 KEEP_ALIVE_S = 300.0
@@ -126,6 +128,7 @@ class RestServer:
         self._clock = clock
         self._on_answer = on_answer
         self._reply_delay_ns = reply_delay_ns
+        self.faults: Injector | None = None
         self._http: _StampedServer | None = None
         self._server: asyncio.Server | None = None
 
@@ -153,6 +156,11 @@ class RestServer:
         path, mark, _ = request.raw_path.partition("?")
         query = request.query if mark else {}
         call = Call(request.method, path, query, request.headers, body, protocol.read_ns)
+        faults = self.faults
+        if faults is not None and (hit := faults.request(call.method, path, body=None)):
+            reply = refused(hit)
+            self._on_answer(call.method, request.raw_path, reply.status)
+            return await send(request, reply)
         found = self._routes.find(call.method, path)
         if found:
             handler, call.params = found
@@ -165,4 +173,6 @@ class RestServer:
             await asyncio.sleep(self._reply_delay_ns / 1e9)
         payload = b"" if answer.body is None else orjson.dumps(answer.body)
         headers = {"Content-Type": "application/json", **answer.headers}
+        if faults is not None and (hit := faults.request(call.method, path, body=payload)):
+            return await send(request, spoiled(Reply(answer.status, payload, headers), hit, faults))
         return web.Response(status=answer.status, body=payload, headers=headers)

@@ -20,7 +20,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 from multiprocessing.connection import Connection
-from typing import Protocol
 
 import uvloop
 
@@ -28,6 +27,9 @@ from ops.venues.binance_rest import BinancePorts
 from ops.venues.coinbase import Coinbase
 from ops.venues.coingecko import CoinGecko
 from ops.venues.exchanges import spread
+from ops.venues.faults import Fault
+from ops.venues.faults_events import Faulty, Venue
+from ops.venues.faults_inject import Injector
 from ops.venues.kraken import Kraken
 from ops.venues.numerals import SECOND_NS
 from ops.venues.pacing import Alarm
@@ -45,22 +47,6 @@ EXCHANGES: Mapping[str, type[BinancePorts] | type[Kraken] | type[CoinGecko]] = {
 EVENTS_AHEAD = 1_000  # and so the most that one wake-up applies
 
 __all__ = ["Accounts", "VenuesSpec", "run"]
-
-
-class Venue(Protocol):
-    """What every simulated venue offers to this process."""
-
-    def apply(self, event: Event) -> None:
-        """One event of the script."""
-
-    def flush(self) -> None:
-        """Write every queued frame."""
-
-    async def listen(self, context: ssl.SSLContext) -> dict[str, int]:
-        """Bind; the ports by name."""
-
-    async def close(self) -> None:
-        """Drop everything."""
 
 
 class Venues:
@@ -82,7 +68,7 @@ class Venues:
         self._venues = self._build()
         self._by_market = [self._venues[market.venue] for market in script.markets]
 
-    def _build(self) -> dict[str, Venue]:
+    def _build(self) -> dict[str, Faulty]:
         spec, script = self._spec, self._spec.script
         clock, log = self._clock, self._log
         venues: dict[str, Venue] = {}
@@ -124,7 +110,20 @@ class Venues:
             )
         for name in venues:
             log.open(name)
-        return venues
+        return {name: self._faulty(name, venue) for name, venue in venues.items()}
+
+    def _faulty(self, name: str, venue: Venue) -> Faulty:
+        spec, clock = self._spec, self._clock
+        faults = Injector(
+            name,
+            spec.faults,
+            clock=clock,
+            log=self._log,
+            later=self._later,
+            markets=spec.script.markets,
+            seed=spec.faults_seed,
+        )
+        return Faulty(venue, faults, clock=clock, later=self._later)
 
     # ---- called by the venues
 
@@ -198,6 +197,10 @@ class Venues:
                 if message[0] == "start" and not self._clock.is_running:
                     self._clock.start(message[1])
                     self._alarm.set(message[1])
+                elif message[0] == "fault":
+                    self._fault(message[1])
+                elif message[0] == "faults":
+                    self._conn.send(("faults", self._log.faults))
                 elif message[0] == "stop":
                     self._tell_log()
                     self._stopped.set()
@@ -205,6 +208,13 @@ class Venues:
         except (EOFError, OSError):
             self._loop.remove_reader(self._conn.fileno())
             self._stopped.set()
+
+    def _fault(self, told: Fault | str) -> None:
+        if isinstance(told, Fault):
+            self._venues[told.venue].faults.arm(told)
+            return
+        for venue in self._venues.values():
+            venue.faults.call(told)
 
     def _tell_log(self) -> None:
         """The answer to stop. Watched by the loop, the pipe does not block; a long log must."""

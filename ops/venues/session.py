@@ -7,16 +7,30 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from ops.venues.numerals import SECOND_NS
 from ops.venues.script import Timeline
 
 LOG_ROWS_MAX = 1_000_000
+FAULT_ROWS_MAX = 100_000
 _NAMESPACE = uuid.UUID("6b1f3c52-0d0a-4e0e-9d55-2f6d3ad4b7a1")
 
 LogRow = tuple[str, str, int, int, str]
 RequestRow = tuple[str, str, str, int]
 Clock = Callable[[], int]
+
+
+class FaultRow(NamedTuple):
+    """One fault done: when (machine ns), on which socket (0: none), and the beginning of what it
+    hit.
+    """
+
+    venue: str
+    kind: str
+    mono_ns: int
+    connection: int
+    what: str
 
 
 class RunClock:
@@ -40,6 +54,11 @@ class RunClock:
     def is_running(self) -> bool:
         return self._start_ns is not None
 
+    @property
+    def begin_epoch_ns(self) -> int:
+        """The script's first instant."""
+        return self._timeline.begin_epoch_ns
+
     def due_ns(self, epoch_ns: int) -> int:
         """The machine stamp at which run time reaches `epoch_ns`."""
         assert self._start_ns is not None
@@ -62,6 +81,7 @@ class VenueLog:
         self.rows: list[LogRow] = []
         self.requests: list[RequestRow] = []
         self.keeps_requests = keeps_requests
+        self.faults: list[FaultRow] = []
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def open(self, venue: str) -> None:
@@ -87,6 +107,12 @@ class VenueLog:
             self.requests.append((venue, method, target, status))
         else:
             self.count(venue, "log_rows_dropped")
+
+    def fault(self, row: FaultRow) -> None:
+        """A fault was done: counted, and kept as long as there is room."""
+        self.count(row.venue, f"fault_{row.kind}")
+        if len(self.faults) < FAULT_ROWS_MAX:
+            self.faults.append(row)
 
 
 class Bucket:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ops.venues.exchanges import Exchange
+from ops.venues.faults import Plan
 from ops.venues.script import Script
 
 
@@ -39,6 +40,7 @@ class VenuesSpec:
     `kalshi_tokens_per_s`: refill of the write and of the read bucket; the burst is one second of
     it (Premier tier). `polymarket_orders_per_s`: refill of the order bucket; the burst is one and
     a half seconds of it (Elite tier). `keeps_requests`: every request is told at the end.
+    `faults`: what goes wrong; `faults_seed`: of what they leave to chance.
     `polymarket_plain_ws`: its sockets are ws://, for a client that trusts no throw-away authority.
     `exchanges`: what plays the script's spot trades beside Coinbase. `is_us_address`: all of it is
     asked from the United States, which Binance answers with 451. `coingecko_cache_ns` None: as the
@@ -58,6 +60,8 @@ class VenuesSpec:
     polymarket_dynamic_tick: bool = False
     polymarket_plain_ws: bool = False
     keeps_requests: bool = False
+    faults: Plan = ()
+    faults_seed: int = 0
     kalshi_ping_ns: int = 10_000_000_000
     coinbase_subscribe_ns: int = 5_000_000_000
     exchanges: tuple[Exchange, ...] = ()

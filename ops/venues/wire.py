@@ -18,6 +18,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from ops.venues.faults_inject import Injector, Item, Raw
 from ops.venues.session import VenueLog
 
 SEND_BUFFER_MAX_BYTES = 16 << 20
@@ -48,32 +49,50 @@ class Hub(Protocol):
 
 
 class Link(asyncio.Protocol):
-    """One connection. `queue` collects frames, `flush` writes them at once."""
+    """One connection. `queue` collects frames, `flush` writes them at once.
+
+    `number` counts the port's connections from 1. `is_deaf`: nothing is read or written any more,
+    `is_mute`: the venue never hears of it; both only by a fault.
+    """
 
     def __init__(self, server: WsServer) -> None:
         self._server = server
         self._protocol = ServerProtocol(max_size=TEXT_MAX_BYTES)
         self._transport: asyncio.Transport | None = None
-        self._out: list[bytes] = []
+        self._out: list[Item] = []
         self._parts: list[bytes] = []
-        self.is_open = False
         self.on_control: Callable[[Opcode, bytes], None] | None = None  # pings, pongs, closes
+        self.is_open = self.is_deaf = self.is_mute = False
+        self.number = server.next_number()
+        self.path = ""
 
     # ---- called by the venue
 
     def queue(self, text: bytes) -> None:
         """Send this text frame with the next flush."""
+        faults = self._server.faults
+        if faults is None:
+            self.put(text)
+            return
+        for item in faults.frames(self, text):
+            self.put(item)
+
+    def put(self, item: Item) -> None:
+        """Send exactly this with the next flush."""
         if not self._out:
             self._server.dirty.append(self)
-        self._out.append(text)
+        self._out.append(item)
 
     def flush(self) -> None:
         """Write what is queued: one write for all of it."""
         out, self._out = self._out, []
-        if not self.is_open or self._protocol.state is not State.OPEN:
+        if not self.is_open or self.is_deaf or self._protocol.state is not State.OPEN:
             return
-        for text in out:
-            self._protocol.send_text(text)
+        for item in out:
+            if isinstance(item, Raw):
+                self._put_raw(item)
+            else:
+                self._protocol.send_text(item)
         self._server.count("frames", len(out))
         self._write()
         transport = self._transport
@@ -85,14 +104,22 @@ class Link(asyncio.Protocol):
         """What was written and not yet taken by the reader's machine."""
         return self._transport.get_write_buffer_size() if self._transport else 0
 
+    def _put_raw(self, item: Raw) -> None:
+        self._write()
+        if self._transport:
+            self._transport.write(item.data)
+        if item.is_last:
+            self.is_deaf = True
+            self.abort()
+
     def ping(self, payload: bytes) -> None:
-        if self.is_open and self._protocol.state is State.OPEN:
+        if self.is_open and not self.is_deaf and self._protocol.state is State.OPEN:
             self._protocol.send_ping(payload)
             self._write()
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame."""
-        if self.is_open and self._protocol.state is State.OPEN:
+        if self.is_open and not self.is_deaf and self._protocol.state is State.OPEN:
             self._protocol.send_close(code, reason)
             self._write()
 
@@ -108,6 +135,10 @@ class Link(asyncio.Protocol):
         self._server.links.add(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._server.faults is not None:
+            self._server.faults.heard(self)
+        if self.is_deaf:
+            return
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Request):
@@ -124,16 +155,26 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.links.discard(self)
         self._transport = None
+        if self._server.faults is not None:
+            self._server.faults.lost(self)
         if self.is_open:
             self.is_open = False
             self._server.count("connections_lost")
-            self._server.hub.on_close(self)
+            if not self.is_mute:
+                self._server.hub.on_close(self)
 
     # ---- inside
 
     def _handshake(self, request: Request) -> None:
+        self.path = request.path
+        faults = self._server.faults
+        shake = faults.shake(self, request.path) if faults is not None else None
         try:
-            self._server.hub.on_open(self, request)
+            if shake is not None and shake.status is not None:
+                raise Refusal(shake.status, shake.body)
+            self.is_mute = shake is not None and shake.is_mute
+            if not self.is_mute:
+                self._server.hub.on_open(self, request)
         except Refusal as refusal:
             self._server.count("handshakes_refused")
             response = self._protocol.reject(refusal.status, refusal.body)
@@ -144,11 +185,14 @@ class Link(asyncio.Protocol):
         response = self._protocol.accept(request)
         self._protocol.send_response(response)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._server.hub.on_close(self)
+            if not self.is_mute:
+                self._server.hub.on_close(self)
             return
         self.is_open = True
         self._server.count("connections")
         self._server.tell("WS", request.path, response.status_code)
+        if faults is not None and shake is not None and shake.close_code:
+            faults.close_later(self, shake)
 
     def _frame(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.TEXT, Opcode.CONT, Opcode.BINARY):
@@ -158,7 +202,8 @@ class Link(asyncio.Protocol):
                 if self.is_open:
                     text = whole.decode("utf-8", "replace")
                     self._server.tell("SEND", text, 0)
-                    self._server.hub.on_text(self, text)
+                    if not self.is_mute:
+                        self._server.hub.on_text(self, text)
         elif self.on_control and self.is_open:
             self.on_control(frame.opcode, bytes(frame.data))
 
@@ -182,8 +227,14 @@ class WsServer:
         self.hub = hub
         self.links: set[Link] = set()
         self.dirty: list[Link] = []
+        self.faults: Injector | None = None
+        self._made = 0
         self._log = log
         self._server: asyncio.Server | None = None
+
+    def next_number(self) -> int:
+        self._made += 1
+        return self._made
 
     def count(self, name: str, by: int = 1) -> None:
         self._log.count(self.venue, name, by)

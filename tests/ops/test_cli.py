@@ -30,6 +30,7 @@ IN_PROCESS = {  # flags -> exit code, what the line says
     "zone": (["start", "--replay", ".", "--from", "2026-01-03T20:40"], 2, "without a zone"),
     "gap without replay": (["start", "--gap-max", "5"], 2, "are for --replay"),
     "missing config": (["start", "--config", "none.toml"], 3, "none.toml: cannot be read"),
+    "missing faults": (["start", "--faults", "none.toml"], 3, "none.toml: cannot be read"),
     "unknown profile": (["start", "--profile", "x"], 3, "profile: found 'x', wanted one of"),
     "nothing runs: status": (["status"], 4, "no engine is running in"),
     "nothing runs: stop": (["stop"], 4, "no engine is running in"),

@@ -15,6 +15,7 @@ from ops import control
 from ops.config import load
 from ops.session import Request, SessionError
 from ops.sim import SimSession
+from ops.venues.faults import Fault
 from shm_layout import CANCELLER, DETECTOR, FEED_ROLE, GATEWAY, SIGNER, VENUES
 from tests.conftest import recorded
 from tests.ops.rig import REAL, Engine, alive, engine, one_object, until
@@ -39,6 +40,15 @@ def test_a_session_plans_every_process_of_the_design_in_its_row(tmp_path: Path) 
     }  # fmt: skip
     assert session.channels == ("sign-gateway", "sign-canceller", "sign-kalshi")
     assert [plan.name for plan in session.plans(PORTS, "arb") if plan.does_outlive] == ["canceller"]
+
+
+def test_faults_reach_the_venues_and_a_stranger_among_them_is_refused(tmp_path: Path) -> None:
+    plan = (Fault(venue="kalshi", kind="gap"),)
+    params = SimSession(request(tmp_path, faults=plan, seed=5), tmp_path).venues.params
+    assert (params.spec.faults, params.spec.faults_seed) == (plan, 5)
+    wrong = (Fault(venue="kalshi", kind="gap", market="KXNONE"),)
+    with pytest.raises(SessionError, match="--faults: fault 1: market: found 'KXNONE'"):
+        SimSession(request(tmp_path, faults=wrong), tmp_path)
 
 
 def test_private_halves_are_private_files_and_print_nowhere(tmp_path: Path) -> None:

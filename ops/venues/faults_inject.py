@@ -1,0 +1,370 @@
+"""The faults of one venue while it runs: which message is hit, and what becomes of it.
+
+`Injector` sits between a venue and its sockets (wire.py), its REST (faults_rest.py) and its
+script (faults_events.py). A message is hit by the first fault of the plan that wants it. What was
+done is counted as `fault_<kind>` and kept as a row of the log, so that a test can compare it with
+what was noticed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from random import Random
+from typing import Any, Protocol
+
+import orjson
+
+from ops.venues import faults_frames as frames
+from ops.venues.faults import FRAME, REST, SHAKE, Fault, Plan
+from ops.venues.numerals import MS_NS
+from ops.venues.script import MarketSpec
+from ops.venues.session import FaultRow, RunClock, VenueLog
+
+Later = Callable[[int, Callable[[], None]], None]
+WHAT_MAX = 200  # of a message, in the log
+# How venues say what a frame is: Kalshi, Polymarket and Coinbase, Binance (two ways), Kraken.
+_TYPES = (b'type":"%b"', b'"e":"%b"', b'@%b"')
+_CHANNEL = b'{"channel":"%b"'  # at the beginning: elsewhere it is an answer to a command
+PONGS = (b"PONG",)  # keep-alives in text: a frozen venue still sends them
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bytes put on the wire as they are. `is_last`: then the connection is gone."""
+
+    data: bytes
+    is_last: bool = False
+
+
+Item = bytes | Raw
+
+
+class Link(Protocol):
+    """A connection as a fault sees it (wire.py has the real one)."""
+
+    number: int
+    path: str
+    is_deaf: bool
+
+    def put(self, item: Item) -> None: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Shake:
+    """What happens to a handshake. `status` None: it is accepted."""
+
+    status: HTTPStatus | None = None
+    body: str = ""
+    is_mute: bool = False
+    close_code: int = 0
+    close_ns: int = 0
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Of one connection: a frame that waits for its neighbour, frames that are late."""
+
+    held: bytes | None = None
+    waiting: deque[tuple[int, Item]] = field(default_factory=deque)
+
+
+class Live:
+    """A fault that is not over. `due_ns` None: somebody must call its name."""
+
+    def __init__(self, fault: Fault, *, words: tuple[bytes, ...], due_ns: int | None) -> None:
+        self.fault = fault
+        self.words = words
+        self.types = tuple(form % fault.channel.encode() for form in _TYPES if fault.channel)
+        self.first = _CHANNEL % fault.channel.encode()
+        self.due_ns = due_ns
+        self.until_ns: int | None = None
+        self.seen = self.hits = 0
+
+    def wants_frame(self, link: Link, text: bytes) -> bool:
+        fault = self.fault
+        return (
+            fault.connection in (0, link.number)
+            and link.path.startswith(fault.path)
+            and (not self.types or text.startswith(self.first) or self._is_of_type(text))
+            and (not self.words or any(word in text for word in self.words))
+        )
+
+    def _is_of_type(self, text: bytes) -> bool:
+        return any(one in text for one in self.types)
+
+
+class Injector:
+    """The faults of one venue. `later` runs something after machine ns and flushes."""
+
+    def __init__(
+        self,
+        venue: str,
+        plan: Plan = (),
+        *,
+        clock: RunClock,
+        log: VenueLog,
+        later: Later,
+        markets: Iterable[MarketSpec] = (),
+        seed: int = 0,
+    ) -> None:
+        self.venue = venue
+        self._clock = clock
+        self._log = log
+        self._later = later
+        self.names = [names_of(market) for market in markets]
+        self._random = Random(f"{seed}/{venue}")
+        self._live: list[Live] = []
+        self._pending: dict[Link, _Pending] = {}
+        self._closed: set[Link] = set()  # by a storm, and not yet gone
+        for fault in plan:
+            if fault.venue == venue:
+                self.arm(fault)
+
+    @property
+    def is_idle(self) -> bool:
+        """No fault is left. What is late already still comes."""
+        return not self._live
+
+    def arm(self, fault: Fault) -> None:
+        """Add a fault. One with `on` waits for `call`, one with a time for that time."""
+        assert fault.venue == self.venue, f"a fault of {fault.venue} at {self.venue}"
+        names = next((names for names in self.names if fault.market in names), [fault.market])
+        words = tuple(name.encode() for name in names) if fault.market else ()
+        due_ns = None if fault.on else self._clock.mono_ns()
+        self._live.append(Live(fault, words=words, due_ns=due_ns))
+
+    def call(self, name: str) -> None:
+        """What waits for this name begins now."""
+        for live in self._live:
+            if live.due_ns is None and live.fault.on == name:
+                live.due_ns = self._clock.mono_ns()
+
+    def lost(self, link: Link) -> None:
+        """A connection is gone, and with it what it still should have sent."""
+        self._pending.pop(link, None)
+        self._closed.discard(link)
+
+    # ---- which one
+
+    def of(self, where: str) -> list[Live]:
+        """The faults that strike there, as the plan orders them."""
+        return [live for live in self._live if where in live.fault.where]
+
+    def _begin_ns(self, live: Live) -> int | None:
+        """The machine stamp from which it is due, None: not known yet."""
+        fault, clock = live.fault, self._clock
+        if fault.at_ms is None and fault.machine_ms is None:
+            return live.due_ns
+        if not clock.is_running:
+            return None
+        if fault.machine_ms is not None:
+            return clock.due_ns(clock.begin_epoch_ns) + fault.machine_ms * MS_NS
+        return clock.due_ns(clock.begin_epoch_ns + (fault.at_ms or 0) * MS_NS)
+
+    def take(self, live: Live, *, connection: int, what: bytes) -> bool:
+        """Whether this matching message is hit. Counts it if so."""
+        fault, now_ns, begin_ns = live.fault, self._clock.mono_ns(), self._begin_ns(live)
+        if begin_ns is None or now_ns < begin_ns:
+            return False
+        live.seen += 1
+        nth = live.seen - fault.after
+        if nth <= 0:
+            return False
+        if live.until_ns is None and fault.for_ms is not None:
+            live.until_ns = (now_ns if fault.after else begin_ns) + fault.for_ms * MS_NS
+        if live.until_ns is not None and now_ns >= live.until_ns:
+            self._live.remove(live)
+            return False
+        if (nth - 1) % fault.every:
+            return False
+        live.hits += 1
+        if live.hits == fault.hits_max:
+            self._live.remove(live)
+        shown = what[:WHAT_MAX].decode("utf-8", "replace")
+        self._log.fault(FaultRow(self.venue, fault.kind, now_ns, connection, shown))
+        return True
+
+    # ---- frames
+
+    def frames(self, link: Link, text: bytes) -> Sequence[Item]:
+        """What goes out on this connection instead of this frame."""
+        if not self._live and link not in self._pending:
+            return (text,)
+        items = self._hit(link, text)
+        pending = self._pending.get(link)
+        if pending is None:
+            return items
+        if pending.held is not None and items:
+            items = [*items, pending.held]
+            pending.held = None
+        if pending.waiting and items:  # they do not overtake
+            due_ns = pending.waiting[-1][0]
+            for item in items:
+                self._wait(link, item, due_ns)
+            return ()
+        if not pending.waiting and pending.held is None:
+            del self._pending[link]
+        return items
+
+    def _hit(self, link: Link, text: bytes) -> Sequence[Item]:
+        for live in self.of(FRAME):
+            if live.wants_frame(link, text):
+                made = self._made(live, link, text)
+                if made is not None and self.take(live, connection=link.number, what=text):
+                    return made()
+        return (text,)
+
+    def _made(self, live: Live, link: Link, text: bytes) -> Callable[[], Sequence[Item]] | None:
+        """How to do this fault to this frame, None: it cannot be done to it."""
+        fault = live.fault
+        if fault.kind in _SPOILED:
+            spoiled = spoil(fault, text)
+            return None if spoiled is None else lambda: (spoiled,)
+        if fault.kind == "freeze" and text in PONGS:
+            return None
+        if fault.kind == "reorder" and (found := self._pending.get(link)) and found.held:
+            return None
+        return lambda: _DEEDS[fault.kind](self, fault, link, text)
+
+    def _gap(self, fault: Fault, link: Link, text: bytes) -> Sequence[Item]:
+        return ()
+
+    def _duplicate(self, fault: Fault, link: Link, text: bytes) -> Sequence[Item]:
+        return (text, text)
+
+    def _reorder(self, fault: Fault, link: Link, text: bytes) -> Sequence[Item]:
+        self._pending.setdefault(link, _Pending()).held = text
+        return ()
+
+    def _half_open(self, fault: Fault, link: Link, text: bytes) -> Sequence[Item]:
+        link.is_deaf = True
+        return ()
+
+    def _cut(self, fault: Fault, link: Link, text: bytes) -> Sequence[Item]:
+        data = frames.whole(text)
+        return (Raw(data[: self._random.randrange(1, len(data))], is_last=True),)
+
+    def _delay(self, fault: Fault, link: Link, text: bytes) -> Sequence[Item]:
+        self._wait(link, text, self._clock.mono_ns() + (fault.delay_ms or 0) * MS_NS)
+        return ()
+
+    def _bomb(self, fault: Fault, link: Link, text: bytes) -> Sequence[Item]:
+        if fault.how == "deflate":
+            return (Raw(frames.deflated(fault.bytes, is_http=False)),)
+        return (frames.nested(text, fault.depth),)
+
+    def _wait(self, link: Link, item: Item, due_ns: int) -> None:
+        """Send it at that stamp, and not before what waits already."""
+        waiting = self._pending.setdefault(link, _Pending()).waiting
+        if waiting:
+            due_ns = max(due_ns, waiting[-1][0])
+        waiting.append((due_ns, item))
+        self._later(max(0, due_ns - self._clock.mono_ns()), lambda: self._release(link))
+
+    def _release(self, link: Link) -> None:
+        pending = self._pending.get(link)
+        if pending and pending.waiting:
+            link.put(pending.waiting.popleft()[1])
+            if not pending.waiting and pending.held is None:
+                del self._pending[link]
+
+    # ---- connections
+
+    def heard(self, link: Link) -> None:
+        """Bytes came in: a socket may go deaf or be closed even where nothing is sent."""
+        for live in self.of(FRAME) + self.of(SHAKE):
+            fault = live.fault
+            if fault.kind not in ("half_open", "close_storm") or fault.channel or fault.market:
+                continue
+            if link.is_deaf or link in self._closed or not link.path:
+                continue
+            if not live.wants_frame(link, b""):
+                continue
+            if self.take(live, connection=link.number, what=b"bytes"):
+                if fault.kind == "half_open":
+                    link.is_deaf = True
+                else:
+                    self._closed.add(link)
+                    link.close(fault.code, "storm")
+
+    def shake(self, link: Link, path: str) -> Shake:
+        """A handshake for `path` was read."""
+        for live in self.of(SHAKE):
+            fault = live.fault
+            fits = path.startswith(fault.path) and fault.connection in (0, link.number)
+            if fits and self.take(live, connection=link.number, what=path.encode()):
+                if fault.kind == "status":
+                    status = HTTPStatus(fault.status or 0)
+                    return Shake(status, orjson.dumps(status_body(fault)).decode())
+                if fault.kind == "silence":
+                    return Shake(is_mute=True)
+                return Shake(close_code=fault.code, close_ns=(fault.delay_ms or 1) * MS_NS)
+        return Shake()
+
+    def close_later(self, link: Link, shake: Shake) -> None:
+        """Of a storm: the connection just accepted is closed soon."""
+        self._later(shake.close_ns, lambda: link.close(shake.close_code, "storm"))
+
+    # ---- requests
+
+    def request(self, method: str, path: str, *, body: bytes | None) -> Fault | None:
+        """The fault that hits this request; before it is handled (`body` None), or its answer."""
+        for live in self.of(REST):
+            fault = live.fault
+            is_before = fault.kind in ("status", "half_open")
+            if is_before is not (body is None) or not fault.path:
+                continue
+            if not path.startswith(fault.path) or fault.method not in ("", method):
+                continue
+            if body is not None and fault.kind in _SPOILED and spoil(fault, body) is None:
+                continue
+            if self.take(live, connection=0, what=f"{method} {path}".encode()):
+                return fault
+        return None
+
+    def place(self, size: int) -> int:
+        """Where to cut a message of `size` bytes."""
+        return self._random.randrange(1, max(2, size))
+
+
+Deed = Callable[[Injector, Fault, Link, bytes], Sequence[Item]]
+_DEEDS: dict[str, Deed] = {
+    "gap": Injector._gap,
+    "freeze": Injector._gap,
+    "duplicate": Injector._duplicate,
+    "reorder": Injector._reorder,
+    "half_open": Injector._half_open,
+    "cut": Injector._cut,
+    "delay": Injector._delay,
+    "bomb": Injector._bomb,
+}
+_SPOILED = frozenset({"stale_clock", "wrong_tick", "drift", "oversize"})
+
+
+def spoil(fault: Fault, text: bytes) -> bytes | None:
+    """The message with this fault in it, None: it has nothing of the kind."""
+    if fault.kind == "stale_clock":
+        return frames.stale(text, fault.offset_ms or 0)
+    if fault.kind == "wrong_tick":
+        return frames.off_grid(text, fault.offset_e6)
+    if fault.kind == "drift":
+        return frames.drifted(text, fault.field, fault.how, fault.factor)
+    return frames.padded(text, fault.bytes)
+
+
+def status_body(fault: Fault) -> dict[str, Any]:
+    """What a refused request is told."""
+    if fault.body is not None:
+        return fault.body
+    return {"error": HTTPStatus(fault.status or 0).phrase.lower()}
+
+
+def names_of(market: MarketSpec) -> list[str]:
+    """Everything a market is called in frames."""
+    names = (market.ticker, market.condition_id, market.token_yes, market.token_no)
+    return [name for name in names if name]

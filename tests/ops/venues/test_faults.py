@@ -1,0 +1,85 @@
+"""Faults as data: a file is taken whole or refused with one line that says where."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.venues import faults
+from ops.venues.faults import KINDS, Fault, FaultError, check, load
+
+EXAMPLE = Path(faults.__file__).with_name("faults_example.toml")
+GAP = {"venue": "kalshi", "kind": "gap"}
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown key": ({**GAP, "chanel": "x"}, "found 'chanel', wanted one of venue, kind, at_ms"),
+    "unknown kind": ({**GAP, "kind": "gaps"}, "kind: found 'gaps', wanted one of gap, duplicate"),
+    "no kind": ({"venue": "kalshi"}, "missing required field `kind`"),
+    "a bad time": ({**GAP, "at_ms": "5s"}, "at_ms: found '5s', wanted int | null"),
+    "a negative time": ({**GAP, "at_ms": -1}, "at_ms: found -1, wanted 0 to 604800000"),
+    "a fraction": ({**GAP, "for_ms": 1.5}, "for_ms: found 1.5, wanted int | null"),
+    "two times": ({**GAP, "at_ms": 1, "on": "x"}, "on: found beside at_ms"),
+    "a stranger's argument": ({**GAP, "delay_ms": 5}, "found 'delay_ms', a gap takes none"),
+    "no argument": ({"venue": "kalshi", "kind": "delay"}, "delay_ms: missing, a delay needs it"),
+    "a bad how": (
+        {"venue": "kalshi", "kind": "drift", "field": "x", "how": "odd"},
+        "how: found 'odd', wanted one of renamed, missing",
+    ),
+    "a good status": (
+        {"venue": "kalshi", "kind": "status", "path": "/", "status": 200},
+        "status: found 200, wanted 400 to 599",
+    ),
+    "no path": ({"venue": "kalshi", "kind": "silence"}, "path: missing"),
+}
+
+
+def test_the_example_shows_every_kind() -> None:
+    assert {fault.kind for fault in load(EXAMPLE)} == set(KINDS)
+
+
+@pytest.mark.parametrize("case", sorted(REFUSED))
+def test_a_wrong_fault_is_one_line_with_its_place(case: str, tmp_path: Path) -> None:
+    row, wanted = REFUSED[case]
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({"fault": [GAP, row]}))
+    with pytest.raises(FaultError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}: fault 2: ")
+    assert wanted in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[[fault]\n", "not TOML"),
+        ("", "found nothing, wanted a list of tables 'fault'"),
+        ("[[faults]]\n", "found faults, wanted a list of tables 'fault'"),
+        ("fault = 5\n", "fault: wanted a list of 1 to 1000 tables"),
+        ("fault = [5]\n", "fault 1: found 5, wanted a table"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused(text: str, wanted: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    with pytest.raises(FaultError, match=wanted):
+        load(path)
+    with pytest.raises(FaultError, match="cannot be read"):
+        load(tmp_path / "absent.toml")
+
+
+def test_a_plan_is_checked_against_the_session() -> None:
+    markets = {"kalshi": {"KX-A"}, "coinbase": set[str]()}
+    check((Fault(venue="kalshi", kind="gap", market="KX-A"),), markets=markets)
+    with pytest.raises(FaultError, match="fault 1: venue: found 'nyse', wanted one of coinbase"):
+        check((Fault(venue="nyse", kind="gap"),), markets=markets)
+    with pytest.raises(FaultError, match="market: found 'KX-B'"):
+        check((Fault(venue="kalshi", kind="gap", market="KX-B"),), markets=markets)
+
+
+def test_a_fault_travels_to_the_venues_process() -> None:
+    fault = Fault(venue="kalshi", kind="drift", field="price", how="zero")
+    assert pickle.loads(pickle.dumps(fault)) == fault
