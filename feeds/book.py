@@ -30,6 +30,7 @@ from feeds.levels import (
     BEST_BID,
     BITS,
     BITS_AT,
+    BOARD,
     BODY_AT,
     BOOK_CELLS,
     BOOKS_AT,
@@ -41,26 +42,36 @@ from feeds.levels import (
     DIRTY,
     DIRTY_AT,
     IS_DIRTY,
+    IS_SHOWN,
     KIND,
     LATENCY_AT,
+    LEAD,
     MISMATCH,
     N_CROSSED,
     N_INSTRUMENT_NS,
+    N_LAGGARDS,
     N_MISMATCH,
     N_PUBLISHED,
     N_TRUSTED_NS,
     NEW_FRAMES,
     NEW_NS,
+    NEXT,
     NO_ASK,
     NO_BID,
     NO_CLAIM,
+    NUMBER,
     PRICE_STEP_E6,
     PRICES,
     RING_AT,
     RING_ENTRIES,
+    SEAT,
+    SEATS,
     SHOWN,
+    SHOWN_TRUST,
     SIZES_AT,
     SLOTS_AT,
+    SPOT_CELLS,
+    STRIDE,
     TRUST,
     TURN_AT,
     TURN_NS,
@@ -70,6 +81,7 @@ from feeds.levels import (
     empty,
 )
 from feeds.outlier import contract_band, forget, is_outlier
+from feeds.race import HANDED, LAGS, OURS, TAKEN, is_news, line_of, record_of, turn
 from feeds.skew import stamp
 from shm_layout import (
     BODY,
@@ -77,6 +89,7 @@ from shm_layout import (
     CROSSED,
     ENTRY,
     GAP,
+    K_QUOTE,
     LEVELS,
     NO_ASK_E6,
     NO_BID_E6,
@@ -94,6 +107,7 @@ from shm_layout import (
 # ---------------------------------------------------------------------------------- publishing
 
 
+PUBLISHED, LATE = 1, 2  # what `_publish` tells
 _word = njit(cache=True)(trust.word)
 
 
@@ -156,10 +170,13 @@ def _trust_of(state, book):
 
 
 @njit(cache=True)
-def send(words, state, book, cells_recv, cells_publish):
-    """The body as it stands goes to its slot and to the ring."""
+def send(words, state, local, book, cells_recv, cells_publish):
+    """A body (of a book or of a record) as it stands goes to its slot and to the ring."""
     body = state[book + BODY_AT : book + BODY_AT + BODY]
-    state[book + AT_NUMBER] += 1
+    line = line_of(state, local)
+    state[line + NUMBER] += 1
+    state[book + AT_NUMBER] = state[line + NUMBER]
+    state[line + SHOWN_TRUST], state[line + IS_SHOWN] = state[book + AT_TRUST], 1
     recv = state[book + cells_recv]
     published_ns = now_ns()
     state[book + cells_publish] = published_ns
@@ -189,8 +206,9 @@ def _jumped(state, book):
 
 
 @njit(cache=True)
-def _publish(words, state, book, forced):
-    """Publish the quote if it shows anything new. True if it did."""
+def _publish(words, state, local, book, forced):
+    """Publish the quote if it shows anything new and it is this seat's turn. PUBLISHED, LATE (it is
+    healthy and not newer than what is published) or 0."""
     changed = _top(state, book)
     word = _trust_of(state, book)
     if _jumped(state, book):
@@ -199,11 +217,22 @@ def _publish(words, state, book, forced):
         changed = True
         if word & CROSSED:
             state[N_CROSSED] += 1
+    if state[SEATS] > 1:
+        whose = turn(state, local, book, AT_EVENT, AT_RECV)
+        if whose == HANDED:
+            heir = record_of(state, local, state[line_of(state, local) + LEAD])
+            send(words, state, local, heir, AT_RECV, AT_PUBLISH)
+            return PUBLISHED
+        if whose == TAKEN:
+            changed, forced = is_news(state, local, book), False
+            state[book + SHOWN] = 1
+        elif whose != OURS:
+            return LATE if whose == LAGS else 0
     if not changed and not forced and state[book + SHOWN] == 1:
-        return False
+        return 0
     state[book + SHOWN] = 1
-    send(words, state, book, AT_RECV, AT_PUBLISH)
-    return True
+    send(words, state, local, book, AT_RECV, AT_PUBLISH)
+    return PUBLISHED
 
 
 @njit(cache=True)
@@ -211,9 +240,12 @@ def _flush(words, state):
     """End of the received buffer: publish what was touched, ring the detector's bell once."""
     published = False
     for i in range(state[DIRTY]):
-        book = BOOKS_AT + state[DIRTY_AT + i] * BOOK_CELLS
+        local = state[DIRTY_AT + i]
+        book = BOOKS_AT + local * BOOK_CELLS
         state[book + IS_DIRTY] = 0
-        published |= _publish(words, state, book, False)
+        told = _publish(words, state, local, book, False)
+        published |= told == PUBLISHED
+        state[N_LAGGARDS] += told == LATE
     state[DIRTY] = 0
     if published:
         bell_ring(words, state[BELL_AT], -1)
@@ -313,7 +345,7 @@ def mark(words, state, local, raised, lowered, clear, recv_ns):
             empty(state, book)
             state[book + AT_SEQ] = state[book + AT_EVENT] = 0
         state[book + AT_RECV] = recv_ns
-        published |= _publish(words, state, book, False)
+        published |= _publish(words, state, i, book, False) == PUBLISHED
     if published:
         bell_ring(words, state[BELL_AT], -1)
 
@@ -323,25 +355,44 @@ def republish(words, state, local, recv_ns):
     """Publish after the facts of an instrument changed, whatever its levels show."""
     book = BOOKS_AT + local * BOOK_CELLS
     state[book + AT_RECV] = recv_ns
-    _publish(words, state, book, True)
+    _publish(words, state, local, book, True)
     bell_ring(words, state[BELL_AT], -1)
 
 
 @njit(cache=True)
-def account(words, state, cells, counters_at, elapsed_ns):
-    """Every step: open time and trusted time of each instrument, and the counters into the role's
-    line. `cells`: of one record, BOOK_CELLS or SPOT_CELLS. Returns how many are not ready: open,
-    yet without a snapshot."""
-    waiting = 0
+def waiting(state):
+    """How many instruments of a seat are not ready: open, yet without a snapshot."""
+    is_book, found = state[KIND] == K_QUOTE, 0
     for i in range(state[COUNT]):
-        book = BOOKS_AT + i * cells
-        if cells == BOOK_CELLS and state[book + AT_STATUS] != ST_ACTIVE:
+        book = BOOKS_AT + i * (BOOK_CELLS if is_book else SPOT_CELLS)
+        if is_book and state[book + AT_STATUS] != ST_ACTIVE:
             continue
-        state[N_INSTRUMENT_NS] += elapsed_ns
-        if state[book + SHOWN] == 1 and state[book + AT_TRUST] == 0:
-            state[N_TRUSTED_NS] += elapsed_ns
-        if state[book + TRUST] & NO_SNAPSHOT:
-            waiting += 1
+        found += state[book + TRUST] & NO_SNAPSHOT != 0
+    return found
+
+
+@njit(cache=True)
+def account(words, state, counters_at, elapsed_ns):
+    """Every step, on the first seat: open and trusted time of each instrument, and the counters of
+    all seats into the role's line."""
+    head, is_book = 0, state[KIND] == K_QUOTE
+    cells = BOOK_CELLS if is_book else SPOT_CELLS
+    while True:
+        if state[head + SEAT] == 0:
+            board = head + state[head + BOARD]
+            for i in range(state[head + COUNT]):
+                if is_book and state[head + BOOKS_AT + i * cells + AT_STATUS] != ST_ACTIVE:
+                    continue
+                line = board + i * state[head + STRIDE]
+                state[N_INSTRUMENT_NS] += elapsed_ns
+                if state[line + IS_SHOWN] == 1 and state[line + SHOWN_TRUST] == 0:
+                    state[N_TRUSTED_NS] += elapsed_ns
+        if state[head + NEXT] == 0:
+            break
+        head += state[head + NEXT]
     for i in range(COUNTERS_MAX):
-        store_relaxed(words, counters_at + i, state[COUNTS_AT + i])
-    return waiting
+        head, total = 0, state[COUNTS_AT + i]
+        while state[head + NEXT] != 0:
+            head += state[head + NEXT]
+            total += state[head + COUNTS_AT + i]
+        store_relaxed(words, counters_at + i, total)

@@ -16,7 +16,7 @@ import orjson
 from msgspec import Meta, Struct
 
 from feeds.judge import SPOT, Judge
-from feeds.publisher import Publisher
+from feeds.seat import Seat
 from feeds.update import NUMBER_MAX, SECOND_NS, FeedError, Numbers, epoch_ns_of
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
 
@@ -81,7 +81,7 @@ class Coinbase:
 
     wants_facts = False  # a spot product has none
 
-    def __init__(self, publisher: Publisher, products: Sequence[str]) -> None:
+    def __init__(self, publisher: Seat, products: Sequence[str]) -> None:
         self.outbox: list[bytes] = []
         self.must_reconnect = False
         self.is_subscribed = False

@@ -32,7 +32,7 @@ from feeds.levels import (
     SPEED_E6,
 )
 from feeds.offset import MS_NS, SECOND_NS, ClockBand, ClockOffset, Found
-from feeds.publisher import Publisher
+from feeds.seat import Seat
 from shm_layout import BODY, RUN_CLOCK, RUN_CLOCK_AT, TIME_SKEW, cell, slot_load
 
 _BASE, _SPEED = cell(RUN_CLOCK, "mono_base_ns"), cell(RUN_CLOCK, "speed_e6")
@@ -62,7 +62,7 @@ class Judge:
 
     def __init__(
         self,
-        publisher: Publisher,
+        publisher: Seat,
         name: str,
         *,
         jumps: JumpBand,

@@ -38,7 +38,7 @@ from feeds.kalshi_frames import (
 )
 from feeds.kalshi_life import lifecycle
 from feeds.levels import NO_CLAIM
-from feeds.publisher import Publisher
+from feeds.seat import Seat
 from feeds.session import Lasting, Requests
 from feeds.update import MS_NS, SECOND_NS, FeedError, Numbers
 from shm_layout import (
@@ -66,7 +66,7 @@ TERMINAL = (7, 9, 10, 25)  # errors after which the connection says nothing more
 class Kalshi:
     """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Seat) -> None:
         self.outbox: list[bytes] = []
         self.must_reconnect = False
         self._publisher = publisher

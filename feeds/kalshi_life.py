@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from feeds.kalshi_frames import LifecycleMsg
-from feeds.publisher import Publisher
+from feeds.seat import Seat
 from feeds.update import SECOND_NS, exact
 from shm_layout import (
     E6,
@@ -29,7 +29,7 @@ STATUS: Final = {
 _RESULT_E6: Final = {"yes": E6, "no": 0}
 
 
-def lifecycle(publisher: Publisher, local: int, message: LifecycleMsg, recv_ns: int) -> bool:
+def lifecycle(publisher: Seat, local: int, message: LifecycleMsg, recv_ns: int) -> bool:
     """Take one message in. False: it does not say all that changed, the facts must be read again.
 
     Raises FeedError on a number that is none.

@@ -1,8 +1,10 @@
 # mypy: disable-error-code="no-untyped-call,no-untyped-def,untyped-decorator"
 """Every level of every instrument of one feed, in one private array, and one change to it.
 
-`state` (int64): a head (places in the segment, counters, the list of instruments touched since the
-last publish), then per instrument a fixed stretch:
+A feed has one array, in it a part per seat (a connection's place, feeds/race.py) and the board that
+they share. What a kernel gets as `state` begins at its seat and goes on to the end of the array, so
+that the board can be reached from each. A seat: a head (places in the segment, counters, the list
+of instruments touched since the last publish), then per instrument a fixed stretch:
 
     trust, touch, claims | QUOTE body | occupied bids | occupied asks | bid sizes | ask sizes
 
@@ -17,6 +19,7 @@ then cost a sort), clearing by fill (80 KB a side: the occupied bits say what to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -33,6 +36,7 @@ from shm_layout import (
     K_QUOTE,
     K_SPOT,
     NO_SNAPSHOT,
+    POLLED,
     QUOTE,
     SPOT,
     Words,
@@ -52,7 +56,10 @@ SIZE_MAX_E6 = 10**15  # a level of a thousand million contracts: beyond it, the 
 # seen since its last look; the outlier band (ticks, share of the price in 1e-6) and what confirms.
 (JUDGED, SPEED_E6, FLOOR, EARLY, LATE, OFFSET_MAX, GOOD_LOW, GOODS, BAD_LOW, BADS, BAD_AT_NS,
  BAND_TICKS, BAND_E6, CONFIRM_NS, CONFIRM_FRAMES, PENDING) = range(12, 28)  # fmt: skip
-COUNTS_AT = 32
+# The next seat's head, the first line, cells of a line, number and count of the seats of one shard;
+# places count from this head.
+NEXT, BOARD, STRIDE, SEAT, SEATS = range(28, 33)
+COUNTS_AT = 40
 NO_SAMPLE = 1 << 62  # of FLOOR, GOOD_LOW and BAD_LOW: nothing seen yet
 DIRTY_AT = COUNTS_AT + COUNTERS_MAX
 BOOKS_AT = DIRTY_AT + INSTRUMENTS_MAX
@@ -65,6 +72,11 @@ BITS_AT = BODY_AT + BODY  # bids, then asks
 SIZES_AT = BITS_AT + 2 * BITS
 BOOK_CELLS = SIZES_AT + 2 * PRICES
 SPOT_CELLS = BODY_AT + BODY
+# The board: a line per instrument (the seat whose record was published last and the one before, the
+# quote number, its trust word, 1 once published), then what each seat would publish.
+LEAD, LEAD_BEFORE, NUMBER, SHOWN_TRUST, IS_SHOWN = range(5)
+LINE_CELLS = 8
+RECORD_CELLS = BODY_AT + BODY  # places as in a book: its trust, its body
 
 NEGATIVE, BAD_LEVEL, MISMATCH = 1, 2, 4  # what a call has to tell; 0: nothing
 
@@ -88,28 +100,47 @@ N_CHANGES, N_PUBLISHED = COUNTER["changes"], COUNTER["published"]
 N_NEGATIVE, N_CROSSED = COUNTER["negative"], COUNTER["crossed"]
 N_MISMATCH, N_BAD = COUNTER["mismatch"], COUNTER["bad_frames"]
 N_SKEWED, N_OUTLIERS = COUNTER["skewed"], COUNTER["outliers"]
+N_LAGGARDS = COUNTER["laggards"]
 N_TRUSTED_NS, N_INSTRUMENT_NS = COUNTER["trusted_ns"], COUNTER["instrument_ns"]
 
 
-def new_state(count: int, *, is_spot: bool) -> Words:
-    """Private memory for `count` instruments or spot products; the caller fills the head's places.
+def new_states(
+    counts: Sequence[int], seats: int, *, is_spot: bool, has_poll: bool = False
+) -> list[list[Words]]:
+    """Private memory: for each shard (`counts`: its instruments or products) its seats' states; the
+    caller fills the heads' places. The last seat is the poll's if there is one.
 
     Pages of levels that no venue ever quotes are never touched, so a feed of 100 markets takes a
-    few MB of the 16 it asks for.
+    few MB of the 16 it asks for, and a seat that nobody takes none.
     """
-    assert 0 <= count <= INSTRUMENTS_MAX, count
-    cells = SPOT_CELLS if is_spot else BOOK_CELLS
-    state = np.zeros(BOOKS_AT + count * cells, np.int64)
-    state[COUNT] = count
-    state[KIND] = K_SPOT if is_spot else K_QUOTE
-    state[FLOOR] = state[GOOD_LOW] = state[BAD_LOW] = NO_SAMPLE
-    for local in range(count):
-        book = BOOKS_AT + local * cells
-        state[book + TRUST] = NO_SNAPSHOT
-        if not is_spot:
-            state[book + BEST_ASK] = PRICES
-            state[book + CLAIM_BID] = state[book + CLAIM_ASK] = NO_CLAIM
-    return state
+    total, cells = sum(counts), SPOT_CELLS if is_spot else BOOK_CELLS
+    assert 0 <= total <= INSTRUMENTS_MAX, total
+    stride = LINE_CELLS + seats * RECORD_CELLS
+    heads = [BOOKS_AT + count * cells for count in counts for _ in range(seats)]
+    whole = np.zeros(sum(heads) + total * stride, np.int64)
+    board, at, found = sum(heads), 0, []
+    for count in counts:
+        shard = []
+        for seat in range(seats):
+            state, size = whole[at:], BOOKS_AT + count * cells
+            state[COUNT], state[KIND] = count, K_SPOT if is_spot else K_QUOTE
+            state[SEAT], state[SEATS] = seat, seats
+            state[BOARD], state[STRIDE] = board - at, stride
+            state[FLOOR] = state[GOOD_LOW] = state[BAD_LOW] = NO_SAMPLE
+            at += size
+            state[NEXT] = size if at < sum(heads) else 0
+            polled = POLLED if has_poll and seat == seats - 1 else 0
+            for local in range(count):
+                book = BOOKS_AT + local * cells
+                record = state[BOARD] + local * stride + LINE_CELLS + seat * RECORD_CELLS
+                state[book + TRUST] = state[record + TRUST] = NO_SNAPSHOT | polled
+                if not is_spot:
+                    state[book + BEST_ASK] = PRICES
+                    state[book + CLAIM_BID] = state[book + CLAIM_ASK] = NO_CLAIM
+            shard.append(state)
+        found.append(shard)
+        board += count * stride
+    return found
 
 
 # ------------------------------------------------------------------------------------- the levels

@@ -33,7 +33,7 @@ from feeds.polymarket_frames import (
     TickChange,
     unknown_keys,
 )
-from feeds.publisher import Publisher
+from feeds.seat import Seat
 from feeds.session import Lasting, Requests
 from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, FeedError, Numbers
 from shm_layout import (
@@ -64,7 +64,7 @@ class Polymarket:
 
     is_subscribed = True  # there is no acknowledgement: the books themselves are it
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Seat) -> None:
         if 2 * publisher.count_max > ASSETS_MAX:
             raise FeedError(f"instruments: found {publisher.count_max}, wanted at most 250 a feed")
         self.outbox: list[bytes] = []

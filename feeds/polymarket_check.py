@@ -85,11 +85,12 @@ class BookCheck:
             else:
                 self._publisher.count("mismatch")
                 raised = REST_MISMATCH | GAP
-                self._publisher.mark(local, raised=raised, now_ns=self._clock())
+                seat, place = self._publisher.leader(local)
+                seat.mark(place, raised=raised, now_ns=self._clock())
         return errors
 
     def _in_turn(self) -> list[int]:
-        count = self._publisher.count_max
+        count = len(self._publisher.all_instruments)
         size = min(max(AT_LEAST, -(-count // TURNS)), count)
         found = [(self._next + place) % count for place in range(size)]
         self._next = (self._next + size) % count
@@ -100,7 +101,7 @@ class BookCheck:
         if not self._is_whole(local):
             return None
         before = self._publisher.shown(local)
-        token = str(self._publisher.instruments[local].token_yes)
+        token = str(self._publisher.all_instruments[local].token_yes)
         body = await self._clob.get("/book", {"token_id": token})
         try:
             told = _BOOK.decode(body)
@@ -115,8 +116,8 @@ class BookCheck:
         return after[1:] == levels
 
     def _is_whole(self, local: int) -> bool:
-        is_open = self._publisher.status(local) == ST_ACTIVE
-        return is_open and self._publisher.trust(local) == 0
+        seat, place = self._publisher.leader(local)
+        return seat.status(place) == ST_ACTIVE and seat.trust(place) == 0
 
     def _best(self, levels: list[_Level], *, is_bid: bool) -> Levels:
         parse = self._numbers.parse

@@ -17,9 +17,13 @@ from feeds.levels import (
     BOOKS_AT,
     CONFIRM_NS,
     COUNT,
+    LEAD,
+    LEAD_BEFORE,
     N_CHANGES,
+    N_LAGGARDS,
     NEW_FRAMES,
     NEW_NS,
+    SEATS,
     SHOWN,
     SPOT_BID,
     SPOT_CELLS,
@@ -32,6 +36,7 @@ from feeds.levels import (
     TURN_AT,
 )
 from feeds.outlier import forget, is_outlier
+from feeds.race import HANDED, LAGS, OURS, TAKEN, line_of, record_of, turn
 from feeds.skew import stamp
 from shm_layout import NO_ASK_E6, NO_SNAPSHOT, OUTLIER, bell_ring, histogram_add
 
@@ -64,13 +69,32 @@ def _frame(words, state, book, event_epoch_ns, recv_ns):
 
 
 @njit(cache=True)
-def _send_spot(words, state, book):
+def _keep_trade(state, local, book):
+    """After TAKEN: the newest trade stays, whoever told it."""
+    before = record_of(state, local, state[line_of(state, local) + LEAD_BEFORE])
+    if state[before + SPOT_TRADE] > state[book + SPOT_TRADE]:
+        for i in range(3):
+            state[book + SPOT_LAST + i] = state[before + SPOT_LAST + i]
+        state[book + SPOT_TRADE] = state[before + SPOT_TRADE]
+
+
+@njit(cache=True)
+def _send_spot(words, state, local, book):
     word = state[book + TRUST]
     if _jumped(state, book):
         word |= OUTLIER
     state[book + AT_TRUST] = word
     state[book + SHOWN] = 1
-    published_ns = send(words, state, book, SPOT_RECV, SPOT_PUBLISH)
+    if state[SEATS] > 1:
+        whose = turn(state, local, book, SPOT_EVENT, SPOT_RECV)
+        if whose == HANDED:
+            book = record_of(state, local, state[line_of(state, local) + LEAD])
+        elif whose == TAKEN:
+            _keep_trade(state, local, book)
+        elif whose != OURS:
+            state[N_LAGGARDS] += whose == LAGS
+            return
+    published_ns = send(words, state, local, book, SPOT_RECV, SPOT_PUBLISH)
     histogram_add(words, state[TURN_AT], max(published_ns - state[book + SPOT_RECV], 0))
     bell_ring(words, state[BELL_AT], -1)
 
@@ -83,7 +107,7 @@ def spot_trade(words, state, local, price_e8, size_e8, side, trade_id, event_epo
     state[book + SPOT_LAST], state[book + SPOT_LAST + 1] = price_e8, size_e8
     state[book + SPOT_LAST + 2], state[book + SPOT_TRADE] = side, trade_id
     _frame(words, state, book, event_epoch_ns, recv_ns)
-    _send_spot(words, state, book)
+    _send_spot(words, state, local, book)
 
 
 @njit(cache=True)
@@ -95,7 +119,7 @@ def spot_quote(words, state, local, bid_e8, bid_size_e8, ask_e8, ask_size_e8, ev
     state[at], state[at + 1] = bid_e8, bid_size_e8
     state[at + 2], state[at + 3] = ask_e8, ask_size_e8
     _frame(words, state, book, event_epoch_ns, recv_ns)
-    _send_spot(words, state, book)
+    _send_spot(words, state, local, book)
 
 
 @njit(cache=True)
@@ -109,4 +133,4 @@ def spot_mark(words, state, raised, lowered, recv_ns):
         if trust != state[book + TRUST] or state[book + SHOWN] == 0 or is_due:
             state[book + TRUST] = trust
             state[book + SPOT_RECV] = recv_ns
-            _send_spot(words, state, book)
+            _send_spot(words, state, i, book)

@@ -19,6 +19,7 @@ from feeds.polymarket_check import BookCheck
 from feeds.polymarket_facts import PolymarketFacts
 from feeds.publisher import Publisher
 from feeds.rest import Rest
+from feeds.seat import Seat
 from feeds.update import SECOND_NS, Instrument, MarketFacts, Venue
 from shm_layout import Segment
 
@@ -73,7 +74,7 @@ class Row:
     its own frames are. `options`: the settings that only its file knows, with their defaults.
     """
 
-    make: Callable[[Publisher, FeedParams], Venue] | None
+    make: Callable[[Seat, FeedParams], Venue] | None
     facts: Callable[[Reach], Awaitable[FactsReader]] | None = None
     jobs: Callable[[Reach], Awaitable[Sequence[Job]]] | None = None
     informs: bool = False
@@ -103,18 +104,18 @@ async def _polymarket_jobs(reach: Reach) -> Sequence[Job]:
 
 VENUES: Final[Mapping[str, Row]] = {
     "kalshi": Row(
-        make=lambda publisher, _: Kalshi(publisher),
+        make=lambda seat, _: Kalshi(seat),
         facts=_kalshi_facts,
         is_signed=True,
     ),
     "polymarket": Row(
-        make=lambda publisher, _: Polymarket(publisher),
+        make=lambda seat, _: Polymarket(seat),
         facts=_polymarket_facts,
         jobs=_polymarket_jobs,
         markets_max=(ASSETS_MAX - 1) // 2,
     ),
     "coinbase": Row(
-        make=lambda publisher, params: Coinbase(publisher, tuple(params.products)),
+        make=lambda seat, params: Coinbase(seat, tuple(params.products)),
         informs=True,
         has_rest=False,
     ),

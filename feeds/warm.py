@@ -18,7 +18,7 @@ def warm(segment: Segment) -> None:
     one = Instrument(
         local=0, index=0, generation=1, ticker="WARM", condition=0, token_yes=0, token_no=0
     )
-    books = Publisher(segment, feed=0, epoch=1, now_ns=1, instruments=(one,))
+    books = Publisher(segment, feed=0, epoch=1, now_ns=1, instruments=(one,), lanes=2)
     words, state = books.words, books.state
     run_epoch_ns(words, 1)
     levels = np.array([BID, _PRICE_E6, _SIZE_E6], np.int64)

@@ -22,6 +22,7 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "feeds/levels.py": {"numpy", "numba"},
     "feeds/outlier.py": {"numba"},
     "feeds/skew.py": {"numba"},
+    "feeds/race.py": {"numba"},
     "feeds/spot.py": {"numpy", "numba"},
     "feeds/connection.py": {"picows", "msgspec", "orjson"},
     "feeds/rest.py": {"aiohttp", "msgspec", "orjson"},

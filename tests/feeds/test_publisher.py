@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from feeds import book
+from feeds.facts import STATUS_HOLD_NS
 from feeds.levels import NO_CLAIM
-from feeds.publisher import STATUS_HOLD_NS, Publisher, instruments_of
+from feeds.publisher import Publisher, instruments_of
 from feeds.update import FeedError, MarketFacts
 from shm_layout import (
     ASK,

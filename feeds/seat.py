@@ -1,0 +1,196 @@
+"""One connection's place among the writers of a feed: its books, and what its handler may do.
+
+A handler counts its instruments from 0; which seat it has and whether its books are the published
+ones it never learns (feeds/race.py). On the hot path it calls the kernels with `words` and `state`
+directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from feeds import book, spot
+from feeds.facts import Facts
+from feeds.levels import (
+    AT_TRUST,
+    BEST_ASK,
+    BEST_BID,
+    BOOK_CELLS,
+    BOOKS_AT,
+    COUNTER,
+    DIRTY,
+    IS_DIRTY,
+    PRICE_STEP_E6,
+    SPOT_CELLS,
+    TRUST,
+)
+from feeds.notices import Notices
+from feeds.update import Instrument
+from shm_layout import (
+    CROSSED,
+    DRIFT,
+    GAP,
+    LINK_SILENT,
+    NO_SNAPSHOT,
+    NONE_NS,
+    REST_MISMATCH,
+    TICK_EPOCH,
+    TIME_SKEW,
+    Words,
+)
+
+
+class Seat:
+    """Books of one connection. `first`: the place of its first instrument among the feed's."""
+
+    words: Words
+    state: Words
+    instruments: tuple[Instrument, ...]
+    count_max: int
+
+    def _take(
+        self,
+        words: Words,
+        state: Words,
+        *,
+        instruments: Sequence[Instrument],
+        count: int,
+        first: int,
+        facts: Facts | None,
+        notices: Notices,
+        mark_all: Callable[[int, int, int, int], None],
+    ) -> None:
+        self.words, self.state = words, state
+        self.instruments, self.count_max = tuple(instruments), count
+        self.first = first
+        self._facts = facts
+        self.notices = notices
+        self._is_spot = facts is None
+        self._cells = SPOT_CELLS if self._is_spot else BOOK_CELLS
+        self._mark_all = mark_all
+
+    def _book(self, local: int) -> int:
+        return BOOKS_AT + local * self._cells
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to one of the feed's counters; `account` carries them to shared memory."""
+        self.state[COUNTER[name]] += by
+
+    def trust(self, local: int) -> int:
+        """The remembered trust bits (those that events raise), not what the book itself shows."""
+        return int(self.state[self._book(local) + TRUST])
+
+    def mark(
+        self,
+        local: int = -1,
+        *,
+        raised: int = 0,
+        lowered: int = 0,
+        now_ns: int,
+        clear: bool = False,
+    ) -> None:
+        """Raise and lower remembered trust bits (of all: -1) and publish what that changes.
+
+        TICK_EPOCH is about the market, not about a connection: it goes to every seat.
+        """
+        if raised & TICK_EPOCH:
+            self._mark_all(self.first + local if local >= 0 else -1, TICK_EPOCH, 0, now_ns)
+            raised &= ~TICK_EPOCH
+        if self._is_spot:
+            spot.spot_mark(self.words, self.state, raised, lowered, now_ns)
+        else:
+            book.mark(self.words, self.state, local, raised, lowered, clear, now_ns)
+
+    def trade(
+        self,
+        local: int,
+        *,
+        price_e8: int,
+        size_e8: int,
+        side: int,
+        trade_id: int,
+        event_epoch_ns: int,
+        recv_ns: int,
+    ) -> None:
+        """A spot trade; `side` is the taker's."""
+        spot.spot_trade(
+            self.words, self.state, local, price_e8, size_e8, side, trade_id, event_epoch_ns,
+            recv_ns,
+        )  # fmt: skip
+
+    def quote(
+        self,
+        local: int,
+        *,
+        bid: tuple[int, int],
+        ask: tuple[int, int],
+        event_epoch_ns: int,
+        recv_ns: int,
+    ) -> None:
+        """Best bid and offer of a spot product: (price, size) in 1e-8 each."""
+        spot.spot_quote(self.words, self.state, local, *bid, *ask, event_epoch_ns, recv_ns)
+
+    def lose(self, now_ns: int) -> None:
+        """The connection is gone: its books empty, nothing of it may be traded on."""
+        lowered = GAP | LINK_SILENT | DRIFT | REST_MISMATCH | TIME_SKEW
+        self.state[DIRTY] = 0
+        for local in range(self.count_max):
+            self.state[self._book(local) + IS_DIRTY] = 0
+        self.mark(raised=NO_SNAPSHOT, lowered=lowered, clear=True, now_ns=now_ns)
+
+    def silence(self, is_silent: bool, now_ns: int) -> None:
+        """The link has fallen silent, or speaks again."""
+        raised, lowered = (LINK_SILENT, 0) if is_silent else (0, LINK_SILENT)
+        self.mark(raised=raised, lowered=lowered, now_ns=now_ns)
+
+    def touch(self, local: int) -> tuple[int, int]:
+        """(best bid, best ask) in 1e-6 of the book now; 0 and 1e6 for an empty side."""
+        at = self._book(local)
+        return (
+            int(self.state[at + BEST_BID]) * PRICE_STEP_E6,
+            int(self.state[at + BEST_ASK]) * PRICE_STEP_E6,
+        )
+
+    def doubtful(self) -> list[int]:
+        """Markets whose book is crossed or has another touch than the venue's."""
+        bits, count = CROSSED | REST_MISMATCH, range(self.count_max)
+        return [i for i in count if self.state[self._book(i) + AT_TRUST] & bits]
+
+    def waiting(self) -> int:
+        """How many of its instruments are open and lack a snapshot here."""
+        return int(book.waiting(self.state))
+
+    def flush(self) -> None:
+        """The received buffer ended with something that was of no book."""
+        if not self._is_spot:
+            book.flush(self.words, self.state)
+
+    # ---- facts of the market, whichever connection told them
+
+    @property
+    def facts(self) -> Facts:
+        """Beside the quotes of a market; a spot exchange has none."""
+        assert self._facts is not None
+        return self._facts
+
+    def status(self, local: int) -> int:
+        """The market's status as published."""
+        return self.facts.status(self.first + local)
+
+    def grid(self, local: int) -> tuple[tuple[int, int], ...]:
+        """(end, step) ranges as published."""
+        return self.facts.grid(self.first + local)
+
+    def set_status(
+        self, local: int, status: int, now_ns: int, *, settlement_e6: int = NONE_NS
+    ) -> None:
+        """A status heard on the wire, with the settlement value if it came with one."""
+        self.facts.set_status(self.first + local, status, now_ns, settlement_e6)
+
+    def set_cell(self, local: int, name: str, value: int, now_ns: int) -> None:
+        """One fact that the wire told: strike_e8, close_epoch_ns, fee_rate_e6."""
+        self.facts.set_cell(self.first + local, name, value, now_ns)
+
+    def set_grid(self, local: int, grid: tuple[tuple[int, int], ...], now_ns: int) -> None:
+        """A new tick grid: what was signed for the old one is void (`tick_epoch` grows)."""
+        self.facts.set_grid(self.first + local, grid, now_ns)
