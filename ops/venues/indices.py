@@ -1,4 +1,5 @@
-"""Averages of an index as each venue takes them. Exact: whole numbers in 1e-8, no float.
+"""Averages of an index as each venue takes them, and the lag of who relays it. Exact: whole
+numbers in 1e-8, no float.
 
 Kalshi settles on the mean of the 60 ticks stamped close - 60 s … close - 1 s: the tick stamped
 `close` is out (spot.md 0 and 6.2, 9,124 of 9,124 markets of September 2026). Polymarket settles on
@@ -8,7 +9,8 @@ fits it within 0.35 bp (spot.md 5.3), so here it is that, the tick of its own st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from ops.venues.numerals import SECOND_NS
 
@@ -50,3 +52,22 @@ def mean_e8(values: Sequence[int], digits: int = 8) -> int:
     unit: int = 10 ** (8 - digits)
     count = len(values)
     return (2 * sum(values) + count * unit) // (2 * count * unit) * unit
+
+
+class Lagged:
+    """What a relay shows later than it is stamped: each leaves with the first tick after it is due.
+
+    Run time, and no timer: a session's frames are the same at every speed.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+
+    def add(self, due_epoch_ns: int, show: Callable[[], None]) -> None:
+        """Due times ascend."""
+        self._waiting.append((due_epoch_ns, show))
+
+    def release(self, at_epoch_ns: int) -> None:
+        """Show what is due now."""
+        while self._waiting and self._waiting[0][0] <= at_epoch_ns:
+            self._waiting.popleft()[1]()

@@ -10,6 +10,7 @@ from ops.venues.book import Change
 from ops.venues.kalshi_account import KalshiAccount
 from ops.venues.kalshi_auth import KalshiGate
 from ops.venues.kalshi_desk import KalshiDesk
+from ops.venues.kalshi_index import KalshiIndices
 from ops.venues.kalshi_market import KalshiMarket
 from ops.venues.kalshi_ws import KalshiHub
 from ops.venues.numerals import ONE_E6, SECOND_NS, count2, dollars4, dollars6, iso_us
@@ -17,6 +18,7 @@ from ops.venues.script import (
     BookSet,
     ConnectionCut,
     Event,
+    IndexTick,
     LevelSet,
     MarketSpec,
     MarketTrade,
@@ -63,6 +65,7 @@ class Kalshi:
         self.hub = KalshiHub(
             gate=self.gate, markets=self.markets, clock=clock, on_subscribed=on_subscribed
         )
+        self.indices = KalshiIndices(self.hub, spec.script.indices)
         self.server = WsServer(venue=VENUE, hub=self.hub, log=log)
         self.desk = KalshiDesk(
             account=self.account, markets=self.markets, hub=self.hub, ids=ids, clock=clock, log=log
@@ -89,6 +92,8 @@ class Kalshi:
             self._trade(event)
         elif isinstance(event, TickerPrint):
             self._ticker(event)
+        elif isinstance(event, IndexTick):
+            self.indices.tick(event)
         elif isinstance(event, StatusChange):
             self._status(event)
         elif isinstance(event, ConnectionCut):

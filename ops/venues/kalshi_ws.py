@@ -27,7 +27,7 @@ from ops.venues.kalshi_subscription import (
     Subscription,
     terminal_frame,
 )
-from ops.venues.numerals import dollars4
+from ops.venues.numerals import MS_NS, dollars4
 from ops.venues.session import RunClock
 from ops.venues.wire import Link, Refusal, WsServer
 
@@ -180,13 +180,20 @@ class KalshiHub:
         assert channel in TOPICS
         self._commands.topics[channel] = names
 
-    def topic(self, channel: str, name: str, message: dict[str, Any]) -> None:
-        """One named value (an index) to everyone who asked `channel` for it."""
-        body = b""
-        for sub in self._subs[channel]:
-            if sub.wants(name):
-                body = body or orjson.dumps(message)
-                self.send(sub, channel, body)
+    def topic(
+        self, channel: str, name: str, message: dict[str, Any], *, is_stamped: bool = False
+    ) -> None:
+        """One named value (an index) to everyone who asked `channel` for it. `is_stamped`: with the
+        time of sending behind it.
+        """
+        subs = [sub for sub in self._subs[channel] if sub.wants(name)]
+        if not subs:
+            return
+        body = orjson.dumps(message)
+        if is_stamped:
+            body += b',"sending_ts_ms":%d' % (self._clock.run_ns() // MS_NS)
+        for sub in subs:
+            self.send(sub, channel, body)
 
     def flush_tickers(self) -> None:
         """A ticker for each market whose touch or last trade changed, where the script has none of

@@ -33,6 +33,7 @@ from ops.venues.faults_inject import Injector
 from ops.venues.kraken import Kraken
 from ops.venues.numerals import SECOND_NS
 from ops.venues.pacing import Alarm
+from ops.venues.polybolt import Polybolt
 from ops.venues.ports import KalshiPorts, PolymarketPorts
 from ops.venues.script import ConnectionCut, Event, ExchangeTrade, IndexTick, SpotTrade
 from ops.venues.session import RunClock, VenueLog
@@ -44,6 +45,7 @@ EXCHANGES: Mapping[str, type[BinancePorts] | type[Kraken] | type[CoinGecko]] = {
     "kraken": Kraken,
     "coingecko": CoinGecko,
 }
+RELAYS = ("kalshi", "polybolt")  # of indices
 EVENTS_AHEAD = 1_000  # and so the most that one wake-up applies
 
 __all__ = ["Accounts", "VenuesSpec", "run"]
@@ -66,6 +68,7 @@ class Venues:
         self._stopped = asyncio.Event()
         self._alarm = Alarm(self._loop, self._ring, self._clock.mono_ns)
         self._venues = self._build()
+        self._relays = [self._venues[name] for name in RELAYS if name in self._venues]
         self._by_market = [self._venues[market.venue] for market in script.markets]
 
     def _build(self) -> dict[str, Faulty]:
@@ -108,6 +111,14 @@ class Venues:
                 later=self._later,
                 on_subscribed=self._note(name),
             )
+        if any(name.islower() for name in script.indices):
+            venues["polybolt"] = Polybolt(
+                spec,
+                clock=clock,
+                log=log,
+                later=self._later,
+                on_subscribed=self._note("polybolt"),
+            )
         for name in venues:
             log.open(name)
         return {name: self._faulty(name, venue) for name, venue in venues.items()}
@@ -147,10 +158,12 @@ class Venues:
     # ---- the script
 
     def _apply(self, event: Event) -> None:
+        if isinstance(event, IndexTick):
+            for relay in self._relays:
+                relay.apply(event)
+            return
         if isinstance(event, SpotTrade):
             venue = self._venues.get("coinbase")
-        elif isinstance(event, IndexTick):
-            return  # no relay yet
         elif isinstance(event, ConnectionCut | ExchangeTrade):
             venue = self._venues.get(event.venue)
         else:

@@ -71,3 +71,5 @@ class VenuesSpec:
     coingecko_plan: str = "demo"
     coingecko_key: str = ""
     coingecko_cache_ns: int | None = None
+    polybolt_ping_ns: int = 25_000_000_000
+    rtds_silent_ns: int = 300_000_000_000  # without a PING the stream falls silent
