@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import orjson
 from websockets.frames import Opcode
 from websockets.http11 import Request
 
+from ops.venues.faults_events import Server
 from ops.venues.indices import Lagged
 from ops.venues.numerals import MS_NS, spot8
 from ops.venues.price_tape import SPOT, PriceTape, Print
@@ -88,6 +89,10 @@ class Polybolt:
         self.server = WsServer(venue=VENUE, hub=self, log=log)
 
     # ---- a venue
+
+    @property
+    def servers(self) -> Sequence[Server]:
+        return (self.server,)
 
     def apply(self, event: Event) -> None:
         """A tick is published `LAG_NS` after its stamp."""
