@@ -7,40 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ops.venues.book import Resting, Take, cost_up_e6, unit_cost_e6
+from ops.venues.book import Resting, cost_up_e6
 from ops.venues.numerals import MS_NS, ONE_E6, SECOND_NS, plain
-from ops.venues.polymarket_market import OUTCOMES
 from ops.venues.polymarket_order import Posted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counterparty:
-    """Who stands at the other end of a match: a synthetic maker, or the taker of our resting
-    order.
-    """
-
-    order_id: str
-    owner: str
-    address: str
-    is_buy: bool
-    outcome: int
-    token: str
-    price_e6: int
-    size_e6: int
-
-    def maker_row(self) -> dict[str, Any]:
-        return {
-            "order_id": self.order_id,
-            "owner": self.owner,
-            "maker_address": self.address,
-            "matched_amount": plain(self.size_e6),
-            "price": plain(self.price_e6),
-            "fee_rate_bps": "",
-            "asset_id": self.token,
-            "outcome": OUTCOMES[self.outcome],
-            "outcome_index": self.outcome,
-            "side": "BUY" if self.is_buy else "SELL",
-        }
+from ops.venues.polymarket_rows import Counterparty
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -67,27 +37,28 @@ class PolymarketOrder:
             return 0
         return self.held_e6 or cost_up_e6(self.leaves_e6, self.posted.price_e6)
 
-    def party(self, api_key: str, price_e6: int, size_e6: int) -> Counterparty:
+    def party(self, price_e6: int, size_e6: int) -> Counterparty:
         """This order as one end of a match."""
         posted = self.posted
         return Counterparty(
             order_id=self.order_id,
-            owner=api_key,
+            owner=posted.owner,
             address=posted.maker,
             is_buy=posted.is_buy,
             outcome=posted.outcome,
+            outcome_name=posted.outcome_name,
             token=posted.token,
             price_e6=price_e6,
             size_e6=size_e6,
         )
 
-    def rest_json(self, api_key: str) -> dict[str, Any]:
+    def rest_json(self) -> dict[str, Any]:
         """A row of GET /data/orders."""
         posted = self.posted
         return {
             "id": self.order_id,
             "status": self.status,
-            "owner": api_key,
+            "owner": posted.owner,
             "maker_address": posted.maker,
             "market": posted.market.condition_id,
             "asset_id": posted.token,
@@ -95,24 +66,24 @@ class PolymarketOrder:
             "original_size": plain(posted.shares_e6),
             "size_matched": plain(self.matched_e6),
             "price": plain(posted.price_e6),
-            "outcome": OUTCOMES[posted.outcome],
+            "outcome": posted.outcome_name,
             "expiration": str(posted.expiration_s),
             "order_type": posted.order_type,
             "associate_trades": self.trades,
             "created_at": self.created_ns // SECOND_NS,
         }
 
-    def event_json(self, api_key: str, kind: str, run_ns: int) -> dict[str, Any]:
+    def event_json(self, kind: str, run_ns: int) -> dict[str, Any]:
         """An `order` event of the user channel: PLACEMENT, UPDATE or CANCELLATION."""
-        row = self.rest_json(api_key)
+        row = self.rest_json()
         return {
             "event_type": "order",
             "id": row["id"],
-            "owner": api_key,
+            "owner": row["owner"],
             "market": row["market"],
             "asset_id": row["asset_id"],
             "side": row["side"],
-            "order_owner": api_key,
+            "order_owner": row["owner"],
             "original_size": row["original_size"],
             "size_matched": row["size_matched"],
             "price": row["price"],
@@ -128,70 +99,46 @@ class PolymarketOrder:
         }
 
 
-def other_party(posted: Posted, take: Take, name: str) -> Counterparty:
-    """Someone else in a match with us: on the same token, the other side. `name` is a UUID."""
-    digits = name.replace("-", "")
-    return Counterparty(
-        order_id="0x" + digits * 2,
-        owner=name,
-        address="0x" + digits + "00000000",
-        is_buy=not posted.is_buy,
-        outcome=posted.outcome,
-        token=posted.token,
-        price_e6=unit_cost_e6(take.price_e6, posted.is_no),
-        size_e6=take.size_e6,
-    )
-
-
-def trade_json(
-    *,
-    trade_id: str,
-    taker: Counterparty,
-    makers: list[Counterparty],
-    market: str,
-    trader_side: str,
-    run_ns: int,
-) -> dict[str, Any]:
-    """A row of GET /data/trades. The top level is the taker, whoever we are."""
-    seconds = str(run_ns // SECOND_NS)
-    return {
-        "id": trade_id,
-        "taker_order_id": taker.order_id,
-        "market": market,
-        "asset_id": taker.token,
-        "side": "BUY" if taker.is_buy else "SELL",
-        "size": plain(taker.size_e6),
-        "fee_rate_bps": "0",
-        "price": plain(taker.price_e6),
-        "status": "MATCHED",
-        "match_time": seconds,
-        "last_update": seconds,
-        "outcome": OUTCOMES[taker.outcome],
-        "bucket_index": 0,
-        "owner": taker.owner,
-        "maker_address": taker.address,
-        "maker_orders": [maker.maker_row() for maker in makers],
-        "transaction_hash": "",
-        "trader_side": trader_side,
-        "error_msg": None,
-    }
-
-
 class PolymarketAccount:
-    """pUSD, tokens, orders and trades of one API key."""
+    """pUSD, tokens, orders and trades of one wallet owner. `address`: its EOA, lower case.
 
-    def __init__(self, *, cash_e6: int, api_key: str) -> None:
+    `allowance_e6`: how much pUSD its wallet lets the exchange take, None: any amount. `state`: ""
+    or "banned" or "closed_only". `is_new`: it came after May 2026 and must use a deposit wallet.
+    """
+
+    def __init__(
+        self,
+        *,
+        cash_e6: int,
+        address: str,
+        allowance_e6: int | None = None,
+        state: str = "",
+        is_new: bool = False,
+    ) -> None:
+        assert state in ("", "banned", "closed_only"), f"account state {state!r}"
         self.cash_e6 = cash_e6
-        self.api_key = api_key
+        self.address = address
+        self.allowance_e6 = allowance_e6
+        self.state = state
+        self.is_new = is_new
         self.tokens_e6: dict[str, int] = {}
+        self.cost_e6: dict[str, int] = {}  # what the tokens held were bought for
         self.fees_e6 = 0
         self.seen: set[str] = set()
         self.open: dict[str, PolymarketOrder] = {}
         self.trades: dict[str, dict[str, Any]] = {}
+        self.owners: dict[str, str] = {}  # the API key of our order in each trade
+        self.redeemed: list[tuple[int, str, int, int]] = []  # run ns, token, shares, paid
 
     def free_cash_e6(self) -> int:
         """pUSD that no open order binds."""
         return self.cash_e6 - sum(order.reserved_e6 for order in self.open.values())
+
+    def free_allowance_e6(self) -> int | None:
+        """What the exchange may still take besides what open orders bind, None: any amount."""
+        if self.allowance_e6 is None:
+            return None
+        return self.allowance_e6 - sum(order.reserved_e6 for order in self.open.values())
 
     def free_tokens_e6(self, token: str) -> int:
         """Shares of a token that no open SELL binds."""
@@ -204,15 +151,21 @@ class PolymarketAccount:
 
     def move(self, token: str, *, shares_e6: int, cash_e6: int, fee_e6: int) -> None:
         """Book one match: what came in is positive."""
-        self.tokens_e6[token] = self.tokens_e6.get(token, 0) + shares_e6
+        held_e6, cost_e6 = self.tokens_e6.get(token, 0), self.cost_e6.get(token, 0)
+        if shares_e6 > 0:
+            self.cost_e6[token] = cost_e6 - cash_e6
+        elif held_e6:
+            self.cost_e6[token] = cost_e6 * (held_e6 + shares_e6) // held_e6
+        self.tokens_e6[token] = held_e6 + shares_e6
         self.cash_e6 += cash_e6 - fee_e6
         self.fees_e6 += fee_e6
         assert self.tokens_e6[token] >= 0, f"sold {token[:12]} short"
 
-    def redeem(self, tokens: tuple[str, str], value_e6: int) -> int:
-        """Pay out a resolved market; returns the pUSD paid."""
-        paid_e6 = 0
-        for token, unit_e6 in zip(tokens, (value_e6, ONE_E6 - value_e6), strict=True):
-            paid_e6 += self.tokens_e6.pop(token, 0) * unit_e6 // ONE_E6
+    def redeem(self, token: str, unit_e6: int, run_ns: int) -> tuple[int, int]:
+        """Pay out one token of a resolved market: (shares, pUSD paid)."""
+        shares_e6 = self.tokens_e6.pop(token, 0)
+        paid_e6 = shares_e6 * unit_e6 // ONE_E6
         self.cash_e6 += paid_e6
-        return paid_e6
+        if shares_e6:
+            self.redeemed.append((run_ns, token, shares_e6, paid_e6))
+        return shares_e6, paid_e6

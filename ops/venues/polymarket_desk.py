@@ -1,39 +1,32 @@
 """Polymarket's matcher: FAK and FOK BUYs spend a budget, GTC and SELLs move shares, takers may
-be held back.
-
-A match is one trade with one fee; it lives MATCHED, then MINED, then CONFIRMED.
+be held back. A match is one trade with one fee; `polymarket_trades.py` lives its life.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ops.venues.book import Budget, Plan, Resting, Take, cost_up_e6, unit_cost_e6
 from ops.venues.fees import polymarket_fee_e6
-from ops.venues.numerals import MS_NS, ONE_E6, SECOND_NS, plain
-from ops.venues.polymarket_account import (
-    Counterparty,
-    PolymarketAccount,
-    PolymarketOrder,
-    other_party,
-    trade_json,
-)
+from ops.venues.numerals import ONE_E6, SECOND_NS, plain
+from ops.venues.polymarket_account import PolymarketAccount, PolymarketOrder
 from ops.venues.polymarket_market import YES, PolymarketMarket
 from ops.venues.polymarket_order import MARKETABLE_MIN_E6, OrderError, Posted
+from ops.venues.polymarket_rows import other_party
+from ops.venues.polymarket_supply import Move, Supply, is_complement
+from ops.venues.polymarket_trades import VENUE, Later, Trades, TradeTerms
 from ops.venues.polymarket_ws import PolymarketHub
 from ops.venues.script import BID
 from ops.venues.session import Ids, RunClock, VenueLog
 
-VENUE = "polymarket"
 NO_MATCH = (
     "no orders found to match with FAK order. FAK orders are partially filled or killed if no match"
     " is found."
 )
 NOT_FILLED = "order couldn't be fully filled. FOK orders are fully filled or killed."
 NO_FUNDS = "not enough balance / allowance"
+NOT_READY = "the market is not yet ready to process new orders"
 GTD_LEAD_S = 60
-Later = Callable[[int, Callable[[], None]], None]
 
 
 class PolymarketDesk:
@@ -43,22 +36,31 @@ class PolymarketDesk:
         self,
         *,
         account: PolymarketAccount,
+        supply: Supply,
         hub: PolymarketHub,
         clock: RunClock,
         log: VenueLog,
         later: Later,
-        mined_ns: int,
-        confirmed_ns: int,
+        terms: TradeTerms,
+        ids: Ids,
     ) -> None:
         self._account = account
         self._hub = hub
         self._clock = clock
         self._log = log
         self._later = later
-        self._mined_ns = mined_ns
-        self._confirmed_ns = confirmed_ns
-        self._ids = Ids(VENUE)
+        self._ids = ids
         self._expiring: list[PolymarketOrder] = []
+        self.trades = Trades(
+            account=account,
+            supply=supply,
+            hub=hub,
+            clock=clock,
+            log=log,
+            later=later,
+            terms=terms,
+            ids=ids,
+        )
 
     # ---- posting
 
@@ -67,6 +69,9 @@ class PolymarketDesk:
         account, order_id, market = self._account, posted.order_id, posted.market
         if order_id in account.seen:
             raise OrderError(f"order {order_id} is invalid. Duplicated.", word="duplicate")
+        self._check_standing(posted)
+        if market.is_early:
+            raise OrderError(NOT_READY, word="not_ready")
         if not market.is_open:
             text = f"the orderbook {posted.token} does not exist"
             raise OrderError(text, status=404, word="no_orderbook")
@@ -86,6 +91,15 @@ class PolymarketDesk:
         if plan.takes and market.spec.taker_delay_ns:
             return self._delay(order, plan, run_ns)
         return self._execute(order, plan, run_ns)
+
+    def _check_standing(self, posted: Posted) -> None:
+        """Close-only lets an account sell what it has."""
+        account = self._account
+        if account.state == "banned":
+            raise OrderError(f"'{posted.maker}' address banned", word="banned")
+        if account.state == "closed_only" and posted.is_buy:
+            text = f"'{posted.maker}' address in closed only mode"
+            raise OrderError(text, word="closed_only")
 
     def _check_expiry(self, posted: Posted, run_ns: int) -> None:
         if posted.order_type == "GTD":
@@ -119,6 +133,10 @@ class PolymarketDesk:
             need_e6 = max(posted.maker_amount_e6, whole_e6) + fee_e6
             if need_e6 > account.free_cash_e6():
                 raise OrderError(NO_FUNDS, word="no_funds")
+            allowed_e6 = account.free_allowance_e6()
+            if allowed_e6 is not None and need_e6 > allowed_e6:
+                text = f"{NO_FUNDS}: the allowance is not enough -> allowance: {allowed_e6}"
+                raise OrderError(f"{text}, order amount: {need_e6}", word="no_allowance")
         elif posted.maker_amount_e6 > account.free_tokens_e6(posted.token):
             raise OrderError(NO_FUNDS, word="no_funds")
 
@@ -131,9 +149,9 @@ class PolymarketDesk:
         text = NOT_FILLED if posted.order_type == "FOK" else NO_MATCH
         word = "fok_killed" if posted.order_type == "FOK" else "fak_no_match"
         order.status = f"CANCELED_{text}"
-        event = order.event_json(self._account.api_key, "CANCELLATION", run_ns)
+        event = order.event_json("CANCELLATION", run_ns)
         event.update(size_matched="", outcome="", created_at="", associate_trades=[])
-        self._hub.user(posted.market.condition_id, event)
+        self._hub.user(self._account.address, posted.market.condition_id, event)
         raise OrderError(text, order_id=posted.order_id, word=word)
 
     # ---- the taker delay
@@ -191,22 +209,33 @@ class PolymarketDesk:
         )
         return money_e6, fee_e6
 
+    def _move(self, posted: Posted, take: Take, is_other: bool) -> Move:
+        """Our side of one step of a match: a BUY's cost is rounded up, a SELL's proceeds down."""
+        unit_e6 = unit_cost_e6(take.price_e6, posted.is_no)
+        if posted.is_buy:
+            shares_e6, cash_e6 = take.size_e6, -cost_up_e6(take.size_e6, unit_e6)
+        else:
+            shares_e6, cash_e6 = -take.size_e6, take.size_e6 * unit_e6 // ONE_E6
+        return Move(
+            token=posted.token,
+            other=posted.other_token if is_other else "",
+            shares_e6=shares_e6,
+            cash_e6=cash_e6,
+        )
+
     def _execute(
         self, order: PolymarketOrder, plan: Plan, run_ns: int
     ) -> tuple[dict[str, Any], str]:
-        posted, account = order.posted, self._account
+        posted = order.posted
         market = posted.market
         money_e6, fee_e6 = self._cost(posted, plan)
         shares_e6 = plan.size_e6
         if shares_e6:
             changes = market.book.take(plan)
-            sign = 1 if posted.is_buy else -1
-            account.move(
-                posted.token, shares_e6=sign * shares_e6, cash_e6=-sign * money_e6, fee_e6=fee_e6
-            )
             order.matched_e6 = shares_e6
-            self._taken(order, plan, money_e6, run_ns)
+            self._taken(order, plan, money_e6, fee_e6, run_ns)
             self._hub.changes(market, changes, run_ns)
+            self._hub.book(market, is_first=False)
         rest_e6 = posted.shares_e6 - shares_e6
         if not posted.is_immediate and rest_e6 > 0 and not plan.stopped:
             self._rest(order, rest_e6, run_ns)
@@ -228,55 +257,33 @@ class PolymarketDesk:
             self._expiring.append(order)
         self._hub.changes(posted.market, posted.market.book.rest(order.resting), run_ns)
 
-    def _taken(self, order: PolymarketOrder, plan: Plan, money_e6: int, run_ns: int) -> None:
-        """Record the trade of a taker, and print it."""
-        posted = order.posted
-        tick_e6 = posted.market.tick_e6
+    def _taken(
+        self, order: PolymarketOrder, plan: Plan, money_e6: int, fee_e6: int, run_ns: int
+    ) -> None:
+        """Book the trade of a taker, and print it."""
+        posted, market = order.posted, order.posted.market
+        tick_e6 = market.tick_e6
         average_e6 = (2 * money_e6 * ONE_E6 + plan.size_e6 * tick_e6) // (
             2 * plan.size_e6 * tick_e6
         )
-        taker = order.party(self._account.api_key, average_e6 * tick_e6, plan.size_e6)
-        makers = [other_party(posted, take, self._ids.new("maker")) for take in plan.takes]
-        self._record(order, taker, makers, "TAKER", run_ns)
-        for take in plan.takes:
-            price_e6 = unit_cost_e6(take.price_e6, posted.is_no)
-            side = "BUY" if posted.is_buy else "SELL"
-            self._hub.last_trade(
-                posted.market, posted.outcome, price_e6, take.size_e6, side, run_ns
-            )
-
-    def _record(
-        self,
-        order: PolymarketOrder,
-        taker: Counterparty,
-        makers: list[Counterparty],
-        trader_side: str,
-        run_ns: int,
-    ) -> None:
-        trade_id = self._ids.new("trade")
-        row = trade_json(
-            trade_id=trade_id,
-            taker=taker,
-            makers=makers,
-            market=order.posted.market.condition_id,
-            trader_side=trader_side,
-            run_ns=run_ns,
+        steps = [(take, is_complement(take.price_e6, tick_e6)) for take in plan.takes]
+        trade_id = self.trades.book(
+            market=market,
+            moves=[self._move(posted, take, is_other) for take, is_other in steps],
+            fee_e6=fee_e6,
+            taker=order.party(average_e6 * tick_e6, plan.size_e6),
+            makers=[
+                other_party(posted, take, self._ids.new("maker"), is_complement=is_other)
+                for take, is_other in steps
+            ],
+            trader_side="TAKER",
+            owner=posted.owner,
         )
         order.trades.append(trade_id)
-        self._account.trades[trade_id] = row
-        self._log.count(VENUE, "fills")
-        self._tell_trade(row, run_ns)
-        self._later(self._mined_ns, lambda: self._advance(row, "MINED", trade_id))
-
-    def _advance(self, row: dict[str, Any], status: str, trade_id: str) -> None:
-        """A trade goes on chain, then is final."""
-        run_ns = self._clock.run_ns()
-        row["status"] = status
-        row["last_update"] = str(run_ns // SECOND_NS)
-        row["transaction_hash"] = "0x" + trade_id.replace("-", "") * 2
-        self._tell_trade(row, run_ns)
-        if status == "MINED":
-            self._later(self._confirmed_ns, lambda: self._advance(row, "CONFIRMED", trade_id))
+        side = "BUY" if posted.is_buy else "SELL"
+        for take in plan.takes:
+            price_e6 = unit_cost_e6(take.price_e6, posted.is_no)
+            self._hub.last_trade(market, posted.outcome, price_e6, take.size_e6, side, run_ns)
 
     # ---- our resting orders
 
@@ -287,19 +294,22 @@ class PolymarketDesk:
             order = self._account.open[take.maker.key]
             posted = order.posted
             unit_e6 = unit_cost_e6(take.price_e6, posted.is_no)
-            if posted.is_buy:
-                shares_e6, cash_e6 = take.size_e6, -cost_up_e6(take.size_e6, unit_e6)
-            else:
-                shares_e6, cash_e6 = -take.size_e6, take.size_e6 * unit_e6 // ONE_E6
-            self._account.move(posted.token, shares_e6=shares_e6, cash_e6=cash_e6, fee_e6=0)
             order.matched_e6 += take.size_e6
             order.leaves_e6 = take.maker.leaves_e6
             if order.leaves_e6 == 0:
                 del self._account.open[order.order_id]
                 order.status = "MATCHED"
-            taker = other_party(posted, take, self._ids.new("taker"))
-            maker = order.party(self._account.api_key, unit_e6, take.size_e6)
-            self._record(order, taker, [maker], "MAKER", run_ns)
+            is_other = is_complement(take.price_e6, market.tick_e6)
+            trade_id = self.trades.book(
+                market=market,
+                moves=[self._move(posted, take, is_other)],
+                fee_e6=0,
+                taker=other_party(posted, take, self._ids.new("taker"), is_complement=is_other),
+                makers=[order.party(unit_e6, take.size_e6)],
+                trader_side="MAKER",
+                owner=posted.owner,
+            )
+            order.trades.append(trade_id)
             self._tell(order, "UPDATE", run_ns)
             side = "SELL" if posted.side == BID else "BUY"
             self._hub.last_trade(market, YES, take.price_e6, take.size_e6, side, run_ns)
@@ -323,16 +333,20 @@ class PolymarketDesk:
         return {"canceled": canceled, "not_canceled": failed}
 
     def cancel_where(
-        self, condition_id: str = "", token: str = "", status: str = "CANCELED"
+        self, condition_id: str = "", token: str = "", status: str = "CANCELED", owner: str = ""
     ) -> dict[str, Any]:
-        """Cancel all orders of a market or token; both empty: all."""
-        chosen = [
+        """Cancel all orders of a market, token or API key; all empty: all."""
+        return self.cancel(self.open_ids(condition_id, token, owner), status)
+
+    def open_ids(self, condition_id: str = "", token: str = "", owner: str = "") -> list[str]:
+        """The open orders of a market, token or API key; all empty: all."""
+        return [
             order.order_id
             for order in self._account.open.values()
             if condition_id in ("", order.posted.market.condition_id)
             and token in ("", order.posted.token)
+            and owner in ("", order.posted.owner)
         ]
-        return self.cancel(chosen, status)
 
     def expire(self, run_ns: int) -> None:
         """GTD orders die a minute before the time they state."""
@@ -357,20 +371,8 @@ class PolymarketDesk:
     # ---- the user channel
 
     def _tell(self, order: PolymarketOrder, kind: str, run_ns: int) -> None:
-        event = order.event_json(self._account.api_key, kind, run_ns)
-        self._hub.user(order.posted.market.condition_id, event)
-
-    def _tell_trade(self, row: dict[str, Any], run_ns: int) -> None:
-        event = {
-            "event_type": "trade",
-            "type": "TRADE",
-            **row,
-            "trade_owner": self._account.api_key,
-            "transaction_hash": row["transaction_hash"] or None,
-            "timestamp": str(run_ns // MS_NS),
-        }
-        del event["error_msg"]
-        self._hub.user(row["market"], event)
+        condition_id = order.posted.market.condition_id
+        self._hub.user(self._account.address, condition_id, order.event_json(kind, run_ns))
 
 
 def answer(

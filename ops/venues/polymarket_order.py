@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ops.venues.numerals import ONE_E6, plain
 from ops.venues.polymarket_market import NO, PolymarketMarket
 from ops.venues.script import ASK, BID
-from ops.venues.signatures import order_hashes, order_signer
+from ops.venues.signatures import POLY_1271, order_hashes, order_signer
 
 ORDER_TYPES = ("GTC", "GTD", "FAK", "FOK")
 IMMEDIATE = ("FAK", "FOK")
@@ -32,12 +33,23 @@ class OrderError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """Who may sign: the EOA of the API key, and its wallet for signature types 1 to 3 ("" has
-    none).
+    """Who may sign: the EOA of the API key (lower case), and for which maker addresses by signature
+    type. `funder`: a wallet taken for types 1 to 3 whatever its address, "" has none. `is_new`:
+    only deposit wallets may trade (venue rule since about May 2026).
     """
 
     address: str
-    funder: str
+    funder: str = ""
+    is_new: bool = False
+    wallets: Mapping[int, frozenset[str]] = field(default_factory=dict)
+
+    def may(self, kind: int, maker: str) -> bool:
+        """Whether orders of this type may name this maker."""
+        if self.is_new and kind != POLY_1271:
+            return False
+        if kind == 0:
+            return maker == self.address
+        return maker in self.wallets.get(kind, ()) or maker == (self.funder or None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +69,15 @@ class Posted:
     order_type: str
     post_only: bool
     expiration_s: int
+    owner: str = ""
+
+    @property
+    def outcome_name(self) -> str:
+        return self.market.outcomes[self.outcome]
+
+    @property
+    def other_token(self) -> str:
+        return self.market.tokens[1 - self.outcome]
 
     @property
     def side(self) -> int:
@@ -147,7 +168,7 @@ def read_order(
     """
     fields = read_fields(body)
     order_type = body.get("orderType")
-    if order_type not in ORDER_TYPES:
+    if order_type not in ORDER_TYPES or (order_type in IMMEDIATE and body.get("postOnly") is True):
         raise OrderError("Invalid order payload")
     if body.get("owner") != api_key:
         raise OrderError("the order owner has to be the owner of the API KEY", word="owner")
@@ -167,6 +188,7 @@ def read_order(
         order_type=order_type,
         post_only=body.get("postOnly") is True,
         expiration_s=fields["expiration"],
+        owner=api_key,
     )
     check_amounts(posted)
     check_price(posted)
@@ -175,13 +197,12 @@ def read_order(
 
 def _verified(fields: dict[str, Any], market: PolymarketMarket, signer: Signer) -> str:
     """The order id, if the right key signed it for the right wallet and exchange."""
-    kind = fields["signatureType"]
-    wallet = signer.address if kind == 0 else signer.funder
-    named = signer.funder if kind == 3 else signer.address
+    kind, maker = fields["signatureType"], fields["maker"]
+    named = maker if kind == POLY_1271 else signer.address
     if fields["signer"] != named:
         text = "the order signer address has to be the address of the API KEY"
         raise OrderError(text, word="signer")
-    if fields["maker"] != wallet:
+    if not signer.may(kind, maker):
         text = "maker address not allowed, please use the deposit wallet flow"
         raise OrderError(text, word="maker")
     neg_risk = market.spec.neg_risk

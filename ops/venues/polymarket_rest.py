@@ -1,129 +1,177 @@
-"""Polymarket's REST: the CLOB (public, L1, L2) and the parts of Gamma a trader reads, on one
-port.
+"""Polymarket's private REST: API keys (L1), orders, cancels and reads (L2).
+
+The error a caller sees first is the outermost's: the edge (region, windows), the proof, the
+signer's bucket, the engine's state, then the order itself.
 """
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Callable
 from typing import Any
 
-from ops.venues.numerals import SECOND_NS
-from ops.venues.polymarket import Polymarket
-from ops.venues.polymarket_desk import VENUE
-from ops.venues.polymarket_order import OrderError, Signer, read_order
-from ops.venues.polymarket_public import PublicRest, error_answer
+from ops.venues.polymarket import Polymarket, Trader
+from ops.venues.polymarket_data import DataRest
+from ops.venues.polymarket_gamma_rest import GammaRest
+from ops.venues.polymarket_heartbeat import Heartbeats
+from ops.venues.polymarket_keys import Credential, l1
+from ops.venues.polymarket_limits import TIERS, EdgeLimits, SignerLimits, Verdict
+from ops.venues.polymarket_order import OrderError, read_order
+from ops.venues.polymarket_public import PublicRest, cursor_page, error_answer
+from ops.venues.polymarket_trades import VENUE
 from ops.venues.rest import Answer, Call, Handler, Routes
-from ops.venues.session import Bucket
-from ops.venues.signatures import EXCHANGE, NEG_RISK_EXCHANGE, clob_auth_signer, is_l2_valid
+from ops.venues.signatures import EXCHANGE, EXCHANGES_V3, NEG_RISK_EXCHANGE
 
 BATCH_MAX = 15
 CANCELS_MAX = 1000
-STAMP_SKEW_MAX_S = 30  # the venue's own window is not documented
-END_CURSOR = "LTE="
-_UNAUTHORIZED = Answer(401, {"error": "Unauthorized/Invalid api key"})
-_BAD_L1 = Answer(401, {"error": "Invalid L1 Request headers"})
+PAGE_ROWS = 300
 _UNLIMITED = str(2**256 - 1)
+_ORDER_PATHS = ("/order", "/orders")
+Private = Callable[[Call, Trader, Credential], Answer]
+
+
+class EdgeRoutes(Routes):
+    """Routes behind the edge: it looks at address and path before anything is authenticated."""
+
+    def __init__(self, venue: Polymarket, limits: EdgeLimits | None) -> None:
+        super().__init__()
+        self._venue = venue
+        self._limits = limits
+
+    def find(self, method: str, path: str) -> Any:
+        refusal = self._refusal(method, path)
+        return (lambda _: refusal, {}) if refusal else super().find(method, path)
+
+    def _refusal(self, method: str, path: str) -> Answer | None:
+        venue = self._venue
+        if method == "POST" and path in _ORDER_PATHS:
+            refusal = venue.gate.refuses_region()
+            if refusal:
+                venue.log.count(VENUE, "refused_region")
+                return refusal
+        if self._limits is None:
+            return None
+        refusal = self._limits.refuses(method, path, venue.clock.mono_ns())
+        if refusal:
+            venue.log.count(VENUE, "refused_edge")
+        return refusal
 
 
 class PolymarketRest:
-    """Routes of the venue."""
+    """Routes of the CLOB's host, and of the hosts around it on the same port.
+
+    `orders_per_s` beyond every tier (benches) means that nothing is limited at the edge.
+    """
 
     def __init__(self, venue: Polymarket, *, orders_per_s: int, heartbeat_ns: int) -> None:
         self._venue = venue
-        self._life_ns = heartbeat_ns
-        accounts = venue.accounts
-        self._address = accounts.polymarket_address.lower()
-        self._signer = Signer(address=self._address, funder=accounts.polymarket_funder.lower())
-        self._orders = Bucket(
-            tokens_per_s=orders_per_s, burst=orders_per_s * 3 // 2, now_ns=venue.clock.mono_ns()
+        self._orders_per_s = orders_per_s
+        self._limits: dict[str, SignerLimits] = {}
+        is_tier = orders_per_s <= max(rates[0] for rates in TIERS.values())
+        self.routes: Routes = EdgeRoutes(venue, EdgeLimits() if is_tier else None)
+        self._hearts = Heartbeats(
+            life_ns=heartbeat_ns, later=venue.later, fired=self._heart_stopped
         )
-        self._heartbeat_id = ""
-        self.routes = Routes()
-        self._add_trading()
+        self._add_private()
         PublicRest(venue, self.routes)
+        GammaRest(venue, self.routes, is_shared=True)
+        DataRest(venue, self.routes)
 
     def not_found(self, call: Call) -> Answer:
         """What no route matches."""
         return error_answer("not found", 404)
 
-    # ---- L2
+    # ---- proofs and limits
 
-    def _is_signed(self, call: Call) -> bool:
-        accounts, headers = self._venue.accounts, call.headers
-        stamp = headers.get("POLY_TIMESTAMP", "")
-        if not (stamp.isascii() and stamp.isdigit() and len(stamp) < 12):
-            return False
-        now_s = self._venue.clock.wall_ns() // SECOND_NS
-        return (
-            abs(int(stamp) - now_s) <= STAMP_SKEW_MAX_S
-            and headers.get("POLY_ADDRESS", "").lower() == self._address
-            and headers.get("POLY_API_KEY") == accounts.polymarket_api_key
-            and headers.get("POLY_PASSPHRASE") == accounts.polymarket_passphrase
-            and is_l2_valid(
-                accounts.polymarket_secret,
-                stamp,
-                call.method,
-                call.path,
-                call.body,
-                headers.get("POLY_SIGNATURE", ""),
-            )
-        )
-
-    def _signed(self, method: str, path: str, handler: Handler) -> None:
+    def _signed(self, method: str, path: str, handler: Private) -> None:
         def guarded(call: Call) -> Answer:
-            if self._is_signed(call):
-                return handler(call)
+            known = self._venue.keys.l2(call, self._venue.clock.wall_ns())
+            if known:
+                return handler(call, self._venue.trader(known.address), known)
             self._venue.log.count(VENUE, "refused_unauthorized")
             if call.method == "POST" and call.path == "/order":
                 self._log(call, "", "unauthorized")
-            return _UNAUTHORIZED
+            return error_answer("Unauthorized/Invalid api key", 401)
 
         self.routes.add(method, path, guarded)
 
-    def _add_trading(self) -> None:
+    def _limits_of(self, trader: Trader) -> SignerLimits:
+        address = trader.signer.address
+        found = self._limits.get(address)
+        if found is None:
+            found = self._limits[address] = SignerLimits(
+                orders_per_s=self._orders_per_s,
+                now_ns=self._venue.clock.mono_ns(),
+                is_warning=self._venue.terms.is_warning,
+            )
+        return found
+
+    def _orders_verdict(self, trader: Trader, count: int) -> Verdict:
+        clock = self._venue.clock
+        verdict = self._limits_of(trader).orders(
+            count, now_ns=clock.mono_ns(), epoch_ns=clock.wall_ns()
+        )
+        return self._counted(verdict)
+
+    def _counted(self, verdict: Verdict) -> Verdict:
+        if verdict.refusal:
+            self._venue.log.count(VENUE, "refused_rate")
+        return verdict
+
+    def _log(self, call: Call, order_id: str, outcome: str) -> None:
+        venue = self._venue
+        venue.log.order(VENUE, order_id, call.read_ns, venue.clock.mono_ns(), outcome)
+
+    # ---- routes
+
+    def _add_private(self) -> None:
         signed = self._signed
         signed("POST", "/order", self._post_order)
         signed("POST", "/orders", self._post_orders)
-        signed("DELETE", "/order", self._cancel_one)
-        signed("DELETE", "/orders", self._cancel_many)
-        signed("DELETE", "/cancel-all", lambda _: Answer(200, self._venue.desk.cancel_where()))
-        signed("DELETE", "/cancel-market-orders", self._cancel_market)
+        signed("DELETE", "/order", self._cancelling(self._named_order))
+        signed("DELETE", "/orders", self._cancelling(self._named_orders))
+        signed("DELETE", "/cancel-all", self._cancelling(self._all_orders))
+        signed("DELETE", "/cancel-market-orders", self._cancelling(self._market_orders))
         signed("GET", "/data/orders", self._open_orders)
         signed("GET", "/data/order/{order_id}", self._open_order)
         signed("GET", "/data/trades", self._trades)
         signed("GET", "/balance-allowance", self._balance)
         signed("GET", "/balance-allowance/update", self._balance)
         signed("POST", "/v1/heartbeats", self._heartbeat)
+        signed("GET", "/order-scoring", lambda *_: Answer(200, {"scoring": False}))
+        signed("GET", "/auth/ban-status/closed-only", self._ban_status)
         signed("GET", "/auth/api-keys", self._api_keys)
-        signed("GET", "/auth/ban-status/closed-only", lambda _: Answer(200, {"closed_only": False}))
-        self.routes.add("POST", "/auth/api-key", self._credentials)
-        self.routes.add("GET", "/auth/derive-api-key", self._credentials)
+        signed("DELETE", "/auth/api-key", self._delete_key)
+        signed("GET", "/v1/user/rate-limit-tier", self._tier)
+        signed("GET", "/rebates/current", lambda *_: Answer(200, []))
+        self.routes.add("GET", "/fees/builder-fees/{code}", _no_builder_fee)
+        self.routes.add("POST", "/auth/api-key", self._l1(self._venue.keys.create))
+        self.routes.add("GET", "/auth/derive-api-key", self._l1(self._venue.keys.derive))
+
+    def _l1(self, find: Callable[[str, int], Credential | None]) -> Handler:
+        def handler(call: Call) -> Answer:
+            proved = l1(call.headers)
+            if proved is None:
+                return error_answer("Invalid L1 Request headers", 401)
+            found = find(*proved)
+            if found is None:
+                return error_answer("Could not derive api key!")
+            return Answer(200, found.body())
+
+        return handler
 
     # ---- orders
 
-    def _log(self, call: Call, order_id: str, outcome: str) -> None:
+    def _post_one(self, call: Call, body: Any, trader: Trader, known: Credential) -> Answer:
         venue = self._venue
-        venue.log.order(VENUE, order_id, call.read_ns, venue.clock.mono_ns(), outcome)
-
-    def _limited(self, count: int) -> dict[str, str] | None:
-        """Take `count` orders from the bucket: the headers, None if it cannot pay."""
-        now_ns = self._venue.clock.mono_ns()
-        if not self._orders.pay(count, now_ns):
-            self._venue.log.count(VENUE, "refused_rate")
-            return None
-        left = str(self._orders.left(now_ns))
-        return {"Poly-RateLimit-Remaining": left, "Poly-RateLimit-Tier": "elite"}
-
-    def _post_one(self, call: Call, body: Any) -> Answer:
-        accounts = self._venue.accounts
+        refusal = venue.gate.refuses_order(
+            post_only=isinstance(body, dict) and body.get("postOnly") is True
+        )
+        if refusal:
+            self._log(call, "", venue.gate.mode)
+            return refusal
         try:
-            posted = read_order(
-                body,
-                self._venue.by_token,
-                api_key=accounts.polymarket_api_key,
-                signer=self._signer,
-            )
-            reply, outcome = self._venue.desk.post(posted)
+            posted = read_order(body, venue.by_token, api_key=known.api_key, signer=trader.signer)
+            reply, outcome = trader.desk.post(posted)
         except OrderError as error:
             self._log(call, error.order_id or _named_id(str(error)), error.word)
             answer = {"error": str(error)}
@@ -133,143 +181,168 @@ class PolymarketRest:
         self._log(call, posted.order_id, outcome)
         return Answer(200, reply, is_order=True)
 
-    def _post_order(self, call: Call) -> Answer:
-        headers = self._limited(1)
-        if headers is None:
+    def _post_order(self, call: Call, trader: Trader, known: Credential) -> Answer:
+        verdict = self._orders_verdict(trader, 1)
+        if verdict.refusal:
             self._log(call, "", "rate")
-            return Answer(429, {"error": "Too Many Requests"}, {"Retry-After": "1"})
-        answer = self._post_one(call, call.json())
-        answer.headers = headers
+            return verdict.refusal
+        answer = self._post_one(call, call.json(), trader, known)
+        answer.headers = verdict.headers
         return answer
 
-    def _post_orders(self, call: Call) -> Answer:
-        """A batch: a refused leg is HTTP 200, success true, with an errorMsg and no orderID."""
+    def _post_orders(self, call: Call, trader: Trader, known: Credential) -> Answer:
+        """A batch: a refused leg is HTTP 200, success true, with an errorMsg and no orderID. What
+        concerns the whole venue is answered once.
+        """
         bodies = call.json()
         if not isinstance(bodies, list) or not bodies:
             return error_answer("Invalid order payload")
         if len(bodies) > BATCH_MAX:
             text = f"Too many orders in payload: {len(bodies)}, max allowed: {BATCH_MAX}"
             return error_answer(text)
-        headers = self._limited(len(bodies))
-        if headers is None:
-            return Answer(429, {"error": "Too Many Requests"}, {"Retry-After": "1"})
-        rows = []
-        for body in bodies:
-            answer = self._post_one(call, body)
-            if answer.status == 200:
-                rows.append(answer.body)
-            else:
-                rows.append(_refused_leg(answer.body["error"]))
-        return Answer(200, rows, headers, is_order=True)
+        verdict = self._orders_verdict(trader, len(bodies))
+        if verdict.refusal:
+            return verdict.refusal
+        answers = [self._post_one(call, body, trader, known) for body in bodies]
+        down = next((one for one in answers if one.status in (425, 503)), None)
+        if down:
+            down.headers = verdict.headers
+            return down
+        rows = [
+            one.body if one.status == 200 else _refused_leg(one.body["error"]) for one in answers
+        ]
+        return Answer(200, rows, verdict.headers, is_order=True)
 
-    def _cancel_one(self, call: Call) -> Answer:
+    # ---- cancels
+
+    def _cancelling(self, name: Callable[[Call, Trader], list[str] | Answer]) -> Private:
+        """Cancel what `name` names. Each order costs one cancel; cancel-all one more."""
+
+        def handler(call: Call, trader: Trader, _: Credential) -> Answer:
+            refusal = self._venue.gate.refuses_cancel()
+            if refusal:
+                return refusal
+            named = name(call, trader)
+            if isinstance(named, Answer):
+                return named
+            clock = self._venue.clock
+            cost = len(named) + (call.path == "/cancel-all")
+            verdict = self._counted(
+                self._limits_of(trader).cancels(
+                    max(1, cost), now_ns=clock.mono_ns(), epoch_ns=clock.wall_ns()
+                )
+            )
+            if verdict.refusal:
+                return verdict.refusal
+            return Answer(200, trader.desk.cancel(named), verdict.headers)
+
+        return handler
+
+    def _named_order(self, call: Call, trader: Trader) -> list[str] | Answer:
         body = call.json()
         order_id = body.get("orderID") if isinstance(body, dict) else None
-        if not isinstance(order_id, str):
-            return error_answer("Invalid order payload")
-        return Answer(200, self._venue.desk.cancel([order_id]))
+        return [order_id] if isinstance(order_id, str) else error_answer("Invalid order payload")
 
-    def _cancel_many(self, call: Call) -> Answer:
+    def _named_orders(self, call: Call, trader: Trader) -> list[str] | Answer:
         ids = call.json()
         if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
             return error_answer("Invalid order payload")
         if len(ids) > CANCELS_MAX:
-            return error_answer(
-                f"Too many orders in payload: {len(ids)}, max allowed: {CANCELS_MAX}"
-            )
-        return Answer(200, self._venue.desk.cancel(ids))
+            text = f"Too many orders in payload: {len(ids)}, max allowed: {CANCELS_MAX}"
+            return error_answer(text)
+        return ids
 
-    def _cancel_market(self, call: Call) -> Answer:
+    def _all_orders(self, call: Call, trader: Trader) -> list[str] | Answer:
+        return trader.desk.open_ids()
+
+    def _market_orders(self, call: Call, trader: Trader) -> list[str] | Answer:
         body = call.json()
         if not isinstance(body, dict):
             return error_answer("Invalid order payload")
-        market, token = body.get("market") or "", body.get("asset_id") or ""
-        return Answer(200, self._venue.desk.cancel_where(market, token))
+        return trader.desk.open_ids(body.get("market") or "", body.get("asset_id") or "")
 
     # ---- reads
 
-    def _open_orders(self, call: Call) -> Answer:
-        query, account = call.query, self._venue.account
+    def _open_orders(self, call: Call, trader: Trader, _: Credential) -> Answer:
+        query = call.query
         rows = [
-            order.rest_json(account.api_key)
-            for order in account.open.values()
+            order.rest_json()
+            for order in trader.account.open.values()
             if query.get("market") in (None, order.posted.market.condition_id)
             and query.get("asset_id") in (None, order.posted.token)
             and query.get("id") in (None, order.order_id)
         ]
-        return _cursor_page(rows)
+        return cursor_page(rows, query.get("next_cursor"), PAGE_ROWS)
 
-    def _open_order(self, call: Call) -> Answer:
-        account = self._venue.account
-        order = account.open.get(call.params["order_id"])
-        if order is None:
-            return error_answer("order not found", 404)
-        return Answer(200, order.rest_json(account.api_key))
+    def _open_order(self, call: Call, trader: Trader, _: Credential) -> Answer:
+        order = trader.account.open.get(call.params["order_id"])
+        return Answer(200, order.rest_json()) if order else error_answer("order not found", 404)
 
-    def _trades(self, call: Call) -> Answer:
+    def _trades(self, call: Call, trader: Trader, _: Credential) -> Answer:
         query = call.query
-        after, before = int(query.get("after", 0)), int(query.get("before", 1 << 62))
+        try:
+            after, before = int(query.get("after", 0)), int(query.get("before", 1 << 62))
+        except ValueError:
+            return error_answer("invalid trade params payload")
+        maker = query.get("maker_address", "").lower()
         rows = [
             row
-            for row in reversed(self._venue.account.trades.values())
+            for row in reversed(trader.account.trades.values())
             if query.get("market") in (None, row["market"])
             and query.get("asset_id") in (None, row["asset_id"])
             and query.get("id") in (None, row["id"])
+            and maker in ("", row["maker_address"], *_makers(row))
             and after <= int(row["match_time"]) <= before
         ]
-        return _cursor_page(rows)
+        return cursor_page(rows, query.get("next_cursor"), PAGE_ROWS)
 
-    def _balance(self, call: Call) -> Answer:
-        account, kind = self._venue.account, call.query.get("asset_type")
+    def _balance(self, call: Call, trader: Trader, _: Credential) -> Answer:
+        account, kind = trader.account, call.query.get("asset_type")
+        allowed = _UNLIMITED
         if kind == "COLLATERAL":
             balance_e6 = account.cash_e6
+            if account.allowance_e6 is not None:
+                allowed = str(account.allowance_e6)
         elif kind in ("CONDITIONAL", "CONDITIONAL-V2"):
             balance_e6 = account.tokens_e6.get(call.query.get("token_id", ""), 0)
         else:
             return error_answer("invalid asset type")
-        allowances = {EXCHANGE: _UNLIMITED, NEG_RISK_EXCHANGE: _UNLIMITED}
-        return Answer(200, {"balance": str(balance_e6), "allowances": allowances})
+        spenders = (EXCHANGE, NEG_RISK_EXCHANGE, EXCHANGES_V3[137])
+        return Answer(
+            200, {"balance": str(balance_e6), "allowances": dict.fromkeys(spenders, allowed)}
+        )
 
-    def _api_keys(self, call: Call) -> Answer:
-        return Answer(200, {"apiKeys": [self._venue.account.api_key]})
+    def _ban_status(self, call: Call, trader: Trader, _: Credential) -> Answer:
+        return Answer(200, {"closed_only": trader.account.state == "closed_only"})
+
+    def _tier(self, call: Call, trader: Trader, _: Credential) -> Answer:
+        return Answer(200, {"tier": self._limits_of(trader).tier})
 
     # ---- keys and heartbeat
 
-    def _credentials(self, call: Call) -> Answer:
-        """Both L1 calls answer with the account's one key."""
-        headers, accounts = call.headers, self._venue.accounts
-        address, nonce = headers.get("POLY_ADDRESS", ""), headers.get("POLY_NONCE", "0")
-        stamp, given = headers.get("POLY_TIMESTAMP", ""), headers.get("POLY_SIGNATURE", "")
-        if address.lower() != self._address or not nonce.isdigit() or not stamp.isdigit():
-            return _BAD_L1
-        if clob_auth_signer(address, stamp, int(nonce), given) != self._address:
-            return _BAD_L1
-        return Answer(
-            200,
-            {
-                "apiKey": accounts.polymarket_api_key,
-                "secret": accounts.polymarket_secret,
-                "passphrase": accounts.polymarket_passphrase,
-            },
-        )
+    def _api_keys(self, call: Call, trader: Trader, _: Credential) -> Answer:
+        return Answer(200, {"apiKeys": self._venue.keys.of_address(trader.signer.address)})
 
-    def _heartbeat(self, call: Call) -> Answer:
-        """Arms the switch: ten seconds (by default) without a beat cancel all orders."""
+    def _delete_key(self, call: Call, trader: Trader, known: Credential) -> Answer:
+        self._venue.keys.delete(known.api_key)
+        return Answer(200, "OK")
+
+    def _heartbeat(self, call: Call, trader: Trader, known: Credential) -> Answer:
         body = call.json()
         given = body.get("heartbeat_id") if isinstance(body, dict) else None
-        if self._heartbeat_id and given != self._heartbeat_id:
-            text = "Invalid Heartbeat ID"
-            return Answer(400, {"error_msg": text, "heartbeat_id": self._heartbeat_id})
-        self._heartbeat_id = str(uuid.uuid4())
-        beat_id = self._heartbeat_id
-        self._venue.later(self._life_ns, lambda: self._heartbeat_due(beat_id))
-        return Answer(200, {"heartbeat_id": self._heartbeat_id})
+        return self._hearts.beat(known.api_key, known.address, given)
 
-    def _heartbeat_due(self, beat_id: str) -> None:
-        if beat_id == self._heartbeat_id:
-            self._heartbeat_id = ""
-            self._venue.log.count(VENUE, "heartbeat_cancels")
-            self._venue.desk.cancel_where()
+    def _heart_stopped(self, api_key: str, address: str) -> None:
+        self._venue.log.count(VENUE, "heartbeat_cancels")
+        self._venue.trader(address).desk.cancel_where(owner=api_key)
+
+
+def _no_builder_fee(call: Call) -> Answer:
+    return Answer(200, {"maker_fee_rate_bps": 0, "taker_fee_rate_bps": 0})
+
+
+def _makers(row: dict[str, Any]) -> list[str]:
+    return [str(maker["maker_address"]) for maker in row["maker_orders"]]
 
 
 def _named_id(text: str) -> str:
@@ -283,7 +356,16 @@ def _refused_leg(text: str) -> dict[str, Any]:
     return {"success": True, "errorMsg": text, **dict.fromkeys(keys, "")}
 
 
-def _cursor_page(rows: list[Any]) -> Answer:
-    """One page holds everything: `LTE=` is the end."""
-    body = {"data": rows, "next_cursor": END_CURSOR, "limit": len(rows), "count": len(rows)}
-    return Answer(200, body)
+class AroundRest:
+    """The port of the hosts around the CLOB: Gamma (whose /markets is its own), the Data API, the
+    web host and the relayer.
+    """
+
+    def __init__(self, venue: Polymarket) -> None:
+        self.routes = Routes()
+        GammaRest(venue, self.routes, is_shared=False)
+        DataRest(venue, self.routes)
+
+    def not_found(self, call: Call) -> Answer:
+        """What no route matches."""
+        return error_answer("not found", 404)

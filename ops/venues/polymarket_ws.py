@@ -16,15 +16,19 @@ from websockets.http11 import Request
 
 from ops.venues.book import Change
 from ops.venues.numerals import MS_NS, ONE_E6, plain
-from ops.venues.polymarket_market import NO, OUTCOMES, YES, PolymarketMarket
+from ops.venues.polymarket_keys import Credential
+from ops.venues.polymarket_market import NO, YES, PolymarketMarket
 from ops.venues.script import BID
 from ops.venues.session import Ids
 from ops.venues.wire import Link, Refusal, WsServer
 
 MARKET_PATH = "/ws/market"
 USER_PATH = "/ws/user"
-# Above this many assets on one connection the venue silently sends no first book (seen 2026).
+# Above this many assets on one connection the venue silently sends no first book (500 to 750, seen
+# 2026-08-14): the surplus is subscribed and gets its changes.
 SNAPSHOTS_MAX = 500
+# A connection that asks for nothing is closed; the venue's patience is not documented.
+IDLE_NS = 10_000_000_000
 
 
 @dataclass(slots=True, eq=False)
@@ -37,10 +41,12 @@ class MarketListener:
 
 @dataclass(slots=True, eq=False)
 class UserListener:
-    """One user connection. `markets` None: the whole account; `is_known`: it has shown its key."""
+    """One user connection. `markets` None: the whole account; `address`: whose key it has shown,
+    "" none yet.
+    """
 
     markets: set[str] | None = None
-    is_known: bool = False
+    address: str = ""
 
 
 class PolymarketHub:
@@ -50,11 +56,13 @@ class PolymarketHub:
         self,
         *,
         markets: dict[str, PolymarketMarket],
-        credentials: tuple[str, str, str],
+        known: Callable[[object], Credential | None],
+        later: Callable[[int, Callable[[], None]], None],
         on_subscribed: Callable[[], None],
     ) -> None:
         self._markets = markets  # by token
-        self._credentials = credentials
+        self._known = known
+        self._later = later
         self._on_subscribed = on_subscribed
         self._listeners: dict[Link, MarketListener] = {}
         self._users: dict[Link, UserListener] = {}
@@ -66,11 +74,17 @@ class PolymarketHub:
     def on_open(self, link: Link, request: Request) -> None:
         path = request.path.partition("?")[0].rstrip("/")
         if path == MARKET_PATH:
-            self._listeners[link] = MarketListener()
+            listener = self._listeners[link] = MarketListener()
+            self._later(IDLE_NS, lambda: self._close_idle(link, bool(listener.tokens)))
         elif path == USER_PATH:
-            self._users[link] = UserListener()
+            user = self._users[link] = UserListener()
+            self._later(IDLE_NS, lambda: self._close_idle(link, bool(user.address)))
         else:
             raise Refusal(HTTPStatus.NOT_FOUND, '{"error":"not found"}')
+
+    def _close_idle(self, link: Link, has_asked: bool) -> None:
+        if not has_asked and (link in self._listeners or link in self._users):
+            link.close(1000, "no subscription")
 
     def on_close(self, link: Link) -> None:
         self._listeners.pop(link, None)
@@ -106,6 +120,9 @@ class PolymarketHub:
         new = [token for token in dict.fromkeys(tokens) if token not in listener.tokens]
         room = max(0, SNAPSHOTS_MAX - len(listener.tokens))
         listener.tokens.update(dict.fromkeys(new))
+        if not new and message.get("operation") == "subscribe":
+            link.queue(b"NO NEW ASSETS")  # as some of the venue's servers do
+            return
         books = [
             market.frame(market.outcome_of(token), is_first=True)
             for token in new[:room]
@@ -119,13 +136,11 @@ class PolymarketHub:
         named = {name for name in markets if isinstance(name, str)} if markets else set()
         operation = message.get("operation")
         if operation is None:
-            auth = message.get("auth")
-            keys = ("apiKey", "secret", "passphrase")
-            given = tuple(auth.get(key) for key in keys) if isinstance(auth, dict) else ()
-            if given != self._credentials:
+            found = self._known(message.get("auth"))
+            if found is None:
                 link.close(1008, "invalid authentication")
                 return
-            listener.is_known = True
+            listener.address = found.address
             listener.markets = named or None
         elif operation == "subscribe" and named:
             listener.markets = (listener.markets or set()) | named
@@ -162,6 +177,7 @@ class PolymarketHub:
         if not links:
             return
         touches = [tuple(map(plain, market.touch(outcome))) for outcome in (YES, NO)]
+        hashes = [market.frame_hash(outcome) for outcome in (YES, NO)]
         rows = []
         for change in changes:
             for outcome in (YES, NO):
@@ -171,7 +187,7 @@ class PolymarketHub:
                 rows.append(
                     f'{{"asset_id":"{market.tokens[outcome]}","price":"{plain(price_e6)}",'
                     f'"size":"{plain(change.new_e6)}","side":"{"BUY" if is_bid else "SELL"}",'
-                    f'"hash":"{market.next_hash(outcome)}",'
+                    f'"hash":"{hashes[outcome]}",'
                     f'"best_bid":"{bid}","best_ask":"{ask}"}}'
                 )
         frame = (
@@ -266,7 +282,7 @@ class PolymarketHub:
             "market": market.condition_id,
             "assets_ids": list(market.tokens),
             "winning_asset_id": market.tokens[winner],
-            "winning_outcome": OUTCOMES[winner],
+            "winning_outcome": market.outcomes[winner],
             "timestamp": str(run_ns // MS_NS),
             "tags": [],
         }
@@ -275,13 +291,24 @@ class PolymarketHub:
             if self._listeners[link].is_custom:
                 link.queue(body)
 
+    def new_market(self, market: PolymarketMarket, run_ns: int) -> None:
+        """A market opens: told to every connection with the custom events, whatever it listens to
+        (keys of December 2025 and of 2026).
+        """
+        body = orjson.dumps(new_market_frame(market, run_ns))
+        for link, listener in self._listeners.items():
+            if listener.is_custom:
+                link.queue(body)
+
     # ---- user frames
 
-    def user(self, condition_id: str, event: dict[str, Any]) -> None:
-        """One private event."""
+    def user(self, address: str, condition_id: str, event: dict[str, Any]) -> None:
+        """One private event of the trader with this EOA."""
         body = b""
         for link, listener in self._users.items():
-            if listener.is_known and (listener.markets is None or condition_id in listener.markets):
+            if listener.address == address and (
+                listener.markets is None or condition_id in listener.markets
+            ):
                 body = body or orjson.dumps(event)
                 link.queue(body)
 
@@ -290,3 +317,37 @@ class PolymarketHub:
         for link in list(server.open_links()):
             if link in self._listeners:
                 link.abort()
+
+
+def new_market_frame(market: PolymarketMarket, run_ns: int) -> dict[str, Any]:
+    """`new_market`: numbers of the fee schedule are strings here."""
+    spec = market.spec
+    event = {"id": str(market.number), "ticker": spec.event, "slug": spec.event}
+    return {
+        "event_type": "new_market",
+        "id": str(market.number),
+        "question": spec.title,
+        "market": market.condition_id,
+        "slug": spec.ticker,
+        "description": "",
+        "assets_ids": list(market.tokens),
+        "outcomes": list(market.outcomes),
+        "event_message": {**event, "title": spec.title, "description": ""},
+        "timestamp": str(run_ns // MS_NS),
+        "tags": [],
+        "condition_id": market.condition_id,
+        "active": True,
+        "clob_token_ids": list(market.tokens),
+        "sports_market_type": "",
+        "line": "",
+        "game_start_time": "",
+        "order_price_min_tick_size": market.tick,
+        "group_item_title": "",
+        "taker_base_fee": "1000",
+        "fees_enabled": spec.fee_rate_e6 > 0,
+        "fee_schedule": {
+            "exponent": str(spec.fee_exponent),
+            "rate": plain(spec.fee_rate_e6),
+            "taker_only": True,
+        },
+    }

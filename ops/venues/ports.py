@@ -11,7 +11,7 @@ from ops.venues.faults_events import Server
 from ops.venues.kalshi import Kalshi
 from ops.venues.kalshi_rest import KalshiRest
 from ops.venues.polymarket import Polymarket
-from ops.venues.polymarket_rest import PolymarketRest
+from ops.venues.polymarket_rest import AroundRest, PolymarketRest
 from ops.venues.rest import RestServer
 from ops.venues.script import Event, MarketSpec
 from ops.venues.session import RunClock, VenueLog
@@ -74,8 +74,8 @@ class KalshiPorts:
 
 
 class PolymarketPorts:
-    """The simulated Polymarket on its two ports: CLOB and Gamma share one, both channels the
-    other.
+    """The simulated Polymarket on three ports: "rest" is the CLOB and, where no path says
+    otherwise, every other host; "gamma" all but the CLOB; "ws" both channels.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class PolymarketPorts:
             self.venue,
             spec.reply_delay_ns,
         )
+        self._around = _rest_server(AroundRest(self.venue), self.venue, 0)
 
     @property
     def servers(self) -> Sequence[Server]:
@@ -117,19 +118,23 @@ class PolymarketPorts:
         self.venue.flush()
 
     async def listen(self, context: ssl.SSLContext) -> dict[str, int]:
-        rest, ws = await asyncio.gather(
+        rest, gamma, ws = await asyncio.gather(
             self._rest.listen(context),
+            self._around.listen(context),
             self.venue.server.listen(None if self._has_plain_ws else context),
         )
-        return {"rest": rest, "ws": ws}
+        return {"rest": rest, "gamma": gamma, "ws": ws}
 
     async def close(self) -> None:
         self.venue.server.close()
         await self._rest.close()
+        await self._around.close()
 
 
 def _rest_server(
-    routes: KalshiRest | PolymarketRest, venue: Kalshi | Polymarket, reply_delay_ns: int
+    routes: KalshiRest | PolymarketRest | AroundRest,
+    venue: Kalshi | Polymarket,
+    reply_delay_ns: int,
 ) -> RestServer:
     return RestServer(
         routes=routes.routes,

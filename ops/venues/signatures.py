@@ -2,8 +2,8 @@
 never with our signer.
 
 Kalshi: RSA-PSS (SHA-256, salt 32) or Ed25519 over `timestamp + METHOD + path`. Polymarket: EIP-712
-orders (domain version "2"), ERC-7739 wrapping for deposit wallets, ClobAuth (L1), HMAC-SHA256 over
-the exact bytes (L2).
+orders (domain version "2", or "3" for position ids), ERC-7739 wrapping for deposit wallets,
+ClobAuth (L1), HMAC-SHA256 over the exact bytes (L2).
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ from eth_utils.exceptions import ValidationError
 
 EXCHANGE = "0xE111180000d2663C0091e4f400237545B87B996B"
 NEG_RISK_EXCHANGE = "0xe2222d279d744050d28e00520010520000310F59"
+# Exchange V3 by chain: it takes the tokens that are position ids (polymarket-client 0.14.0).
+EXCHANGES_V3 = {
+    137: "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa",
+    80002: "0x9fE6e61422AdB6F610d8597F9684b16912D50C3D",
+}
 CHAIN_ID = 137
 ORDER_TYPE = (
     "Order(uint256 salt,address maker,address signer,uint256 tokenId,uint256 makerAmount,"
@@ -39,6 +44,8 @@ ORDER_TYPE = (
 CLOB_MESSAGE = "This message attests that I control the given wallet"
 POLY_1271 = 3
 
+_POSITION_GAP = ((1 << 64) - 1) << 40  # these bits of a position id are zero
+_MODULES = (1, 2, 3)  # its top byte: binary, neg-risk, combinatorial
 _FIELDS = [field.split() for field in ORDER_TYPE[6:-1].split(",")]
 _ORDER_ABI = ["bytes32", *(kind for kind, _ in _FIELDS)]
 _ORDER_HASH = keccak(text=ORDER_TYPE)
@@ -92,10 +99,21 @@ def domain_separator(contract: str, *, name: str, version: str, chain_id: int = 
     return keccak(encode(["bytes32", "bytes32", "bytes32", "uint256", "address"], values))
 
 
-def _exchange_separator(neg_risk: bool, chain_id: int) -> bytes:
-    contract = NEG_RISK_EXCHANGE if neg_risk else EXCHANGE
+def is_position_id(token: int) -> bool:
+    """Whether a token is a position id of the second protocol (polymarket-client 0.14.0,
+    protocol.py, Oct 2026): such tokens trade on Exchange V3.
+    """
+    return token & _POSITION_GAP == 0 and token >> 248 in _MODULES
+
+
+def _exchange_separator(order: OrderFields, neg_risk: bool, chain_id: int) -> bytes:
+    token = order["tokenId"]
+    assert isinstance(token, int)
+    contract, version = NEG_RISK_EXCHANGE if neg_risk else EXCHANGE, "2"
+    if is_position_id(token):
+        contract, version = EXCHANGES_V3[chain_id], "3"
     name = "Polymarket CTF Exchange"
-    return domain_separator(contract, name=name, version="2", chain_id=chain_id)
+    return domain_separator(contract, name=name, version=version, chain_id=chain_id)
 
 
 def order_hashes(
@@ -103,7 +121,7 @@ def order_hashes(
 ) -> tuple[bytes, bytes]:
     """(struct hash, order id) of an order whose integers and 32-byte words are already values."""
     struct = keccak(encode(_ORDER_ABI, [_ORDER_HASH, *(order[name] for _, name in _FIELDS)]))
-    separator = _exchange_separator(neg_risk, chain_id)
+    separator = _exchange_separator(order, neg_risk, chain_id)
     return struct, keccak(b"\x19\x01" + separator + struct)
 
 
@@ -137,7 +155,7 @@ def order_signer(
     struct, order_id = hashes
     if order["signatureType"] != POLY_1271:
         return _recovered(order_id, signature)
-    separator = _exchange_separator(neg_risk, chain_id)
+    separator = _exchange_separator(order, neg_risk, chain_id)
     tail = separator + struct + ORDER_TYPE.encode() + len(ORDER_TYPE).to_bytes(2, "big")
     if signature[65:] != tail:
         return None

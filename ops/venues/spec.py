@@ -34,6 +34,31 @@ class Accounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolymarketTerms:
+    """What may go wrong at the simulated Polymarket. Chances in 1e-6 of all trades, seeded.
+
+    `restarts_ns`: machine ns after the start at which its engine goes down, then 425 for
+    `restart_ns` and post-only for `post_only_ns` (reference section 9). `is_warning`: the rate
+    limits only warn. `allowance_e6`: what the account's wallet allows the exchange, None: all.
+    `account_state`: "", "banned" or "closed_only". `is_new`: the account must use its deposit
+    wallet (section 4). `country` and `is_blocked`: what the edge makes of the caller.
+    """
+
+    failed_e6: int = 0
+    retrying_e6: int = 0
+    seed: int = 0
+    restarts_ns: tuple[int, ...] = ()
+    restart_ns: int = 90_000_000_000
+    post_only_ns: int = 120_000_000_000
+    is_warning: bool = False
+    allowance_e6: int | None = None
+    account_state: str = ""
+    is_new: bool = False
+    country: str = "IE"
+    is_blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenuesSpec:
     """Everything `serve.run` needs; picklable. Delays are machine nanoseconds.
 
@@ -58,6 +83,7 @@ class VenuesSpec:
     polymarket_confirmed_ns: int = 2_000_000_000
     polymarket_heartbeat_ns: int = 10_000_000_000
     polymarket_dynamic_tick: bool = False
+    polymarket: PolymarketTerms = field(default_factory=PolymarketTerms)
     polymarket_plain_ws: bool = False
     keeps_requests: bool = False
     faults: Plan = ()

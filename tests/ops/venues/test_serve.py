@@ -27,7 +27,7 @@ def test_the_contract_of_a_real_process(tls: TlsPaths) -> None:
     kinds = {venue: sorted(ports) for venue, ports in session.ports.items()}
     assert kinds == {
         "kalshi": ["rest", "ws"],
-        "polymarket": ["rest", "ws"],
+        "polymarket": ["gamma", "rest", "ws"],
         "coinbase": ["ws"],
     }
     assert not session.conn.poll(), "nothing runs before the start"
