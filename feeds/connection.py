@@ -197,7 +197,9 @@ class Connection:
             self._transport.send_ping()
 
     def drop(self) -> None:
-        """Close from our side, without waiting for the venue."""
+        """Close from our side, without waiting for the venue. Nothing more is passed on."""
+        if self._listener is not None:
+            self._listener.is_over = True
         if self._transport is not None:
             self._transport.send_close(WSCloseCode.GOING_AWAY)
             self._transport.disconnect(False)

@@ -1,32 +1,28 @@
-"""One feed: a venue's connection kept alive, its books published, its market facts beside them.
+"""One feed: a venue's connections kept alive, its books published, its market facts beside them.
 
-`main` is the role's coroutine; `step` is called from the same loop at least every 50 ms. The order
-of things when a link goes: its books are emptied and published as untrusted first, then it is
-opened again after a back-off with jitter.
+`main` is the role's coroutine; `step` is called from the same loop at least every 50 ms. Each shard
+of the markets has its racing connections (feeds/shard.py, feeds/lane.py); facts and jobs are the
+feed's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from urllib.parse import urlsplit
 
-from feeds.connection import Connection
+from feeds.lane import Headers, Lane, wait
 from feeds.params import FACTS_AGAIN_NS, FeedParams
 from feeds.publisher import Publisher, instruments_of
 from feeds.rest import Rest
-from feeds.session import Backoff, Event, Session, State
-from feeds.trust import LinkWatch
-from feeds.update import SECOND_NS, FeedError, Venue
+from feeds.seat import Seat
+from feeds.session import Backoff
+from feeds.shard import Shard
+from feeds.update import FeedError
 from feeds.venues import FactsReader, Reach, work_until
 from shm_layout import ST_INITIALIZED, TICK_EPOCH, Segment, run_epoch_ns
 
 __all__ = ["Feed", "FeedParams", "Headers"]
-
-Headers = Callable[[str, str], Awaitable[dict[str, str]]]
-SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconnect
-STEADY_NS = 5 * SECOND_NS  # a session that lived so long starts the next back-off at its base
 
 
 class Feed:
@@ -40,15 +36,11 @@ class Feed:
         clock: Callable[[], int],
         headers: Headers | None = None,
     ) -> None:
-        self.session = Session()
-        self._segment = segment
-        self._params = params
-        self._clock = clock
-        self._headers = headers
+        self._segment, self._params, self._clock = segment, params, clock
+        self._row = row = params.row
+        self._headers = headers if row.is_signed else None
         now_ns = clock()
-        self._row = params.row
-        informs = self._row.informs
-        self._instruments = () if informs else tuple(instruments_of(segment, params.feed))
+        self._instruments = () if row.informs else tuple(instruments_of(segment, params.feed))
         self.publisher = Publisher(
             segment,
             feed=params.feed,
@@ -56,140 +48,104 @@ class Feed:
             now_ns=now_ns,
             instruments=self._instruments,
             products=tuple(params.products.values()),
+            lanes=params.lanes + 1,
+            markets_max=row.markets_max,
         )
-        self.venue = self._make_venue()
-        self._connection = Connection(params.ws_url, ca_file=params.ca_file, sink=self, clock=clock)
-        self._link = LinkWatch(silent_ns=params.link_silent_ns, dead_ns=params.link_dead_ns)
-        self._backoff = Backoff(
-            base_ns=params.backoff_base_ns,
-            max_ns=params.backoff_max_ns,
-            seed=params.seed << 8 | params.feed,
-        )
+        self._made = 0  # lanes
+        self.shards: list[Shard] = []
+        if row.make is not None:
+            self.shards = [
+                Shard(list(seats), self._lane, self._backoff(number))
+                for number, seats in enumerate(self.publisher.seats)
+            ]
         self._facts_due = asyncio.Event()
         self._is_told = True  # facts may have changed: read anew, a round under way counts not
-        self._stepped_ns = self._pinged_ns = now_ns
-        self._frames = 0
+        self._stepped_ns = now_ns
         self.errors: list[str] = []  # of the newest round of facts, and of the newest connect
 
-    def _make_venue(self) -> Venue:
-        make = self._row.make
-        return make(self.publisher, self._params) if make is not None else _Mute()
+    def _backoff(self, number: int) -> Backoff:
+        params = self._params
+        return Backoff(
+            base_ns=params.backoff_base_ns,
+            max_ns=params.backoff_max_ns,
+            seed=params.seed << 16 | params.feed << 8 | number,
+        )
 
-    # ---- what comes in (the connection's Sink)
-
-    def on_text(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
-        """One message: to the venue's file, and what it wants to say back to the venue."""
-        link, venue = self._link, self.venue
-        link.heard_ns = recv_ns
-        if link.is_silent:
-            link.is_silent = False
-            self.publisher.silence(False, recv_ns)
-        self._frames += 1
-        venue.frame(payload, recv_ns, last)
-        if venue.outbox:
-            self._send()
-
-    def on_alive(self, recv_ns: int, last: bool) -> None:
-        """A pong or ping: the link lives. The buffer may end with it."""
-        if self._link.spoke(recv_ns):
-            self.publisher.silence(False, recv_ns)
-        if last:
-            self.publisher.flush()
-
-    def on_oversize(self) -> None:
-        """A message beyond the limit: counted; the session reconnects."""
-        self.publisher.count("oversize")
-
-    def _send(self) -> None:
-        for message in self.venue.outbox:
-            self._connection.send(message)
-        self.venue.outbox.clear()
+    def _lane(self, seat: Seat, shard: Shard) -> Lane:
+        self._made += 1
+        owner = _Owner(self, shard)
+        return Lane(self._params, seat, self._made, self._clock, owner, self._headers)
 
     # ---- every 50 ms
 
     def step(self, now_ns: int) -> int:
         """Link watch, pings, closes by the clock, accounting. Returns the frames since the last."""
-        publisher, link = self.publisher, self._link
+        publisher = self.publisher
         elapsed_ns, self._stepped_ns = max(now_ns - self._stepped_ns, 0), now_ns
         run_ns = int(run_epoch_ns(publisher.words, now_ns))
         if run_ns > 0:
             publisher.close_due(run_ns, now_ns)
             if publisher.is_open_due(run_ns, ST_INITIALIZED):
                 self._facts_due.set()
-        if link.is_up:
-            self._watch(now_ns)
+        frames = sum(shard.step(now_ns) for shard in self.shards)
         waiting = publisher.account(elapsed_ns)
-        if link.is_up:
-            was, is_subscribed = self.session.state, self.venue.is_subscribed
-            state = self.session.settle(
-                is_subscribed=is_subscribed, is_whole=waiting == 0, now_ns=now_ns
-            )
-            if was is State.SUBSCRIBING and state is not was:
-                self._facts_changed()  # perhaps while nobody listened
-            is_late = now_ns - self.session.since_ns > SUBSCRIBE_NS
-            if state is State.SUBSCRIBING and is_late:
-                self._connection.drop()
-            if state is State.LIVE and now_ns - self.session.since_ns > STEADY_NS:
-                self._backoff.worked()
-        publisher.connected(self.session.state is State.LIVE and not link.is_silent)
-        if self.venue.wants_facts:
-            self._facts_changed()
-        frames, self._frames = self._frames, 0
+        is_live = all(shard.is_live for shard in self.shards) if self.shards else waiting == 0
+        publisher.connected(is_live)
+        self._ask_for_facts()
         return frames
 
-    def _facts_changed(self) -> None:
+    def _ask_for_facts(self) -> None:
+        for shard in self.shards:
+            for lane in shard.all_lanes():
+                if lane.venue.wants_facts:
+                    self.facts_changed()
+
+    def facts_changed(self) -> None:
+        """Read them anew, at once; a round under way counts not."""
         self._is_told = True
         self._facts_due.set()
 
-    def _watch(self, now_ns: int) -> None:
-        link = self._link
-        if link.fell_silent(now_ns):
-            self.publisher.count("link_silent")
-            self.publisher.silence(True, now_ns)
-        if link.is_dead(now_ns) or self.venue.must_reconnect:
-            self._connection.drop()
-            return
-        if now_ns - self._pinged_ns >= self._params.ping_ns:
-            self._pinged_ns = now_ns
-            self._connection.ping()
-        self.venue.tick(now_ns)
-        if self.venue.outbox:
-            self._send()
-
     def close(self) -> None:
         """Last act: nothing of ours may be traded on, and the counters are whole."""
-        now_ns = self._clock()
-        self.venue.closed(now_ns)
+        for shard in self.shards:
+            shard.close(self._clock())
         self.publisher.connected(False)
         self.publisher.account(0)
+
+    def failed(self, errors: list[str]) -> None:
+        """What could not be read or reached, one line each."""
+        self.errors = errors
+
+    def _unread(self, errors: list[str]) -> None:
+        self.failed(errors)
+        self.publisher.count("rest_errors", len(errors))
 
     # ---- the coroutine
 
     async def main(self, stop: asyncio.Event) -> None:
         """Connect, keep connected and keep the facts fresh until `stop`."""
-        row = self._row
+        row, tasks = self._row, set[asyncio.Task[None]]()
+        grown = asyncio.Event()
+
+        def start(work: Coroutine[None, None, None]) -> None:
+            tasks.add(asyncio.create_task(work))
+            grown.set()
+
         async with AsyncExitStack() as stack:
             reach = self._reach(stack)
-            tasks = []
-            if row.make is not None:
-                tasks.append(asyncio.create_task(self._connect_until(stop)))
+            for shard in self.shards:
+                shard.run(start)
             if row.facts is not None and self._instruments:
-                reader = await row.facts(reach)
-                tasks.append(asyncio.create_task(self._read_facts_until(stop, reader)))
-            jobs = await row.jobs(reach) if row.jobs is not None else ()
-            tasks += [asyncio.create_task(work_until(stop, job, self._failed)) for job in jobs]
-            waiter = asyncio.create_task(stop.wait())
-            await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            self.session.move(Event.STOP, self._clock())
-            self._connection.drop()
-            for task in (waiter, *tasks):
-                if not task.done():
-                    task.cancel()
-            for result in await asyncio.gather(waiter, *tasks, return_exceptions=True):
-                if isinstance(result, BaseException) and not isinstance(
-                    result, asyncio.CancelledError
-                ):
-                    raise result
+                start(self._read_facts_until(stop, await row.facts(reach)))
+            for job in await row.jobs(reach) if row.jobs is not None else ():
+                start(work_until(stop, job, self._unread))
+            try:
+                await _watch(stop, tasks, grown)
+            finally:
+                for shard in self.shards:
+                    for lane in shard.all_lanes():
+                        lane.end()
+                await _finish(tasks)
 
     def _reach(self, stack: AsyncExitStack) -> Reach:
         opened: dict[str, Rest] = {}
@@ -208,17 +164,13 @@ class Feed:
             rest=rest,
         )
 
-    def _failed(self, errors: list[str]) -> None:
-        self.errors = errors
-        self.publisher.count("rest_errors", len(errors))
-
     async def _read_facts_until(self, stop: asyncio.Event, reader: FactsReader) -> None:
         """With each subscription and every `facts_ns`; at once where they are missing or changed.
 
         A quote is untrusted from a new link until a round that began after the subscription: what
-        changed before it was told to nobody.
+        changed before it was told to nobody. While a rival listens nothing is missed.
         """
-        await self._wait(self._facts_due, FACTS_AGAIN_NS)  # the first subscription
+        await wait(self._facts_due, FACTS_AGAIN_NS)  # the first subscription
         backoff = Backoff(
             base_ns=FACTS_AGAIN_NS, max_ns=self._params.facts_ns, seed=self._params.seed
         )
@@ -229,85 +181,71 @@ class Feed:
                 reader.forget()
             facts, errors = await reader.read(self._instruments)
             now_ns = self._clock()
-            if self.venue.wants_facts:
-                self._facts_changed()
-            is_heard = self.session.state in (State.SNAPSHOTS, State.LIVE)
-            is_fresh = is_heard and not self._is_told
+            self._ask_for_facts()
+            heard = [shard.is_heard for shard in self.shards for _ in range(
+                     shard.seats[0].count_max)]  # fmt: skip
             for local, each in facts.items():
+                is_fresh = heard[local] and not self._is_told
                 try:
                     self.publisher.set_facts(local, each, now_ns, is_fresh=is_fresh)
                 except FeedError as error:
                     errors.append(f"{self._instruments[local].ticker}: {error}")
             if errors:
-                self._failed(errors)
-                await self._wait(stop, backoff.delay_ns())
+                self._unread(errors)
+                await wait(stop, backoff.delay_ns())
             else:
                 backoff.worked()
-                await self._wait(stop, FACTS_AGAIN_NS)
-                await self._wait(self._facts_due, self._params.facts_ns)
+                await wait(stop, FACTS_AGAIN_NS)
+                await wait(self._facts_due, self._params.facts_ns)
 
-    async def _connect_until(self, stop: asyncio.Event) -> None:
+
+class _Owner:
+    """What a lane tells its feed, with its shard in mind."""
+
+    def __init__(self, feed: Feed, shard: Shard) -> None:
+        self._feed, self._shard = feed, shard
+
+    def _is_alone(self, lane: Lane) -> bool:
+        return not any(one.is_heard for one in self._shard.all_lanes() if one is not lane)
+
+    def opened(self, lane: Lane, now_ns: int) -> None:
+        """Facts may have changed while nobody listened."""
+        if self._feed.publisher.all_instruments and self._is_alone(lane):
+            lane.seat.mark(raised=TICK_EPOCH, now_ns=now_ns)
+
+    def subscribed(self, lane: Lane) -> None:
+        """From now on somebody listens: what is read now is worth something."""
+        if self._is_alone(lane):
+            self._feed.facts_changed()
+
+    def failed(self, errors: list[str]) -> None:
+        """It could not connect."""
+        self._feed.failed(errors)
+
+
+async def _watch(stop: asyncio.Event, tasks: set[asyncio.Task[None]], grown: asyncio.Event) -> None:
+    """Until `stop`, or until one of the tasks (their number may grow) has failed."""
+    waiters = [asyncio.create_task(stop.wait())]
+    try:
         while not stop.is_set():
-            self.session.move(Event.DUE, self._clock())
-            try:
-                await self._connection.open(await self._signed())
-            except (FeedError, OSError, TimeoutError) as error:
-                self.errors = [str(error)]
-            else:
-                await self._serve()
-            if stop.is_set():
-                return
-            now_ns = self._clock()
-            self.session.move(Event.LOST, now_ns)
-            self.publisher.count("reconnects")
-            await self._wait(stop, self._backoff.delay_ns())
-
-    async def _signed(self) -> dict[str, str]:
-        if self._headers is None:
-            return {}
-        return await self._headers("GET", urlsplit(self._params.ws_url).path)
-
-    async def _serve(self) -> None:
-        now_ns = self._clock()
-        self.session.move(Event.OPENED, now_ns)
-        self._link.opened(now_ns)
-        self._pinged_ns = now_ns
-        self.venue.opened(now_ns)
-        self._send()
-        if self._instruments:
-            self.publisher.mark(raised=TICK_EPOCH, now_ns=now_ns)
-        try:
-            await self._connection.closed()
-        finally:
-            self._link.closed()
-            self.venue.closed(self._clock())
-
-    @staticmethod
-    async def _wait(event: asyncio.Event, duration_ns: int) -> None:
-        """Until the event or the end of the time."""
-        try:
-            async with asyncio.timeout(duration_ns / SECOND_NS):
-                await event.wait()
-        except TimeoutError:
-            pass
+            grown.clear()
+            more = asyncio.create_task(grown.wait())
+            waiters[1:] = [more]
+            await asyncio.wait([*waiters, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            more.cancel()
+            for task in [task for task in tasks if task.done()]:
+                tasks.remove(task)
+                task.result()
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
 
 
-class _Mute:
-    """Stands where a venue without a stream has no handler."""
-
-    is_subscribed = must_reconnect = wants_facts = False
-
-    def __init__(self) -> None:
-        self.outbox: list[bytes] = []
-
-    def opened(self, now_ns: int) -> None:
-        """Never: nothing is opened."""
-
-    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
-        """Never: nothing comes in."""
-
-    def closed(self, now_ns: int) -> None:
-        """Its jobs end by themselves."""
-
-    def tick(self, now_ns: int) -> None:
-        """Nothing to do."""
+async def _finish(tasks: set[asyncio.Task[None]]) -> None:
+    """End what is left; raises what one of them raised."""
+    for task in tasks:
+        if not task.done():
+            task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise result

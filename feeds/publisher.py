@@ -118,7 +118,7 @@ class Publisher(Seat):
                 seat = Seat() if self.seats or row else self
                 seat._take(
                     segment.words, state, instruments=named, count=count, first=first,
-                    facts=facts, notices=notices, mark_all=self._mark_places,
+                    facts=facts, notices=notices, rivals=shard,
                 )  # fmt: skip
                 row.append(seat)
             self.seats.append(row)
@@ -193,17 +193,6 @@ class Publisher(Seat):
         place, states = self._places[local]
         at = int(states[0][levels.BOARD] + place * states[0][levels.STRIDE])
         return states[0][at : at + levels.LINE_CELLS]
-
-    def _mark_places(self, local: int, raised: int, lowered: int, now_ns: int) -> None:
-        """Trust bits of one market (-1: of all) in every seat that has it."""
-        if local < 0:
-            for row in self.seats:
-                for state in (seat.state for seat in row):
-                    book.mark(self.words, state, -1, raised, lowered, False, now_ns)
-            return
-        place, states = self._places[local]
-        for state in states:
-            book.mark(self.words, state, place, raised, lowered, False, now_ns)
 
     # ---- what is published, by place in the feed
 

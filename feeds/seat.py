@@ -7,7 +7,7 @@ directly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from feeds import book, spot
 from feeds.facts import Facts
@@ -58,7 +58,7 @@ class Seat:
         first: int,
         facts: Facts | None,
         notices: Notices,
-        mark_all: Callable[[int, int, int, int], None],
+        rivals: Sequence[Words],
     ) -> None:
         self.words, self.state = words, state
         self.instruments, self.count_max = tuple(instruments), count
@@ -67,7 +67,7 @@ class Seat:
         self.notices = notices
         self._is_spot = facts is None
         self._cells = SPOT_CELLS if self._is_spot else BOOK_CELLS
-        self._mark_all = mark_all
+        self._rivals = rivals
 
     def _book(self, local: int) -> int:
         return BOOKS_AT + local * self._cells
@@ -91,10 +91,11 @@ class Seat:
     ) -> None:
         """Raise and lower remembered trust bits (of all: -1) and publish what that changes.
 
-        TICK_EPOCH is about the market, not about a connection: it goes to every seat.
+        TICK_EPOCH is about the market, not about a connection: it goes to every seat that has it.
         """
         if raised & TICK_EPOCH:
-            self._mark_all(self.first + local if local >= 0 else -1, TICK_EPOCH, 0, now_ns)
+            for state in self._rivals:
+                book.mark(self.words, state, local, TICK_EPOCH, 0, False, now_ns)
             raised &= ~TICK_EPOCH
         if self._is_spot:
             spot.spot_mark(self.words, self.state, raised, lowered, now_ns)

@@ -15,6 +15,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from feeds.feed import Feed, FeedParams
+from feeds.lane import Lane
 from feeds.session import State
 from shm_layout import Segment, word_store
 from tests.feeds.loopback import authority, server_context, until, ws_server
@@ -92,6 +93,10 @@ class Stage:
     stop: asyncio.Event
     task: asyncio.Task[None]
 
+    @property
+    def lane(self) -> Lane:
+        return self.feed.shards[0].lanes[0]
+
     def trust(self) -> int:
         row = self.segment.read("quotes", 0)
         assert row is not None
@@ -106,7 +111,7 @@ class Stage:
         await until(holds, each=step)
 
     async def live(self) -> None:
-        await self.until(lambda: self.trust() == 0 and self.feed.session.state is State.LIVE)
+        await self.until(lambda: self.trust() == 0 and self.lane.session.state is State.LIVE)
 
     async def connected(self, times: int) -> None:
         await self.until(lambda: len(self.venue.sockets) == times)

@@ -33,7 +33,7 @@ def test_a_feed_becomes_live_and_stops_with_nothing_to_trade_on(tmp_path: Path) 
         assert on.venue.headers == ["GET /ws"]
 
     after = play(tmp_path, act)
-    assert after.trust() == NO_SNAPSHOT and after.feed.session.state is State.STOPPED
+    assert after.trust() == NO_SNAPSHOT and after.lane.session.state is State.STOPPED
 
 
 def test_a_cut_link_is_opened_again_and_its_books_come_anew(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_after_a_cut_nothing_is_trusted_on_facts_from_before_it(tmp_path: Path) 
         on.venue.step = "0.0010"  # told on the wire while nobody listened
         on.venue.sockets[-1].transport.abort()
         await on.connected(2)
-        await on.until(lambda: on.feed.session.state is State.LIVE)
+        await on.until(lambda: on.lane.session.state is State.LIVE)
         assert on.trust() == TICK_EPOCH and on.tick_e6() == 10_000
         on.venue.answers.set()
         await on.live()
@@ -75,7 +75,7 @@ def test_facts_asked_for_before_a_cut_do_not_count_after_it(tmp_path: Path) -> N
         on.venue.step = "0.0010"
         on.venue.sockets[-1].transport.abort()
         await on.connected(2)
-        await on.until(lambda: on.feed.session.state is State.LIVE)
+        await on.until(lambda: on.lane.session.state is State.LIVE)
         on.venue.answers.set()
 
         def is_trusted() -> bool:
@@ -92,7 +92,7 @@ def test_a_venue_that_is_away_is_tried_again_after_longer_and_longer_delays(
 ) -> None:
     async def act(on: Stage) -> None:
         await on.live()
-        backoff, delays = on.feed._backoff, []
+        backoff, delays = on.lane._backoff, []
         ask = backoff.delay_ns
 
         def delay_ns() -> int:
@@ -100,7 +100,7 @@ def test_a_venue_that_is_away_is_tried_again_after_longer_and_longer_delays(
             return delays[-1]
 
         backoff.delay_ns = delay_ns  # type: ignore[method-assign]
-        on.feed._connection._url = "wss://127.0.0.1:9/ws"
+        on.lane._connection._url = "wss://127.0.0.1:9/ws"
         on.venue.sockets[-1].transport.abort()
         await on.until(lambda: len(delays) >= 6)
         assert delays[0] <= 1_000_000 and max(delays[4:]) > 4_000_000
@@ -126,9 +126,9 @@ def test_quiet_is_not_stale(tmp_path: Path) -> None:
     async def act(on: Stage) -> None:
         await on.live()
         for _ in range(20):
-            heard = on.feed._link.heard_ns
+            heard = on.lane._link.heard_ns
             on.clock.now_ns += SECOND_NS
-            await on.until(lambda heard=heard: on.feed._link.heard_ns > heard)  # type: ignore[misc]
+            await on.until(lambda heard=heard: on.lane._link.heard_ns > heard)  # type: ignore[misc]
             assert on.trust() == 0
         assert on.counted("link_silent") == 0
 
@@ -218,7 +218,7 @@ def test_facts_that_cannot_be_read_are_counted_and_asked_for_again(tmp_path: Pat
 
 def test_headers_that_do_not_come_are_tried_again(tmp_path: Path) -> None:
     async def act(on: Stage) -> None:
-        good = on.feed._headers
+        good = on.lane._headers
         assert good is not None
         failed: list[int] = []
 
@@ -228,7 +228,7 @@ def test_headers_that_do_not_come_are_tried_again(tmp_path: Path) -> None:
                 raise FeedError("signer: no answer")
             return await good(method, path)
 
-        on.feed._headers = sometimes
+        on.lane._headers = sometimes
         await on.live()
         on.venue.sockets[-1].transport.abort()
         await on.until(lambda: len(failed) >= 3)

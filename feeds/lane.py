@@ -1,0 +1,234 @@
+"""One connection of a feed, kept alive: its session, its link's watch, its handler, its seat.
+
+The order of things when a link goes: its books are emptied first (a rival that is healthy has the
+quote from that moment), then it is opened again after a back-off with jitter. A lane that is sick
+while its link still stands says so (`ailment`); its shard opens another before it ends this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from feeds.connection import Connection
+from feeds.levels import SEAT
+from feeds.params import FeedParams
+from feeds.seat import Seat
+from feeds.session import Backoff, Event, Session, State
+from feeds.trust import LinkWatch
+from feeds.update import SECOND_NS, FeedError, Venue
+
+Headers = Callable[[str, str], Awaitable[dict[str, str]]]
+SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconnect
+STEADY_NS = 5 * SECOND_NS  # a session that lived so long starts the next back-off at its base
+LIFE_SHARE = 100  # of a limited life so much (one in …) is given up, twice for the next seat
+
+
+class Owner(Protocol):
+    """Who a lane belongs to."""
+
+    def opened(self, lane: Lane, now_ns: int) -> None:
+        """Its link is up and the subscription under way."""
+
+    def subscribed(self, lane: Lane) -> None:
+        """The venue has acknowledged the subscription: from here on changes are heard."""
+
+    def failed(self, errors: list[str]) -> None:
+        """It could not connect, and why."""
+
+
+class Lane:
+    """One connection. `headers` signs the handshake (method, path) where the venue wants that."""
+
+    def __init__(
+        self,
+        params: FeedParams,
+        seat: Seat,
+        number: int,
+        clock: Callable[[], int],
+        owner: Owner,
+        headers: Headers | None,
+    ) -> None:
+        row = params.row
+        assert row.make is not None
+        self.seat = seat
+        self.session = Session()
+        self.venue: Venue = row.make(seat, params)
+        self._params, self._clock, self._owner, self._headers = params, clock, owner, headers
+        self._connection = Connection(params.ws_url, ca_file=params.ca_file, sink=self, clock=clock)
+        self._link = LinkWatch(silent_ns=params.link_silent_ns, dead_ns=params.link_dead_ns)
+        self._backoff = Backoff(
+            base_ns=params.backoff_base_ns,
+            max_ns=params.backoff_max_ns,
+            seed=(params.seed << 8 | params.feed) << 8 | number,
+        )
+        place = int(seat.state[SEAT])
+        self._life_ns = row.life_ns - row.life_ns // LIFE_SHARE * (1 + place)
+        self._opened_ns = self._pinged_ns = 0
+        self._frames = 0
+        self._ended = asyncio.Event()  # for good: another lane has taken over
+
+    # ---- what comes in (the connection's Sink)
+
+    def on_text(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+        """One message: to the venue's file, and what it wants to say back to the venue."""
+        link, venue = self._link, self.venue
+        link.heard_ns = recv_ns
+        if link.is_silent:
+            link.is_silent = False
+            self.seat.silence(False, recv_ns)
+        self._frames += 1
+        venue.frame(payload, recv_ns, last)
+        if venue.outbox:
+            self._send()
+
+    def on_alive(self, recv_ns: int, last: bool) -> None:
+        """A pong or ping: the link lives. The buffer may end with it."""
+        if self._link.spoke(recv_ns):
+            self.seat.silence(False, recv_ns)
+        if last:
+            self.seat.flush()
+
+    def on_oversize(self) -> None:
+        """A message beyond the limit: counted; the session reconnects."""
+        self.seat.count("oversize")
+
+    def _send(self) -> None:
+        for message in self.venue.outbox:
+            self._connection.send(message)
+        self.venue.outbox.clear()
+
+    # ---- how it stands
+
+    @property
+    def is_over(self) -> bool:
+        """True once `main` has returned: its seat is free."""
+        return self.session.state is State.STOPPED
+
+    @property
+    def is_heard(self) -> bool:
+        """True if the venue tells it changes."""
+        return self.session.state in (State.SNAPSHOTS, State.LIVE)
+
+    @property
+    def is_live(self) -> bool:
+        """True if it has every open market's book and its link is not silent."""
+        return self.session.state is State.LIVE and not self._link.is_silent
+
+    def ailment(self, now_ns: int) -> str:
+        """Why another should take its place though its link stands; "": nothing is wrong."""
+        link, params = self._link, self._params
+        if not link.is_up or link.is_dead(now_ns):
+            return ""
+        if self.venue.must_reconnect:
+            return "asking again has not helped"
+        if link.is_silent and 2 * (now_ns - link.heard_ns) > (
+            params.link_silent_ns + params.link_dead_ns
+        ):
+            return "silent"
+        if 0 < self._life_ns < now_ns - self._opened_ns:
+            return "near the end of a connection's life"
+        return ""
+
+    # ---- every 50 ms
+
+    def step(self, now_ns: int) -> int:
+        """Link watch, pings, the session. Returns the frames since the last call."""
+        if self._link.is_up:
+            self._watch(now_ns)
+        if self._link.is_up:
+            self._settle(now_ns)
+        frames, self._frames = self._frames, 0
+        return frames
+
+    def _watch(self, now_ns: int) -> None:
+        link = self._link
+        if link.fell_silent(now_ns):
+            self.seat.count("link_silent")
+            self.seat.silence(True, now_ns)
+        if link.is_dead(now_ns):
+            self._connection.drop()
+            return
+        if self._params.row.pings and now_ns - self._pinged_ns >= self._params.ping_ns:
+            self._pinged_ns = now_ns
+            self._connection.ping()
+        self.venue.tick(now_ns)
+        if self.venue.outbox:
+            self._send()
+
+    def _settle(self, now_ns: int) -> None:
+        session, was = self.session, self.session.state
+        state = session.settle(
+            is_subscribed=self.venue.is_subscribed,
+            is_whole=self.seat.waiting() == 0,
+            now_ns=now_ns,
+        )
+        if was is State.SUBSCRIBING and state is not was:
+            self._owner.subscribed(self)
+        lasted_ns = now_ns - session.since_ns
+        if state is State.SUBSCRIBING and lasted_ns > SUBSCRIBE_NS:
+            self._connection.drop()
+        if state is State.LIVE and lasted_ns > STEADY_NS:
+            self._backoff.worked()
+
+    # ---- the coroutine
+
+    def end(self) -> None:
+        """Close it for good: `main` returns soon."""
+        self._ended.set()
+        self._connection.drop()
+
+    def close(self, now_ns: int) -> None:
+        """Nothing of ours may be traded on."""
+        self.venue.closed(now_ns)
+
+    async def main(self) -> None:
+        """Connect and keep connected until ended or cancelled."""
+        ended = self._ended
+        try:
+            while not ended.is_set():
+                self.session.move(Event.DUE, self._clock())
+                try:
+                    await self._connection.open(await self._signed())
+                except (FeedError, OSError, TimeoutError) as error:
+                    self._owner.failed([str(error)])
+                else:
+                    if not ended.is_set():
+                        await self._serve()
+                if not ended.is_set():
+                    self.session.move(Event.LOST, self._clock())
+                    self.seat.count("reconnects")
+                    await wait(ended, self._backoff.delay_ns())
+        finally:
+            self._connection.drop()
+            self.session.move(Event.STOP, self._clock())
+
+    async def _signed(self) -> dict[str, str]:
+        if self._headers is None:
+            return {}
+        return await self._headers("GET", urlsplit(self._params.ws_url).path)
+
+    async def _serve(self) -> None:
+        now_ns = self._clock()
+        self.session.move(Event.OPENED, now_ns)
+        self._link.opened(now_ns)
+        self._opened_ns = self._pinged_ns = now_ns
+        self.venue.opened(now_ns)
+        self._send()
+        self._owner.opened(self, now_ns)
+        try:
+            await self._connection.closed()
+        finally:
+            self._link.closed()
+            self.venue.closed(self._clock())
+
+
+async def wait(event: asyncio.Event, duration_ns: int) -> None:
+    """Until the event or the end of the time."""
+    try:
+        async with asyncio.timeout(duration_ns / SECOND_NS):
+            await event.wait()
+    except TimeoutError:
+        pass
