@@ -110,6 +110,7 @@ class Sim:
     cash_kalshi_e6: int = _key("cash_kalshi", DOLLARS, 0, 100_000_000)
     cash_polymarket_e6: int = _key("cash_polymarket", DOLLARS, 0, 100_000_000)
     reply_delay_ns: int = _key("reply_delay_us", US, 0, 10_000_000)
+    kalshi_read_lag_ns: int = _key("kalshi_read_lag_ms", MS, 0, 10_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

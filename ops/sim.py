@@ -122,6 +122,9 @@ class SimSession:
             tls_cert=str(self._tls.cert),
             tls_key=str(self._tls.key),
             reply_delay_ns=sim.reply_delay_ns,
+            kalshi_read_lag_ns=sim.kalshi_read_lag_ns,
+            # A seeded world begins now, whatever day that is; a recording has its own Thursdays.
+            kalshi_has_pause=bool(self._request.replay),
             faults=self._request.faults,
             faults_seed=self._request.seed,
         )

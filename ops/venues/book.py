@@ -317,6 +317,23 @@ class MarketBook:
             del self._own[order.side][order.price_e6]
         return self._refresh(order.side, order.price_e6)
 
+    def shrink(self, key: str, leaves_e6: int) -> list[Change]:
+        """Make one of our orders smaller in its place; never to nothing."""
+        order = self.orders[key]
+        assert 0 < leaves_e6 <= order.leaves_e6
+        order.leaves_e6 = leaves_e6
+        return self._refresh(order.side, order.price_e6)
+
+    def queue_e6(self, key: str) -> int:
+        """What must trade at its price before one of our orders does."""
+        order = self.orders[key]
+        own_e6 = 0
+        for other in self._own[order.side][order.price_e6]:
+            if other is order:
+                break
+            own_e6 += other.leaves_e6
+        return order.ahead_e6 + own_e6
+
     def _fill_own(self, order: Resting, size_e6: int) -> list[Change]:
         order.leaves_e6 -= size_e6
         assert order.leaves_e6 >= 0

@@ -4,16 +4,25 @@ payouts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import replace
 
 from ops.venues.book import Change
 from ops.venues.kalshi_account import KalshiAccount
 from ops.venues.kalshi_auth import KalshiGate
-from ops.venues.kalshi_desk import KalshiDesk
+from ops.venues.kalshi_changes import KalshiChanges
+from ops.venues.kalshi_desk import VENUE, KalshiDesk
+from ops.venues.kalshi_exchange import KalshiExchange, PausedBooks
+from ops.venues.kalshi_groups import KalshiGroups
 from ops.venues.kalshi_index import KalshiIndices
 from ops.venues.kalshi_market import KalshiMarket
+from ops.venues.kalshi_reads import KalshiReads
+from ops.venues.kalshi_reply import Reply
+from ops.venues.kalshi_tape import KalshiTape
+from ops.venues.kalshi_transfers import KalshiTransfers
 from ops.venues.kalshi_ws import KalshiHub
 from ops.venues.numerals import ONE_E6, SECOND_NS, count2, dollars4, dollars6, iso_us
+from ops.venues.rest import Answer
 from ops.venues.script import (
     BookSet,
     ConnectionCut,
@@ -29,7 +38,6 @@ from ops.venues.session import Ids, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 from ops.venues.wire import WsServer
 
-VENUE = "kalshi"
 OPEN = "active"
 # Response words after which nobody trades any more.
 _OVER = frozenset({"closed", "determined", "disputed", "amended", "finalized"})
@@ -62,19 +70,39 @@ class Kalshi:
             key_id=accounts.kalshi_key_id, public_pem=accounts.kalshi_public_pem, clock=clock
         )
         self.account = KalshiAccount(accounts.cash_kalshi_e6)
+        self.reads = KalshiReads(self.account, lag_ns=spec.kalshi_read_lag_ns, clock=clock)
         self.hub = KalshiHub(
             gate=self.gate, markets=self.markets, clock=clock, on_subscribed=on_subscribed
         )
         self.indices = KalshiIndices(self.hub, spec.script.indices)
         self.server = WsServer(venue=VENUE, hub=self.hub, log=log)
-        self.desk = KalshiDesk(
-            account=self.account, markets=self.markets, hub=self.hub, ids=ids, clock=clock, log=log
+        self.exchange = KalshiExchange(clock=clock, has_pause=spec.kalshi_has_pause)
+        self.tape = KalshiTape(account=self.account, reads=self.reads, hub=self.hub, ids=ids)
+        self.groups = KalshiGroups(
+            account=self.account, ids=ids, clock=clock, tell=self.tape.group_changed
         )
-        self._ids = ids
+        self.desk = KalshiDesk(
+            account=self.account, markets=self.markets, tape=self.tape, exchange=self.exchange,
+            groups=self.groups, ids=ids, clock=clock, log=log,
+        )  # fmt: skip
+        self.changes = KalshiChanges(self.desk)
+        self.transfers = KalshiTransfers(
+            account=self.account, reads=self.reads, ids=ids, clock=clock
+        )
+        self._now_ns = 0
         self._seq: int | None = None
+        self._paused = PausedBooks()
+        self._is_trading = True
+        self._quoted: set[KalshiMarket] = set()
 
     def flush(self) -> None:
         """Send everything queued: one write per connection."""
+        self.pass_time(self.clock.run_ns())
+        if self._quoted:
+            quoted, self._quoted = self._quoted, set()
+            run_ns = self.clock.run_ns()
+            for market in quoted:
+                self.tape.candles.quoted(market, run_ns)
         self.hub.flush_tickers()
         self.server.flush()
         dropped = self.hub.drop_slow()
@@ -84,6 +112,9 @@ class Kalshi:
 
     def apply(self, event: Event) -> None:
         """One event of the script, at its own run time."""
+        self.pass_time(event.at_epoch_ns)
+        if not self._is_trading and self._waits(event):
+            return
         if isinstance(event, LevelSet):
             self._level(event)
         elif isinstance(event, BookSet):
@@ -98,7 +129,38 @@ class Kalshi:
             self._status(event)
         elif isinstance(event, ConnectionCut):
             self._cut()
-        self.desk.expire(event.at_epoch_ns)
+
+    def answered(self, read_ns: int, reply: Reply) -> Answer:
+        """One row of the log for the answer to an order."""
+        self.log.order(VENUE, reply.key, read_ns, self.clock.mono_ns(), reply.outcome)
+        return Answer(reply.status, reply.body, is_order=True)
+
+    def pass_time(self, run_ns: int) -> None:
+        """What time alone brings: expiries, transfers, the beginning and the end of a pause."""
+        self._now_ns = run_ns = max(run_ns, self._now_ns)
+        self.desk.expire(run_ns)
+        self.transfers.pass_time()
+        is_trading = self.exchange.is_trading(run_ns)
+        if is_trading == self._is_trading:
+            return
+        self._is_trading = is_trading
+        self.log.count(VENUE, "resumed" if is_trading else "paused")
+        if not is_trading:
+            self.desk.pause(run_ns)
+            return
+        for event in self._paused.take():
+            self.apply(replace(event, at_epoch_ns=run_ns))
+
+    def _waits(self, event: Event) -> bool:
+        """While nobody may trade, books stand still and nothing is printed. A recording that has
+        the venue's own numbers had its pause already.
+        """
+        if isinstance(event, BookSet | LevelSet):
+            waits = event.venue_seq is None and self._by_index[event.market].is_known
+            if waits:
+                self._paused.keep(event)
+            return waits
+        return isinstance(event, MarketTrade)
 
     def again(self, market: int) -> None:
         """The whole book of a market once more, unasked."""
@@ -117,6 +179,7 @@ class Kalshi:
         market.numbered(event.venue_seq)
         market.is_known = True
         fills = market.book.set_book(event.bids, event.asks)
+        self._quoted.add(market)
         self.hub.book(market, step=step)
         self.desk.filled_resting(market, fills, event.at_epoch_ns)
 
@@ -135,8 +198,9 @@ class Kalshi:
         self.desk.filled_resting(market, fills, event.at_epoch_ns)
 
     def _deltas(
-        self, market: KalshiMarket, changes: Iterable[Change], run_ns: int, *, step: int = 1
+        self, market: KalshiMarket, changes: list[Change], run_ns: int, *, step: int = 1
     ) -> None:
+        self._quoted.add(market)
         for change in changes:
             size_e6 = change.new_e6 - change.old_e6
             self.hub.delta(market, change.side, change.price_e6, size_e6, run_ns, step=step)
@@ -144,7 +208,7 @@ class Kalshi:
     def _trade(self, event: MarketTrade) -> None:
         market = self._by_index[event.market]
         price_e6, size_e6, side = event.price_e6, event.size_e6, event.taker_side
-        self.desk.printed(market, price_e6, size_e6, side, event.at_epoch_ns)
+        self.tape.printed(market, price_e6, size_e6, side, event.at_epoch_ns)
         fills, changes = market.book.trade(price_e6, size_e6, side)
         self._deltas(market, changes, event.at_epoch_ns)
         self.desk.filled_resting(market, fills, event.at_epoch_ns)
@@ -160,7 +224,7 @@ class Kalshi:
         before, market.status = market.status, event.status
         run_ns = event.at_epoch_ns
         if event.status in _OVER:
-            self.desk.cancel_market(market, run_ns)
+            self.desk.cancel_market(market, run_ns, "CloseCancel")
         message: dict[str, object] = {"market_ticker": market.ticker}
         seconds = run_ns // SECOND_NS
         if event.strike_e8 is not None:
@@ -185,7 +249,7 @@ class Kalshi:
         elif event.status == "inactive":
             self._lifecycle(market, {**message, "event_type": "deactivated"})
         elif event.status == OPEN and before == "inactive":
-            self.desk.cancel_market(market, run_ns)
+            self.desk.cancel_market(market, run_ns, "HaltCancel")
             self._lifecycle(market, {**message, "event_type": "activated"})
 
     def _lifecycle(self, market: KalshiMarket, message: dict[str, object]) -> None:
@@ -197,15 +261,13 @@ class Kalshi:
         if value_e6 is None or position is None or position.net_e6 == 0:
             return
         net_e6, cost_e6 = position.net_e6, position.cost_e6
-        shard = market.spec.exchange_index
-        paid_e6 = position.settle(value_e6, run_ns)
-        self.account.cash_e6[shard] = self.account.cash_e6.get(shard, 0) + paid_e6
+        paid_e6 = self.account.settle(market, value_e6, run_ns)
         self.log.count(VENUE, "settlements")
         is_yes = net_e6 > 0
-        self.account.settlements.append(
+        self.reads.settlement(
             settlement(market, abs(net_e6), cost_e6, is_yes, paid_e6, position.fees_e6, run_ns)
         )
-        self.desk.position_changed(market)
+        self.tape.position_changed(market)
 
     def _cut(self) -> None:
         self._seq = None

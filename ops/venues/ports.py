@@ -37,7 +37,12 @@ class KalshiPorts:
         self._later = later
         self._ping_ns = spec.kalshi_ping_ns
         self._rest = _rest_server(
-            KalshiRest(self.venue, tokens_per_s=spec.kalshi_tokens_per_s),
+            KalshiRest(
+                self.venue,
+                tier=spec.kalshi_tier,
+                tokens_per_s=spec.kalshi_tokens_per_s,
+                has_short_429=spec.kalshi_short_429,
+            ),
             self.venue,
             spec.reply_delay_ns,
         )

@@ -66,9 +66,13 @@ class RunClock:
 
     def run_ns(self) -> int:
         """The run time now, in epoch nanoseconds."""
+        return self.run_ns_at(self.mono_ns())
+
+    def run_ns_at(self, mono_ns: int) -> int:
+        """The run time at a machine stamp."""
         if self._start_ns is None:
             return self._timeline.begin_epoch_ns
-        return self._timeline.epoch_ns(max(0, self.mono_ns() - self._start_ns))
+        return self._timeline.epoch_ns(max(0, mono_ns - self._start_ns))
 
 
 class VenueLog:

@@ -62,14 +62,16 @@ class PolymarketTerms:
 class VenuesSpec:
     """Everything `serve.run` needs; picklable. Delays are machine nanoseconds.
 
-    `kalshi_tokens_per_s`: refill of the write and of the read bucket; the burst is one second of
-    it (Premier tier). `polymarket_orders_per_s`: refill of the order bucket; the burst is one and
-    a half seconds of it (Elite tier). `keeps_requests`: every request is told at the end.
-    `faults`: what goes wrong; `faults_seed`: of what they leave to chance.
-    `polymarket_plain_ws`: its sockets are ws://, for a client that trusts no throw-away authority.
-    `exchanges`: what plays the script's spot trades beside Coinbase. `is_us_address`: all of it is
-    asked from the United States, which Binance answers with 451. `coingecko_cache_ns` None: as the
-    plan has it; `coingecko_key`: the one key it knows, empty for any.
+    `kalshi_tier`: whose refill the read and the write bucket have; the burst is one second of it;
+    `kalshi_tokens_per_s`: both refills instead. `kalshi_read_lag_ns`: portfolio reads show what was
+    so long ago. `kalshi_has_pause`: Thursday's, by the run clock. `kalshi_short_429`: refused with
+    the documented string body instead of the one seen live. `polymarket_orders_per_s`: refill of
+    the order bucket; the burst is one and a half seconds of it (Elite tier). `keeps_requests`:
+    every request is told at the end. `faults`: what goes wrong; `faults_seed`: of what they leave
+    to chance. `polymarket_plain_ws`: its sockets are ws://, for a client that trusts no throw-away
+    authority. `exchanges`: what plays the script's spot trades beside Coinbase. `is_us_address`:
+    all of it is asked from the United States, which Binance answers with 451. `coingecko_cache_ns`
+    None: as the plan has it; `coingecko_key`: the one key it knows, empty for any.
     """
 
     script: Script
@@ -77,7 +79,11 @@ class VenuesSpec:
     tls_cert: str
     tls_key: str
     reply_delay_ns: int = 0
-    kalshi_tokens_per_s: int = 1000
+    kalshi_tier: str = "premier"
+    kalshi_tokens_per_s: int = 0
+    kalshi_read_lag_ns: int = 500_000_000
+    kalshi_has_pause: bool = True
+    kalshi_short_429: bool = False
     polymarket_orders_per_s: int = 600
     polymarket_mined_ns: int = 2_200_000_000
     polymarket_confirmed_ns: int = 2_000_000_000

@@ -293,7 +293,8 @@ class Session:
 def session(
     tmp: TlsPaths, key: KalshiKey, script: ToyScript, *, own_process: bool = False, **options: Any
 ) -> Session:
-    """Start a session for `script`."""
+    """Start a session for `script`. Kalshi's reads do not lag unless `options` say so."""
+    options.setdefault("kalshi_read_lag_ns", 0)
     accounts_of = options.pop("accounts", None) or accounts(key)
     spec = VenuesSpec(
         script=script,

@@ -112,8 +112,8 @@ def test_a_cancel_on_the_wrong_shard_is_the_same_404_as_an_unknown_one() -> None
     desk = Desk()
     resting = {"time_in_force": "good_till_canceled", "ticker": SHARD2}
     order_id = desk.create("bid", "0.1000", "1.00", **resting)[1]["order_id"]
-    wrong = desk.venue.desk.cancel(order_id, None, None)
-    unknown = desk.venue.desk.cancel("nothing", 2, None)
+    wrong = desk.venue.changes.cancel(order_id, None, None)
+    unknown = desk.venue.changes.cancel("nothing", 2, None)
     assert (
         (wrong.status, wrong.body)
         == (unknown.status, unknown.body)
@@ -122,11 +122,11 @@ def test_a_cancel_on_the_wrong_shard_is_the_same_404_as_an_unknown_one() -> None
             error("404_cancel_executed"),
         )
     )
-    right = desk.venue.desk.cancel(order_id, 2, None)
+    right = desk.venue.changes.cancel(order_id, 2, None)
     assert right.status == 200
     assert right.body is not None
     assert right.body["reduced_by"] == "1.00"
-    again = desk.venue.desk.cancel(order_id, 2, None)
+    again = desk.venue.changes.cancel(order_id, 2, None)
     assert (again.status, again.body) == (404, error("404_cancel_already_canceled"))
 
 
@@ -139,7 +139,7 @@ def test_a_resting_order_binds_its_collateral_until_it_goes() -> None:
     assert (status, body["remaining_count"]) == (201, "10.00")
     assert desk.venue.account.free_e6(0) == free_e6 - e6("4")
     assert desk.venue.markets[TICKER].book.shown_e6(0, e6("0.40")) == e6("10")
-    desk.venue.desk.cancel(body["order_id"], 0, None)
+    desk.venue.changes.cancel(body["order_id"], 0, None)
     assert desk.venue.account.free_e6(0) == free_e6
 
 
@@ -151,7 +151,7 @@ def test_a_resting_order_fills_as_a_maker_without_a_fee() -> None:
     order = desk.venue.account.orders[order_id]
     assert (order.status, order.filled_e6) == ("executed", e6("5"))
     assert desk.cash() == e6("1000") - e6("2.40")
-    assert not desk.venue.account.fills[-1]["is_taker"]
+    assert not desk.get("/portfolio/fills")["fills"][0]["is_taker"]
 
 
 def test_a_gtc_that_crosses_fills_and_rests_the_remainder() -> None:
@@ -215,7 +215,7 @@ def test_settlement_pays_the_position(value: str, paid: str) -> None:
     desk.venue.apply(StatusChange(BEGIN_NS + MS, K, "finalized", e6(value)))
     assert desk.cash() == cash_e6 + e6(paid)
     assert desk.net() == 0
-    row = desk.venue.account.settlements[0]
+    row = desk.get("/portfolio/settlements")["settlements"][0]
     assert shape(row) == shape(
         json.loads(reference("fixtures/kalshi/composed/settlement_current.json").read_text())[
             "settlements"
@@ -232,12 +232,12 @@ def test_reads_have_the_recorded_shapes() -> None:
     current = json.loads(reference(composed + "order_read_current.json").read_text())["order"]
     assert shape(order) == shape(current)
     fill = json.loads(reference(composed + "fill_current.json").read_text())["fills"][0]
-    assert shape(account.fills[0]) == shape(fill)
+    assert shape(desk.get("/portfolio/fills")["fills"][0]) == shape(fill)
     balance = json.loads(reference(composed + "balance_sharded.json").read_text())
-    assert shape(account.balance_json(BEGIN_NS)) == shape(balance)
+    assert shape(desk.get("/portfolio/balance")) == shape(balance)
     market = json.loads(reference(composed + "market_kxbtc15m_active.json").read_text())["market"]
     assert shape(desk.venue.markets[SHARD2].json()) == shape(market)
-    position = account.positions_json({TICKER: 0})["market_positions"][0]
+    position = desk.get("/portfolio/positions")["market_positions"][0]
     recorded = fixture("positions")["market_positions"][0]
     removed, added = {"resting_orders_count"}, {"exchange_index"}  # 2026-07-09, 2026-08
     assert set(position) - added == set(recorded) - removed
@@ -251,9 +251,8 @@ def test_cash_and_position_agree_after_many_orders() -> None:
         ("bid", "0.6000", "40.25"),
     ):
         assert desk.create(side, price, count)[0] == 201
-    account = desk.venue.account
     cash_e6, net_e6 = e6("1000"), 0
-    for fill in account.fills:
+    for fill in desk.get("/portfolio/fills")["fills"]:
         size_e6, price_e6 = e6(fill["count_fp"]), e6(fill["yes_price_dollars"])
         sign = 1 if fill["book_side"] == "bid" else -1
         net_e6 += sign * size_e6

@@ -96,7 +96,7 @@ def test_rest_reads_back_what_was_traded(tls: TlsPaths) -> None:
         recorded = reference("fixtures/kalshi/rest/errors/410_v1_create_order.json").read_text()
         assert (status, answer) == (410, json.loads(recorded))
 
-    run(tls, rig.script_of(), body)
+    run(tls, rig.script_of(), body, kalshi_read_lag_ns=0)
 
 
 def test_public_market_data_needs_no_signature(tls: TlsPaths) -> None:

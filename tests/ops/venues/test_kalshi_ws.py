@@ -147,7 +147,8 @@ def test_our_fill_is_seen_on_every_channel(tls: TlsPaths) -> None:
             assert set(frames[kind]["msg"]) == set(shape(known[kind])["msg"]), kind
         absent = {"order_group_id", "expiration_time", "expiration_ts_ms"}  # only where they apply
         user_order, wanted = frames["user_order"]["msg"], known["user_order"]["msg"]
-        assert set(user_order) - {"last_updated_ts_ms"} == set(wanted) - absent
+        added = {"last_updated_ts_ms", "last_update_reason"}
+        assert set(user_order) - added == set(wanted) - absent
         assert frames["orderbook_delta"]["msg"]["delta_fp"] == "-4.00"
         assert frames["trade"]["msg"]["taker_book_side"] == "bid"
         fill = frames["fill"]["msg"]
