@@ -19,6 +19,15 @@ CONNECT_S, TOTAL_S = 1.0, 5.0
 BODY_MAX_BYTES = 4 << 20
 
 
+class StatusError(FeedError):
+    """An answer with another status than 200. `retry_after_s` 0: the venue did not say."""
+
+    def __init__(self, text: str, status: int, retry_after_s: int) -> None:
+        super().__init__(text)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
 class Rest:
     """A client for one venue's REST. `async with` opens and closes it."""
 
@@ -47,16 +56,21 @@ class Rest:
         assert self._client is not None
         await self._client.close()
 
-    async def get(self, path: str, params: Mapping[str, str | list[str]] | None = None) -> bytes:
-        """The body of a 200 answer; a list repeats its parameter. Raises FeedError for anything
-        else, naming path and status."""
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str | list[str]] | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The body of a 200 answer; a list repeats its parameter, `more` are headers. Raises
+        FeedError for anything else, naming path and status (StatusError if there is one)."""
         assert self._client is not None, "use `async with`"
         pairs = [
             (name, text)
             for name, value in (params or {}).items()
             for text in ([value] if isinstance(value, str) else value)
         ]
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", **(more or {})}
         try:
             async with self._client.get(
                 self._base_url + path, params=pairs, headers=headers, allow_redirects=False
@@ -64,11 +78,12 @@ class Rest:
                 body = await answer.content.read(self._body_max_bytes + 1)
                 while len(body) <= self._body_max_bytes and not answer.content.at_eof():
                     body += await answer.content.read(self._body_max_bytes + 1 - len(body))
-                status = answer.status
+                status, later = answer.status, answer.headers.get("Retry-After", "")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise FeedError(f"GET {path}: {type(error).__name__}: {error}") from error
         if status != 200:
-            raise FeedError(f"GET {path}: status: found {status}, wanted 200")
+            wait_s = int(later) if later.isascii() and later.isdigit() and len(later) < 7 else 0
+            raise StatusError(f"GET {path}: status: found {status}, wanted 200", status, wait_s)
         if len(body) > self._body_max_bytes:
             raise FeedError(f"GET {path}: body: found more than {self._body_max_bytes} bytes")
         return body

@@ -98,7 +98,7 @@ class Seat:
                 book.mark(self.words, state, local, TICK_EPOCH, 0, False, now_ns)
             raised &= ~TICK_EPOCH
         if self._is_spot:
-            spot.spot_mark(self.words, self.state, raised, lowered, now_ns)
+            spot.spot_mark(self.words, self.state, local, raised, lowered, now_ns)
         else:
             book.mark(self.words, self.state, local, raised, lowered, clear, now_ns)
 

@@ -59,9 +59,10 @@ def _jumped(state, book):
 
 @njit(cache=True)
 def _frame(words, state, book, event_epoch_ns, recv_ns):
-    """The stamps of a frame: one that cannot be never becomes the event's."""
+    """The stamps of a frame: one that cannot be, or that it has not (0), never becomes the event's
+    and leaves the one before."""
     state[N_CHANGES] += 1
-    if stamp(words, state, book, event_epoch_ns, recv_ns):
+    if stamp(words, state, book, event_epoch_ns, recv_ns) and event_epoch_ns > 0:
         state[book + SPOT_EVENT] = event_epoch_ns
     state[book + SPOT_RECV] = recv_ns
     if state[book + NEW_NS] != 0:
@@ -123,9 +124,10 @@ def spot_quote(words, state, local, bid_e8, bid_size_e8, ask_e8, ask_size_e8, ev
 
 
 @njit(cache=True)
-def spot_mark(words, state, raised, lowered, recv_ns):
-    """Change trust bits of all products; a product whose word changes is published."""
-    for i in range(state[COUNT]):
+def spot_mark(words, state, local, raised, lowered, recv_ns):
+    """Change trust bits of one product (-1: of all); one whose word changes is published."""
+    first, end = (0, state[COUNT]) if local < 0 else (local, local + 1)
+    for i in range(first, end):
         book = BOOKS_AT + i * SPOT_CELLS
         trust = (state[book + TRUST] | raised) & ~lowered
         since_ns = state[book + NEW_NS]

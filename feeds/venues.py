@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from feeds.binance import Binance
 from feeds.coinbase import Coinbase
+from feeds.coingecko import coingecko_jobs
 from feeds.kalshi import Kalshi
 from feeds.kalshi_facts import KalshiFacts
+from feeds.kraken import Kraken
 from feeds.polymarket import ASSETS_MAX, Polymarket
 from feeds.polymarket_check import BookCheck
 from feeds.polymarket_facts import PolymarketFacts
@@ -118,6 +121,23 @@ VENUES: Final[Mapping[str, Row]] = {
         make=lambda seat, params: Coinbase(seat, tuple(params.products)),
         informs=True,
         has_rest=False,
+    ),
+    "binance": Row(
+        make=lambda seat, params: Binance(seat, tuple(params.products)),
+        informs=True,
+        has_rest=False,
+        life_ns=DAY_NS,
+    ),
+    "kraken": Row(
+        make=lambda seat, params: Kraken(seat, tuple(params.products)),
+        informs=True,
+        has_rest=False,
+    ),
+    "coingecko": Row(
+        make=None,
+        jobs=coingecko_jobs,
+        informs=True,
+        options={"plan": "demo", "key_file": "", "ttl_ms": 2_000, "slow_ms": 10_000, "streams": ""},
     ),
 }
 

@@ -1,0 +1,189 @@
+"""Binance Spot: trades and touch of USDT products over one combined stream (spot.md 1, docs of
+2026-07-21).
+
+No I/O. `m` says that the buyer was the maker, so the taker sold. `bookTicker` carries no type and
+no time, and is known by its stream's name. A price in USDT is not one in
+dollars: who mixes them must take off the basis. What we send is counted by the venue, pings and
+pongs too, and 5 messages a second are its limit: one subscription, a ping a second and the answer
+to a ping every 20 s stay below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import msgspec
+import orjson
+from msgspec import Meta, Raw, Struct
+
+from feeds.judge import SPOT, Judge
+from feeds.seat import Seat
+from feeds.update import MS_NS, NUMBER_MAX, STAMP_MAX_MS, FeedError, Numbers
+from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, SELL
+
+PATH: Final = "/stream"  # combined: each frame names its stream
+STREAMS: Final = ("trade", "bookTicker")
+SHUTDOWN: Final = "!serverShutdown"  # this connection ends soon: open another
+Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
+StampMs = Annotated[int, Meta(ge=0, le=STAMP_MAX_MS)]
+
+
+class Trade(Struct):
+    """`t` grows by one per product."""
+
+    s: str
+    t: Number
+    p: str
+    q: str
+    T: StampMs
+    m: bool
+
+
+class BookTicker(Struct):
+    """`u` grows with each change of the book."""
+
+    u: Number
+    s: str
+    b: str
+    B: str
+    a: str
+    A: str
+
+
+class Frame(Struct):
+    """A wrapped frame, the answer to a request, an error, or the head of a raw frame."""
+
+    stream: str = ""
+    data: Raw = Raw(b"")
+    id: int | str | None = None
+    code: int | None = None
+    e: str = ""
+    u: Number = 0
+
+
+FRAME: Final = msgspec.json.Decoder(Frame)
+TRADE: Final = msgspec.json.Decoder(Trade)
+BOOK_TICKER: Final = msgspec.json.Decoder(BookTicker)
+_KNOWN: Final = frozenset({"trade", "aggTrade", "depthUpdate", "bookTicker", "serverShutdown"})
+
+
+class Binance:
+    """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
+
+    wants_facts = False  # a spot product has none
+
+    def __init__(self, publisher: Seat, products: Sequence[str]) -> None:
+        self.outbox: list[bytes] = []
+        self.must_reconnect = False
+        self.is_subscribed = False
+        self._publisher = publisher
+        self._locals = {product: local for local, product in enumerate(products)}
+        self._streams = [f"{name.lower()}@{kind}" for name in products for kind in STREAMS]
+        self._numbers = Numbers(8)
+        self._judge = Judge(publisher, "binance", jumps=SPOT)
+        self._frames = 0
+        self._asked = 0  # number of the newest subscription
+        self._trade_ids = [0] * len(products)
+        self._book_ids = [0] * len(products)
+
+    def opened(self, now_ns: int) -> None:
+        """One message subscribes to everything."""
+        self._judge.opened()
+        self.must_reconnect = self.is_subscribed = False
+        self._asked += 1
+        self._book_ids = [0] * len(self._book_ids)
+        message = {"method": "SUBSCRIBE", "params": self._streams, "id": self._asked}
+        self.outbox.append(orjson.dumps(message))
+
+    def closed(self, now_ns: int) -> None:
+        """Spot of a lost link may not be used; trades missed meanwhile are counted on return."""
+        self.must_reconnect = self.is_subscribed = False
+        self.outbox.clear()
+        self._publisher.lose(now_ns)
+        self.tick(now_ns)
+
+    def tick(self, now_ns: int) -> None:
+        """Carry the counters over; look at clock and jumps."""
+        self._judge.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect
+        self._publisher.count("frames", self._frames)
+        self._frames = 0
+
+    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+        """One text message. Never raises. Every trade is published, so `last` does not matter."""
+        self._frames += 1
+        try:
+            frame = FRAME.decode(payload)
+            if frame.stream:
+                kind = frame.stream.partition("@")[2]
+                self._data(kind or frame.stream, frame.data, recv_ns)
+            elif frame.e or frame.u:
+                self._data(frame.e or "bookTicker", payload, recv_ns)
+            else:
+                self._answer(frame)
+        except (FeedError, msgspec.DecodeError, RecursionError):
+            self._publisher.count("bad_frames")
+
+    def _answer(self, frame: Frame) -> None:
+        if frame.code is not None:
+            self.must_reconnect = True
+            self._publisher.count("bad_frames")
+        elif frame.id == self._asked:
+            self.is_subscribed = True
+
+    def _data(self, kind: str, data: bytes | memoryview | Raw, recv_ns: int) -> None:
+        if kind == "trade":
+            self._trade(TRADE.decode(data), recv_ns)
+        elif kind == "bookTicker":
+            self._book_ticker(BOOK_TICKER.decode(data), recv_ns)
+        elif kind in ("serverShutdown", SHUTDOWN):
+            self.must_reconnect = True
+        elif kind not in _KNOWN and not kind.startswith("depth"):
+            self._publisher.count("unknown_keys")
+
+    def _trade(self, trade: Trade, recv_ns: int) -> None:
+        local = self._locals.get(trade.s)
+        if local is None:
+            return
+        before = self._trade_ids[local]
+        if trade.t <= before:
+            self._publisher.count("duplicates")
+            return
+        price_e8, size_e8 = self._numbers.parse(trade.p), self._numbers.parse(trade.q)
+        if price_e8 <= 0 or size_e8 <= 0:
+            raise FeedError(f"trade: found {trade.p} x {trade.q}, wanted more than 0")
+        if before and trade.t != before + 1:
+            self._publisher.count("gaps")
+        self._trade_ids[local] = trade.t
+        self._publisher.count("trades")
+        self._publisher.trade(
+            local,
+            price_e8=price_e8,
+            size_e8=size_e8,
+            side=SELL if trade.m else BUY,
+            trade_id=trade.t,
+            event_epoch_ns=trade.T * MS_NS,
+            recv_ns=recv_ns,
+        )
+
+    def _book_ticker(self, ticker: BookTicker, recv_ns: int) -> None:
+        local = self._locals.get(ticker.s)
+        if local is None:
+            return
+        if ticker.u <= self._book_ids[local]:
+            self._publisher.count("duplicates")
+            return
+        number = self._numbers.parse
+        bid_e8, ask_e8 = number(ticker.b), number(ticker.a)
+        bid_size_e8, ask_size_e8 = number(ticker.B), number(ticker.A)
+        if min(bid_e8, ask_e8, bid_size_e8, ask_size_e8) < 0:
+            raise FeedError(f"bookTicker: found {ticker.b} and {ticker.a}, wanted none below 0")
+        self._book_ids[local] = ticker.u
+        self._publisher.quote(
+            local,
+            bid=(bid_e8, bid_size_e8) if bid_e8 else (NO_BID_E6, 0),
+            ask=(ask_e8, ask_size_e8) if ask_e8 else (NO_ASK_E6, 0),
+            event_epoch_ns=0,
+            recv_ns=recv_ns,
+        )
