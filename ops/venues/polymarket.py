@@ -83,7 +83,7 @@ class Polymarket:
             post_only_ns=spec.polymarket.post_only_ns,
             place=Place(
                 country=spec.polymarket.country,
-                region="",
+                region=spec.polymarket.region,
                 is_blocked=spec.polymarket.is_blocked,
             ),
         )

@@ -9,10 +9,12 @@ from typing import Any
 
 from ops.venues.numerals import ONE_E6, SECOND_NS, iso_s
 from ops.venues.polymarket_market import YES, PolymarketMarket, number
+from ops.venues.polymarket_series import series_of
 from ops.venues.signatures import is_position_id
 
 _DAY_NS = 86_400 * SECOND_NS
 CRYPTO_RATE_E6 = 70_000
+_COINS = {"btc": "Bitcoin", "eth": "Ethereum", "sol": "Solana"}
 
 
 def version_of(market: PolymarketMarket) -> str:
@@ -75,7 +77,7 @@ def tokens_json(market: PolymarketMarket) -> list[dict[str, Any]]:
 
 def market_json(market: PolymarketMarket) -> dict[str, Any]:
     """GET /markets/{condition} of the CLOB. `end_date_iso` names the day only."""
-    spec = market.spec
+    spec, series = market.spec, series_of(market.spec.ticker)
     return {
         "enable_order_book": not market.is_closed,
         "active": True,
@@ -88,7 +90,7 @@ def market_json(market: PolymarketMarket) -> dict[str, Any]:
         "condition_id": market.condition_id,
         "question_id": question_id(market),
         "question": spec.title,
-        "description": "",
+        "description": series.rule if series else "",
         "market_slug": spec.ticker,
         "end_date_iso": iso_s(spec.close_epoch_ns // _DAY_NS * _DAY_NS),
         "game_start_time": None,
@@ -123,4 +125,8 @@ def seconds_delay(market: PolymarketMarket) -> int:
 
 def tags_of(market: PolymarketMarket) -> list[str]:
     """Names of the market's topics."""
+    series = series_of(market.spec.ticker)
+    if series is not None and series.is_twap:
+        names = ("Crypto", _COINS.get(series.asset, series.asset.upper()), "Crypto Prices")
+        return ["Up or Down", "Hide From New", "Recurring", *names, series.recurrence.upper()]
     return ["Crypto"] if market.spec.fee_rate_e6 == CRYPTO_RATE_E6 else []

@@ -32,12 +32,12 @@ _REGION = Answer(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the caller seems to be; documentation's values by default."""
+    """Where the caller seems to be. `ip`: the documentation's example."""
 
-    country: str = "IE"
-    region: str = "L"
+    country: str
+    region: str
+    is_blocked: bool
     ip: str = "203.0.113.42"
-    is_blocked: bool = False
 
     def body(self) -> dict[str, str | bool]:
         """GET /api/geoblock of the web host."""

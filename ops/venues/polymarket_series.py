@@ -52,6 +52,15 @@ class Series:
         form = _CHAINLINK if self.is_twap else _BINANCE
         return form.format(self.asset if self.is_twap else self.asset.upper())
 
+    @property
+    def rule(self) -> str:
+        """The rule text in short: what decides, and who has a tie."""
+        if self.recurrence == "daily":
+            return f"{self.source}: Up if the noon candle closes above yesterday's; a tie is 50-50."
+        level = "TWAP at the end" if self.is_twap else "close of the 1H candle"
+        start = "price at the beginning" if self.is_twap else "its open"
+        return f"{self.source}: Up if the {level} is at or above the {start}, else Down."
+
     def body(self) -> dict[str, Any]:
         """An entry of an event's `series`."""
         return {

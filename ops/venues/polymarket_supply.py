@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops.venues.script import Level
-
 # What the others own of every token at the start, backed by as much locked pUSD.
 FLOAT_E6 = 10**18
 
@@ -71,9 +69,8 @@ class Supply:
         self.locked_e6 -= paid_e6
 
 
-def is_complement(level: Level | int, tick_e6: int) -> bool:
-    """Whether the others' orders of a price level stand on the opposite token. Every third level
-    does: which one is the simulator's choice, the venue's books do not tell.
+def is_complement(price_e6: int, tick_e6: int) -> bool:
+    """Whether the others' orders of a YES price stand on the opposite token. Those of every third
+    price do: which ones is the simulator's choice, the venue's books do not tell.
     """
-    price_e6 = level if isinstance(level, int) else level[0]
-    return price_e6 // tick_e6 % 3 == 0
+    return price_e6 // tick_e6 % 3 == 1

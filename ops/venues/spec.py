@@ -41,7 +41,8 @@ class PolymarketTerms:
     `restart_ns` and post-only for `post_only_ns` (reference section 9). `is_warning`: the rate
     limits only warn. `allowance_e6`: what the account's wallet allows the exchange, None: all.
     `account_state`: "", "banned" or "closed_only". `is_new`: the account must use its deposit
-    wallet (section 4). `country` and `is_blocked`: what the edge makes of the caller.
+    wallet (section 4). `country`, `region`, `is_blocked`: what the edge makes of
+    the caller.
     """
 
     failed_e6: int = 0
@@ -55,6 +56,7 @@ class PolymarketTerms:
     account_state: str = ""
     is_new: bool = False
     country: str = "IE"
+    region: str = "L"
     is_blocked: bool = False
 
 

@@ -197,13 +197,15 @@ def poly_order(
     post_only: bool = False,
     expiration: str = "0",
     key: str = POLY_KEY,
+    address: str = POLY_ADDRESS,
+    owner: str = API_KEY,
     contract: str = signatures.EXCHANGE,
 ) -> dict[str, Any]:
     """The body of POST /order, signed by eth-account. `maker` and `taker` are amounts as text."""
     order = {
         "salt": next(_SALTS) if salt is None else salt,
-        "maker": POLY_ADDRESS,
-        "signer": POLY_ADDRESS,
+        "maker": address,
+        "signer": address,
         "tokenId": int(token),
         "makerAmount": e6(maker),
         "takerAmount": e6(taker),
@@ -226,7 +228,7 @@ def poly_order(
     }
     sent.update(side="BUY" if buy else "SELL", metadata="0x" + "00" * 32, builder="0x" + "00" * 32)
     sent.update(expiration=expiration, signature="0x" + signed.signature.hex().removeprefix("0x"))
-    body: dict[str, Any] = {"order": sent, "owner": API_KEY, "orderType": order_type}
+    body: dict[str, Any] = {"order": sent, "owner": owner, "orderType": order_type}
     return {**body, "deferExec": False, "postOnly": post_only}
 
 
