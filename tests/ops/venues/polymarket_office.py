@@ -7,6 +7,8 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -261,4 +263,17 @@ def l1_headers(
     }
 
 
-__all__ = ["MS", "SECOND", "Heard", "Office", "l1_headers"]
+def epoch_ns(text: str) -> int:
+    """Epoch nanoseconds of an RFC 3339 time."""
+    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()) * SECOND
+
+
+def window(condition: str, slug: str, tokens: tuple[str, str], **changes: Any) -> MarketSpec:
+    """An Up or Down market in place of the rig's."""
+    return replace(
+        MARKETS[P], ticker=slug, event=slug, condition_id=condition, token_yes=tokens[0],
+        token_no=tokens[1], outcomes=("Up", "Down"), **changes,
+    )  # fmt: skip
+
+
+__all__ = ["MS", "SECOND", "Heard", "Office", "epoch_ns", "l1_headers", "window"]

@@ -8,10 +8,8 @@ fixtures without a scenario fails.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -19,12 +17,15 @@ import pytest
 from ops.venues.script import MarketSpec, StatusChange
 from ops.venues.spec import PolymarketTerms
 from tests.conftest import REFERENCE
+from tests.ops.venues.differences import differences, fixture_rows
 from tests.ops.venues.polymarket_office import (
     OTHER_ADDRESS,
     OTHER_KEY,
     SECOND,
     Office,
+    epoch_ns,
     l1_headers,
+    window,
 )
 from tests.ops.venues.rig import (
     CONDITION,
@@ -43,87 +44,7 @@ Found = tuple[int, Any]
 Scenario = Callable[[dict[str, Any]], Found]
 
 
-def _rows(name: str) -> list[dict[str, Any]]:
-    path = REFERENCE / "fixtures" / "polymarket" / name
-    rows: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    return rows
-
-
-CLOB, GAMMA = _rows("rest_clob.json"), _rows("gamma.json")
-
-# ---- comparing
-
-# Values that no other venue can repeat: ids, hashes, stamps, shortened texts, counters.
-BY_SHAPE = {
-    "id", "orderID", "order_id", "taker_order_id", "owner", "maker_address", "transaction_hash",
-    "hash", "timestamp", "match_time", "last_update", "question_id", "questionID", "description",
-    "startDate", "creationDate", "spread", "lastTradePrice", "bestBid",
-}  # fmt: skip
-PLACEHOLDERS = {
-    "0x<order hash>": r"0x[0-9a-f]{64}\Z",
-    "<uuid>": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z",
-    "<uuid to use next>": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z",
-}
-
-
-def differences(wanted: Any, found: Any, where: str = "", *, extra: bool = False) -> list[str]:
-    """What sets `found` apart. `extra`: more keys than the fixture kept are no difference."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return _keys(wanted, found, where, extra)
-    if isinstance(wanted, list) and isinstance(found, list):
-        if any(isinstance(one, str) and one.startswith("<rows") for one in wanted):
-            return []
-        if len(wanted) != len(found):
-            return [f"{where}: {len(found)} entries, wanted {len(wanted)}"]
-        pairs = enumerate(zip(wanted, found, strict=True))
-        return [
-            line
-            for at, (a, b) in pairs
-            for line in differences(a, b, f"{where}[{at}]", extra=extra)
-        ]
-    if isinstance(wanted, str) and "<" in wanted:
-        return _placeholder(wanted, found, where)
-    name = where.rpartition(".")[2].partition("[")[0]
-    if name in BY_SHAPE:
-        same = type(wanted) is type(found) or {type(wanted), type(found)} == {int, float}
-        return [] if same and bool(found) == bool(wanted) else [f"{where}: kind of {found!r}"]
-    return [] if wanted == found else [f"{where}: {found!r}, wanted {wanted!r}"]
-
-
-def _keys(wanted: dict[str, Any], found: dict[str, Any], where: str, extra: bool) -> list[str]:
-    hashes = [key for key in found if key.startswith("0x")]
-    if hashes and "0x<order hash>" in wanted:
-        found = {"0x<order hash>": found[hashes[0]]}
-    lines = [f"{where}.{key}: missing" for key in wanted.keys() - found.keys()]
-    if not extra:
-        lines += [f"{where}.{key}: not in the fixture" for key in found.keys() - wanted.keys()]
-    for key in wanted.keys() & found.keys():
-        lines += differences(wanted[key], found[key], f"{where}.{key}", extra=extra)
-    return lines
-
-
-def _placeholder(wanted: str, found: Any, where: str) -> list[str]:
-    pattern = re.escape(wanted)
-    for text, form in PLACEHOLDERS.items():
-        pattern = pattern.replace(re.escape(text), form.removesuffix(r"\Z"))
-    if "<" in pattern and wanted not in PLACEHOLDERS:
-        return [] if isinstance(found, str) and found else [f"{where}: {found!r}"]
-    good = isinstance(found, str) and re.fullmatch(pattern, found)
-    return [] if good else [f"{where}: {found!r}, wanted {wanted!r}"]
-
-
-# ---- markets of the fixtures
-
-
-def _ns(text: str) -> int:
-    return int(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()) * SECOND
-
-
-def _window(condition: str, slug: str, tokens: tuple[str, str], **changes: Any) -> MarketSpec:
-    return replace(
-        MARKETS[P], ticker=slug, event=slug, condition_id=condition, token_yes=tokens[0],
-        token_no=tokens[1], outcomes=("Up", "Down"), **changes,
-    )  # fmt: skip
+CLOB = fixture_rows("rest_clob.json")
 
 
 def _quoted() -> Office:
@@ -157,12 +78,12 @@ def _book(wanted: dict[str, Any]) -> Found:
 
 
 def _market_resolved(wanted: dict[str, Any]) -> Found:
-    spec = _window(
+    spec = window(
         wanted["condition_id"], wanted["market_slug"],
         (wanted["tokens"][0]["token_id"], wanted["tokens"][1]["token_id"]),
         title=wanted["question"], price_ranges=((0, 1_000_000, 1_000),),
-        open_epoch_ns=_ns(wanted["accepting_order_timestamp"]),
-        close_epoch_ns=_ns("2026-09-28T17:45:00Z"),
+        open_epoch_ns=epoch_ns(wanted["accepting_order_timestamp"]),
+        close_epoch_ns=epoch_ns("2026-09-28T17:45:00Z"),
     )  # fmt: skip
     office = Office(spec)
     office.apply(StatusChange(office.now_ns, 0, "finalized", e6("1")))
@@ -172,7 +93,7 @@ def _market_resolved(wanted: dict[str, Any]) -> Found:
 
 def _clob_market(wanted: dict[str, Any]) -> Found:
     tokens = (TOKEN_YES, TOKEN_NO)
-    spec = _window(CONDITION, "btc-updown-5m-1790877600", tokens, taker_delay_ns=150_000_000)
+    spec = window(CONDITION, "btc-updown-5m-1790877600", tokens, taker_delay_ns=150_000_000)
     return Office(spec).call("GET", f"/clob-markets/{CONDITION}", headers={})
 
 
@@ -180,7 +101,7 @@ def _clob_market(wanted: dict[str, Any]) -> Found:
 
 
 def _mint_office(bid: str, ask: str, size: str) -> tuple[Office, MarketSpec]:
-    spec = _window(CONDITION, "btc-updown-5m-1790877600", (TOKEN_YES, TOKEN_NO))
+    spec = window(CONDITION, "btc-updown-5m-1790877600", (TOKEN_YES, TOKEN_NO))
     office = Office(spec)
     office.quote(bid, ask, size)
     return office, spec
@@ -386,65 +307,3 @@ def test_each_recorded_answer_of_the_clob_can_be_had(row: dict[str, Any]) -> Non
         tokens = [{"t": TOKEN_YES, "o": "Up"}, {"t": TOKEN_NO, "o": "Down"}]
         shown = {**shown, "c": CONDITION, "t": tokens}
     assert not differences(shown, body, name, extra=name in KEEPS_MORE)
-
-
-# ---- Gamma
-
-
-def _gamma(row: dict[str, Any]) -> tuple[int, Any, dict[str, Any]]:
-    """(status, body, wanted) of the request a fixture names."""
-    wanted = row["body"]
-    market = wanted["markets"][0] if "markets" in wanted else wanted
-    tokens = json.loads(market["clobTokenIds"])
-    closed = market["closed"]
-    spec = _window(
-        market["conditionId"], market["slug"], (tokens[0], tokens[1]),
-        title=market.get("question", ""),
-        price_ranges=((0, 1_000_000, e6(str(market["orderPriceMinTickSize"]))),),
-        open_epoch_ns=_ns(market.get("acceptingOrdersTimestamp", "2026-08-15T05:08:42Z")),
-        close_epoch_ns=_ns(market["endDate"]),
-    )  # fmt: skip
-    office = Office(spec)
-    if closed:
-        metadata = wanted["eventMetadata"]
-        office.apply(
-            StatusChange(
-                _ns(wanted["closedTime"]), 0, "finalized", e6("1"),
-                strike_e8=round(metadata["priceToBeat"] * 10**8),
-                final_e8=round(metadata["finalPrice"] * 10**8),
-            )
-        )  # fmt: skip
-        office.now_ns = _ns(wanted["closedTime"])
-        office.book(levels(("0.999", "10")), ())
-        office.printed("0.999")
-        office.apply(StatusChange(office.now_ns, 0, "finalized"))
-    else:
-        office.quote("0.5", "0.51")
-    if "markets" not in wanted:
-        query = {"condition_ids": spec.condition_id}
-        status, rows = office.call("GET", "/markets", query=query, headers={}, gamma=True)
-        return status, rows[0], wanted
-    path = row["request"].removeprefix("GET ")
-    status, body = office.call("GET", path, headers={}, gamma=True)
-    for key in ("finalPrice", "priceToBeat"):  # the index carries eight decimals
-        assert body["eventMetadata"][key] == pytest.approx(wanted["eventMetadata"][key], abs=1e-8)
-        body["eventMetadata"][key] = wanted["eventMetadata"][key]
-    return status, body, wanted
-
-
-@pytest.mark.skipif(not GAMMA, reason="the reference is not on this machine (set ARB_REFERENCE)")
-@pytest.mark.parametrize("row", GAMMA, ids=[row["request"] for row in GAMMA])
-def test_each_recorded_answer_of_gamma_can_be_had(row: dict[str, Any]) -> None:
-    status, body, wanted = _gamma(row)
-    assert status == 200
-    assert not differences(wanted, body, "gamma", extra=True)
-
-
-def test_a_wrong_value_key_or_id_is_seen() -> None:
-    wanted = {"error": "order 0x<order hash> is invalid. Duplicated.", "n": [1]}
-    good = {"error": f"order 0x{'a' * 64} is invalid. Duplicated.", "n": [1]}
-    assert not differences(wanted, good)
-    assert differences(wanted, {**good, "n": [2]})
-    assert differences(wanted, {**good, "more": 1})
-    assert differences(wanted, {"n": [1]})
-    assert differences(wanted, {**good, "error": "order 0x12 is invalid. Duplicated."})
