@@ -15,13 +15,13 @@ from ops.venues.kalshi_desk import VENUE, KalshiDesk
 from ops.venues.kalshi_exchange import KalshiExchange, PausedBooks
 from ops.venues.kalshi_groups import KalshiGroups
 from ops.venues.kalshi_index import KalshiIndices
+from ops.venues.kalshi_life import KalshiLife
 from ops.venues.kalshi_market import KalshiMarket
 from ops.venues.kalshi_reads import KalshiReads
 from ops.venues.kalshi_reply import Reply
 from ops.venues.kalshi_tape import KalshiTape
 from ops.venues.kalshi_transfers import KalshiTransfers
 from ops.venues.kalshi_ws import KalshiHub
-from ops.venues.numerals import ONE_E6, SECOND_NS, count2, dollars4, dollars6, iso_us
 from ops.venues.rest import Answer
 from ops.venues.script import (
     BookSet,
@@ -37,10 +37,6 @@ from ops.venues.script import (
 from ops.venues.session import Ids, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 from ops.venues.wire import WsServer
-
-OPEN = "active"
-# Response words after which nobody trades any more.
-_OVER = frozenset({"closed", "determined", "disputed", "amended", "finalized"})
 
 
 class Kalshi:
@@ -86,6 +82,9 @@ class Kalshi:
             groups=self.groups, ids=ids, clock=clock, log=log,
         )  # fmt: skip
         self.changes = KalshiChanges(self.desk)
+        self.life = KalshiLife(
+            account=self.account, desk=self.desk, reads=self.reads, hub=self.hub, log=log
+        )
         self.transfers = KalshiTransfers(
             account=self.account, reads=self.reads, ids=ids, clock=clock
         )
@@ -193,7 +192,9 @@ class Kalshi:
         changes, later, fills = market.book.set_level(event.side, event.price_e6, event.size_e6)
         if not changes and event.venue_seq is not None:
             changes = [Change(event.side, event.price_e6, 0, 0)]
-        self._deltas(market, changes, event.at_epoch_ns, step=step)
+        held = not later and len(changes) == 1
+        if not held or not self.hub.hold(market, changes[0], event.at_epoch_ns):
+            self._deltas(market, changes, event.at_epoch_ns, step=step)
         self._deltas(market, later, event.at_epoch_ns)
         self.desk.filled_resting(market, fills, event.at_epoch_ns)
 
@@ -220,54 +221,7 @@ class Kalshi:
         self.hub.publish("ticker", "ticker", market.ticker, {**message, **dict(event.fields)})
 
     def _status(self, event: StatusChange) -> None:
-        market = self._by_index[event.market]
-        before, market.status = market.status, event.status
-        run_ns = event.at_epoch_ns
-        if event.status in _OVER:
-            self.desk.cancel_market(market, run_ns, "CloseCancel")
-        message: dict[str, object] = {"market_ticker": market.ticker}
-        seconds = run_ns // SECOND_NS
-        if event.strike_e8 is not None:
-            market.strike_e8 = event.strike_e8
-            told = {"strike_type": market.strike_type, "floor_strike": event.strike_e8 / 10**8}
-            self._lifecycle(market, {**message, "event_type": "metadata_updated", **told})
-        if event.settlement_e6 is not None and market.settlement_e6 is None:
-            market.settlement_e6 = event.settlement_e6
-            market.final_e8 = event.final_e8
-            market.settled_epoch_ns = run_ns
-            determined = {
-                **message,
-                "event_type": "determined",
-                "result": market.result,
-                "determination_ts": seconds,
-                "settlement_value": dollars4(event.settlement_e6),
-            }
-            self._lifecycle(market, determined)
-        if event.status == "finalized":
-            self._lifecycle(market, {**message, "event_type": "settled", "settled_ts": seconds})
-            self._settle(market, run_ns)
-        elif event.status == "inactive":
-            self._lifecycle(market, {**message, "event_type": "deactivated"})
-        elif event.status == OPEN and before == "inactive":
-            self.desk.cancel_market(market, run_ns, "HaltCancel")
-            self._lifecycle(market, {**message, "event_type": "activated"})
-
-    def _lifecycle(self, market: KalshiMarket, message: dict[str, object]) -> None:
-        self.hub.publish("market_lifecycle_v2", "market_lifecycle_v2", market.ticker, message)
-
-    def _settle(self, market: KalshiMarket, run_ns: int) -> None:
-        value_e6 = market.settlement_e6
-        position = self.account.positions.get(market.ticker)
-        if value_e6 is None or position is None or position.net_e6 == 0:
-            return
-        net_e6, cost_e6 = position.net_e6, position.cost_e6
-        paid_e6 = self.account.settle(market, value_e6, run_ns)
-        self.log.count(VENUE, "settlements")
-        is_yes = net_e6 > 0
-        self.reads.settlement(
-            settlement(market, abs(net_e6), cost_e6, is_yes, paid_e6, position.fees_e6, run_ns)
-        )
-        self.tape.position_changed(market)
+        self.life.change(self._by_index[event.market], event)
 
     def _cut(self) -> None:
         self._seq = None
@@ -278,31 +232,3 @@ class Kalshi:
         self.log.count(VENUE, "cuts")
         self.server.flush()
         self.hub.cut(self.server)
-
-
-def settlement(
-    market: KalshiMarket,
-    size_e6: int,
-    cost_e6: int,
-    is_yes: bool,
-    paid_e6: int,
-    fees_e6: int,
-    run_ns: int,
-) -> dict[str, object]:
-    """One row of GET /portfolio/settlements. `revenue` and `value` are whole cents."""
-    value_e6 = market.settlement_e6 or 0
-    yes, no = (size_e6, 0) if is_yes else (0, size_e6)
-    return {
-        "ticker": market.ticker,
-        "exchange_index": market.spec.exchange_index,
-        "event_ticker": market.event_ticker,
-        "market_result": market.result,
-        "yes_count_fp": count2(yes),
-        "yes_total_cost_dollars": dollars6(cost_e6 if is_yes else 0),
-        "no_count_fp": count2(no),
-        "no_total_cost_dollars": dollars6(0 if is_yes else cost_e6),
-        "revenue": paid_e6 // 10_000,
-        "settled_time": iso_us(run_ns),
-        "fee_cost": dollars6(fees_e6),
-        "value": value_e6 * 100 // ONE_E6,
-    }

@@ -49,6 +49,7 @@ class KalshiMarket:
         self.last_e6 = 0
         self.volume_e6 = 0
         self.last_size_e6 = 0
+        self.fee_override: tuple[str | None, int | None] = (None, None)
         self.fee_terms = KalshiFeeTerms(
             kind=spec.fee_kind,
             rate_e6=spec.fee_rate_e6,
@@ -185,21 +186,35 @@ class KalshiMarket:
 
     def event_json(self) -> dict[str, Any]:
         """The event this market belongs to."""
-        return {
+        event = {
             "event_ticker": self.event_ticker,
             "series_ticker": self.series_ticker,
             "sub_title": "",
             "title": self.spec.title,
             "collateral_return_type": "",
             "mutually_exclusive": False,
-            "settlement_sources": [],
+            "settlement_sources": self.sources(),
+            "last_updated_ts": iso_s(self.spec.open_epoch_ns),
             "exchange_index": self.spec.exchange_index,
         }
+        if self.fee_override != (None, None):
+            event.update(self.fee_override_json())
+        return event
+
+    def sources(self) -> list[dict[str, str]]:
+        """Where the series says that it settles from."""
+        if not self.spec.index:
+            return []
+        return [{"name": "CF Benchmarks", "url": "https://www.cfbenchmarks.com/"}]
+
+    def fee_override_json(self) -> dict[str, Any]:
+        """What an event's fees are instead of its series'; null: nothing."""
+        kind, multiplier_e6 = self.fee_override
+        multiplier = None if multiplier_e6 is None else _number(multiplier_e6)
+        return {"fee_type_override": kind, "fee_multiplier_override": multiplier}
 
     def series_json(self) -> dict[str, Any]:
         """The series, which carries the fee terms."""
-        multiplier_e6 = self.spec.fee_multiplier_e6
-        whole, rest = divmod(multiplier_e6, ONE_E6)
         return {
             "ticker": self.series_ticker,
             "frequency": "custom",
@@ -207,14 +222,20 @@ class KalshiMarket:
             "category": "",
             "categories": [],
             "tags": [],
-            "settlement_sources": [],
+            "settlement_sources": self.sources(),
             "contract_url": "",
             "contract_terms_url": "",
             "fee_type": self.spec.fee_kind,
-            "fee_multiplier": multiplier_e6 / ONE_E6 if rest else whole,
+            "fee_multiplier": _number(self.spec.fee_multiplier_e6),
             "additional_prohibitions": [],
             "exchange_index": self.spec.exchange_index,
         }
+
+
+def _number(value_e6: int) -> float | int:
+    """A JSON number, whole where it is."""
+    whole, rest = divmod(value_e6, ONE_E6)
+    return value_e6 / ONE_E6 if rest else whole
 
 
 def ascending(best_first: list[Level]) -> list[list[str]]:
