@@ -131,6 +131,14 @@ class _Listener(picows.WSListener):
         transport.disconnect(False)
 
 
+class Refused(FeedError):
+    """The handshake was answered with this HTTP status."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class Connection:
     """One WebSocket at a time. `open`, then `closed` until it ends; `send`, `ping`, `drop`."""
 
@@ -152,7 +160,8 @@ class Connection:
         self._listener: _Listener | None = None
 
     async def open(self, headers: Mapping[str, str]) -> None:
-        """Connect, bounded in time; no proxy, no redirect. Raises FeedError if it does not work."""
+        """Connect, bounded in time; no proxy, no redirect. Raises FeedError if it does not work,
+        Refused where the venue answered with a status."""
         listener = self._listener = _Listener(self._sink, self._clock, self._limit_bytes)
         try:
             async with asyncio.timeout(2 * HANDSHAKE_S):
@@ -167,6 +176,9 @@ class Connection:
                     extra_headers=dict(headers),
                     max_redirects=0,
                 )
+        except picows.WSInvalidStatusError as error:
+            status = int(error.response.status) if error.response is not None else 0
+            raise Refused(f"{self._url}: handshake: HTTP {status}", status) from error
         except (OSError, TimeoutError, picows.WSError, ssl.SSLError) as error:
             raise FeedError(f"{self._url}: {type(error).__name__}: {error}") from error
 

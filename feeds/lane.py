@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from feeds.connection import Connection
+from feeds.connection import Connection, Refused
 from feeds.levels import SEAT
 from feeds.params import FeedParams
 from feeds.seat import Seat
@@ -192,6 +192,11 @@ class Lane:
                 self.session.move(Event.DUE, self._clock())
                 try:
                     await self._connection.open(await self._signed())
+                except Refused as error:
+                    if error.status in self._params.row.blocked_by:
+                        await self._blocked(str(error))
+                        return
+                    self._owner.failed([str(error)])
                 except (FeedError, OSError, TimeoutError) as error:
                     self._owner.failed([str(error)])
                 else:
@@ -204,6 +209,12 @@ class Lane:
         finally:
             self._connection.drop()
             self.session.move(Event.STOP, self._clock())
+
+    async def _blocked(self, why: str) -> None:
+        """The venue refuses this place: said and counted once, and never asked again."""
+        self._owner.failed([f"blocked: {why}"])
+        self.seat.count("blocked")
+        await self._ended.wait()
 
     async def _signed(self) -> dict[str, str]:
         if self._headers is None:

@@ -74,7 +74,8 @@ class Row:
     `is_signed`: its handshake wants signed headers. `has_rest`: it cannot do without `rest_url`.
     `markets_max`: of one connection, 0 for no limit. `life_ns`: the venue cuts a connection of that
     age, 0 for never. `pings`: protocol pings are answered, and are how its link's life shows; else
-    its own frames are. `options`: the settings that only its file knows, with their defaults.
+    its own frames are. `blocked_by`: HTTP statuses of the handshake that say we may not be here,
+    now or later. `options`: the settings that only its file knows, with their defaults.
     """
 
     make: Callable[[Seat, FeedParams], Venue] | None
@@ -86,6 +87,7 @@ class Row:
     markets_max: int = 0
     life_ns: int = 0
     pings: bool = True
+    blocked_by: tuple[int, ...] = ()
     options: Mapping[str, Option] = field(default_factory=dict)
 
 
@@ -127,6 +129,7 @@ VENUES: Final[Mapping[str, Row]] = {
         informs=True,
         has_rest=False,
         life_ns=DAY_NS,
+        blocked_by=(403, 451),
     ),
     "kraken": Row(
         make=lambda seat, params: Kraken(seat, tuple(params.products)),

@@ -114,6 +114,19 @@ class Sim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """The spot exchanges beside Coinbase."""
+
+    binance: int = _key("binance", COUNT, 0, 1)
+    kraken: int = _key("kraken", COUNT, 0, 1)
+    coingecko: int = _key("coingecko", COUNT, 0, 1)
+    us_address: int = _key("us_address", COUNT, 0, 1)
+    coingecko_paid: int = _key("coingecko_paid", COUNT, 0, 1)
+    coingecko_ttl_ns: int = _key("coingecko_ttl_ms", MS, 100, 600_000)
+    coingecko_slow_ns: int = _key("coingecko_slow_ms", MS, 100, 3_600_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a run is told. `profile` and `files` say where it came from."""
 
@@ -123,6 +136,7 @@ class Settings:
     limits: Limits
     processes: Processes
     sim: Sim
+    spot: Spot
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -130,6 +144,7 @@ SECTIONS: dict[str, type[Any]] = {
     "limits": Limits,
     "processes": Processes,
     "sim": Sim,
+    "spot": Spot,
 }
 
 

@@ -284,6 +284,9 @@ def _process(role: int, row: np.void, live_epoch: int, now_ns: int) -> Process:
     else:
         health = "ok" if age_ns is None or age_ns <= LATE_NS else "late"
     names = shm.COUNTERS.get(shm.kind_of_role(role), ())
+    counters = {name: int(row["counters"][i]) for i, name in enumerate(names)}
+    if health == "ok" and counters.get("blocked") and not row["connected"]:
+        health = "blocked"
     return Process(
         role=role,
         name=_process_name(role, row),
@@ -295,5 +298,5 @@ def _process(role: int, row: np.void, live_epoch: int, now_ns: int) -> Process:
         loops=int(row["loops"]),
         restarts=int(row["restarts"]),
         is_connected=bool(row["connected"]),
-        counters={name: int(row["counters"][i]) for i, name in enumerate(names)},
+        counters=counters,
     )

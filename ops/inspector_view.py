@@ -32,7 +32,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One role's line. `health`: ok, late, starting, dead."""
+    """One role's line. `health`: ok, late, starting, dead, blocked (its venue refuses it)."""
 
     role: int
     name: str

@@ -173,20 +173,22 @@ class FeedRole:
 def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
     from feeds.feed import Feed, FeedParams
     from ops.sim import KALSHI_WS, POLYMARKET_WS
+    from ops.sim_spot import PATHS
     from shm_layout import VENUES
 
     params: RoleParams = spec.params
     venue = params.venue
     address = params.addresses[venue]
-    path = {"kalshi": KALSHI_WS, "polymarket": f"{POLYMARKET_WS}/market"}.get(venue, "")
+    paths = {"kalshi": KALSHI_WS, "polymarket": f"{POLYMARKET_WS}/market", **PATHS}
     told = FeedParams(
         venue=venue,
         feed=VENUES.index(venue),
-        ws_url=address.ws_url(path),
+        ws_url=address.ws_url(paths.get(venue, "")),
         rest_url=address.rest_url,
         ca_file=Path(params.ca_file),
         products=params.products.get(venue, {}),
         seed=params.seed,
+        options=params.options.get(venue, {}),
     )
     headers: Callable[[str, str], Awaitable[dict[str, str]]] | None = None
     if venue in params.channels:

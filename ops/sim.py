@@ -4,16 +4,17 @@ keys made for this run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops import clock
+from ops import clock, sim_spot
 from ops.config import Settings
 from ops.identity import Identity, identify
 from ops.session import Plan, Request, SessionError
 from ops.simkeys import SimKeys, make_keys
+from ops.venues.exchanges import Exchange
 from ops.venues.faults import FaultError, check
 from ops.venues.faults_inject import names_of
 from ops.venues.recorded import RecordingError, load
@@ -50,8 +51,8 @@ class VenueAddress:
         return f"https://{HOST}:{self.rest}" if self.rest else ""
 
     def ws_url(self, path: str) -> str:
-        """One of its sockets."""
-        return f"wss://{HOST}:{self.ws}{path}"
+        """One of its sockets; empty if it has none."""
+        return f"wss://{HOST}:{self.ws}{path}" if self.ws else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ class RoleParams:
     keys: SimKeys
     products: Mapping[str, Mapping[str, int]]  # feed -> its spot products -> slot
     journal: str
+    options: Mapping[str, sim_spot.Options] = field(default_factory=dict)  # feed -> its own
     venue: str = ""  # of a feed
     seed: int = 0
 
@@ -85,12 +87,16 @@ class SimSession:
         self._request = request
         self._folder = folder
         self.script: Script = _script(request)
-        _check_faults(request, self.script)
         self.seed = None if request.replay else request.seed
         self.script_hash = self.script.digest
         self.timeline = self.script.timeline
         self.end_epoch_ns = self.script.end_epoch_ns
-        self.identity: Identity = identify(self.script, request.settings)
+        spot = request.settings.spot
+        self._exchanges = () if request.replay else sim_spot.played(self.script, spot)
+        _check_faults(request, self.script, self._exchanges)
+        informers = sim_spot.products(self._exchanges)
+        self.identity: Identity = identify(self.script, request.settings, informers)
+        self._options = sim_spot.options(self._exchanges, spot, folder)
         self._keys = make_keys(folder)
         self._tls: TlsPaths = make_tls(folder)
         self._feeds = [VENUES[feed] for feed in self.identity.instruments_of]
@@ -101,7 +107,7 @@ class SimSession:
     @property
     def venues(self) -> Plan:
         """The process everything else talks to."""
-        sim = self._request.settings.sim
+        sim, spot = self._request.settings.sim, self._request.settings.spot
         keys, exchanges = (
             self._keys,
             {a.exchange_index for a in self.identity.accounts if a.venue == 0},
@@ -127,6 +133,9 @@ class SimSession:
             kalshi_has_pause=bool(self._request.replay),
             faults=self._request.faults,
             faults_seed=self._request.seed,
+            exchanges=self._exchanges,
+            is_us_address=bool(spot.us_address),
+            coingecko_plan=sim_spot.plan(spot),
         )
         params = VenuesParams(spec=spec)
         return Plan(name="venues", kind="venues", role=VENUES_ROLE, build=BUILD, params=params)
@@ -144,6 +153,7 @@ class SimSession:
             "ca_file": str(self._tls.ca),
             "keys": self._keys,
             "products": self.identity.products,
+            "options": self._options,
             "journal": str(self._folder / "journal"),
             "seed": self._request.seed,
         }
@@ -164,8 +174,9 @@ class SimSession:
         )
 
 
-def _check_faults(request: Request, script: Script) -> None:
+def _check_faults(request: Request, script: Script, exchanges: Sequence[Exchange]) -> None:
     names: dict[str, set[str]] = {"coinbase": set()} if script.products else {}
+    names |= {one.venue: set() for one in exchanges}
     for market in script.markets:
         names.setdefault(market.venue, set()).update(names_of(market))
     try:

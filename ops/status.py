@@ -85,6 +85,7 @@ def feeds(run: Supervisor) -> dict[str, dict[str, Any]]:
             "instruments": feed.total,
             "live": feed.is_live,
             "connected": bool(run.watch.role(role, "connected")),
+            "blocked": run.watch.is_blocked(role),
             "frames": run.watch.counter(role, "frames"),
             "quotes": run.watch.counter(role, "published"),
             "gaps": run.watch.counter(role, "gaps"),

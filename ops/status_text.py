@@ -34,6 +34,7 @@ def text(found: Mapping[str, Any]) -> str:
         ratio = feed["trusted_ratio"]
         share = "" if ratio is None else f", {100 * ratio:.1f} % of the time"
         link = "connected" if feed["connected"] else "not connected"
+        link = "blocked by the venue" if feed.get("blocked") else link
         lines.append(
             f"feed {name}: {feed['trusted']} of {feed['instruments']} trusted{share}, {link},"
             f" {feed['frames']} frames, {feed['gaps']} gaps"

@@ -199,9 +199,10 @@ PROCESSES = Table(
         _number("loops", "loops", rank=3),
         Column("counters", _counters, _counters, right=False, rank=4, least=20),
     ),
-    style=lambda row: {"dead": "bold red", "late": "yellow", "starting": "yellow"}.get(
-        row.health, ""
-    ),
+    style=lambda row: {
+        "dead": "bold red",
+        **dict.fromkeys(("late", "starting", "blocked"), "yellow"),
+    }.get(row.health, ""),
 )
 
 

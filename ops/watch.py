@@ -75,6 +75,10 @@ class Watch:
         at = counters_at(self.segment, role) + names.index(name)
         return int(word_load(self.segment.words, at))
 
+    def is_blocked(self, role: int) -> bool:
+        """A feed whose venue refuses it for good."""
+        return self.counter(role, "blocked") > 0 and not self.role(role, "connected")
+
     def gate(self, name: str) -> int:
         """One cell of the gateway's gate."""
         return int(word_load(self.segment.words, self.segment.at("gate") + cell(GATE, name)))

@@ -24,6 +24,9 @@ PORTS = {
     "kalshi": {"rest": 1, "ws": 2},
     "polymarket": {"rest": 3, "ws": 4},
     "coinbase": {"ws": 5},
+    "binance": {"rest": 6, "ws": 7},
+    "kraken": {"ws": 8},
+    "coingecko": {"rest": 9},
 }
 
 
@@ -103,6 +106,8 @@ def test_a_simulated_session_trades_and_leaves_nothing(tmp_path: Path) -> None:
         assert found["tick_to_order_ns"]["count"] <= found["intents"]
         assert found["first_order_s"] > 0
         assert set(found["venues"]) == set(PORTS)
+        fallback = found["venues"].pop("coingecko")
+        assert (fallback["frames"], fallback["trusted_ratio"]) == (0, 0), "no stream was down"
         for venue in found["venues"].values():
             assert venue["frames"] > 0
             assert venue["gaps"] == 0
@@ -130,6 +135,7 @@ def test_dead_venues_end_the_run(tmp_path: Path) -> None:
 
 KILLED = {  # process -> the trading state its death leads to
     "feed kalshi": "ACTIVE", "feed polymarket": "ACTIVE", "feed coinbase": "ACTIVE",
+    "feed binance": "ACTIVE", "feed kraken": "ACTIVE",
     "detector": "REDUCING", "signer": "REDUCING", "canceller": "ACTIVE", "gateway": "HALTED",
 }  # fmt: skip
 
