@@ -13,13 +13,14 @@ from contextlib import AsyncExitStack
 
 from feeds.lane import Headers, Lane, wait
 from feeds.params import FACTS_AGAIN_NS, FeedParams
+from feeds.poll import Bucket, Poll
 from feeds.publisher import Publisher, instruments_of
 from feeds.rest import Rest
 from feeds.seat import Seat
 from feeds.session import Backoff
 from feeds.shard import Shard
 from feeds.update import FeedError
-from feeds.venues import FactsReader, Reach, work_until
+from feeds.venues import FactsReader, Job, Reach, work_until
 from shm_layout import ST_INITIALIZED, TICK_EPOCH, Segment, run_epoch_ns
 
 __all__ = ["Feed", "FeedParams", "Headers"]
@@ -50,12 +51,13 @@ class Feed:
             products=tuple(params.products.values()),
             lanes=params.lanes + 1,
             markets_max=row.markets_max,
+            has_poll=row.books is not None,
         )
         self._made = 0  # lanes
         self.shards: list[Shard] = []
         if row.make is not None:
             self.shards = [
-                Shard(list(seats), self._lane, self._backoff(number))
+                Shard(seats[: params.lanes + 1], self._lane, self._backoff(number))
                 for number, seats in enumerate(self.publisher.seats)
             ]
         self._facts_due = asyncio.Event()
@@ -137,7 +139,7 @@ class Feed:
                 shard.run(start)
             if row.facts is not None and self._instruments:
                 start(self._read_facts_until(stop, await row.facts(reach)))
-            for job in await row.jobs(reach) if row.jobs is not None else ():
+            for job in await self._jobs(reach):
                 start(work_until(stop, job, self._unread))
             try:
                 await _watch(stop, tasks, grown)
@@ -146,6 +148,17 @@ class Feed:
                     for lane in shard.all_lanes():
                         lane.end()
                 await _finish(tasks)
+
+    async def _jobs(self, reach: Reach) -> list[Job]:
+        row = self._row
+        jobs = list(await row.jobs(reach)) if row.jobs is not None else []
+        if row.books is not None and self._instruments:
+            seats = [seats[-1] for seats in self.publisher.seats]
+            places = list(zip(self.shards, seats, strict=True))
+            bucket = Bucket(row.polls_per_s, row.polls_per_s)
+            after_ns, books = self._params.poll_after_ns, await row.books(reach)
+            jobs.append(Poll(places, books, self._clock, after_ns=after_ns, bucket=bucket))
+        return jobs
 
     def _reach(self, stack: AsyncExitStack) -> Reach:
         opened: dict[str, Rest] = {}

@@ -24,7 +24,8 @@ class FeedParams:
     host as `rest_url`). `link_silent_ns`: no byte for so long, pongs included, and its quotes are
     untrusted; `link_dead_ns`: reconnect. `taker_delay_ns`: what Polymarket holds takers back, where
     it does. `check_ns`: between looks at a few books over REST, where the stream has no sequence.
-    `lanes`: connections that race for the same markets.
+    `lanes`: connections that race for the same markets. `poll_after_ns`: books are polled when no
+    connection has been whole for so long.
     `options`: what only this venue's file knows, by name; the row says which there are.
     """
 
@@ -44,6 +45,7 @@ class FeedParams:
     taker_delay_ns: int = 150 * MS_NS
     check_ns: int = 30 * SECOND_NS
     lanes: int = 1
+    poll_after_ns: int = 2 * SECOND_NS
     seed: int = 0
     options: Mapping[str, Option] = field(default_factory=dict)
 
@@ -73,6 +75,7 @@ class FeedParams:
             "facts_ns": (self.facts_ns >= FACTS_AGAIN_NS, f"at least {FACTS_AGAIN_NS}"),
             "check_ns": (self.check_ns >= CHECK_MIN_NS, f"at least {CHECK_MIN_NS}"),
             "lanes": (1 <= self.lanes <= LANES_MAX, f"1 to {LANES_MAX}"),
+            "poll_after_ns": (self.poll_after_ns >= SECOND_NS // 10, "at least 0.1 s"),
             "taker_delay_ns": (0 <= self.taker_delay_ns <= 60 * SECOND_NS, "0 to 60 s"),
             "options": (
                 all(type(one) is type(row.options.get(name)) for name, one in told.items()),

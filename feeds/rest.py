@@ -1,7 +1,7 @@
-"""GET a JSON answer of a venue, bounded in time and size. The cold path: market facts.
+"""Ask a venue for a JSON answer, bounded in time and size. The cold path: facts, polled books.
 
-Only GET exists here, so nothing that changes anything at a venue can be sent twice. No proxy and no
-credentials from the environment, no redirects.
+Only reads exist here, so nothing that changes anything at a venue can be sent twice. No proxy and
+no credentials from the environment, no redirects.
 """
 
 from __future__ import annotations
@@ -70,20 +70,39 @@ class Rest:
             for name, value in (params or {}).items()
             for text in ([value] if isinstance(value, str) else value)
         ]
+        return await self._answer("GET", path, params=pairs, more=more)
+
+    async def ask(self, path: str, body: bytes) -> bytes:
+        """The same for a question that the venue takes as a POST with a JSON body."""
+        return await self._answer("POST", path, data=body)
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        params: list[tuple[str, str]] | None = None,
+        data: bytes | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> bytes:
+        assert self._client is not None, "use `async with`"
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", **(more or {})}
+        if data is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            async with self._client.get(
-                self._base_url + path, params=pairs, headers=headers, allow_redirects=False
-            ) as answer:
+            async with self._client.request(
+                method, self._base_url + path, params=params, data=data, headers=headers,
+                allow_redirects=False,
+            ) as answer:  # fmt: skip
                 body = await answer.content.read(self._body_max_bytes + 1)
                 while len(body) <= self._body_max_bytes and not answer.content.at_eof():
                     body += await answer.content.read(self._body_max_bytes + 1 - len(body))
                 status, later = answer.status, answer.headers.get("Retry-After", "")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise FeedError(f"GET {path}: {type(error).__name__}: {error}") from error
+            raise FeedError(f"{method} {path}: {type(error).__name__}: {error}") from error
         if status != 200:
             wait_s = int(later) if later.isascii() and later.isdigit() and len(later) < 7 else 0
-            raise StatusError(f"GET {path}: status: found {status}, wanted 200", status, wait_s)
+            text = f"{method} {path}: status: found {status}, wanted 200"
+            raise StatusError(text, status, wait_s)
         if len(body) > self._body_max_bytes:
-            raise FeedError(f"GET {path}: body: found more than {self._body_max_bytes} bytes")
+            raise FeedError(f"{method} {path}: body: found more than {self._body_max_bytes} bytes")
         return body

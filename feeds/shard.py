@@ -40,7 +40,8 @@ class Shard:
         self._looked_ns = self._next_ns = 0
         self._peaks: deque[int] = deque(maxlen=LOOKS_BEHIND + 1)
         self._start: Callable[[Coroutine[None, None, None]], None] | None = None
-        self.down_since_ns = 0  # no lane is live since then; -1: one is
+        self.down_since_ns: int | None = 0  # no lane is live since then; None: one is
+        self._has_stepped = False
 
     def run(self, start: Callable[[Coroutine[None, None, None]], None]) -> None:
         """Open the lanes. `start` runs a coroutine beside the others."""
@@ -68,9 +69,10 @@ class Shard:
         if self._start is not None:
             self._replace(now_ns)
         if self.is_live:
-            self.down_since_ns = -1
-        elif self.down_since_ns < 0:
+            self.down_since_ns = None
+        elif self.down_since_ns is None or not self._has_stepped:
             self.down_since_ns = now_ns
+        self._has_stepped = True
         return frames
 
     def _replace(self, now_ns: int) -> None:

@@ -15,9 +15,12 @@ from feeds.binance import Binance
 from feeds.coinbase import Coinbase
 from feeds.coingecko import coingecko_jobs
 from feeds.kalshi import Kalshi
+from feeds.kalshi_books import KalshiBooks
 from feeds.kalshi_facts import KalshiFacts
 from feeds.kraken import Kraken
+from feeds.poll import BooksReader
 from feeds.polymarket import ASSETS_MAX, Polymarket
+from feeds.polymarket_books import PolymarketBooks
 from feeds.polymarket_check import BookCheck
 from feeds.polymarket_facts import PolymarketFacts
 from feeds.publisher import Publisher
@@ -70,6 +73,7 @@ class Reach:
 class Row:
     """One venue. `make` None: it has no stream, its `jobs` do all the work.
 
+    `books`: its books over REST for the time without a stream, at most `polls_per_s` requests.
     `informs`: it has spot products or indices (named in FeedParams.products) instead of markets.
     `is_signed`: its handshake wants signed headers. `has_rest`: it cannot do without `rest_url`.
     `markets_max`: of one connection, 0 for no limit. `life_ns`: the venue cuts a connection of that
@@ -81,6 +85,8 @@ class Row:
     make: Callable[[Seat, FeedParams], Venue] | None
     facts: Callable[[Reach], Awaitable[FactsReader]] | None = None
     jobs: Callable[[Reach], Awaitable[Sequence[Job]]] | None = None
+    books: Callable[[Reach], Awaitable[BooksReader]] | None = None
+    polls_per_s: int = 1
     informs: bool = False
     is_signed: bool = False
     has_rest: bool = True
@@ -93,6 +99,14 @@ class Row:
 
 async def _kalshi_facts(reach: Reach) -> FactsReader:
     return KalshiFacts(await reach.rest(reach.params.rest_url))
+
+
+async def _kalshi_books(reach: Reach) -> BooksReader:
+    return KalshiBooks(await reach.rest(reach.params.rest_url))
+
+
+async def _polymarket_books(reach: Reach) -> BooksReader:
+    return PolymarketBooks(await reach.rest(reach.params.rest_url))
 
 
 async def _polymarket_facts(reach: Reach) -> FactsReader:
@@ -111,11 +125,15 @@ VENUES: Final[Mapping[str, Row]] = {
     "kalshi": Row(
         make=lambda seat, _: Kalshi(seat),
         facts=_kalshi_facts,
+        books=_kalshi_books,
+        polls_per_s=2,  # unsigned reads: 429 from 4 or 5 a second on, and facts are read too
         is_signed=True,
     ),
     "polymarket": Row(
         make=lambda seat, _: Polymarket(seat),
         facts=_polymarket_facts,
+        books=_polymarket_books,
+        polls_per_s=10,
         jobs=_polymarket_jobs,
         markets_max=(ASSETS_MAX - 1) // 2,
     ),

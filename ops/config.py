@@ -104,6 +104,14 @@ class Processes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Feeds:
+    """How market data is fetched."""
+
+    lanes: int = _key("lanes", COUNT, 1, 4)
+    poll_after_ns: int = _key("poll_after_ms", MS, 100, 600_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sim:
     """The simulated accounts and venues."""
 
@@ -135,6 +143,7 @@ class Settings:
     edge: Edge
     limits: Limits
     processes: Processes
+    feeds: Feeds
     sim: Sim
     spot: Spot
 
@@ -143,6 +152,7 @@ SECTIONS: dict[str, type[Any]] = {
     "edge": Edge,
     "limits": Limits,
     "processes": Processes,
+    "feeds": Feeds,
     "sim": Sim,
     "spot": Spot,
 }

@@ -187,6 +187,8 @@ def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
         rest_url=address.rest_url,
         ca_file=Path(params.ca_file),
         products=params.products.get(venue, {}),
+        lanes=params.settings.feeds.lanes,
+        poll_after_ns=params.settings.feeds.poll_after_ns,
         seed=params.seed,
         options=params.options.get(venue, {}),
     )
