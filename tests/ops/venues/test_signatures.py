@@ -23,9 +23,9 @@ def vectors(name: str) -> list[Vector]:
     return found
 
 
-def v2_orders() -> list[Vector]:
-    """The orders of domain version 2 (the venue's present one)."""
-    return [row for row in vectors("orders") if row["domain"]["version"] == "2"]
+def orders() -> list[Vector]:
+    """All orders of the present struct: of domain version 2, and 3 for position ids."""
+    return vectors("orders")
 
 
 def fields(order: Vector) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def recovered(row: Vector, order: dict[str, Any], signature: bytes) -> str | Non
 
 
 def test_every_recorded_order_is_accepted_under_its_own_id() -> None:
-    rows = v2_orders()
+    rows = orders()
     assert {row["order"]["signatureType"] for row in rows} == {0, 1, 2, 3}
     for row in rows:
         order, signature = fields(row["order"]), bytes.fromhex(row["signature"][2:])
@@ -68,7 +68,7 @@ def test_the_hash_is_the_one_seen_on_chain() -> None:
 
 
 def test_our_struct_hash_is_that_of_eth_account() -> None:
-    row = v2_orders()[0]
+    row = orders()[0]
     parts = (part.split() for part in signatures.ORDER_TYPE[6:-1].split(","))
     types = {"Order": [{"name": name, "type": kind} for kind, name in parts]}
     message = encode_typed_data(row["domain"], types, fields(row["order"]))
@@ -78,7 +78,7 @@ def test_our_struct_hash_is_that_of_eth_account() -> None:
 
 @pytest.mark.parametrize("name", ["makerAmount", "takerAmount", "tokenId", "salt", "timestamp"])
 def test_a_changed_field_breaks_the_signature(name: str) -> None:
-    for row in v2_orders():
+    for row in orders():
         order = fields(row["order"])
         order[name] += 1
         signature = bytes.fromhex(row["signature"][2:])
@@ -87,7 +87,7 @@ def test_a_changed_field_breaks_the_signature(name: str) -> None:
 
 @pytest.mark.parametrize("at", [0, 40, 64])
 def test_a_changed_signature_is_refused(at: int) -> None:
-    for row in v2_orders():
+    for row in orders():
         broken = bytearray.fromhex(row["signature"][2:])
         broken[at] ^= 1
         found = recovered(row, fields(row["order"]), bytes(broken))
@@ -95,14 +95,14 @@ def test_a_changed_signature_is_refused(at: int) -> None:
 
 
 def test_a_deposit_wallet_tail_must_be_exact() -> None:
-    row = next(row for row in v2_orders() if row["order"]["signatureType"] == 3)
+    row = next(row for row in orders() if row["order"]["signatureType"] == 3)
     order, signature = fields(row["order"]), bytes.fromhex(row["signature"][2:])
     assert recovered(row, order, signature[:65]) is None
     assert recovered(row, order, signature[:-1] + b"\0") is None
 
 
 def test_the_wrong_exchange_breaks_the_signature() -> None:
-    row = v2_orders()[0]
+    row = orders()[0]
     order, signature = fields(row["order"]), bytes.fromhex(row["signature"][2:])
     hashes = signatures.order_hashes(order, neg_risk=True)
     found = signatures.order_signer(order, signature, neg_risk=True, hashes=hashes)
