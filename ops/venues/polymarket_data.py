@@ -38,6 +38,7 @@ class DataRest:
             add("GET", f"/{name}", self._of_user(rows, is_v2=False))
             add("GET", f"/v2/{name}", self._of_user(rows, is_v2=True))
         add("GET", "/value", self._value)
+        add("GET", "/v2/value", self._value_v2)
         add("GET", "/api/geoblock", lambda _: Answer(200, venue.gate.place.body()))
         add("GET", "/deployed", self._deployed)
 
@@ -172,6 +173,12 @@ class DataRest:
             for token, price_e6 in zip(market.tokens, prices_e6(market), strict=True):
                 total_e6 += trader.account.tokens_e6.get(token, 0) * price_e6 // ONE_E6
         return Answer(200, [{"user": trader.wallet, "value": number(total_e6)}])
+
+    def _value_v2(self, call: Call) -> Answer:
+        """One object in the envelope; an unknown wallet has nothing (polymarket-client 0.14.0)."""
+        found = self._value(call).body
+        value = found[0]["value"] if found else 0
+        return Answer(200, {"data": {"proxy_wallet": call.query.get("user"), "value": value}})
 
     # ---- the relayer
 

@@ -122,6 +122,13 @@ def orders(witness: Witness, client: ClobClient, given: dict[str, Any]) -> None:
     call("trades", client.get_trades, TradeParams(asset_id=token))
 
 
+def second_protocol(witness: Witness, client: ClobClient, asset: str) -> None:
+    """A position id: signed for Exchange V3."""
+    args = MarketOrderArgs(position_id=asset, amount=5.2, side="BUY", order_type=OrderType.FAK)
+    place = client.create_and_post_market_order
+    witness.call("second-protocol buy", place, args, order_type=OrderType.FAK)
+
+
 def keys(witness: Witness, client: ClobClient) -> None:
     made = witness.call("create_api_key", client.create_api_key)
     witness.call("derive_api_key", client.derive_api_key)
@@ -157,6 +164,7 @@ def main() -> None:
         balances(witness, client, given, "before")
         orders(witness, client, given)
         balances(witness, client, given, "after")
+        second_protocol(witness, client, given["positions"][0])
         heartbeats(witness, client)
     witness.tell()
 

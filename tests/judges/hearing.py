@@ -30,7 +30,10 @@ NEG_TOKENS = (
     "7801379431173669218797457326011007381787421690433107601194878326565027841326",
     "108267851861634013550421747281304409998795577288693656776713536152599085101",
 )
+# Ids of the second protocol (reference section 4): module 1, the outcome in the last byte.
+POSITIONS = tuple(str((1 << 248) | (0xABCDEF << 104) | (0x12345678 << 8) | at) for at in (0, 1))
 CONDITION, NEG_CONDITION = rig.CONDITION, "0x" + "5e" * 32
+POSITION_CONDITION = f"0x{int(POSITIONS[0]) >> 8:062x}"
 
 BIDS = rig.levels(("0.47", "30"), ("0.46", "100"))
 ASKS = rig.levels(("0.52", "20"), ("0.53", "50.5"), ("0.60", "1000"))
@@ -73,14 +76,24 @@ def _markets(begin_ns: int) -> tuple[MarketSpec, ...]:
             neg_risk=True,
             **polymarket,
         ),
+        MarketSpec(
+            ticker="second-protocol",
+            title="Will D happen?",
+            event="d",
+            condition_id=POSITION_CONDITION,
+            token_yes=POSITIONS[0],
+            token_no=POSITIONS[1],
+            fee_rate_e6=70_000,
+            **polymarket,
+        ),
     )
 
 
-KALSHI, KALSHI2, POLY, POLY_NEG = range(4)
+KALSHI, KALSHI2, POLY, POLY_NEG, POLY_V3 = range(5)
 
 
 def script(*around: tuple[int, Event], indices: tuple[str, ...] = ()) -> rig.ToyScript:
-    """Four markets with books, as of now; `around`: events with their run time as an offset in ns
+    """Five markets with books, as of now; `around`: events with their run time as an offset in ns
     from the beginning, which those with a negative one precede.
     """
     begin_ns = time.time_ns() // _SECOND_NS * _SECOND_NS  # clients compare stamps with their clock
@@ -157,6 +170,7 @@ def hear(
     )
     ports = session.ports[venue]
     told = {"ca": str(tls.ca), "rest": ports["rest"], "ws": ports["ws"], **given}
+    told["around"] = ports.get("gamma", ports["rest"])
     told["relay"] = session.ports.get("polybolt", ports)["ws"]
     try:
         session.start()

@@ -14,7 +14,8 @@ from typing import Any
 from witness import Witness, told
 
 GIVEN = told()
-os.environ["GAMMA_API_URL"] = f"https://127.0.0.1:{GIVEN['rest']}"
+AROUND = f"https://127.0.0.1:{GIVEN['around']}"  # every HTTP host but the CLOB
+os.environ["GAMMA_API_URL"] = AROUND
 
 from nautilus_trader.adapters.polymarket import (  # noqa: E402
     POLYMARKET,
@@ -119,11 +120,11 @@ def node_config(provider: PolymarketInstrumentProviderConfig) -> TradingNodeConf
         "base_url_ws": f"ws://127.0.0.1:{GIVEN['ws']}/ws/",
     }
     data = PolymarketDataClientConfig(**common, ws_connection_initial_delay_secs=0.2)
-    trade = PolymarketExecClientConfig(**common)
+    trade = PolymarketExecClientConfig(**common, base_url_data_api=AROUND)
     return TradingNodeConfig(
         trader_id="JUDGE-001",
         logging=LoggingConfig(log_level=GIVEN.get("log", "OFF")),
-        exec_engine=LiveExecEngineConfig(reconciliation=False),
+        exec_engine=LiveExecEngineConfig(reconciliation=True),
         data_clients={POLYMARKET: data},
         exec_clients={POLYMARKET: trade},
         timeout_connection=20.0,

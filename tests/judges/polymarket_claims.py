@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 from ops.venues.tls import TlsPaths
 from tests.judges import hearing
-from tests.judges.hearing import CONDITION, NEG_CONDITION, NEG_TOKENS, TOKENS, Heard, hear
+from tests.judges.hearing import (
+    CONDITION,
+    NEG_CONDITION,
+    NEG_TOKENS,
+    POSITIONS,
+    TOKENS,
+    Heard,
+    hear,
+)
 from tests.ops.venues import rig
 
 MINED_NS = 200_000_000
@@ -54,6 +62,7 @@ def run(
         "type": wallet.type,
         "tokens": TOKENS,
         "neg_tokens": NEG_TOKENS,
+        "positions": POSITIONS,
         "condition": CONDITION,
         "neg_condition": NEG_CONDITION,
         "slug": "will-a-happen",

@@ -25,6 +25,8 @@ def reads(witness: Witness, client: SecureClient, given: dict[str, Any]) -> None
     yes, no = given["tokens"]
     call = witness.call
     call("get_market", client.get_market, slug=given["slug"])
+    call("list_markets", lambda: rows(client.list_markets(closed=False)))
+    call("list_events", lambda: rows(client.list_events(closed=False)))
     call("get_order_book yes", client.get_order_book, token_id=yes)
     call("get_order_book no", client.get_order_book, token_id=no)
     call("get_midpoint", client.get_midpoint, token_id=yes)
@@ -72,6 +74,23 @@ def orders(witness: Witness, client: SecureClient, given: dict[str, Any]) -> Non
     call("account trades", lambda: rows(client.list_account_trades(token_id=token)))
 
 
+def second_protocol(witness: Witness, client: SecureClient, asset: str) -> None:
+    """Position ids: the client signs for Exchange V3 by itself."""
+    call, place = witness.call, client.place_market_order
+    call("second-protocol buy", place, asset_id=asset, side="BUY", amount="5.20")
+    ask = client.get_balance_allowance
+    call("second-protocol shares", ask, asset_type="CONDITIONAL-V2", asset_id=asset)
+
+
+def holdings(witness: Witness, client: SecureClient) -> None:
+    """What the Data API knows of the wallet."""
+    call = witness.call
+    call("positions", lambda: rows(client.list_positions()))
+    call("portfolio value", client.get_portfolio_value)
+    call("activity", lambda: rows(client.list_activity()))
+    call("public trades", lambda: rows(client.list_trades()))
+
+
 def heartbeats(witness: Witness, client: SecureClient) -> None:
     first = witness.call("heartbeat", client.send_order_heartbeat)
     beat = first.heartbeat_id if first else ""
@@ -82,9 +101,8 @@ def heartbeats(witness: Witness, client: SecureClient) -> None:
 def main() -> None:
     given = told()
     witness = Witness(PolymarketError)
-    where = environment(f"https://127.0.0.1:{given['rest']}", f"wss://127.0.0.1:{given['ws']}")
     client = SecureClient.create(
-        private_key=given["key"], wallet=given["wallet"], environment=where
+        private_key=given["key"], wallet=given["wallet"], environment=environment(given)
     )
     witness.note("create", {"credentials": client.credentials, "type": client.wallet_type})
     if given["short"]:
@@ -99,6 +117,8 @@ def main() -> None:
         balances(witness, client, given, "before")
         orders(witness, client, given)
         balances(witness, client, given, "after")
+        holdings(witness, client)
+        second_protocol(witness, client, given["positions"][0])
         heartbeats(witness, client)
     client.close()
     witness.tell()

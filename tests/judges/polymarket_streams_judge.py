@@ -28,12 +28,8 @@ async def listen(
 
 
 async def hear(witness: Witness, given: dict[str, Any]) -> None:
-    here = "//127.0.0.1:"
-    where = environment(
-        f"https:{here}{given['rest']}", f"wss:{here}{given['ws']}", f"wss:{here}{given['relay']}"
-    )
     client = await AsyncSecureClient.create(
-        private_key=given["key"], wallet=given["wallet"], environment=where
+        private_key=given["key"], wallet=given["wallet"], environment=environment(given)
     )
     tokens = given["tokens"]
     market = await client.subscribe(MarketSpec(asset_ids=tokens, custom_feature_enabled=True))

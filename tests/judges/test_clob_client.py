@@ -137,8 +137,17 @@ def test_trades_and_money_agree_with_the_venues_own_log(heard: Heard) -> None:
     )
     assert spent_e6 == rig.e6("21") - rig.e6("7.05") + fees_e6
     assert gained_e6 == rig.e6("25")
-    assert heard.counts["fills"] == len(trades) == heard.outcomes["matched"]
+    assert heard.counts["fills"] == heard.outcomes["matched"] == len(trades) + 1
     assert heard.outcomes["live"] == 5
+
+
+def test_a_position_of_the_second_protocol_is_signed_for_exchange_v3(heard: Heard) -> None:
+    bought = heard.answer("second-protocol buy")
+    assert (bought["status"], bought["makingAmount"], bought["takingAmount"]) == (
+        "matched",
+        "5.2",
+        "10",
+    )
 
 
 def test_heartbeats_are_answered_and_a_stale_one_is_told_so(heard: Heard) -> None:

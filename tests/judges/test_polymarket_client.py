@@ -11,7 +11,7 @@ from ops.venues import signatures
 from ops.venues.tls import TlsPaths
 from tests.judges import broken, polymarket_claims
 from tests.judges.conftest import PythonOf
-from tests.judges.hearing import CONDITION, TOKENS, Heard
+from tests.judges.hearing import CONDITION, NEG_CONDITION, POSITION_CONDITION, TOKENS, Heard
 from tests.judges.polymarket_claims import EXCHANGES, WALLETS, Wallet, fee_e6
 from tests.ops.venues import rig
 
@@ -112,10 +112,31 @@ def test_trades_and_money_agree_with_the_venues_own_log(heard: Heard) -> None:
     fees_e6 = fee_e6("20", "0.52") + fee_e6("5", "0.47")
     assert spent_e6 == rig.e6("10.4") - rig.e6("2.35") + fees_e6
     assert gained_e6 == rig.e6("15")
-    assert heard.counts["fills"] == 2
-    assert heard.outcomes["matched"] == 2 and heard.outcomes["live"] == 5
+    assert heard.counts["fills"] == 3, "one of them of the second protocol"
+    assert heard.outcomes["matched"] == 3 and heard.outcomes["live"] == 5
     ids = {row[1] for row in heard.rows if row[4] == "live"}
     assert heard.answer("GTC buy")["order_id"] in ids
+
+
+def test_a_position_of_the_second_protocol_is_signed_for_exchange_v3(heard: Heard) -> None:
+    bought = heard.answer("second-protocol buy")
+    assert (bought["status"], bought["making_amount"], bought["taking_amount"]) == (
+        "matched",
+        "5.2",
+        "10",
+    )
+    assert 0 < heard.answer("second-protocol shares")["balance"] <= rig.e6("10")
+
+
+def test_gamma_and_the_data_api_are_read(heard: Heard) -> None:
+    conditions = {row["condition_id"] for row in heard.answer("list_markets")}
+    assert conditions == {CONDITION, NEG_CONDITION, POSITION_CONDITION}
+    assert len(heard.answer("list_events")) == 3
+    (position,) = heard.answer("positions")
+    assert position["asset_id"] == TOKENS[0] and Decimal(position["current_size"]) == 15
+    assert Decimal(heard.answer("portfolio value")["value"]) > 0
+    assert {row["side"] for row in heard.answer("public trades")} == {"BUY", "SELL"}
+    assert len(heard.answer("activity")) == 2
 
 
 def test_heartbeats_are_answered_and_a_stale_one_is_told_so(heard: Heard) -> None:
