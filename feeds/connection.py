@@ -74,6 +74,7 @@ class _Listener(picows.WSListener):
         self._parts: list[bytes] = []
         self._controls = 0
         self.is_over = False  # closed for a broken limit: nothing more is passed on
+        self.close_code = 0
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         recv_ns = self._clock()
@@ -101,6 +102,7 @@ class _Listener(picows.WSListener):
         elif kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
+            self.close_code = int.from_bytes(frame.get_payload_as_bytes()[:2], "big")
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
         self._sink.on_alive(recv_ns, last)
@@ -197,6 +199,11 @@ class Connection:
             pass  # how it broke does not matter: the session reconnects
         finally:
             self._transport = None
+
+    @property
+    def close_code(self) -> int:
+        """The code with which the venue closed the last connection; 0: it said none."""
+        return self._listener.close_code if self._listener is not None else 0
 
     def send(self, text: bytes) -> None:
         """Send one text frame; nothing if the link is gone (the session will subscribe anew)."""

@@ -52,6 +52,7 @@ class Feed:
             lanes=params.lanes + 1,
             markets_max=row.markets_max,
             has_poll=row.books is not None,
+            kind=row.kind,
         )
         self._made = 0  # lanes
         self.shards: list[Shard] = []

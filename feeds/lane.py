@@ -18,7 +18,7 @@ from feeds.params import FeedParams
 from feeds.seat import Seat
 from feeds.session import Backoff, Event, Session, State
 from feeds.trust import LinkWatch
-from feeds.update import SECOND_NS, FeedError, Venue
+from feeds.update import NEVER_NS, SECOND_NS, Ends, FeedError, Venue
 
 Headers = Callable[[str, str], Awaitable[dict[str, str]]]
 SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconnect
@@ -189,6 +189,7 @@ class Lane:
         ended = self._ended
         try:
             while not ended.is_set():
+                away_ns = 0
                 self.session.move(Event.DUE, self._clock())
                 try:
                     await self._connection.open(await self._signed())
@@ -202,10 +203,14 @@ class Lane:
                 else:
                     if not ended.is_set():
                         await self._serve()
+                    away_ns = self._away_ns()
                 if not ended.is_set():
                     self.session.move(Event.LOST, self._clock())
+                    if away_ns == NEVER_NS:
+                        await self._blocked(f"closed with {self._connection.close_code}")
+                        return
                     self.seat.count("reconnects")
-                    await wait(ended, self._backoff.delay_ns())
+                    await wait(ended, away_ns or self._backoff.delay_ns())
         finally:
             self._connection.drop()
             self.session.move(Event.STOP, self._clock())
@@ -215,6 +220,11 @@ class Lane:
         self._owner.failed([f"blocked: {why}"])
         self.seat.count("blocked")
         await self._ended.wait()
+
+    def _away_ns(self) -> int:
+        """What the venue's close code means: see `Ends`."""
+        venue = self.venue
+        return venue.ended(self._connection.close_code) if isinstance(venue, Ends) else 0
 
     async def _signed(self) -> dict[str, str]:
         if self._headers is None:

@@ -27,6 +27,7 @@ from shm_layout import (
     HISTOGRAMS,
     HISTOGRAMS_MAX,
     INSTRUMENTS_MAX,
+    K_SPOT,
     LEVELS,
     NO_ASK_E6,
     NO_BID_E6,
@@ -80,10 +81,11 @@ def shards_of(count: int, most: int) -> list[int]:
 class Publisher(Seat):
     """Books of one feed and what publishes them. Everything else only reads what it writes.
 
-    `instruments` for a venue of markets, `products` (slot number of each) for one that informs.
-    `lanes` connections may race for each shard of at most `markets_max`; with `has_poll` a last
-    seat takes books read over REST. A restarted feed goes on from the quote numbers, tick epochs
-    and counters it finds, and republishes everything as untrusted under its own epoch at once.
+    `instruments` for a venue of markets, `products` (slot number of each) for one that informs;
+    `kind` is that of its ring entries then. `lanes` connections may race for each shard of at most
+    `markets_max`; with `has_poll` a last seat takes books read over REST. A restarted feed goes on
+    from the quote numbers, tick epochs and counters it finds, and republishes everything as
+    untrusted under its own epoch at once.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Publisher(Seat):
         lanes: int = 1,
         markets_max: int = 0,
         has_poll: bool = False,
+        kind: int = K_SPOT,
     ) -> None:
         assert not (instruments and products)
         total, is_spot = len(instruments) or len(products), bool(products)
@@ -105,7 +108,7 @@ class Publisher(Seat):
         states = levels.new_states(counts, lanes + has_poll, is_spot=is_spot, has_poll=has_poll)
         places = [(i, shard) for shard, many in zip(states, counts, strict=True)
                   for i in range(many)]  # fmt: skip
-        self._places = places
+        self._places, self._kind = places, kind
         facts = None if is_spot else Facts(segment.words, places, self.count)
         notices = Notices()
         self.seats: list[list[Seat]] = []
@@ -144,6 +147,8 @@ class Publisher(Seat):
         word_store(self.words, self._connected_at, 0)
 
     def _head(self, segment: Segment, feed: int, state: Words) -> None:
+        if self._is_spot:
+            state[levels.KIND] = self._kind
         state[levels.SLOTS_AT] = segment.at("spot" if self._is_spot else "quotes")
         state[levels.RING_AT] = segment.at(f"changes_{feed}")
         state[levels.RING_ENTRIES] = segment.entries(f"changes_{feed}")

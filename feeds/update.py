@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from shm_layout import (
     E6,
@@ -180,3 +180,15 @@ class Venue(Protocol):
     @property
     def wants_facts(self) -> bool:
         """True if a frame said that facts changed without saying how; reading it lowers it."""
+
+
+NEVER_NS = -1  # of `Ends.ended`: do not come back
+
+
+@runtime_checkable
+class Ends(Protocol):
+    """A venue's file that knows its venue's close codes."""
+
+    def ended(self, code: int) -> int:
+        """How long to stay away after a close with this code (0: none was said), in ns: 0 leaves it
+        to the session, NEVER_NS is for what no new connection mends. Called after `closed`."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from feeds.binance import Binance
+from feeds.cfbenchmarks import CfBenchmarks
 from feeds.coinbase import Coinbase
 from feeds.coingecko import coingecko_jobs
 from feeds.kalshi import Kalshi
@@ -19,15 +21,17 @@ from feeds.kalshi_books import KalshiBooks
 from feeds.kalshi_facts import KalshiFacts
 from feeds.kraken import Kraken
 from feeds.poll import BooksReader
+from feeds.polybolt import Polybolt, credentials_of
 from feeds.polymarket import ASSETS_MAX, Polymarket
 from feeds.polymarket_books import PolymarketBooks
 from feeds.polymarket_check import BookCheck
 from feeds.polymarket_facts import PolymarketFacts
 from feeds.publisher import Publisher
 from feeds.rest import Rest
+from feeds.rtds import Rtds
 from feeds.seat import Seat
-from feeds.update import SECOND_NS, Instrument, MarketFacts, Venue
-from shm_layout import Segment
+from feeds.update import SECOND_NS, FeedError, Instrument, MarketFacts, Venue
+from shm_layout import K_INDEX, K_SPOT, Segment
 
 if TYPE_CHECKING:
     from feeds.params import FeedParams
@@ -75,6 +79,7 @@ class Row:
 
     `books`: its books over REST for the time without a stream, at most `polls_per_s` requests.
     `informs`: it has spot products or indices (named in FeedParams.products) instead of markets.
+    `kind`: of its ring entries then.
     `is_signed`: its handshake wants signed headers. `has_rest`: it cannot do without `rest_url`.
     `markets_max`: of one connection, 0 for no limit. `life_ns`: the venue cuts a connection of that
     age, 0 for never. `pings`: protocol pings are answered, and are how its link's life shows; else
@@ -88,6 +93,7 @@ class Row:
     books: Callable[[Reach], Awaitable[BooksReader]] | None = None
     polls_per_s: int = 1
     informs: bool = False
+    kind: int = K_SPOT
     is_signed: bool = False
     has_rest: bool = True
     markets_max: int = 0
@@ -119,6 +125,17 @@ async def _polymarket_facts(reach: Reach) -> FactsReader:
 async def _polymarket_jobs(reach: Reach) -> Sequence[Job]:
     clob = await reach.rest(reach.params.rest_url)
     return [BookCheck(reach.publisher, clob, reach.clock, check_ns=reach.params.check_ns)]
+
+
+def _polybolt(seat: Seat, params: FeedParams) -> Venue:
+    """PolyBolt, or the older RTDS where it cannot be had: `source`."""
+    source, products = params.option("source"), tuple(params.products)
+    if source == "rtds":
+        return Rtds(seat, products)
+    if source != "polybolt":
+        raise FeedError(f"options: source: found {source!r}, wanted polybolt or rtds")
+    credentials = credentials_of(Path(str(params.option("credentials_file"))))
+    return Polybolt(seat, products, credentials, seed=params.seed)
 
 
 VENUES: Final[Mapping[str, Row]] = {
@@ -159,6 +176,20 @@ VENUES: Final[Mapping[str, Row]] = {
         jobs=coingecko_jobs,
         informs=True,
         options={"plan": "demo", "key_file": "", "ttl_ms": 2_000, "slow_ms": 10_000, "streams": ""},
+    ),
+    "cfbenchmarks": Row(
+        make=lambda seat, params: CfBenchmarks(seat, tuple(params.products)),
+        informs=True,
+        kind=K_INDEX,
+        is_signed=True,
+        has_rest=False,
+    ),
+    "polybolt": Row(
+        make=_polybolt,
+        informs=True,
+        kind=K_INDEX,
+        has_rest=False,
+        options={"source": "polybolt", "credentials_file": ""},
     ),
 }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from feeds import book
+from feeds.indices import Board
 from feeds.levels import NO_CLAIM
 from feeds.publisher import Publisher
 from feeds.update import Instrument, MarketFacts
-from shm_layout import BID, NO_SNAPSHOT, ST_ACTIVE, Segment, run_epoch_ns
+from shm_layout import BID, K_INDEX, NO_SNAPSHOT, ST_ACTIVE, Segment, run_epoch_ns
 
 _PRICE_E6, _SIZE_E6 = 500_000, 1_000_000
 
@@ -33,3 +34,8 @@ def warm(segment: Segment) -> None:
     spots.quote(0, bid=(1, 1), ask=(2, 1), event_epoch_ns=1, recv_ns=1)
     spots.mark(raised=NO_SNAPSHOT, now_ns=2)
     spots.account(1)
+    indices = Publisher(segment, feed=6, epoch=1, now_ns=1, products=(1,), kind=K_INDEX)
+    board = Board(indices, ("BRTI",))
+    board.value(0, 1, 1, 1, relay_ns=1, sequence=1, source=1)
+    indices.mark(raised=NO_SNAPSHOT, now_ns=2)
+    indices.account(1)

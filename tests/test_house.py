@@ -23,6 +23,7 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "feeds/outlier.py": {"numba"},
     "feeds/skew.py": {"numba"},
     "feeds/race.py": {"numba"},
+    "feeds/index.py": {"numba"},
     "feeds/spot.py": {"numpy", "numba"},
     "feeds/connection.py": {"picows", "msgspec", "orjson"},
     "feeds/rest.py": {"aiohttp", "msgspec", "orjson"},
