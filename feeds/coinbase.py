@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from feeds.judge import SPOT, Judge
 from feeds.seat import Seat
-from feeds.update import NUMBER_MAX, SECOND_NS, FeedError, Numbers, epoch_ns_of
+from feeds.update import NUMBER_MAX, SECOND_NS, UNREADABLE, FeedError, Numbers, epoch_ns_of
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
 
 CHANNELS = ("matches", "ticker", "heartbeat")
@@ -136,7 +136,7 @@ class Coinbase:
                 self._publisher.count("bad_frames")
         except FeedError:
             self._publisher.count("bad_frames")
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             self._odd(payload)
 
     def _match(self, frame: Match, recv_ns: int) -> None:
@@ -208,7 +208,7 @@ class Coinbase:
     def _odd(self, payload: bytes | memoryview) -> None:
         try:
             kind = _HEAD.decode(payload).type
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             kind = ""
         is_new = kind and kind not in _TYPES
         self._publisher.count("unknown_keys" if is_new else "bad_frames")

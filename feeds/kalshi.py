@@ -40,7 +40,7 @@ from feeds.kalshi_life import lifecycle
 from feeds.levels import NO_CLAIM
 from feeds.seat import Seat
 from feeds.session import Lasting, Requests
-from feeds.update import MS_NS, SECOND_NS, FeedError, Numbers
+from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError, Numbers
 from shm_layout import (
     ASK,
     BID,
@@ -175,7 +175,7 @@ class Kalshi:
             self._publisher.count("unknown_keys", unknown_keys(payload))
         try:
             frame = DECODER.decode(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             self._odd(payload, recv_ns)
         else:
             try:
@@ -359,7 +359,7 @@ class Kalshi:
         """
         try:
             head = HEAD_DECODER.decode(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             self._publisher.count("bad_frames")
             return
         if head.type in KNOWN:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from feeds.rest import Rest
-from feeds.update import FeedError, Instrument, MarketFacts, epoch_ns_of, exact
+from feeds.update import UNREADABLE, FeedError, Instrument, MarketFacts, epoch_ns_of, exact
 from shm_layout import (
     E6,
     FEE_QUADRATIC,
@@ -94,7 +94,7 @@ _Answer = TypeVar("_Answer")
 def _read(body: bytes, kind: type[_Answer], what: str) -> _Answer:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise FeedError(f"{what}: {error}") from error
 
 

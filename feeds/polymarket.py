@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
 import numpy as np
 import orjson
 from msgspec import Raw
@@ -33,9 +32,10 @@ from feeds.polymarket_frames import (
     TickChange,
     unknown_keys,
 )
+from feeds.polymarket_scan import BOOK, NOTHING, OUT_LOCAL, OUT_TICK, memory_of, scan
 from feeds.seat import Seat
 from feeds.session import Lasting, Requests
-from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, FeedError, Numbers
+from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
 from shm_layout import (
     ASK,
     BID,
@@ -76,6 +76,7 @@ class Polymarket:
         self._no = {no: local for local, (_, no) in enumerate(self._tokens)}
         self._prices, self._sizes = Numbers(6), Numbers(6)
         self._one = np.zeros(3, np.int64)
+        self._scan = memory_of(self._tokens)
         self._frames = 0
         self._wants_facts = False
         self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
@@ -166,6 +167,29 @@ class Polymarket:
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises: what cannot be read is counted."""
         self._frames += 1
+        if type(payload) is memoryview:
+            told = scan(self._words, self._state, self._scan, payload, recv_ns, last)
+            if told == 0:
+                self._is_dirty = not last
+                return
+            if told > 0:
+                self._scanned(told, recv_ns, last)
+                return
+        self._decoded(payload, recv_ns, last)
+
+    def _scanned(self, told: int, recv_ns: int, last: bool) -> None:
+        """What is left to do for a frame that the scanner took."""
+        if told & BOOK:
+            self._is_dirty = True
+            local, tick_e6 = int(self._scan[OUT_LOCAL]), int(self._scan[OUT_TICK])
+            self._booked(local, told & ~BOOK, tick_e6, recv_ns)
+        elif told != NOTHING:
+            self._is_dirty = not last
+            if told & BAD_LEVEL:
+                self._resync(recv_ns)
+        self._end(last)
+
+    def _decoded(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         if payload[:1] not in (b"{", b"["):
             if bytes(payload[:32]).strip() not in TEXTS:
                 self._publisher.count("bad_frames")
@@ -176,7 +200,7 @@ class Polymarket:
             self._publisher.count("unknown_keys", unknown_keys(payload))
         try:
             event = DECODER.decode(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             self._odd(payload, recv_ns)
         else:
             if type(event) is PriceChange:
@@ -192,7 +216,7 @@ class Polymarket:
         for raw in events:
             try:
                 event = EVENT_DECODER.decode(raw)
-            except (msgspec.DecodeError, RecursionError):
+            except UNREADABLE:
                 self._odd(bytes(raw), recv_ns)
             else:
                 self._guarded(event, recv_ns, False)
@@ -266,7 +290,7 @@ class Polymarket:
         elif isinstance(event, TickChange):
             local = self._local(event.asset_id)
             if local is not None:
-                self._new_tick(local, event.new_tick_size, recv_ns)
+                self._new_tick(local, self._prices.parse(event.new_tick_size), recv_ns)
         elif isinstance(event, Resolved):
             local = self._local(event.winning_asset_id)
             if local is not None:
@@ -277,20 +301,25 @@ class Polymarket:
         found = self._yes.get(asset)
         return self._no.get(asset) if found is None else found
 
-    def _new_tick(self, local: int, tick: str, recv_ns: int) -> None:
-        self._publisher.set_grid(local, ((E6, self._prices.parse(tick)),), recv_ns)
+    def _new_tick(self, local: int, tick_e6: int, recv_ns: int) -> None:
+        self._publisher.set_grid(local, ((E6, tick_e6),), recv_ns)
 
     def _book(self, event: Book, recv_ns: int) -> None:
         local = self._yes.get(event.asset_id)
         if local is None:
             return
-        self._publisher.count("snapshots")
         flat: list[int] = []
         for side, levels in ((BID, event.bids), (ASK, event.asks)):
             for level in levels:
                 flat += (side, self._prices.parse(level.price), self._sizes.parse(level.size))
         stamp_ns = _stamp_ns(event.timestamp)
+        tick_e6 = self._prices.parse(event.tick_size) if event.tick_size else 0
         told = self._put(local, np.array(flat, np.int64), True, stamp_ns, recv_ns, False)
+        self._booked(local, told, tick_e6, recv_ns)
+
+    def _booked(self, local: int, told: int, tick_e6: int, recv_ns: int) -> None:
+        """A whole book is in, not yet published: whether it is good, and its tick (0: unsaid)."""
+        self._publisher.count("snapshots")
         bid_e6, ask_e6 = self._publisher.touch(local)
         is_good = not told and bid_e6 < ask_e6
         self._resyncs.answered(local, is_good=is_good)
@@ -300,8 +329,8 @@ class Polymarket:
             self._resync(recv_ns)
         elif self._publisher.trust(local) & REST_MISMATCH:
             self._publisher.mark(local, lowered=REST_MISMATCH, now_ns=recv_ns)
-        if event.tick_size:
-            self._new_tick(local, event.tick_size, recv_ns)
+        if tick_e6:
+            self._new_tick(local, tick_e6, recv_ns)
 
     # ---- what is not as it should be
 
@@ -323,7 +352,7 @@ class Polymarket:
         a book, no one can say of which: all are broken."""
         try:
             kind = HEAD_DECODER.decode(payload).event_type
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             kind = ""
         if kind and kind not in KNOWN:
             self._publisher.count("unknown_keys")

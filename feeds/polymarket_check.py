@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from feeds.publisher import Levels, Publisher
 from feeds.rest import Rest
-from feeds.update import SECOND_NS, FeedError, Numbers
+from feeds.update import SECOND_NS, UNREADABLE, FeedError, Numbers
 from shm_layout import GAP, LEVELS, REST_MISMATCH, ST_ACTIVE
 
 AT_LEAST = 4  # markets a turn
@@ -105,7 +105,7 @@ class BookCheck:
         body = await self._clob.get("/book", {"token_id": token})
         try:
             told = _BOOK.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise FeedError(f"GET /book of {token}: {error}") from error
         if told.asset_id != token:
             raise FeedError(f"GET /book: found asset {told.asset_id[:80]}, wanted {token}")

@@ -14,7 +14,15 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from feeds.rest import Rest
-from feeds.update import SECOND_NS, FeedError, Instrument, MarketFacts, epoch_ns_of, exact
+from feeds.update import (
+    SECOND_NS,
+    UNREADABLE,
+    FeedError,
+    Instrument,
+    MarketFacts,
+    epoch_ns_of,
+    exact,
+)
 from shm_layout import (
     E6,
     FEE_NONE,
@@ -75,7 +83,7 @@ def _settlement_e6(gamma: _GammaMarket) -> int:
         return NONE_NS
     try:
         prices = _PRICES.decode(gamma.outcome_prices)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise FeedError(f"outcomePrices: found {gamma.outcome_prices[:40]!r}: {error}") from error
     if len(prices) != 2:
         raise FeedError(f"outcomePrices: found {len(prices)} of them, wanted 2")
@@ -166,7 +174,7 @@ class PolymarketFacts:
                 body = await self._gamma.get("/markets", query)
                 try:
                     rows = _GAMMA.decode(body)
-                except (msgspec.DecodeError, RecursionError) as error:
+                except UNREADABLE as error:
                     raise FeedError(f"GET /markets of Gamma: {error}") from error
                 found |= {row.condition_id.lower(): row for row in rows}
         return found
@@ -175,5 +183,5 @@ class PolymarketFacts:
         body = await self._clob.get(f"/clob-markets/{condition}")
         try:
             return _CLOB.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise FeedError(f"GET /clob-markets/{condition}: {error}") from error

@@ -10,6 +10,8 @@ import datetime
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
+import msgspec
+
 from shm_layout import (
     E6,
     FEE_UNKNOWN,
@@ -27,6 +29,10 @@ GRID_RANGES = 3  # the quote has room for three; a finer grid than that is refus
 FRAME_MAX_BYTES = 1 << 20
 NUMBER_MAX = 1 << 53  # a JSON number beyond it is no longer exact everywhere: refused
 STAMP_MAX_MS = 4_102_444_800_000  # the year 2100: what is later is nonsense
+
+
+# What decoding bytes of a venue can raise: bytes that are no UTF-8 are no DecodeError to msgspec.
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class FeedError(Exception):

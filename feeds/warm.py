@@ -7,6 +7,7 @@ import numpy as np
 from feeds import book
 from feeds.indices import Board
 from feeds.levels import NO_CLAIM
+from feeds.polymarket_scan import memory_of, scan
 from feeds.publisher import Publisher
 from feeds.update import Instrument, MarketFacts
 from shm_layout import BID, K_INDEX, NO_SNAPSHOT, ST_ACTIVE, Segment, run_epoch_ns
@@ -26,6 +27,7 @@ def warm(segment: Segment) -> None:
     book.replace(words, state, 0, levels, True, NO_CLAIM, NO_CLAIM, 1, 1, 1, True)
     book.change(words, state, 0, BID, _PRICE_E6, _SIZE_E6, True, 2, 2, 2, True)
     books.flush()
+    scan(words, state, memory_of([("1", "2")]), memoryview(b"{}"), 1, True)
     books.set_facts(0, MarketFacts(status=ST_ACTIVE), 3)
     books.account(1)
     books.lose(4)

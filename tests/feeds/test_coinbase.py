@@ -209,3 +209,9 @@ def test_every_frame_of_the_archive_is_taken_without_raising() -> None:
             errors += entry["kind"] == "error"
             made.give(entry["raw"].encode())
     assert made.rig.counted("bad_frames") == errors
+
+
+def test_bytes_that_are_no_utf8_are_a_bad_frame() -> None:
+    made = Line()
+    made.give(b'{"type":"match","trade_id":1,"product_id":"\xff","price":"1","size":"1"}')
+    assert made.rig.counted("bad_frames") == 1

@@ -319,3 +319,10 @@ def test_nothing_that_comes_in_ever_raises() -> None:
         for byte in (b"\x00", b'"', b"}", b"9", b"-"):
             made.give(frame[:place] + byte + frame[place + 1 :])
     assert made.rig.counted("bad_frames") > 100
+
+
+def test_bytes_that_are_no_utf8_are_a_bad_frame() -> None:
+    made = live()
+    raw = orjson.dumps(changes(row("BUY", "0.46", "9", "0.46", "0.55")))
+    made.give(raw.replace(YES.encode(), b"1\xff1"))
+    assert made.rig.counted("bad_frames") == 1 and made.rig.trust(0) == GAP
