@@ -19,7 +19,7 @@ from msgspec import Meta, Raw, Struct
 
 from feeds.judge import SPOT, Judge
 from feeds.seat import Seat
-from feeds.update import MS_NS, NUMBER_MAX, STAMP_MAX_MS, FeedError, Numbers
+from feeds.update import MS_NS, NUMBER_MAX, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, SELL
 
 PATH: Final = "/stream"  # combined: each frame names its stream
@@ -122,7 +122,7 @@ class Binance:
                 self._data(frame.e or "bookTicker", payload, recv_ns)
             else:
                 self._answer(frame)
-        except (FeedError, msgspec.DecodeError, RecursionError):
+        except (FeedError, *UNREADABLE):
             self._publisher.count("bad_frames")
 
     def _answer(self, frame: Frame) -> None:

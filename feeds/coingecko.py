@@ -19,7 +19,7 @@ from msgspec import Meta, Raw, Struct
 
 from feeds.rest import StatusError
 from feeds.session import Backoff
-from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, FeedError, exact
+from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, UNREADABLE, FeedError, exact
 from shm_layout import (
     BUY,
     COUNTERS,
@@ -240,7 +240,7 @@ class CoinGecko:
         line here. Raises FeedError if it is no answer at all."""
         try:
             prices = PRICES.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             self._publisher.count("bad_frames")
             raise FeedError(f"simple/price: {error}") from error
         errors, move_bp = [], 0

@@ -19,7 +19,7 @@ from feeds.judge import SPOT, Judge
 from feeds.kraken_book import Book, Level, digits
 from feeds.seat import Seat
 from feeds.session import Requests
-from feeds.update import NUMBER_MAX, SECOND_NS, FeedError, Numbers, epoch_ns_of
+from feeds.update import NUMBER_MAX, SECOND_NS, UNREADABLE, FeedError, Numbers, epoch_ns_of
 from shm_layout import (
     BUY,
     NO_ASK_E6,
@@ -193,7 +193,7 @@ class Kraken:
                 self._answer(frame)
             elif frame.channel not in _KNOWN:
                 self._publisher.count("unknown_keys" if frame.channel else "bad_frames")
-        except (FeedError, msgspec.DecodeError, RecursionError):
+        except (FeedError, *UNREADABLE):
             self._publisher.count("bad_frames")
 
     def _answer(self, frame: Frame) -> None:
