@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 from aiohttp import web
 from websockets.asyncio.server import ServerConnection
@@ -19,7 +20,7 @@ from feeds.lane import Lane
 from feeds.session import State
 from shm_layout import Segment, word_store
 from tests.feeds.loopback import authority, server_context, until, ws_server
-from tests.feeds.rig import Clock, Market, write_instrument
+from tests.feeds.rig import Clock, Market, Rig, write_instrument
 
 TICKER = "KXBTC15M-26SEP061000-00"
 SECOND_NS = 10**9
@@ -38,6 +39,7 @@ class FakeKalshi:
     close_time: str = "2026-09-06T14:00:00Z"
     step: str = "0.0100"
     asked_facts: int = 0
+    refuses: bool = False  # a handshake is taken and ended at once
     answers: asyncio.Event = field(default_factory=asyncio.Event)  # cleared: REST answers wait
 
     def __post_init__(self) -> None:
@@ -45,6 +47,8 @@ class FakeKalshi:
 
     async def serve(self, socket: ServerConnection) -> None:
         assert socket.request is not None
+        if self.refuses:
+            return
         self.sockets.append(socket)
         self.headers.append(socket.request.headers.get("KALSHI-ACCESS-KEY", ""))
         with contextlib.suppress(ConnectionClosed):
@@ -71,7 +75,9 @@ class FakeKalshi:
         market = {"ticker": TICKER, "event_ticker": "E", "status": self.status,
                   "open_time": "2026-09-06T13:45:00Z", "close_time": self.close_time,
                   "price_ranges": ranges}  # fmt: skip
+        sides = {"yes_dollars": [["0.4500", "1.00"]], "no_dollars": [["0.5200", "1.00"]]}
         made: dict[str, Any] = {
+            "orderbooks": {"orderbooks": [{"ticker": TICKER, "orderbook_fp": sides}]},
             "markets": {"markets": [market], "cursor": ""},
             "E": {"event": {"series_ticker": "S"}},
             "S": SERIES,
@@ -92,6 +98,7 @@ class Stage:
     clock: Clock
     stop: asyncio.Event
     task: asyncio.Task[None]
+    cursor: int = 0
 
     @property
     def lane(self) -> Lane:
@@ -115,6 +122,18 @@ class Stage:
 
     async def connected(self, times: int) -> None:
         await self.until(lambda: len(self.venue.sockets) == times)
+
+    def best_bid_e6(self) -> int:
+        row = self.segment.read("quotes", 0)
+        assert row is not None
+        return int(row["bids"][0])
+
+    def entries(self) -> list[np.void]:
+        """Ring entries since the last call."""
+        found = Rig(self.segment, self.feed.publisher, self.clock, cursor=self.cursor)
+        rows = found.entries()
+        self.cursor = found.cursor
+        return rows
 
     def tick_e6(self) -> int:
         row = self.segment.read("quotes", 0)
