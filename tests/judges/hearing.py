@@ -92,11 +92,14 @@ def _markets(begin_ns: int) -> tuple[MarketSpec, ...]:
 KALSHI, KALSHI2, POLY, POLY_NEG, POLY_V3 = range(5)
 
 
-def script(*around: tuple[int, Event], indices: tuple[str, ...] = ()) -> rig.ToyScript:
-    """Five markets with books, as of now; `around`: events with their run time as an offset in ns
-    from the beginning, which those with a negative one precede.
+def script(
+    *around: tuple[int, Event], indices: tuple[str, ...] = (), begin_ns: int = 0
+) -> rig.ToyScript:
+    """Five markets with books, from `begin_ns` (0: now, whole seconds; some clients compare the
+    venue's stamps with their clock). `around`: events with their run time as an offset in ns from
+    the beginning, which those with a negative one precede.
     """
-    begin_ns = time.time_ns() // _SECOND_NS * _SECOND_NS  # clients compare stamps with their clock
+    begin_ns = begin_ns or time.time_ns() // _SECOND_NS * _SECOND_NS
     markets = _markets(begin_ns)
     books = [BookSet(begin_ns, index, BIDS, ASKS) for index in range(len(markets))]
     more = [_at(begin_ns + offset_ns, event) for offset_ns, event in around]
