@@ -86,7 +86,9 @@ class PolymarketRest:
         def guarded(call: Call) -> Answer:
             known = self._venue.keys.l2(call, self._venue.clock.wall_ns())
             if known:
-                return handler(call, self._venue.trader(known.address), known)
+                trader = self._venue.trader(known.address)
+                trader.desk.expire(self._venue.clock.run_ns())
+                return handler(call, trader, known)
             self._venue.log.count(VENUE, "refused_unauthorized")
             if call.method == "POST" and call.path == "/order":
                 self._log(call, "", "unauthorized")

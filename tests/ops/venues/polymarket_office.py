@@ -220,6 +220,12 @@ class Office:
         """POST /order with an order of `rig.poly_order`."""
         return self.call("POST", "/order", poly_order(**order))
 
+    def gamma(self, path: str, **query: str) -> Any:
+        """The body of a read that must succeed, on the port beside the CLOB's."""
+        status, body = self.call("GET", path, query=query, headers={}, gamma=True)
+        assert status == 200, body
+        return body
+
     # ---- channels
 
     def listen(self, *tokens: str, custom: bool = False) -> Heard:
@@ -276,4 +282,16 @@ def window(condition: str, slug: str, tokens: tuple[str, str], **changes: Any) -
     )  # fmt: skip
 
 
-__all__ = ["MS", "SECOND", "Heard", "Office", "epoch_ns", "l1_headers", "window"]
+def office_of(count: int) -> Office:
+    """A venue with `count` markets m0, m1, …"""
+    specs = [
+        replace(
+            MARKETS[P], ticker=f"m{at}", event=f"e{at}", condition_id=f"0x{at:064x}",
+            token_yes=str(10**40 + 2 * at), token_no=str(10**40 + 2 * at + 1),
+        )
+        for at in range(count)
+    ]  # fmt: skip
+    return Office(*specs)
+
+
+__all__ = ["MS", "SECOND", "Heard", "Office", "epoch_ns", "l1_headers", "office_of", "window"]
