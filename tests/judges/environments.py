@@ -104,6 +104,8 @@ def python_of(client: Client, *, say: Say) -> Path:
     aside = Path(tempfile.mkdtemp(prefix=".new-", dir=home.parent))
     try:
         _install(client, python, aside / "env")
+        if home.exists() and not made.exists():  # its Python is gone from this machine
+            home.rename(aside / "dead")
         try:
             (aside / "env").rename(home)
         except OSError:

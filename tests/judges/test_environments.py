@@ -69,6 +69,17 @@ def test_an_install_that_fails_leaves_nothing(state: Path, monkeypatch: pytest.M
     assert list(state.iterdir()) == []
 
 
+def test_an_environment_whose_python_is_gone_is_made_again(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environments, "_install", lambda _c, _p, folder: fake_install(folder))
+    made = python_of(client(), say=quiet)
+    made.unlink()
+    made.symlink_to("/nowhere/python")
+    assert python_of(client(), say=quiet).exists()
+    assert list(state.iterdir()) == [made.parent.parent]
+
+
 def test_another_run_that_was_first_wins(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     version, _ = find_python(client())
 
