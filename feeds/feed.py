@@ -55,6 +55,8 @@ class Feed:
             kind=row.kind,
         )
         self._made = 0  # lanes
+        self._answer = asyncio.Event()  # the venue let the first lane in, or said never
+        self._is_blocked = False
         self.shards: list[Shard] = []
         if row.make is not None:
             self.shards = [
@@ -114,6 +116,19 @@ class Feed:
             shard.close(self._clock())
         self.publisher.connected(False)
         self.publisher.account(0)
+
+    async def admitted(self, number: int) -> bool:
+        """Whether a lane may try to connect, once that is known."""
+        if self._row.blocked_by and number > 1:
+            await self._answer.wait()
+        return not self._is_blocked
+
+    def answered(self, *, is_blocked: bool) -> bool:
+        """The venue let a lane in, or refused it for good. True if it was not known yet."""
+        is_news = is_blocked and not self._is_blocked
+        self._is_blocked |= is_blocked
+        self._answer.set()
+        return is_news
 
     def failed(self, errors: list[str]) -> None:
         """What could not be read or reached, one line each."""
@@ -235,6 +250,14 @@ class _Owner:
     def failed(self, errors: list[str]) -> None:
         """It could not connect."""
         self._feed.failed(errors)
+
+    async def admitted(self, number: int) -> bool:
+        """Where a venue may refuse this place for good, the first lane asks for all of them."""
+        return await self._feed.admitted(number)
+
+    def answered(self, *, is_blocked: bool) -> bool:
+        """Once for all lanes."""
+        return self._feed.answered(is_blocked=is_blocked)
 
 
 async def _watch(stop: asyncio.Event, tasks: set[asyncio.Task[None]], grown: asyncio.Event) -> None:

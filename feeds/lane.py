@@ -38,6 +38,12 @@ class Owner(Protocol):
     def failed(self, errors: list[str]) -> None:
         """It could not connect, and why."""
 
+    async def admitted(self, number: int) -> bool:
+        """Wait until it is known whether the venue lets us in at all; False: it does not."""
+
+    def answered(self, *, is_blocked: bool) -> bool:
+        """What the venue said to a lane that asked. True if that is news."""
+
 
 class Lane:
     """One connection. `headers` signs the handshake (method, path) where the venue wants that."""
@@ -57,6 +63,7 @@ class Lane:
         self.session = Session()
         self.venue: Venue = row.make(seat, params)
         self._params, self._clock, self._owner, self._headers = params, clock, owner, headers
+        self._number = number
         self._connection = Connection(params.ws_url, ca_file=params.ca_file, sink=self, clock=clock)
         self._link = LinkWatch(silent_ns=params.link_silent_ns, dead_ns=params.link_dead_ns)
         self._backoff = Backoff(
@@ -190,6 +197,9 @@ class Lane:
         try:
             while not ended.is_set():
                 away_ns = 0
+                if not await self._owner.admitted(self._number):
+                    await ended.wait()
+                    return
                 self.session.move(Event.DUE, self._clock())
                 try:
                     await self._connection.open(await self._signed())
@@ -217,8 +227,9 @@ class Lane:
 
     async def _blocked(self, why: str) -> None:
         """The venue refuses this place: said and counted once, and never asked again."""
-        self._owner.failed([f"blocked: {why}"])
-        self.seat.count("blocked")
+        if self._owner.answered(is_blocked=True):
+            self._owner.failed([f"blocked: {why}"])
+            self.seat.count("blocked")
         await self._ended.wait()
 
     def _away_ns(self) -> int:
@@ -236,6 +247,7 @@ class Lane:
         self.session.move(Event.OPENED, now_ns)
         self._link.opened(now_ns)
         self._opened_ns = self._pinged_ns = now_ns
+        self._owner.answered(is_blocked=False)
         self.venue.opened(now_ns)
         self._send()
         self._owner.opened(self, now_ns)

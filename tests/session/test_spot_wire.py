@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from feeds.update import MS_NS, SECOND_NS
 from ops.sim_spot import PATHS
 from ops.venues.exchanges import exchanges, spread
 from ops.venues.script import ASK, BID, ExchangeTrade, SpotTrade
-from ops.venues.spot_book import book_after
+from ops.venues.spot_book import SpotBook, book_after
 from ops.venues.tls import TlsPaths, make_tls
 from shm_layout import (
     FEED_ROLE,
@@ -60,6 +61,7 @@ class Floor:
         self.session, self._tls = session, tls
         self.segment, self.clock = Segment.private(), Clock()
         self.feeds: dict[str, Feed] = {}
+        self.lanes = 1
 
     @contextlib.asynccontextmanager
     async def feed(self, venue: str, url: str = "", **options: Any) -> AsyncIterator[Feed]:
@@ -76,6 +78,7 @@ class Floor:
             backoff_base_ns=MS_NS,
             backoff_max_ns=10 * MS_NS,
             options=options,
+            lanes=self.lanes,
         )  # fmt: skip
         feed = self.feeds[venue] = Feed(self.segment, params, 5, self.clock)
         self.word(venue, "beat_ns", 0)
@@ -135,10 +138,14 @@ def newest() -> dict[tuple[str, str], ExchangeTrade | SpotTrade]:
     return found
 
 
-def test_without_faults_each_slot_ends_with_its_venues_last_trade(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_without_faults_each_slot_ends_with_its_venues_last_trade(
+    tmp_path: Path, lanes: int
+) -> None:
     last = newest()
 
     async def act(on: Floor) -> None:
+        on.lanes = lanes
         async with on.feed("coinbase"), on.feed("binance"), on.feed("kraken"):
             await on.until(lambda: len(on.feeds) == 3)
             for _ in range(3):
@@ -169,9 +176,7 @@ def test_without_faults_each_slot_ends_with_its_venues_last_trade(tmp_path: Path
                     )  # fmt: skip
                     book = book_after(trade.price_e8, trade.taker_side, trade.trade_id,
                                       tick_e8=tick_e8, update_id=1)  # fmt: skip
-                    await on.until(lambda v=venue, a=at, b=book: (
-                        on.spot(v, a)["bid_e8"], on.spot(v, a)["ask_size_e8"]
-                    ) == (b.bids[0][0], b.asks[0][1]))  # fmt: skip
+                    await on.until(partial(_shows, on, venue, at, book))
                 faults = ("gaps", "duplicates", "mismatch", "bad_frames", "unknown_keys")
                 assert {name: feed.counted(name) for name in faults} == dict.fromkeys(faults, 0)
                 assert feed.counted("trades") >= len(TRADES)
@@ -182,9 +187,17 @@ def test_without_faults_each_slot_ends_with_its_venues_last_trade(tmp_path: Path
     assert "closed_messages" not in counts["binance"]
 
 
-def test_a_refused_place_is_asked_once_however_often_others_come_back(tmp_path: Path) -> None:
+def _shows(on: Floor, venue: str, at: int, book: SpotBook) -> bool:
+    row = on.spot(venue, at)
+    return (row["bid_e8"], row["ask_size_e8"]) == (book.bids[0][0], book.asks[0][1])
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_a_refused_place_is_asked_once_however_often_others_come_back(
+    tmp_path: Path, lanes: int
+) -> None:
     async def act(on: Floor) -> None:
-        nowhere = "wss://localhost:1/"
+        on.lanes, nowhere = lanes, "wss://localhost:1/"
         async with on.feed("binance") as blocked, on.feed("kraken", nowhere) as other:
             await on.until(lambda: blocked.publisher.counted("blocked"))
             said = blocked.errors
