@@ -36,7 +36,7 @@ def prices_e6(market: PolymarketMarket) -> tuple[int, int]:
 
 def clob_json(market: PolymarketMarket) -> dict[str, Any]:
     """GET /clob-markets/{condition}: `fd` are the fee terms, `itode` the taker delay (absent where
-    takers are not held).
+    takers are not held, or for whole seconds: those `seconds_delay` tells).
     """
     spec = market.spec
     row: dict[str, Any] = {
@@ -54,7 +54,7 @@ def clob_json(market: PolymarketMarket) -> dict[str, Any]:
         "fd": {"r": number(spec.fee_rate_e6), "e": spec.fee_exponent, "to": True},
         "v": version_of(market),
     }
-    if spec.taker_delay_ns:
+    if 0 < spec.taker_delay_ns < SECOND_NS:
         row["itode"] = True
     return row
 

@@ -177,7 +177,7 @@ class PolymarketRest:
         except OrderError as error:
             self._log(call, error.order_id or _named_id(str(error)), error.word)
             answer = {"error": str(error)}
-            if error.order_id:
+            if error.word == "fok_killed":  # a FAK's names no order, says the documentation
                 answer["orderID"] = error.order_id
             return Answer(error.status, answer, is_order=True)
         self._log(call, posted.order_id, outcome)

@@ -290,9 +290,8 @@ CLOB_SCENARIOS: dict[str, Scenario] = {
     "heartbeat_bad": _heartbeat("", "stale"),
     "geoblock": _plain("/api/geoblock", terms=_HERE),
 }
-# The capturer kept only some of the keys; or the venue adds the hash of a killed order, which the
-# FOK's own fixture shows.
-KEEPS_MORE = {"clob_market", "post_order_delayed", "err_fak"}
+# The capturer kept only some of the keys.
+KEEPS_MORE = {"clob_market", "post_order_delayed"}
 
 
 @pytest.mark.skipif(not CLOB, reason="the reference is not on this machine (set ARB_REFERENCE)")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ops.venues.spec import PolymarketTerms
 from tests.ops.venues.polymarket_office import SECOND, Office
-from tests.ops.venues.rig import POLY_ADDRESS, TOKEN_YES, e6, poly_order
+from tests.ops.venues.rig import MARKETS, POLY_ADDRESS, TOKEN_YES, P, e6, poly_order
 
 GTC: dict[str, Any] = {"buy": True, "maker": "4", "taker": "10", "order_type": "GTC"}
 POST_ONLY_BODY = {
@@ -102,3 +103,24 @@ def test_a_gtd_order_dies_a_minute_before_the_time_it_states() -> None:
     assert office.call("GET", "/data/orders")[1]["data"] == []
     late = {**order, "expiration": str(office.now_ns // SECOND + 59)}
     assert office.post(**late) == (400, {"error": "invalid expiration"})
+
+
+def test_a_sports_delay_is_told_in_whole_seconds_and_held_as_long() -> None:
+    spec = replace(MARKETS[P], taker_delay_ns=3 * SECOND)
+    office = Office(spec)
+    office.quote("0.40", "0.50")
+    _, clob = office.call("GET", f"/clob-markets/{spec.condition_id}", headers={})
+    _, market = office.call("GET", f"/markets/{spec.condition_id}", headers={})
+    assert ("itode" in clob, market["seconds_delay"]) == (False, 3)
+    body = poly_order(buy=True, maker="5", taker="10")
+    status, answer = office.call("POST", "/order", body)
+    assert (status, answer["status"], answer["takingAmount"]) == (200, "delayed", "")
+    assert "Duplicated" in office.call("POST", "/order", body)[1]["error"]
+    _, found = office.call("DELETE", "/cancel-all")
+    text = "cannot cancel because the order is in pending/delayed status"
+    assert found == {"canceled": [], "not_canceled": {answer["orderID"]: text}}
+    assert office.account.free_cash_e6() < office.account.cash_e6 - e6("5")
+    office.advance(3 * SECOND - 1)
+    assert office.account.trades == {}
+    office.advance(1)
+    assert office.account.tokens_e6 == {TOKEN_YES: e6("10")}
