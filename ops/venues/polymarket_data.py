@@ -1,7 +1,7 @@
 """The hosts around the CLOB: Data API (both versions), the web host's geoblock, the relayer.
 
 Data rows speak of wallets, in block-time seconds and without fees (reference section 16). Version 1
-has camelCase keys and plain lists (public documentation of 2025, announced off for 2026-10-24);
+has camelCase keys and plain lists as third-party clients read them (announced off for 2026-10-24);
 version 2 snake_case, `data` and `pagination` (polymarket-client 0.14.0, models/data).
 """
 
