@@ -134,13 +134,13 @@ def test_it_used_both_channels(heard: Heard) -> None:
     assert [one["assets_ids"] for one in said if one["type"] == "market"] == [[TOKENS[0]]]
 
 
-def test_a_wrong_key_of_the_tick_turns_the_judge_red(
+def test_a_wrong_key_of_an_orders_answer_turns_the_judge_red(
     client_python: PythonOf, tls: TlsPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken.rename(monkeypatch, "/tick-size", "minimum_tick_size", "tick")
+    broken.rename(monkeypatch, "/order", "success", "ok")
     found = run(client_python, tls, seconds=10)
     test_the_instrument_is_what_the_market_is(found)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="OrderAccepted"):
         test_its_order_is_accepted_and_filled(found)
 
 
@@ -148,7 +148,7 @@ def test_a_wrong_key_of_the_frames_turns_the_judge_red(
     client_python: PythonOf, tls: TlsPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken.rename_in_frames(monkeypatch, "asset_id", "asset")
-    found = run(client_python, tls, seconds=8)
+    found = run(client_python, tls, seconds=7)
     test_the_instrument_is_what_the_market_is(found)
     with pytest.raises(AssertionError):
         test_the_book_follows_the_script_level_by_level(found)

@@ -114,6 +114,6 @@ def test_a_wrong_key_of_the_frames_turns_the_judge_red(
     client_python: PythonOf, tls: TlsPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken.rename_in_frames(monkeypatch, "asset_id", "asset")
-    found = run(client_python, tls, seconds=8)
+    found = run(client_python, tls, seconds=5)
     with pytest.raises(AssertionError):
         test_every_kind_of_market_event_is_understood(found)
