@@ -136,7 +136,9 @@ class Kalshi:
 
     def pass_time(self, run_ns: int) -> None:
         """What time alone brings: expiries, transfers, the beginning and the end of a pause."""
-        self._now_ns = run_ns = max(run_ns, self._now_ns)
+        if run_ns <= self._now_ns:
+            return
+        self._now_ns = run_ns
         self.desk.expire(run_ns)
         self.transfers.pass_time()
         is_trading = self.exchange.is_trading(run_ns)
