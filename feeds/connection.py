@@ -7,9 +7,12 @@ last frame of a buffer, and with it the moment to publish.
 
 from __future__ import annotations
 
+import array
 import asyncio
+import fcntl
 import logging
 import ssl
+import termios
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -17,11 +20,12 @@ from typing import Protocol
 import picows
 from picows import WSCloseCode, WSMsgType
 
-from feeds.update import FRAME_MAX_BYTES, FeedError
+from feeds.update import FRAME_MAX_BYTES, SECOND_NS, FeedError
 
 HANDSHAKE_S = 3.0
+HEADER_MAX_BYTES = 8 << 10  # of one header of the answer; picows takes at most 128 of them
 FRAGMENTS_MAX = 64
-CONTROLS_MAX = 1_000  # control frames between two texts: a venue sends one in ten seconds
+CONTROLS_MAX = 10  # control frames a second: a venue sends one in ten seconds, and our pongs
 _TEXT = WSMsgType.TEXT
 _LOG = logging.getLogger("feeds.connection")
 _LOG.addHandler(logging.NullHandler())
@@ -72,7 +76,7 @@ class _Listener(picows.WSListener):
         self._clock = clock
         self._limit = limit
         self._parts: list[bytes] = []
-        self._controls = 0
+        self._controls = self._controls_ns = 0
         self.is_over = False  # closed for a broken limit: nothing more is passed on
         self.close_code = 0
 
@@ -85,7 +89,6 @@ class _Listener(picows.WSListener):
             and not self._parts
             and not self.is_over
         ):
-            self._controls = 0
             last = frame.last_in_buffer == 1  # a bool: the kernels are compiled for one type
             self._on_text(frame.get_payload_as_memoryview(), recv_ns, last)
         elif not self.is_over:
@@ -96,6 +99,8 @@ class _Listener(picows.WSListener):
         if kind in (WSMsgType.TEXT, WSMsgType.CONTINUATION, WSMsgType.BINARY):
             self._fragment(transport, frame, recv_ns, last)
             return
+        if recv_ns - self._controls_ns >= SECOND_NS:
+            self._controls, self._controls_ns = 0, recv_ns
         self._controls += 1
         if self._controls > CONTROLS_MAX:
             self._refuse(transport, WSCloseCode.POLICY_VIOLATION)
@@ -183,6 +188,20 @@ class Connection:
             raise Refused(f"{self._url}: handshake: HTTP {status}", status) from error
         except (OSError, TimeoutError, picows.WSError, ssl.SSLError) as error:
             raise FeedError(f"{self._url}: {type(error).__name__}: {error}") from error
+        self._check_headers()
+
+    def _check_headers(self) -> None:
+        assert self._transport is not None
+        response = self._transport.response
+        for name, value in response.headers.items() if response is not None else ():
+            size = len(name) + len(value)
+            if size > HEADER_MAX_BYTES:
+                self.drop()
+                self._transport = None
+                raise FeedError(
+                    f"{self._url}: header {name[:40]!r}: found {size} bytes,"
+                    f" wanted at most {HEADER_MAX_BYTES}"
+                )
 
     async def closed(self) -> None:
         """Return once the connection is gone, whoever ended it and why."""
@@ -204,6 +223,18 @@ class Connection:
     def close_code(self) -> int:
         """The code with which the venue closed the last connection; 0: it said none."""
         return self._listener.close_code if self._listener is not None else 0
+
+    def backlog_bytes(self) -> int:
+        """What has come in and we have not read yet: more than a little means that we are slow."""
+        if self._transport is None:
+            return 0
+        found = array.array("i", (0,))
+        try:
+            socket = self._transport.underlying_transport.get_extra_info("socket")
+            fcntl.ioctl(socket.fileno(), termios.FIONREAD, found)
+        except (AttributeError, OSError, ValueError):  # closed meanwhile
+            return 0
+        return found[0]
 
     def send(self, text: bytes) -> None:
         """Send one text frame; nothing if the link is gone (the session will subscribe anew)."""

@@ -94,8 +94,12 @@ class Feed:
                 self._facts_due.set()
         frames = sum(shard.step(now_ns) for shard in self.shards)
         waiting = publisher.account(elapsed_ns)
-        is_live = all(shard.is_live for shard in self.shards) if self.shards else waiting == 0
-        publisher.connected(is_live)
+        if self.shards:
+            is_live = all(shard.is_live for shard in self.shards)
+            heard_ns = min(shard.heard_ns for shard in self.shards)
+        else:
+            is_live, heard_ns = waiting == 0, now_ns
+        publisher.connected(is_live, heard_ns)
         self._ask_for_facts()
         return frames
 

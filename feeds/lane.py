@@ -19,10 +19,14 @@ from feeds.seat import Seat
 from feeds.session import Backoff, Event, Session, State
 from feeds.trust import LinkWatch
 from feeds.update import NEVER_NS, SECOND_NS, Ends, FeedError, Venue
+from shm_layout import GAP
 
 Headers = Callable[[str, str], Awaitable[dict[str, str]]]
 SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconnect
 STEADY_NS = 5 * SECOND_NS  # a session that lived so long starts the next back-off at its base
+MESSAGES_BEHIND_MAX = 1_000  # unread ones; beyond it, what we show is history
+MESSAGE_BYTES = 300  # on the wire: a Kalshi delta has 330, a Polymarket change of one row 400
+SLOW_STEPS = 2  # in a row: a burst is gone by the next step
 LIFE_SHARE = 100  # of a limited life so much (one in …) is given up, twice for the next seat
 
 
@@ -74,7 +78,7 @@ class Lane:
         place = int(seat.state[SEAT])
         self._life_ns = row.life_ns - row.life_ns // LIFE_SHARE * (1 + place)
         self._opened_ns = self._pinged_ns = 0
-        self._frames = 0
+        self._frames = self._slow = 0
         self._ended = asyncio.Event()  # for good: another lane has taken over
 
     # ---- what comes in (the connection's Sink)
@@ -120,6 +124,11 @@ class Lane:
         return self.session.state in (State.SNAPSHOTS, State.LIVE)
 
     @property
+    def heard_ns(self) -> int:
+        """When anything last came in over its link."""
+        return self._link.heard_ns
+
+    @property
     def is_live(self) -> bool:
         """True if it has every open market's book and its link is not silent."""
         return self.session.state is State.LIVE and not self._link.is_silent
@@ -161,9 +170,26 @@ class Lane:
         if self._params.row.pings and now_ns - self._pinged_ns >= self._params.ping_ns:
             self._pinged_ns = now_ns
             self._connection.ping()
+        self._keep_up(now_ns)
         self.venue.tick(now_ns)
         if self.venue.outbox:
             self._send()
+
+    def _keep_up(self, now_ns: int) -> None:
+        """Are we too slow for what comes in? Then nothing shown is trusted until new whole books
+        have come through the queue; a venue that informs has none, so its link starts anew."""
+        if not self.is_live:
+            return
+        is_slow = self._connection.backlog_bytes() > MESSAGES_BEHIND_MAX * MESSAGE_BYTES
+        self._slow = self._slow + 1 if is_slow else 0
+        if self._slow != SLOW_STEPS:
+            return
+        self.seat.count("behind")
+        self.seat.notices.alert("our feed is behind what the venue sends")
+        if self._params.row.informs:
+            self._connection.drop()
+        else:
+            self.seat.mark(raised=GAP, now_ns=now_ns)
 
     def _settle(self, now_ns: int) -> None:
         session, was = self.session, self.session.state

@@ -130,7 +130,7 @@ class Publisher(Seat):
         row_at = segment.at("roles", FEED_ROLE + feed)
         self._counters_at = row_at + cell(ROLE, "counters")
         self._connected_at = row_at + cell(ROLE, "connected")
-        self._is_connected = False
+        self._told_connected = 0
         for shard in states:
             for state in shard:
                 self._head(segment, feed, state)
@@ -246,8 +246,10 @@ class Publisher(Seat):
         book.account(self.words, self.state, self._counters_at, elapsed_ns)
         return self.waiting()
 
-    def connected(self, is_connected: bool) -> None:
-        """The role's `connected` word: 1 when subscribed and every open market has its book."""
-        if is_connected is not self._is_connected:
-            self._is_connected = is_connected
-            word_store(self.words, self._connected_at, int(is_connected))
+    def connected(self, is_connected: bool, heard_ns: int = 1) -> None:
+        """The role's `connected` word: 0 unless subscribed and every open market has its book, else
+        when anything was last heard over the link (of several shards: of the quietest)."""
+        told = max(heard_ns, 1) if is_connected else 0
+        if told != self._told_connected:
+            self._told_connected = told
+            word_store(self.words, self._connected_at, told)

@@ -55,6 +55,11 @@ class Shard:
         return any(lane.is_live for lane in self.lanes)
 
     @property
+    def heard_ns(self) -> int:
+        """When anything last came in over a connection that is whole; 0: none is."""
+        return max((lane.heard_ns for lane in self.lanes if lane.is_live), default=0)
+
+    @property
     def is_heard(self) -> bool:
         """True if some connection is told of changes."""
         return any(lane.is_heard for lane in self.lanes)

@@ -298,5 +298,6 @@ def _process(role: int, row: np.void, live_epoch: int, now_ns: int) -> Process:
         loops=int(row["loops"]),
         restarts=int(row["restarts"]),
         is_connected=bool(row["connected"]),
+        link_age_ns=now_ns - heard_ns if (heard_ns := int(row["connected"])) > 1 else None,
         counters=counters,
     )

@@ -44,6 +44,7 @@ class Process:
     loops: int
     restarts: int
     is_connected: bool
+    link_age_ns: int | None  # of a feed: since anything was heard; None: not connected, no feed
     counters: dict[str, int]
 
 

@@ -80,11 +80,13 @@ def feeds(run: Supervisor) -> dict[str, dict[str, Any]]:
     found = {}
     for name, feed in run.watch.feeds().items():
         role = FEED_ROLE + run.watch.feed_index(name)
+        heard_ns = run.watch.role(role, "connected")
         found[name] = {
             "trusted": feed.trusted,
             "instruments": feed.total,
             "live": feed.is_live,
-            "connected": bool(run.watch.role(role, "connected")),
+            "connected": heard_ns > 0,
+            "link_age_ms": (clock.mono_ns() - heard_ns) // clock.MS_NS if heard_ns > 1 else None,
             "blocked": run.watch.is_blocked(role),
             "frames": run.watch.counter(role, "frames"),
             "quotes": run.watch.counter(role, "published"),

@@ -33,7 +33,9 @@ def text(found: Mapping[str, Any]) -> str:
     for name, feed in found["feeds"].items():
         ratio = feed["trusted_ratio"]
         share = "" if ratio is None else f", {100 * ratio:.1f} % of the time"
-        link = "connected" if feed["connected"] else "not connected"
+        quiet = feed.get("link_age_ms")
+        heard = "" if quiet is None else f", heard {quiet} ms ago"
+        link = f"connected{heard}" if feed["connected"] else "not connected"
         link = "blocked by the venue" if feed.get("blocked") else link
         lines.append(
             f"feed {name}: {feed['trusted']} of {feed['instruments']} trusted{share}, {link},"

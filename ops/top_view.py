@@ -193,6 +193,7 @@ PROCESSES = Table(
         _number("pid", "pid"),
         _text("health", "health"),
         _number("beat", "beat_age_ns", age),
+        _number("link", "link_age_ns", age, rank=2),
         _number("worst loop", "worst_loop_ns", lambda v: age(v or None)),
         _number("core", "core", lambda v: "-" if v is None else str(v), rank=2),
         _number("restarts", "restarts", rank=1),

@@ -7,9 +7,10 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close, Frame, Opcode
+from websockets.http11 import Response
 
 from feeds.connection import Connection, tls_context
 from feeds.update import FeedError
@@ -263,3 +264,63 @@ def test_key_logging_is_not_taken_from_the_environment(
 ) -> None:
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     assert tls_context(None).keylog_filename is None
+
+
+@pytest.mark.parametrize(("pings", "is_refused"), [(10, False), (11, True)])
+def test_more_than_ten_control_frames_a_second_end_the_link(pings: int, is_refused: bool) -> None:
+    codes: list[int] = []
+
+    async def handler(socket: ServerConnection) -> None:
+        await raw(socket, *(Frame(Opcode.PING, b"x") for _ in range(pings)))
+        await raw(socket, Frame(Opcode.TEXT, b"a"))
+        await listen(socket)
+        codes.append(socket.close_code or 0)
+
+    async def test(connection: Connection, heard: Heard) -> None:
+        await until(lambda: codes if is_refused else heard.texts)
+
+    assert run(handler, test).texts == ([] if is_refused else [(b"a", True)])
+    assert codes[0] == (1008 if is_refused else 1001)
+
+
+def test_what_is_not_read_yet_can_be_seen() -> None:
+    async def handler(socket: ServerConnection) -> None:
+        await socket.recv()
+        for _ in range(50):
+            await raw(socket, Frame(Opcode.TEXT, b"x" * 4_000))
+        await listen(socket)
+
+    async def test(connection: Connection, heard: Heard) -> None:
+        assert connection.backlog_bytes() == 0
+        assert connection._transport is not None
+        connection._transport.underlying_transport.pause_reading()  # a process that is busy
+        connection.send(b"go")
+        await until(lambda: connection.backlog_bytes() > 100_000)
+        connection._transport.underlying_transport.resume_reading()
+        await until(lambda: len(heard.texts) == 50)
+        assert connection.backlog_bytes() == 0
+
+    run(handler, test)
+
+
+def test_a_header_beyond_the_limit_is_no_handshake() -> None:
+    async def main(size: int) -> None:
+        def add(connection: ServerConnection, request: object, response: Response) -> Response:
+            response.headers["X-Long"] = "x" * size
+            return response
+
+        async def handler(socket: ServerConnection) -> None:
+            await listen(socket)
+
+        async with serve(handler, "127.0.0.1", 0, process_response=add) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            connection = Connection(
+                f"ws://127.0.0.1:{port}/", ca_file=None, sink=Heard(), clock=Clock()
+            )
+            await connection.open({})
+            connection.drop()
+            await connection.closed()
+
+    asyncio.run(main(8_000))
+    with pytest.raises(FeedError, match=r"header .X-Long.: found 90\d\d bytes"):
+        asyncio.run(main(9_000))

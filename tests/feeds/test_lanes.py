@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from feeds.session import State
-from shm_layout import POLLED, TICK_EPOCH
+from shm_layout import GAP, POLLED, TICK_EPOCH
 from tests.feeds.stage import SECOND_NS, TICKER, Stage, play
 
 
@@ -119,3 +119,28 @@ def test_books_are_polled_while_the_venue_accepts_nobody(tmp_path: Path) -> None
         assert on.best_bid_e6() == 470_000
 
     play(tmp_path, act, lanes=2)
+
+
+def test_a_feed_that_is_too_slow_says_so_and_asks_for_whole_books(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        await both(on)
+        unread = [400_000]
+        on.lane._connection.backlog_bytes = lambda: unread[0]  # type: ignore[method-assign]
+        on.feed.step(on.clock())
+        assert on.trust() == 0  # a burst may be gone by the next step
+        on.feed.step(on.clock())
+        assert on.trust() == GAP and on.counted("behind") == 1
+        for _ in range(5):
+            on.feed.step(on.clock())
+        assert on.counted("behind") == 1 and on.counted("resyncs") == 1
+        unread[0] = 0
+        await on.until(lambda: on.venue.asked[-1]["cmd"] == "update_subscription")
+        await on.venue.sockets[0].send(snapshot(2))
+        await on.live()
+
+    def snapshot(seq: int) -> str:
+        message = {"market_ticker": TICKER, "yes_dollars_fp": [["0.4700", "3.00"]]}
+        frame = {"type": "orderbook_snapshot", "sid": 15, "seq": seq, "msg": message}
+        return orjson.dumps(frame).decode()
+
+    play(tmp_path, act, lanes=1)

@@ -32,6 +32,7 @@ class FakeLane:
     is_silent: bool = False
     is_ended: bool = False
     is_closed: bool = False
+    heard_ns: int = 1
 
     @property
     def is_live(self) -> bool:
