@@ -201,7 +201,8 @@ class Polymarket:
         fills, changes = market.book.trade(event.price_e6, event.size_e6, event.taker_side)
         self.hub.changes(market, changes, run_ns)
         self.desk.filled_resting(market, fills, run_ns)
-        self.hub.book(market, is_first=False)
+        if market.is_known:
+            self.hub.book(market, is_first=False)  # the venue refreshes whole books after trades
 
     def _retick(self, market: PolymarketMarket, run_ns: int) -> None:
         """The tick becomes fine when the price nears an end; it does not come back."""
