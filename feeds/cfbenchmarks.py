@@ -21,7 +21,6 @@ from feeds.indices import (
     CF_SECOND,
     Board,
     Mean,
-    Missing,
     TickWatch,
     decimal_e8,
     stamp_ns,
@@ -105,13 +104,13 @@ class CfBenchmarks:
         self.must_reconnect = False
         self._board = Board(seat, products)
         self._seat = seat
-        self._watch, self._missing = TickWatch(seat), Missing(seat)
+        self._watch = TickWatch(seat)
         self._judge = Judge(seat, "cfbenchmarks", jumps=_NO_JUMPS)
         self._waited: set[str] = set()
         self._is_asked = False
         self._seqs: dict[int, int] = {}
         self._ticks: list[OrderedDict[int, int]] = [OrderedDict() for _ in products]
-        self._newest: list[int] = [0] * len(products)  # of both channels, by stamp
+        self._newest: list[int] = [0] * len(products)  # five a second, by stamp
         self._frames = 0
 
     @property
@@ -223,14 +222,16 @@ class CfBenchmarks:
         if data.id != msg.index_id:
             raise FeedError(f"data.id: found {data.id[:40]!r}, wanted {msg.index_id[:40]!r}")
         value_e8, event_ns = decimal_e8(data.value), stamp_ns(data.time)
-        if local is None or not self._missing.is_new(local, event_ns):
+        if local is None:
+            return
+        ticks = self._ticks[local]
+        if ticks and event_ns <= next(reversed(ticks)):
+            self._seat.count("duplicates")
             return
         mean = self._mean(local, msg, event_ns)
-        ticks = self._ticks[local]
         ticks[event_ns] = value_e8
         if len(ticks) > _KEPT:
             ticks.popitem(last=False)
-        self._newest[local] = max(self._newest[local], event_ns)
         relay_ns = (frame.sending_ts_ms or msg.received_at) * MS_NS
         self._watch.heard(event_ns, recv_ns)
         self._board.set_mean(local, mean)

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 
 from feeds.index import CELLS, index_tick
-from feeds.levels import COUNTER
 from feeds.seat import Seat
 from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, FeedError
 from shm_layout import NONE_NS, Words, run_epoch_ns
@@ -20,6 +19,13 @@ from shm_layout import NONE_NS, Words, run_epoch_ns
 # INDEX.source: what an entry brings. A mean's entry repeats the newest value, with its stamp.
 (CF_SECOND, CF_FIFTH, POLYBOLT_CHAINLINK, POLYBOLT_PYTH, POLYBOLT_TWAP, RTDS_CHAINLINK,
  RTDS_TWAP) = range(1, 8)  # fmt: skip
+
+# Its series, and how often that ticks (0: what is left out is not missed).
+_SERIES: Final = {
+    CF_SECOND: (1, SECOND_NS), CF_FIFTH: (0, 0), POLYBOLT_CHAINLINK: (0, SECOND_NS),
+    POLYBOLT_PYTH: (0, SECOND_NS), POLYBOLT_TWAP: (1, SECOND_NS), RTDS_CHAINLINK: (0, SECOND_NS),
+    RTDS_TWAP: (1, SECOND_NS),
+}  # fmt: skip
 
 # Names of one index in rules texts and on the wires (spot.md 5 and 6.2, autumn 2026).
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -125,17 +131,19 @@ class Board:
         sequence: int,
         source: int,
     ) -> None:
-        """A new value, published. What is known of the mean goes with it."""
+        """A new value, published unless its second is known. What is known of the mean goes with
+        it."""
         state = self._states[local]
         state.value_e8, state.event_ns = value_e8, event_ns
-        self._send(local, state, recv_ns, relay_ns, sequence, source)
+        self._send(local, state, event_ns, recv_ns, relay_ns, sequence, source)
 
     def mean(
         self, local: int, mean: Mean, recv_ns: int, *, relay_ns: int, sequence: int, source: int
     ) -> None:
         """A mean that comes by itself, published with the newest value (0 before the first)."""
         self.set_mean(local, mean)
-        self._send(local, self._states[local], recv_ns, relay_ns, sequence, source)
+        state = self._states[local]
+        self._send(local, state, mean.end_ns, recv_ns, relay_ns, sequence, source)
 
     def set_mean(self, local: int, mean: Mean) -> None:
         """A mean that the next value brings along."""
@@ -145,6 +153,7 @@ class Board:
         self,
         local: int,
         state: _State,
+        series_ns: int,
         recv_ns: int,
         relay_ns: int,
         sequence: int,
@@ -155,8 +164,11 @@ class Board:
             max(state.value_e8, 0), mean.value_e8, mean.count, mean.start_ns, mean.end_ns,
             mean.close_e8, relay_ns, sequence, source,
         )  # fmt: skip
-        seat.state[COUNTER["index_ticks"]] += 1
-        index_tick(seat.words, seat.state, local, self._told, max(state.event_ns, 0), recv_ns)
+        series, every_ns = _SERIES[source]
+        index_tick(
+            seat.words, seat.state, local, self._told, max(state.event_ns, 0), series, series_ns,
+            every_ns, recv_ns,
+        )  # fmt: skip
 
     def lose(self, now_ns: int) -> None:
         """The connection is gone: nothing of it may be used."""
@@ -206,26 +218,3 @@ class TickWatch:
             self._seat.count("link_silent")
             self._seat.silence(True, now_ns)
         return age_ns > DEAD_NS
-
-
-class Missing:
-    """Seconds without a tick, by series: counted, never filled in."""
-
-    def __init__(self, seat: Seat) -> None:
-        self._seat = seat
-        self._newest_ns: dict[object, int] = {}
-
-    def is_new(self, series: object, event_ns: int) -> bool:
-        """Take a stamp. False: not newer than the one before (counted as a duplicate)."""
-        before = self._newest_ns.get(series)
-        if before is None:
-            self._newest_ns[series] = event_ns
-            return True
-        if event_ns <= before:
-            self._seat.count("duplicates")
-            return False
-        gone = (event_ns - before + SECOND_NS // 2) // SECOND_NS - 1
-        if gone > 0:
-            self._seat.count("index_missing", gone)
-        self._newest_ns[series] = event_ns
-        return True

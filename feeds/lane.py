@@ -66,6 +66,7 @@ class Lane:
         self.seat = seat
         self.session = Session()
         self.venue: Venue = row.make(seat, params)
+        self._ends = self.venue if isinstance(self.venue, Ends) else None
         self._params, self._clock, self._owner, self._headers = params, clock, owner, headers
         self._number = number
         self._connection = Connection(params.ws_url, ca_file=params.ca_file, sink=self, clock=clock)
@@ -167,6 +168,9 @@ class Lane:
         if link.is_dead(now_ns):
             self._connection.drop()
             return
+        if self._ends is not None and self._ends.is_refused:
+            self._connection.drop()
+            return
         if self._params.row.pings and now_ns - self._pinged_ns >= self._params.ping_ns:
             self._pinged_ns = now_ns
             self._connection.ping()
@@ -260,8 +264,7 @@ class Lane:
 
     def _away_ns(self) -> int:
         """What the venue's close code means: see `Ends`."""
-        venue = self.venue
-        return venue.ended(self._connection.close_code) if isinstance(venue, Ends) else 0
+        return self._ends.ended(self._connection.close_code) if self._ends is not None else 0
 
     async def _signed(self) -> dict[str, str]:
         if self._headers is None:

@@ -75,6 +75,7 @@ SPOT_CELLS = BODY_AT + BODY
 # The board: a line per instrument (the seat whose record was published last and the one before, the
 # quote number, its trust word, 1 once published), then what each seat would publish.
 LEAD, LEAD_BEFORE, NUMBER, SHOWN_TRUST, IS_SHOWN = range(5)
+SERIES, SERIES_MAX = 5, 2  # of an index: the newest stamp of each series that was published
 LINE_CELLS = 8
 RECORD_CELLS = BODY_AT + BODY  # places as in a book: its trust, its body
 

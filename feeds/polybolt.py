@@ -25,7 +25,6 @@ from feeds.indices import (
     POLYBOLT_TWAP,
     Board,
     Mean,
-    Missing,
     TickWatch,
     decimal_e8,
     stamp_ns,
@@ -109,11 +108,12 @@ class Polybolt:
         self._seat = seat
         self._credentials = credentials
         self._random = random.Random(seed)
-        self._watch, self._missing = TickWatch(seat), Missing(seat)
+        self._watch = TickWatch(seat)
+        self._newest: dict[tuple[int, bool], int] = {}  # stamp by place and whether a TWAP
         self._judge = Judge(seat, "polybolt", jumps=_NO_JUMPS)
         self._seqs: dict[str, int] = {}
         self._unanswered = -1  # subscriptions without an answer; -1: not asked
-        self._is_refused = False
+        self.is_refused = False  # for good
         self._frames = 0
 
     @property
@@ -142,7 +142,7 @@ class Polybolt:
     def ended(self, code: int) -> int:
         """How long to stay away after a close with this code: 0 leaves it to the session,
         NEVER_NS is for what no new connection mends."""
-        if code in (BAD_AUTH, POLICY) or self._is_refused:
+        if code in (BAD_AUTH, POLICY) or self.is_refused:
             self._seat.notices.alert(f"polybolt: refused (close code {code}): not asked again")
             return NEVER_NS
         return self._random.randrange(1, DRAIN_NS) if code == DRAINING else 0
@@ -194,10 +194,10 @@ class Polybolt:
     def _error(self, frame: _Frame) -> None:
         self._seat.count("bad_frames")
         self._seat.notices.alert(f"polybolt: {frame.channel or 'auth'}: {frame.code[:40]}")
-        self._is_refused |= frame.code in _FATAL
+        self.is_refused |= frame.code in _FATAL
         if frame.code in ("bad_filter", "sub_limit"):
             self._unanswered = max(self._unanswered - 1, 0)
-        elif not self._is_refused:  # else the lane gives up, and asks `ended`
+        elif not self.is_refused:  # else the lane gives up, and asks `ended`
             self.must_reconnect = True
 
     # ---- data
@@ -229,10 +229,11 @@ class Polybolt:
     def _point(self, local: int, frame: _Frame, told: _Payload, recv_ns: int) -> None:
         value_e8, event_ns = decimal_e8(told.full_accuracy_value), stamp_ns(told.timestamp)
         is_twap = frame.channel == TWAP
-        if not self._missing.is_new((local, is_twap), event_ns):
+        if event_ns <= self._newest.get((local, is_twap), 0):
+            self._seat.count("duplicates")
             return
-        if told.is_carried_forward:  # no observation of its own
-            self._seat.count("index_missing")
+        self._newest[local, is_twap] = event_ns
+        if told.is_carried_forward:  # no observation: that second is missing
             return
         self._watch.heard(event_ns, recv_ns)
         relay_ns = 0 if told.data is not None else frame.ts * MS_NS

@@ -21,7 +21,6 @@ from feeds.indices import (
     RTDS_TWAP,
     Board,
     Mean,
-    Missing,
     TickWatch,
     canonical,
     e18_e8,
@@ -70,7 +69,8 @@ class Rtds:
         self.must_reconnect = self.is_subscribed = False
         self._board = Board(seat, products)
         self._seat = seat
-        self._watch, self._missing = TickWatch(seat), Missing(seat)
+        self._watch = TickWatch(seat)
+        self._newest: dict[tuple[int, bool], int] = {}  # stamp by place and whether a TWAP
         self._judge = Judge(seat, "rtds", jumps=_NO_JUMPS)
         self._pinged_ns = 0
         self._frames = 0
@@ -136,8 +136,12 @@ class Rtds:
         is_twap = frame.topic == TWAP
         if is_twap and told.window_s != WINDOW_S:
             raise FeedError(f"window_s: found {told.window_s}, wanted {WINDOW_S}")
-        if local is None or not self._missing.is_new((local, is_twap), event_ns):
+        if local is None:
             return
+        if event_ns <= self._newest.get((local, is_twap), 0):
+            self._seat.count("duplicates")
+            return
+        self._newest[local, is_twap] = event_ns
         self._watch.heard(event_ns, recv_ns)
         relay_ns = frame.timestamp * MS_NS
         if not is_twap:

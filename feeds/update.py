@@ -193,7 +193,10 @@ NEVER_NS = -1  # of `Ends.ended`: do not come back
 
 @runtime_checkable
 class Ends(Protocol):
-    """A venue's file that knows its venue's close codes."""
+    """A venue's file that knows its venue's close codes. `is_refused`: the venue has said no for
+    good; the link is dropped, and `ended` says what then."""
+
+    is_refused: bool
 
     def ended(self, code: int) -> int:
         """How long to stay away after a close with this code (0: none was said), in ns: 0 leaves it

@@ -109,6 +109,7 @@ class Feeds:
 
     lanes: int = _key("lanes", COUNT, 1, 4)
     poll_after_ns: int = _key("poll_after_ms", MS, 100, 600_000)
+    rtds: int = _key("rtds", COUNT, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,18 +173,20 @@ class FeedRole:
 def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
     from feeds.feed import Feed, FeedParams
     from ops.sim import KALSHI_WS, POLYMARKET_WS
+    from ops.sim_index import HOSTS, paths
     from ops.sim_spot import PATHS
     from shm_layout import VENUES
 
     params: RoleParams = spec.params
     venue = params.venue
-    address = params.addresses[venue]
-    paths = {"kalshi": KALSHI_WS, "polymarket": f"{POLYMARKET_WS}/market", **PATHS}
+    address = params.addresses[HOSTS.get(venue, venue)]
+    wires = {"kalshi": KALSHI_WS, "polymarket": f"{POLYMARKET_WS}/market", **PATHS}
+    wires |= paths(KALSHI_WS, has_rtds=bool(params.settings.feeds.rtds))
     told = FeedParams(
         venue=venue,
         feed=VENUES.index(venue),
-        ws_url=address.ws_url(paths.get(venue, "")),
-        rest_url=address.rest_url,
+        ws_url=address.ws_url(wires.get(venue, "")),
+        rest_url="" if venue in HOSTS else address.rest_url,
         ca_file=Path(params.ca_file),
         products=params.products.get(venue, {}),
         lanes=params.settings.feeds.lanes,

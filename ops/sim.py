@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops import clock, sim_spot
+from ops import clock, sim_index, sim_spot
 from ops.config import Settings
 from ops.identity import Identity, identify
 from ops.session import Plan, Request, SessionError
@@ -34,7 +34,7 @@ from shm_layout import (
 
 BUILD = "ops.roles:build"
 HOST = "localhost"
-SIGNED_FEEDS = ("kalshi",)  # venues whose market data wants a signed handshake
+SIGNED_FEEDS = ("kalshi", sim_index.CF)  # venues whose market data wants a signed handshake
 KALSHI_WS, POLYMARKET_WS = "/trade-api/ws/v2", "/ws"
 
 
@@ -94,10 +94,12 @@ class SimSession:
         spot = request.settings.spot
         self._exchanges = () if request.replay else sim_spot.played(self.script, spot)
         _check_faults(request, self.script, self._exchanges)
-        informers = sim_spot.products(self._exchanges)
+        informers = sim_spot.products(self._exchanges) | sim_index.products(self.script)
         self.identity: Identity = identify(self.script, request.settings, informers)
-        self._options = sim_spot.options(self._exchanges, spot, folder)
         self._keys = make_keys(folder)
+        self._options = sim_spot.options(self._exchanges, spot, folder) | sim_index.options(
+            self._keys.polymarket_api_file, has_rtds=bool(request.settings.feeds.rtds)
+        )
         self._tls: TlsPaths = make_tls(folder)
         self._feeds = [VENUES[feed] for feed in self.identity.instruments_of]
         self._feeds += self.identity.products
@@ -177,6 +179,7 @@ class SimSession:
 def _check_faults(request: Request, script: Script, exchanges: Sequence[Exchange]) -> None:
     names: dict[str, set[str]] = {"coinbase": set()} if script.products else {}
     names |= {one.venue: set() for one in exchanges}
+    names |= {sim_index.POLYBOLT: set()} if script.indices else {}
     for market in script.markets:
         names.setdefault(market.venue, set()).update(names_of(market))
     try:

@@ -47,13 +47,13 @@ class IndexRig:
         return self.publisher.counted(name)
 
 
-def index_rig(*products: str, segment: Segment | None = None) -> IndexRig:
-    """A publisher for these indices in slots 0 and on, its first entries read."""
+def index_rig(*products: str, segment: Segment | None = None, lanes: int = 1) -> IndexRig:
+    """A publisher for these indices in slots 0 and on, its first entries read. `lanes`: seats."""
     segment = segment or Segment.private()
     clock = Clock()
     publisher = Publisher(
         segment, feed=FEED, epoch=7, now_ns=clock.now_ns,
-        products=tuple(range(len(products))), kind=K_INDEX,
+        products=tuple(range(len(products))), kind=K_INDEX, lanes=lanes,
     )  # fmt: skip
     made = IndexRig(segment, publisher, products, clock)
     made.entries()

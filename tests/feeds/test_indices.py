@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from feeds.indices import ALIASES, Missing, TickWatch, canonical, decimal_e8, e18_e8, stamp_ns
+from feeds.indices import (
+    ALIASES,
+    CF_FIFTH,
+    CF_SECOND,
+    Board,
+    TickWatch,
+    canonical,
+    decimal_e8,
+    e18_e8,
+    stamp_ns,
+)
 from feeds.update import SECOND_NS, FeedError
 from shm_layout import LINK_SILENT, Segment, word_store
-from tests.feeds.index_rig import index_rig
+from tests.feeds.index_rig import IndexRig, index_rig
 
 BEGIN = 1_790_000_000 * SECOND_NS
 
@@ -63,15 +73,77 @@ def test_a_stamp_that_cannot_be_is_refused() -> None:
             stamp_ns(stamp)
 
 
-def test_missing_seconds_are_counted_and_repeats_told_apart() -> None:
+def test_missing_seconds_are_counted_and_repeats_not_published() -> None:
     rig = index_rig("BRTI")
-    missing = Missing(rig.publisher)
-    seconds = [0, 1, 2, 5, 5, 4, 6, 6.2, 7.2, 9.3]
-    news = [missing.is_new("a", BEGIN + round(second * SECOND_NS)) for second in seconds]
-    assert news == [True, True, True, True, False, False, True, True, True, True]
+    board = Board(rig.publisher, ("BRTI",))
+    for second in (0, 1, 2, 5, 5, 4, 6, 6.2, 7.2, 9.3):
+        value(board, BEGIN + round(second * SECOND_NS))
+    stamps = [(int(each["event_epoch_ns"]) - BEGIN) / SECOND_NS for each in rig.entries()]
+    assert stamps == [0, 1, 2, 5, 6, 6.2, 7.2, 9.3]
     assert rig.counted("index_missing") == 3  # 3, 4 and 8
-    assert rig.counted("duplicates") == 2
-    assert missing.is_new("b", BEGIN)
+    assert (rig.counted("index_ticks"), rig.counted("laggards")) == (8, 2)
+
+
+def value(board: Board, event_ns: int, source: int = CF_SECOND) -> None:
+    board.value(0, 1 + event_ns % 7, event_ns, 1, relay_ns=0, sequence=1, source=source)
+
+
+def test_the_five_a_second_miss_nothing_and_do_not_hide_a_late_second() -> None:
+    """A print of the second comes after fifths with newer stamps: it is published all the same."""
+    rig = index_rig("BRTI")
+    board = Board(rig.publisher, ("BRTI",))
+    value(board, BEGIN)
+    value(board, BEGIN + 1_400_000_000, CF_FIFTH)
+    value(board, BEGIN + 1_000_000_000)
+    assert [int(each["source"]) for each in rig.entries()] == [CF_SECOND, CF_FIFTH, CF_SECOND]
+    assert rig.counted("index_missing") == 0
+
+
+def raced() -> tuple[IndexRig, list[Board]]:
+    rig = index_rig("BRTI", lanes=2)
+    boards = [Board(seat, ("BRTI",)) for seat in rig.publisher.seats[0]]
+    return rig, boards
+
+
+def test_ticks_of_two_connections_are_joined_and_each_is_published_once() -> None:
+    """In one buffer each: a second and a newer fifth. Choosing by newest stamp would lose one."""
+    rig, boards = raced()
+    for step in range(5):
+        begin = BEGIN + step * SECOND_NS
+        for board in boards if step % 2 else boards[::-1]:
+            value(board, begin)
+            value(board, begin + 400_000_000, CF_FIFTH)
+    seconds = [each for each in rig.entries() if each["source"] == CF_SECOND]
+    assert [int(each["event_epoch_ns"]) for each in seconds] == [
+        BEGIN + step * SECOND_NS for step in range(5)
+    ]
+    assert (rig.counted("index_missing"), rig.counted("index_ticks")) == (0, 10)
+    assert rig.counted("laggards") == 10
+
+
+def test_what_one_connection_lost_another_brings() -> None:
+    rig, (first, second) = raced()
+    for step in range(6):
+        if step not in (2, 3):
+            value(first, BEGIN + step * SECOND_NS)
+        if step != 3:
+            value(second, BEGIN + step * SECOND_NS)
+    assert len(rig.entries()) == 5
+    assert rig.counted("index_missing") == 1
+
+
+def test_a_sick_connections_ticks_do_not_take_the_trust() -> None:
+    rig, (first, second) = raced()
+    value(first, BEGIN)
+    value(second, BEGIN)
+    first.seat.mark(raised=LINK_SILENT, now_ns=2)
+    assert rig.slot()["trust"] == 0  # handed to the other
+    value(first, BEGIN + SECOND_NS)
+    assert (rig.slot()["trust"], rig.slot()["event_epoch_ns"]) == (0, BEGIN)
+    value(second, BEGIN + SECOND_NS)
+    assert (rig.slot()["trust"], rig.slot()["event_epoch_ns"]) == (0, BEGIN + SECOND_NS)
+    second.seat.lose(3)
+    assert rig.slot()["trust"] == LINK_SILENT
 
 
 def running(segment: Segment, run_ns: int, speed_e6: int = 1_000_000) -> None:
