@@ -17,6 +17,7 @@ import msgspec
 import orjson
 from msgspec import Meta, Raw, Struct
 
+from feeds import spot_scan
 from feeds.judge import SPOT, Judge
 from feeds.seat import Seat
 from feeds.update import MS_NS, NUMBER_MAX, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
@@ -84,15 +85,17 @@ class Binance:
         self._judge = Judge(publisher, "binance", jumps=SPOT)
         self._frames = 0
         self._asked = 0  # number of the newest subscription
-        self._trade_ids = [0] * len(products)
-        self._book_ids = [0] * len(products)
+        self._words, self._state = publisher.words, publisher.state
+        self._scan = spot_scan.memory_of(products)
+        self._trade_ids = self._scan[spot_scan.TRADES : spot_scan.TRADES + len(products)]
+        self._book_ids = self._scan[spot_scan.BOOKS : spot_scan.BOOKS + len(products)]
 
     def opened(self, now_ns: int) -> None:
         """One message subscribes to everything."""
         self._judge.opened()
         self.must_reconnect = self.is_subscribed = False
         self._asked += 1
-        self._book_ids = [0] * len(self._book_ids)
+        self._book_ids[:] = 0
         message = {"method": "SUBSCRIBE", "params": self._streams, "id": self._asked}
         self.outbox.append(orjson.dumps(message))
 
@@ -113,6 +116,10 @@ class Binance:
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises. Every trade is published, so `last` does not matter."""
         self._frames += 1
+        if type(payload) is memoryview:
+            words, state, memory = self._words, self._state, self._scan
+            if spot_scan.binance(words, state, memory, payload, recv_ns) >= 0:
+                return
         try:
             frame = FRAME.decode(payload)
             if frame.stream:
@@ -153,7 +160,7 @@ class Binance:
         price_e8, size_e8 = self._numbers.parse(trade.p), self._numbers.parse(trade.q)
         if price_e8 <= 0 or size_e8 <= 0:
             raise FeedError(f"trade: found {trade.p} x {trade.q}, wanted more than 0")
-        if before and trade.t != before + 1:
+        if before and trade.t > before + 1:
             self._publisher.count("gaps")
         self._trade_ids[local] = trade.t
         self._publisher.count("trades")

@@ -15,13 +15,13 @@ import msgspec
 import orjson
 from msgspec import Meta, Struct
 
+from feeds import spot_scan
 from feeds.judge import SPOT, Judge
 from feeds.seat import Seat
-from feeds.update import NUMBER_MAX, SECOND_NS, UNREADABLE, FeedError, Numbers, epoch_ns_of
+from feeds.update import NUMBER_MAX, UNREADABLE, FeedError, Numbers, epoch_ns_of
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
 
 CHANNELS = ("matches", "ticker", "heartbeat")
-_LATEST_YEAR_NS = 946_684_800 * SECOND_NS  # a stamp before the year 2000 is none
 
 
 TradeId = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
@@ -91,9 +91,13 @@ class Coinbase:
         self._locals = {product: local for local, product in enumerate(products)}
         self._numbers = Numbers(8)
         self._frames = 0
-        self._trade_ids = [0] * len(self._products)
+        self._words, self._state = publisher.words, publisher.state
+        self._scan = spot_scan.memory_of(products)
+        count = len(products)
+        self._trade_ids = self._scan[spot_scan.TRADES : spot_scan.TRADES + count]
         self._beat_ids = [0] * len(self._products)  # newest trade by the heartbeat before
-        self._counted_ids = [0] * len(self._products)  # losses up to here are counted
+        # losses up to here are counted
+        self._counted_ids = self._scan[spot_scan.COUNTED : spot_scan.COUNTED + count]
         self._judge = Judge(publisher, "coinbase", jumps=SPOT)
         self._second: tuple[str, int] = ("", 0)  # one ISO second parsed last
 
@@ -121,6 +125,10 @@ class Coinbase:
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises. Every trade is published, so `last` does not matter."""
         self._frames += 1
+        if type(payload) is memoryview:
+            words, state, memory = self._words, self._state, self._scan
+            if spot_scan.coinbase(words, state, memory, payload, recv_ns) >= 0:
+                return
         try:
             frame = DECODER.decode(payload)
             if isinstance(frame, Match):
@@ -201,7 +209,7 @@ class Coinbase:
             stamp_ns = self._second[1] + int(digits.ljust(9, "0"))
         else:
             stamp_ns = epoch_ns_of(text) if text else NONE_NS
-        if stamp_ns >= _LATEST_YEAR_NS:
+        if stamp_ns >= spot_scan.LATEST_YEAR_NS:
             return stamp_ns
         return int(run_epoch_ns(self._words, recv_ns))
 

@@ -14,28 +14,21 @@ from numba import njit
 
 from feeds.book import replace
 from feeds.levels import NO_CLAIM
-from feeds.scan import (
+from feeds.scan import FALL, address, at, cell_of, is_key, key, name, names_of, put_cell, skip_space
+from feeds.scan_object import (
     CLOSE_BRACE,
     CLOSE_BRACKET,
-    FALL,
+    DECIMAL_6,
+    DIGITS,
+    NAME,
+    NESTED,
     OPEN_BRACE,
     OPEN_BRACKET,
-    address,
+    TEXT,
+    Members,
     after,
-    at,
-    byte_of,
-    decimal,
-    digits,
-    find,
     is_end,
-    is_key,
-    key,
-    member,
-    name,
-    names_of,
-    put_cell,
-    skip_space,
-    text_value,
+    read,
 )
 from feeds.update import MS_NS, STAMP_MAX_MS
 from shm_layout import ASK, BID, Words
@@ -44,19 +37,39 @@ from shm_layout import ASK, BID, Words
 NOTHING, BOOK = 32, 64
 ROWS_MAX = 32  # of a change; more is decoded with types
 LEVELS_MAX = 1_000  # of a book, both sides
-TICK_MAX = 9
-# the scanner's memory: what it tells, scratch, and the table of tokens
-OUT_LOCAL, OUT_TICK, _TRIPLES = range(3)
-_NAMES = _TRIPLES + 3 * LEVELS_MAX
 
-_ASSET, _PRICE, _SIZE, _SIDE = key("asset_id"), key("price"), key("size"), key("side")
-_HASH, _BID, _ASK, _MARKET = key("hash"), key("best_bid"), key("best_ask"), key("market")
-_STAMP, _TYPE, _BIDS, _ASKS = key("timestamp"), key("event_type"), key("bids"), key("asks")
-_CHANGES, _TICK, _LAST = key("price_changes"), key("tick_size"), key("last_trade_price")
-_CHANGE, _BOOK, _BUY, _SELL = key("price_change"), key("book"), key("BUY"), key("SELL")
-_ROW: Final = 0b111111  # every member of a row but its hash, which may be absent
-_FRAME: Final = 0b1001  # of a change: timestamp and rows; of a book: with asset and both sides
-_WHOLE: Final = 0b1110001
+_FRAME: Final = Members(
+    market=TEXT, price_changes=NESTED, asset_id=NAME, timestamp=DIGITS, hash=TEXT, bids=NESTED,
+    asks=NESTED, tick_size=DECIMAL_6, event_type=TEXT, last_trade_price=TEXT,
+)  # fmt: skip
+_ROW: Final = Members(
+    asset_id=NAME, price=DECIMAL_6, size=DECIMAL_6, side=TEXT, hash=TEXT, best_bid=DECIMAL_6,
+    best_ask=DECIMAL_6,
+)  # fmt: skip
+_LEVEL: Final = Members(price=DECIMAL_6, size=DECIMAL_6)
+_FRAME_TABLE, _ROW_TABLE, _LEVEL_TABLE = _FRAME.table, _ROW.table, _LEVEL.table
+_BUY, _SELL, _CHANGE, _BOOK = key("BUY"), key("SELL"), key("price_change"), key("book")
+
+_CHANGE_KEYS: Final = _FRAME.bits("price_changes", "timestamp", "event_type")
+_CHANGE_KNOWN: Final = _CHANGE_KEYS | _FRAME.bits("market")
+_BOOK_KEYS: Final = _FRAME.bits("asset_id", "bids", "asks", "timestamp", "event_type")
+_BOOK_KNOWN: Final = _BOOK_KEYS | _FRAME.bits("market", "hash", "tick_size", "last_trade_price")
+_ROW_KEYS: Final = _ROW.bits("asset_id", "price", "size", "side", "best_bid", "best_ask")
+_LEVEL_KEYS: Final = _LEVEL.bits("price", "size")
+_TICK_BIT: Final = _FRAME.bits("tick_size")
+_CHANGES, _BIDS = _FRAME.places["price_changes"], _FRAME.places["bids"]
+
+# the scanner's memory: what it tells, the cells of each table, triples of levels, names
+OUT_LOCAL, OUT_TICK, _TOP = 0, 1, 2
+_PART = _TOP + _FRAME.cells
+_TRIPLES = _PART + _ROW.cells
+_NAMES = _TRIPLES + 3 * LEVELS_MAX
+_ASSET, _STAMP = _TOP + _FRAME.at("asset_id"), _TOP + _FRAME.at("timestamp")
+_TICK, _TYPE = _TOP + _FRAME.at("tick_size"), _TOP + _FRAME.at("event_type")
+_ROW_ASSET, _ROW_SIDE = _PART + _ROW.at("asset_id"), _PART + _ROW.at("side")
+_ROW_PRICE, _ROW_SIZE = _PART + _ROW.at("price"), _PART + _ROW.at("size")
+_ROW_BID, _ROW_ASK = _PART + _ROW.at("best_bid"), _PART + _ROW.at("best_ask")
+_LEVEL_PRICE, _LEVEL_SIZE = _PART + _LEVEL.at("price"), _PART + _LEVEL.at("size")
 
 
 def memory_of(tokens: list[tuple[str, str]]) -> Words:
@@ -70,63 +83,38 @@ def memory_of(tokens: list[tuple[str, str]]) -> Words:
 
 
 @njit(cache=True)
-def _row(payload, place, size, mem, count):
-    """One row of a change, its `{` at `place`. Returns the place behind it, the token it is of (2 x
-    local + 1 for NO; FALL: none of ours), and the touch; its triple goes to `count` in the
-    scratch, where the next row of YES overwrites one that is not."""
-    fall = (FALL, FALL, NO_CLAIM, NO_CLAIM)
-    if at(payload, place, size) != OPEN_BRACE:
-        return fall
-    place += 1
-    seen, token, bid, ask = 0, FALL, NO_CLAIM, NO_CLAIM
+def _put_triple(mem, count, side, price_at, size_at):
     triple = _TRIPLES + 3 * count
-    closed = False
-    while not closed:
-        start, end, value = member(payload, place, size)
-        if start == FALL:
-            return fall
-        found = name(payload, start, end, size)
-        first, last = text_value(payload, value, size)
-        if first == FALL:
-            return fall
-        bit, number = 0, np.int64(0)
-        if is_key(found, _ASSET):
-            bit, token = 1, find(mem, _NAMES, payload, first, last, size)
-        elif is_key(found, _PRICE):
-            bit, number = 2, decimal(payload, first, last, 6)
-            put_cell(mem, triple + 1, number)
-        elif is_key(found, _SIZE):
-            bit, number = 4, decimal(payload, first, last, 6)
-            put_cell(mem, triple + 2, number)
-        elif is_key(found, _SIDE):
-            bit = 8
-            put_cell(mem, triple, BID)
-            side = name(payload, first, last, size)
-            if is_key(side, _SELL):
-                put_cell(mem, triple, ASK)
-            elif not is_key(side, _BUY):
-                return fall
-        elif is_key(found, _BID):
-            bit, number = 16, decimal(payload, first, last, 6)
-            bid = number
-        elif is_key(found, _ASK):
-            bit, number = 32, decimal(payload, first, last, 6)
-            ask = number
-        elif is_key(found, _HASH):
-            bit = 64
-        if bit == 0 or seen & bit or number == FALL:
-            return fall
-        seen |= bit
-        place, closed = after(payload, last + 1, size, CLOSE_BRACE)
-        if place == FALL:
-            return fall
-    return (place, token, bid, ask) if seen & _ROW == _ROW else fall
+    put_cell(mem, triple, side)
+    put_cell(mem, triple + 1, cell_of(mem, price_at))
+    put_cell(mem, triple + 2, cell_of(mem, size_at))
+
+
+@njit(cache=True)
+def _row(payload, place, size, mem, count):
+    """One row of a change: the place behind it (FALL), and its token, 2 x local + 1 for NO (FALL:
+    none of ours). Its level becomes triple `count` if it is of a YES token of ours."""
+    if at(payload, place, size) != OPEN_BRACE:
+        return FALL, FALL
+    table, out, names = address(_ROW_TABLE), mem + 8 * _PART, mem + 8 * _NAMES
+    place, seen, _ = read(payload, place + 1, size, table, out, names, 0)
+    if place == FALL or seen & _ROW_KEYS != _ROW_KEYS:
+        return FALL, FALL
+    first, end = cell_of(mem, _ROW_SIDE), cell_of(mem, _ROW_SIDE + 1)
+    text = name(payload, first, end, size)
+    is_buy = is_key(text, _BUY)
+    if not is_buy and not is_key(text, _SELL):
+        return FALL, FALL
+    token = cell_of(mem, _ROW_ASSET)
+    if token != FALL and token & 1 == 0:
+        _put_triple(mem, count, BID if is_buy else ASK, _ROW_PRICE, _ROW_SIZE)
+    return place, token
 
 
 @njit(cache=True)
 def _rows(payload, place, size, mem):
-    """The rows of a change. Returns the place behind them, the YES token's local number (FALL: none
-    of ours), how many rows are its, and its touch after the last."""
+    """The rows of a change: the place behind them (FALL), the local number they are of (FALL: none
+    of ours), how many are, and that token's touch after the last."""
     fall = (FALL, FALL, 0, NO_CLAIM, NO_CLAIM)
     if at(payload, place, size) != OPEN_BRACKET:
         return fall
@@ -135,52 +123,19 @@ def _rows(payload, place, size, mem):
     while not closed:
         if count == ROWS_MAX:
             return fall
-        place, token, row_bid, row_ask = _row(payload, place, size, mem, count)
+        place, token = _row(payload, place, size, mem, count)
         if place == FALL:
             return fall
         if token != FALL and token & 1 == 0:
             if count > 0 and token >> 1 != local:
                 return fall
-            local, bid, ask = token >> 1, row_bid, row_ask
-            count += 1
+            local, count = token >> 1, count + 1
+            bid, ask = cell_of(mem, _ROW_BID), cell_of(mem, _ROW_ASK)
         place, closed = after(payload, place, size, CLOSE_BRACKET)
         if place == FALL:
             return fall
         place = skip_space(payload, place, size)
     return place, local, count, bid, ask
-
-
-@njit(cache=True)
-def _level(payload, place, size, mem, count, side):
-    """One level of a book, its `{` at `place`: the place behind it; FALL."""
-    if at(payload, place, size) != OPEN_BRACE:
-        return FALL
-    place, seen, closed = place + 1, 0, False
-    triple = _TRIPLES + 3 * count
-    put_cell(mem, triple, side)
-    while not closed:
-        start, end, value = member(payload, place, size)
-        if start == FALL:
-            return FALL
-        found = name(payload, start, end, size)
-        first, last = text_value(payload, value, size)
-        if first == FALL:
-            return FALL
-        number = decimal(payload, first, last, 6)
-        bit = 0
-        if is_key(found, _PRICE):
-            bit = 1
-            put_cell(mem, triple + 1, number)
-        elif is_key(found, _SIZE):
-            bit = 2
-            put_cell(mem, triple + 2, number)
-        if bit == 0 or seen & bit or number == FALL:
-            return FALL
-        seen |= bit
-        place, closed = after(payload, last + 1, size, CLOSE_BRACE)
-        if place == FALL:
-            return FALL
-    return place if seen == 3 else FALL
 
 
 @njit(cache=True)
@@ -191,19 +146,49 @@ def _levels(payload, place, size, mem, count, side):
     place = skip_space(payload, place + 1, size)
     if at(payload, place, size) == CLOSE_BRACKET:
         return place + 1, count
-    closed = False
+    table, out, closed = address(_LEVEL_TABLE), mem + 8 * _PART, False
     while not closed:
-        if count == LEVELS_MAX:
+        if count == LEVELS_MAX or at(payload, place, size) != OPEN_BRACE:
             return FALL, count
-        place = _level(payload, place, size, mem, count, side)
-        if place == FALL:
+        place, seen, _ = read(payload, place + 1, size, table, out, 0, 0)
+        if place == FALL or seen != _LEVEL_KEYS:
             return FALL, count
+        _put_triple(mem, count, side, _LEVEL_PRICE, _LEVEL_SIZE)
         count += 1
         place, closed = after(payload, place, size, CLOSE_BRACKET)
         if place == FALL:
             return FALL, count
         place = skip_space(payload, place, size)
     return place, count
+
+
+@njit(cache=True)
+def _whole(payload, size, mem):
+    """Every member of a frame: what was seen (FALL), the local number of a change (FALL: none of
+    ours), how many triples, and the touch."""
+    fall = (FALL, FALL, 0, NO_CLAIM, NO_CLAIM)
+    if at(payload, 0, size) != OPEN_BRACE:
+        return fall
+    table, out, names = address(_FRAME_TABLE), mem + 8 * _TOP, mem + 8 * _NAMES
+    place, seen, closed = 1, 0, False
+    local, count, bid, ask = FALL, 0, NO_CLAIM, NO_CLAIM
+    while not closed:
+        place, seen, nested = read(payload, place, size, table, out, names, seen)
+        if place == FALL:
+            return fall
+        if nested < 0:
+            break
+        if nested == _CHANGES:
+            place, local, count, bid, ask = _rows(payload, place, size, mem)
+        else:
+            side = BID if nested == _BIDS else ASK
+            place, count = _levels(payload, place, size, mem, count, side)
+        if place == FALL:
+            return fall
+        place, closed = after(payload, place, size, CLOSE_BRACE)
+        if place == FALL:
+            return fall
+    return (seen, local, count, bid, ask) if is_end(payload, place, size) else fall
 
 
 @njit(cache=True)
@@ -216,71 +201,24 @@ def scan(words, state, memory, frame, recv_ns, last):
     looks at it first.
     """
     size, payload, mem = len(frame), address(frame), address(memory)
-    if at(payload, 0, size) != OPEN_BRACE:
+    seen, local, count, bid, ask = _whole(payload, size, mem)
+    if seen == FALL:
         return FALL
-    place, seen, closed = 1, 0, False
-    stamp_ms, tick, token, local, count = 0, 0, FALL, FALL, 0
-    bid, ask, is_book = NO_CLAIM, NO_CLAIM, False
-    while not closed:
-        start, end, value = member(payload, place, size)
-        if start == FALL:
-            return FALL
-        found = name(payload, start, end, size)
-        bit, number = 0, np.int64(0)
-        if is_key(found, _CHANGES):
-            bit = 1 << 3
-            place, local, count, bid, ask = _rows(payload, value, size, mem)
-            token = 2 * local if local != FALL else FALL
-        elif is_key(found, _BIDS) or is_key(found, _ASKS):
-            side = BID if byte_of(payload, start) == 98 else ASK
-            bit = 1 << (4 + side)
-            if seen & 8:
-                return FALL
-            place, count = _levels(payload, value, size, mem, count, side)
-        else:
-            first, stop = text_value(payload, value, size)
-            if first == FALL:
-                return FALL
-            place = stop + 1
-            if is_key(found, _STAMP):
-                bit, number = 1, digits(payload, first, stop, 15)
-                stamp_ms = number
-            elif is_key(found, _TYPE):
-                kind = name(payload, first, stop, size)
-                bit, is_book = 2, is_key(kind, _BOOK)
-                if not is_book and not is_key(kind, _CHANGE):
-                    return FALL
-            elif is_key(found, _MARKET):
-                bit = 4
-            elif is_key(found, _ASSET):
-                bit = 1 << 6
-                token = find(mem, _NAMES, payload, first, stop, size)
-            elif is_key(found, _HASH):
-                bit = 1 << 7
-            elif is_key(found, _LAST):
-                bit = 1 << 8
-            elif is_key(found, _TICK):
-                bit, number = 1 << TICK_MAX, decimal(payload, first, stop, 6)
-                tick = number
-        if bit == 0 or seen & bit or number == FALL or place == FALL:
-            return FALL
-        seen |= bit
-        place, closed = after(payload, place, size, CLOSE_BRACE)
-        if place == FALL:
-            return FALL
-    if not is_end(payload, place, size) or seen & 2 == 0 or stamp_ms > STAMP_MAX_MS:
+    kind = name(payload, memory[_TYPE], memory[_TYPE + 1], size)
+    is_book = seen & _BOOK_KEYS == _BOOK_KEYS and seen & ~_BOOK_KNOWN == 0 and is_key(kind, _BOOK)
+    is_change = seen & _CHANGE_KEYS == _CHANGE_KEYS and seen & ~_CHANGE_KNOWN == 0
+    is_change = is_change and is_key(kind, _CHANGE)
+    stamp_ms = memory[_STAMP]
+    if not (is_book or is_change) or stamp_ms > STAMP_MAX_MS:
         return FALL
-    known = _WHOLE | 0b1110000110 if is_book else 0b1111
-    needed = _WHOLE if is_book else _FRAME
-    if seen & needed != needed or seen & ~known:
-        return FALL
-    if token == FALL or token & 1:
+    if is_book:
+        token = memory[_ASSET]
+        local = token >> 1 if token != FALL and token & 1 == 0 else FALL
+    if local == FALL:
         return NOTHING
-    local, stamp_ns = token >> 1, stamp_ms * MS_NS
+    memory[OUT_LOCAL] = local
+    memory[OUT_TICK] = memory[_TICK] if seen & _TICK_BIT else 0
     levels = memory[_TRIPLES : _TRIPLES + 3 * count]
-    memory[OUT_LOCAL], memory[OUT_TICK] = local, tick
-    ends = last and not is_book
-    told = replace(
-        words, state, local, levels, is_book, bid, ask, np.int64(0), stamp_ns, recv_ns, ends
-    )
+    ends, seq, stamp_ns = last and not is_book, np.int64(0), stamp_ms * MS_NS
+    told = replace(words, state, local, levels, is_book, bid, ask, seq, stamp_ns, recv_ns, ends)
     return told | BOOK if is_book else told

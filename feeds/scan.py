@@ -6,7 +6,9 @@ A scanner takes a frame only if it is exactly what the venue is known to send: p
 escapes, known keys once each, every text a number of the form wanted. Anything else is FALL, and
 nothing was changed: the venue's file decodes such a frame with types, as it would have decoded all,
 and finds there whatever is wrong or new. So a scanner knows no errors, and an unknown key can never
-pass through it unseen. What both make of a frame must be the same: tests/feeds/test_scan.py.
+pass through it unseen. What both make of a frame must be the same, which the tests compare.
+
+Here are bytes, numbers, times and names; feeds/scan_object.py reads objects by a table of members.
 
 Why: typed decoding makes objects of texts that are wanted as three integers (a Polymarket change
 6.6 us through msgspec and back into a kernel, 2 us here).
@@ -24,8 +26,7 @@ from numba.extending import intrinsic
 from shm_layout import Words
 
 FALL: Final = -1  # not a frame for the scanner; as a value: not a number of ours
-QUOTE, COMMA, COLON = 34, 44, 58
-OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET = 123, 125, 91, 93
+QUOTE, COLON = 34, 58
 WHOLE_DIGITS_MAX = 9  # with 8 decimals still far below 2**63
 FRACTION_DIGITS_MAX = 30
 NAME_WORDS = 10  # 80 bytes: a token id has up to 78 digits, a ticker up to 64
@@ -198,63 +199,6 @@ def is_key(found, wanted):
     return found[0] == wanted[0] and found[1] == wanted[1] and found[2] == wanted[2]
 
 
-# --------------------------------------------------------------------------------------- members
-
-
-@njit(cache=True, forceinline=True)
-def member(payload, place, size):
-    """The member of an object that begins at `place` (behind the brace or comma): first and end of
-    its key, first byte of its value; FALL as the first if there is none."""
-    place = skip_space(payload, place, size)
-    if at(payload, place, size) != QUOTE:
-        return FALL, FALL, FALL
-    start = place + 1
-    end = string_end(payload, start, size)
-    if end == FALL:
-        return FALL, FALL, FALL
-    place = skip_space(payload, end + 1, size)
-    if at(payload, place, size) != COLON:
-        return FALL, FALL, FALL
-    return start, end, skip_space(payload, place + 1, size)
-
-
-@njit(cache=True, forceinline=True)
-def text_value(payload, place, size):
-    """First byte and end of a string value; FALL if it is none."""
-    if at(payload, place, size) != QUOTE:
-        return FALL, FALL
-    end = string_end(payload, place + 1, size)
-    return (place + 1, end) if end != FALL else (FALL, FALL)
-
-
-@njit(cache=True, forceinline=True)
-def after(payload, place, size, closing):
-    """Behind a value: where the next member or element begins, and whether `closing` came instead;
-    FALL if neither a comma nor `closing` follows."""
-    place = skip_space(payload, place, size)
-    byte = at(payload, place, size)
-    if byte == COMMA:
-        return place + 1, False
-    return (place + 1, True) if byte == closing else (FALL, True)
-
-
-@njit(cache=True)
-def skip_literal(payload, place, size):
-    """Behind `true`, `false` or `null`; FALL if none of them is there."""
-    word = packed(payload, place, min(place + 4, size), size)
-    if word == 0x65757274 or word == 0x6C6C756E:
-        return place + 4
-    if word == 0x736C6166 and at(payload, place + 4, size) == 101:
-        return place + 5
-    return FALL
-
-
-@njit(cache=True, forceinline=True)
-def is_end(payload, place, size):
-    """Nothing but white space is left."""
-    return skip_space(payload, place, size) == size
-
-
 # --------------------------------------------------------------------------------------- numbers
 
 
@@ -315,7 +259,8 @@ def whole(payload, place, size):
         or (byte_of(payload, place) == 48 and end - place > 1)
     ):
         return FALL, FALL
-    return digits(payload, place, end, 15), end
+    value = digits(payload, place, end, 15)
+    return (value, end) if value != FALL else (FALL, FALL)
 
 
 @njit(cache=True)

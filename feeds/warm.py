@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from feeds import book
+from feeds import book, spot_scan
 from feeds.indices import Board
 from feeds.levels import NO_CLAIM
 from feeds.polymarket_scan import memory_of, scan
@@ -36,6 +36,9 @@ def warm(segment: Segment) -> None:
     spots.quote(0, bid=(1, 1), ask=(2, 1), event_epoch_ns=1, recv_ns=1)
     spots.mark(raised=NO_SNAPSHOT, now_ns=2)
     spots.account(1)
+    products = spot_scan.memory_of(("WARM",))
+    for scanner in (spot_scan.binance, spot_scan.coinbase):
+        scanner(spots.words, spots.state, products, memoryview(b"{}"), 3)
     indices = Publisher(segment, feed=6, epoch=1, now_ns=1, products=(1,), kind=K_INDEX)
     board = Board(indices, ("BRTI",))
     board.value(0, 1, 1, 1, relay_ns=1, sequence=1, source=1)

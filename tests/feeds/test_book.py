@@ -249,7 +249,8 @@ def test_each_kernel_is_compiled_for_one_set_of_types() -> None:
     """Another type at run time would compile for seconds on the hot path."""
     warm(Segment.private())
     kernels = (book.change, book.replace, book.flush, book.mark, book.republish, book.account,
-               book.waiting, spot.spot_trade, spot.spot_quote, spot.spot_mark)  # fmt: skip
+               book.waiting, spot.spot_trade, spot.spot_quote, spot.spot_mark,
+               polymarket_scan.scan, spot_scan.binance, spot_scan.coinbase)  # fmt: skip
     assert {kernel.py_func.__name__: len(kernel.signatures) for kernel in kernels} == {
         kernel.py_func.__name__: 1 for kernel in kernels
     }

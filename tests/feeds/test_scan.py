@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feeds import scan
+from feeds import scan, scan_object
 from feeds.scan import FALL
 from feeds.update import FeedError, epoch_ns_of
 from shm_layout import LayoutError, text_to_int
@@ -141,8 +141,8 @@ def test_a_whole_number_is_one_of_json_or_left_alone(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["true", "false", "null"])
 def test_literals_are_passed_over(text: str) -> None:
-    assert scan.skip_literal(view(text + ","), 0, len(text) + 1) == len(text)
-    assert scan.skip_literal(view(text[:-1] + ","), 0, len(text)) == FALL
+    assert scan_object.skip_literal(view(text + ","), 0, len(text) + 1) == len(text)
+    assert scan_object.skip_literal(view(text[:-1] + ","), 0, len(text)) == FALL
 
 
 def test_a_name_that_stands_twice_is_our_mistake() -> None:
