@@ -66,7 +66,10 @@ class FeedParams:
                 and all(0 <= slot < PRODUCTS_MAX for slot in self.products.values()),
                 informs,
             ),
-            "ping_ns": (0 < self.ping_ns < self.link_silent_ns, "more than 0, less than silent"),
+            "ping_ns": (
+                self._ping_min_ns() <= self.ping_ns < self.link_silent_ns,
+                f"at least {self._ping_min_ns()}, less than silent",
+            ),
             "link_silent_ns": (self.link_silent_ns < self.link_dead_ns, "less than dead"),
             "backoff_base_ns": (
                 0 < self.backoff_base_ns <= self.backoff_max_ns,
@@ -85,6 +88,12 @@ class FeedParams:
         for name, (holds, wanted) in checks.items():
             if not holds:
                 raise FeedError(f"{name}: found {getattr(self, name)!r}, wanted {wanted}")
+
+    def _ping_min_ns(self) -> int:
+        """What the venue's limit of messages leaves, less our answer to its ping and two requests
+        that may fall into the same second."""
+        most = self.row.messages_per_s
+        return SECOND_NS // max(most - 3, 1) if most else 1
 
     @property
     def row(self) -> Row:

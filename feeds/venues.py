@@ -84,7 +84,8 @@ class Row:
     `markets_max`: of one connection, 0 for no limit. `life_ns`: the venue cuts a connection of that
     age, 0 for never. `pings`: protocol pings are answered, and are how its link's life shows; else
     its own frames are. `blocked_by`: HTTP statuses of the handshake that say we may not be here,
-    now or later. `options`: the settings that only its file knows, with their defaults.
+    now or later. `messages_per_s`: of ours on one connection, pings and pongs among them, 0 for no
+    limit. `options`: the settings that only its file knows, with their defaults.
     """
 
     make: Callable[[Seat, FeedParams], Venue] | None
@@ -100,6 +101,7 @@ class Row:
     life_ns: int = 0
     pings: bool = True
     blocked_by: tuple[int, ...] = ()
+    messages_per_s: int = 0
     options: Mapping[str, Option] = field(default_factory=dict)
 
 
@@ -165,6 +167,7 @@ VENUES: Final[Mapping[str, Row]] = {
         has_rest=False,
         life_ns=DAY_NS,
         blocked_by=(403, 451),
+        messages_per_s=5,
     ),
     "kraken": Row(
         make=lambda seat, params: Kraken(seat, tuple(params.products)),

@@ -36,6 +36,7 @@ GOOD: dict[str, Any] = {
         ({"venue": "coinbase", "products": {"BTC-USD": 32}}, "products"),
         ({"ping_ns": 0}, "ping_ns"),
         ({"ping_ns": 3 * SECOND_NS}, "ping_ns"),
+        ({"venue": "binance", "products": {"BTCUSDT": 0}, "ping_ns": SECOND_NS // 3}, "ping_ns"),
         ({"link_silent_ns": 20 * SECOND_NS}, "link_silent_ns"),
         ({"backoff_base_ns": 0}, "backoff_base_ns"),
         ({"backoff_base_ns": 11 * SECOND_NS}, "backoff_base_ns"),
@@ -53,6 +54,8 @@ def test_a_wrong_parameter_is_named(changed: dict[str, Any], field_name: str) ->
 def test_good_parameters_are_taken() -> None:
     FeedParams(**GOOD)
     FeedParams(venue="coinbase", feed=3, ws_url="wss://x", products={"BTC-USD": 0})
+    FeedParams(venue="binance", feed=4, ws_url="wss://x", products={"BTCUSDT": 0},
+               ping_ns=SECOND_NS // 2)  # fmt: skip
 
 
 def test_a_venue_without_a_sequence_has_its_books_checked(monkeypatch: pytest.MonkeyPatch) -> None:
