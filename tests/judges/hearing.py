@@ -235,5 +235,9 @@ def _pattern(method: str, target: str) -> str:
         shown |= {key: len(value) for key, value in shown.items() if isinstance(value, list)}
         return json.dumps(shown)
     path = target.partition("?")[0]
-    parts = ("{id}" if len(part) > 30 or part.isdigit() else part for part in path.split("/"))
-    return "/".join(parts)
+    return "/".join("{id}" if _is_id(part) else part for part in path.split("/"))
+
+
+def _is_id(part: str) -> bool:
+    """A token, a hash, a UUID or a number: long names of endpoints have no digits."""
+    return part.isdigit() or (len(part) > 30 and any(char.isdigit() for char in part))
