@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from feeds import book, levels, spot, trust
+from feeds import book, levels, polymarket_scan, spot, spot_scan, trust
 from feeds.levels import NO_CLAIM, SIZE_MAX_E6
 from feeds.warm import warm
 from shm_layout import (
