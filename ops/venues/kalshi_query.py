@@ -6,7 +6,7 @@ garbage cursor is page 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ops.venues.numerals import SECOND_NS, iso_us
@@ -68,20 +68,28 @@ def one_of(call: Call, name: str, operation: str, words: Iterable[str]) -> str |
     return word or None
 
 
-def is_between(call: Call, what: str, operation: str, stamp_ns: int) -> bool:
-    """Whether a stamp lies within `min_WHAT` and `max_WHAT`, unix seconds, both included."""
+def between(call: Call, what: str, operation: str) -> Callable[[int], bool]:
+    """Whether a stamp in ns lies within `min_WHAT` and `max_WHAT`, unix seconds, both included."""
     since_s, until_s = whole(call, f"min_{what}", operation), whole(call, f"max_{what}", operation)
-    if since_s is not None and stamp_ns < since_s * SECOND_NS:
-        return False
-    return until_s is None or stamp_ns <= until_s * SECOND_NS
+    since_ns = None if since_s is None else since_s * SECOND_NS
+    until_ns = None if until_s is None else until_s * SECOND_NS
+
+    def is_between(stamp_ns: int) -> bool:
+        if since_ns is not None and stamp_ns < since_ns:
+            return False
+        return until_ns is None or stamp_ns <= until_ns
+
+    return is_between
 
 
-def is_told_between(call: Call, what: str, operation: str, stamp: str) -> bool:
-    """`is_between` for a stamp as `iso_us` writes it: such texts sort as their times."""
-    since_s, until_s = whole(call, f"min_{what}", operation), whole(call, f"max_{what}", operation)
-    if since_s is not None and stamp < iso_us(since_s * SECOND_NS):
-        return False
-    return until_s is None or stamp <= iso_us(until_s * SECOND_NS)
+def told_between(call: Call, operation: str) -> Callable[[str], bool]:
+    """`between` min_ts and max_ts for a stamp as `iso_us` writes it: such texts sort as their
+    times.
+    """
+    since_s, until_s = whole(call, "min_ts", operation), whole(call, "max_ts", operation)
+    since = "" if since_s is None else iso_us(since_s * SECOND_NS)
+    until = "9" if until_s is None else iso_us(until_s * SECOND_NS)
+    return lambda stamp: since <= stamp <= until
 
 
 def page(

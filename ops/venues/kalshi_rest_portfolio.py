@@ -10,10 +10,10 @@ from ops.venues.kalshi_limits import CHEAP, COST
 from ops.venues.kalshi_query import (
     BadQuery,
     cut_page,
-    is_told_between,
     listed,
     one_of,
     page,
+    told_between,
     whole,
 )
 from ops.venues.kalshi_reads import event_position, market_position
@@ -79,14 +79,12 @@ class PortfolioCalls:
 
     def _orders(self, call: Call) -> Answer:
         operation = "GetOrders"
-        wants = self._wants(call, operation)
+        wants, is_told = self._wants(call, operation), told_between(call, operation)
         status = one_of(call, "status", operation, STATUSES)
         rows = [
             row
             for row in self._reads.orders()
-            if wants(row)
-            and status in (None, row["status"])
-            and is_told_between(call, "ts", operation, row["created_time"])
+            if wants(row) and status in (None, row["status"]) and is_told(row["created_time"])
         ]
         return page(call, "orders", rows, operation)
 
@@ -96,23 +94,19 @@ class PortfolioCalls:
 
     def _fills(self, call: Call) -> Answer:
         operation, order_id = "GetFills", call.query.get("order_id")
-        wants = self._wants(call, operation)
+        wants, is_told = self._wants(call, operation), told_between(call, operation)
         rows = [
             row
             for row in self._reads.fills()
-            if wants(row)
-            and order_id in (None, row["order_id"])
-            and is_told_between(call, "ts", operation, row["created_time"])
+            if wants(row) and order_id in (None, row["order_id"]) and is_told(row["created_time"])
         ]
         return page(call, "fills", rows, operation)
 
     def _settlements(self, call: Call) -> Answer:
         operation = "GetSettlements"
-        wants = self._wants(call, operation)
+        wants, is_told = self._wants(call, operation), told_between(call, operation)
         rows = [
-            row
-            for row in self._reads.settlements()
-            if wants(row) and is_told_between(call, "ts", operation, row["settled_time"])
+            row for row in self._reads.settlements() if wants(row) and is_told(row["settled_time"])
         ]
         return page(call, "settlements", rows, operation)
 

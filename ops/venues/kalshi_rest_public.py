@@ -13,8 +13,8 @@ from ops.venues.kalshi_market import STATUS_FILTER, KalshiMarket
 from ops.venues.kalshi_query import (
     EVENTS_MAX,
     BadQuery,
+    between,
     cut_page,
-    is_between,
     listed,
     needed,
     one_of,
@@ -73,6 +73,7 @@ class PublicCalls:
             raise BadQuery(operation, _family(families[1]), "excluded_with")
         wanted = {status for word in words for status in STATUS_FILTER[word]}
         names = listed(call, "tickers", operation, 1000)
+        stamps = [(s, between(call, s, operation)) for s in families]
         rows = [
             market.json()
             for market in self._venue.markets.values()
@@ -81,7 +82,7 @@ class PublicCalls:
             and query.get("series_ticker") in (None, market.series_ticker)
             and (not wanted or market.status in wanted)
             and query.get("mve_filter") != "only"
-            and all(is_between(call, s, operation, _stamp_ns(market, s)) for s in families)
+            and all(is_between(_stamp_ns(market, s)) for s, is_between in stamps)
         ]
         return page(call, "markets", rows, operation)
 
@@ -118,12 +119,11 @@ class PublicCalls:
         """Newest first; there are no block trades here."""
         operation, ticker = "GetTrades", call.query.get("ticker")
         is_block = one_of(call, "is_block_trade", operation, ("true", "false"))
+        is_between = between(call, "ts", operation)
         rows = [
             row
             for run_ns, row in reversed(self._venue.tape.trades)
-            if ticker in (None, row["ticker"])
-            and is_block != "true"
-            and is_between(call, "ts", operation, run_ns)
+            if ticker in (None, row["ticker"]) and is_block != "true" and is_between(run_ns)
         ]
         return page(call, "trades", rows, operation)
 

@@ -11,7 +11,7 @@ from websockets.http11 import Request
 from ops.venues.kalshi_ws import WS_PATH
 from ops.venues.wire import Link
 from tests.ops.venues.kalshi_desk_rig import KEY, Desk
-from tests.ops.venues.rig import BEGIN_NS, MS
+from tests.ops.venues.rig import MS
 
 
 class Wire(Link):
@@ -25,7 +25,7 @@ class Wire(Link):
         self.is_open = True
         self.backlog = 0
         self._frames: list[bytes] = []
-        headers = KEY.headers("GET", WS_PATH, now_ms=BEGIN_NS // MS)
+        headers = KEY.headers("GET", WS_PATH, now_ms=self.desk.clock.wall_ns() // MS)
         self.hub.on_open(self, Request(WS_PATH, Headers(headers)))
 
     def queue(self, text: bytes) -> None:
