@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,6 +106,22 @@ def test_cash_and_positions_are_what_the_fills_say(
     assert desk.cash() == cash_e6 + unit_e6 * abs(net_e6) // 10**6
     assert not desk.venue.account.open, "a close cancels all"
     assert desk.venue.account.free_e6(0) == desk.cash()
+
+
+@pytest.mark.parametrize("spoil", ["cash", "position", "fee"])
+def test_a_venue_that_loses_track_is_seen(spoil: str) -> None:
+    """The negative control of `check`."""
+    desk = Desk()
+    desk.create("bid", "0.52", "4.00")
+    check(desk, e6("1000"))
+    if spoil == "cash":
+        desk.venue.account.cash_e6[0] += 100
+    elif spoil == "position":
+        desk.venue.account.position(TICKER).net_e6 += 10_000
+    else:
+        desk.get("/portfolio/fills")["fills"][0]["fee_cost"] = "0.069800"
+    with pytest.raises(AssertionError):
+        check(desk, e6("1000"))
 
 
 def test_a_maker_pays_a_quarter_where_its_series_says_so() -> None:

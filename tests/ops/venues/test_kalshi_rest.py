@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import websockets
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from ops.venues.kalshi_ws import WS_PATH
+from ops.venues.spec import VenuesSpec
 from ops.venues.tls import TlsPaths
 from tests.conftest import reference
 from tests.ops.venues import rig
@@ -142,6 +144,41 @@ def test_many_books_come_in_one_answer(tls: TlsPaths) -> None:
         assert (await read("?" + "&".join(["tickers=A"] * 101)))[0] == 400
 
     run(tls, rig.script_of(), body)
+
+
+def test_batches_and_groups_go_over_the_wire(tls: TlsPaths) -> None:
+    """A DELETE with a body, a PUT, and paths beside those with an id in them."""
+
+    async def body(session: rig.Session) -> None:
+        groups = f"{BASE}/portfolio/order_groups"
+        status, made = await call(session, "POST", f"{groups}/create", body={"contracts_limit": 5})
+        assert status == 201
+        name = made["order_group_id"]
+        gtc = {"time_in_force": "good_till_canceled", "order_group_id": name}
+        bodies = [order(text, "bid", "0.1000", "1.00", **gtc) for text in ("a", "b")]
+        status, made = await call(session, "POST", f"{ORDERS}/batched", body={"orders": bodies})
+        assert status == 201
+        first, second = [{"order_id": row["order_id"]} for row in made["orders"]]
+        asked = {"orders": [first]}
+        status, found = await call(session, "DELETE", f"{ORDERS}/batched", body=asked)
+        assert (status, found["orders"][0]["reduced_by"]) == (200, "1.00")
+        _, found = await get(session, "/portfolio/orders/queue_positions")
+        assert [row["order_id"] for row in found["queue_positions"]] == [second["order_id"]]
+        assert (await call(session, "PUT", f"{groups}/{name}/trigger", body={}))[0] == 200
+        _, found = await get(session, "/portfolio/orders", "?status=resting")
+        assert found["orders"] == []
+
+    run(tls, rig.script_of(), body)
+
+
+def test_reads_lag_by_half_a_second_unless_told_otherwise(tls: TlsPaths) -> None:
+    async def body(session: rig.Session) -> None:
+        assert (await post(session, order("a", "bid", "0.5200", "2.00")))[0] == 201
+        assert (await get(session, "/portfolio/orders"))[1]["orders"] == []
+
+    (lag,) = [each for each in fields(VenuesSpec) if each.name == "kalshi_read_lag_ns"]
+    assert lag.default == 500 * MS
+    run(tls, rig.script_of(), body, kalshi_read_lag_ns=lag.default)
 
 
 def test_the_write_bucket_refuses_and_refills(tls: TlsPaths) -> None:
