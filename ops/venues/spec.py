@@ -90,7 +90,7 @@ class VenuesSpec:
     polymarket_mined_ns: int = 2_200_000_000
     polymarket_confirmed_ns: int = 2_000_000_000
     polymarket_heartbeat_ns: int = 10_000_000_000
-    polymarket_dynamic_tick: bool = False
+    polymarket_dynamic_tick: bool = True
     polymarket: PolymarketTerms = field(default_factory=PolymarketTerms)
     polymarket_plain_ws: bool = False
     keeps_requests: bool = False
