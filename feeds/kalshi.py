@@ -229,7 +229,9 @@ class Kalshi:
             if frame.msg.channel == CHANNELS[0]:
                 self._sid = frame.msg.sid
         elif isinstance(frame, Error):
-            self.must_reconnect |= frame.msg.code in TERMINAL
+            if frame.msg.code in TERMINAL:  # what is shown is history from now on
+                self.must_reconnect = True
+                self._publisher.mark(raised=GAP, now_ns=recv_ns)
             self._publisher.count("bad_frames")
             if frame.seq and frame.sid == self._sid:
                 self._in_sequence(Ok(sid=frame.sid, seq=frame.seq), recv_ns)

@@ -144,3 +144,17 @@ def test_a_feed_that_is_too_slow_says_so_and_asks_for_whole_books(tmp_path: Path
         return orjson.dumps(frame).decode()
 
     play(tmp_path, act, lanes=1)
+
+
+def test_a_connection_that_says_it_ends_is_untrusted_from_that_word_on(tmp_path: Path) -> None:
+    """Its books stand still from then on, while the replacement is opened."""
+
+    async def act(on: Stage) -> None:
+        await both(on)
+        frame = {"type": "error", "msg": {"code": 25, "msg": "buffer overflow"}}
+        await on.venue.sockets[0].send(orjson.dumps(frame).decode())
+        await on.until(lambda: on.counted("recycled") == 1)
+        assert trusts(on)[0] == GAP
+        await on.live()
+
+    play(tmp_path, act, lanes=1)
