@@ -9,6 +9,7 @@ from ops import sim_spot
 from ops.config import Spot, load
 from ops.session import Request
 from ops.sim import SimSession
+from ops.venues.exchanges import LISTED
 from shm_layout import VENUES
 from tests.conftest import recorded
 from tests.ops.fakes import FakeScript
@@ -64,4 +65,5 @@ def test_a_recording_is_played_where_it_happened_alone(tmp_path: Path) -> None:
     path = recorded("dual_nba_mvp_l2")
     request = Request(settings=load("testing"), name="arb", state_dir=tmp_path, replay=(path,))
     session = SimSession(request, tmp_path)
-    assert session.venues.params.spec.exchanges == () and session.identity.optional == frozenset()
+    assert session.venues.params.spec.exchanges == ()
+    assert session.identity.products.keys().isdisjoint(LISTED)
