@@ -12,6 +12,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from bench.path_script import RoundsScript
 from bench.path_venues import Venues
 from engine.detector import Detector
 from feeds.feed import Feed, FeedParams
+from feeds.lane import Lane
 from gateway.policy import GATEWAY_RIGHTS
 from gateway.signer import Signer, SignerParams
 from gateway.signing import SigningClient
@@ -59,8 +61,8 @@ PLENTY_E6 = 900_000_000_000
 FEEDS = ("kalshi", "polymarket")
 
 
-class SteppedFeed(Feed):
-    """A feed that hands control on at the end of each received buffer."""
+class SteppedLane(Lane):
+    """A connection that hands control on at the end of each received buffer."""
 
     after: Callable[[], None]
 
@@ -151,7 +153,7 @@ class SteppedEngine:
             supervisor_pid=os.getpid(), fds={"gateway": Fd(self._eventfd)}, params=params,
         )  # fmt: skip
 
-    def _feed(self, name: str) -> SteppedFeed:
+    def _feed(self, name: str) -> Feed:
         address = VenueAddress(**self._venues.ports[name])
         path = KALSHI_WS if name == "kalshi" else f"{POLYMARKET_WS}/market"
         told = FeedParams(
@@ -159,9 +161,14 @@ class SteppedEngine:
             rest_url=address.rest_url, ca_file=self._venues.tls.ca,
         )  # fmt: skip
         headers = self.client.headers if name == "kalshi" else None
-        feed = SteppedFeed(self.segment, told, EPOCH, clock.mono_ns, headers)
-        feed.after = self._after_frame
+        feed = Feed(self.segment, told, EPOCH, clock.mono_ns, headers)
+        feed.lane_of = self._lane
         return feed
+
+    def _lane(self, *told: Any) -> SteppedLane:
+        lane = SteppedLane(*told)
+        lane.after = self._after_frame
+        return lane
 
     def _after_frame(self) -> None:
         """The turn of the whole path: detector, then desk."""

@@ -55,6 +55,7 @@ class Feed:
             kind=row.kind,
         )
         self._made = 0  # lanes
+        self.lane_of: Callable[..., Lane] = Lane  # a bench hears the end of each buffer
         self._answer = asyncio.Event()  # the venue let the first lane in, or said never
         self._is_blocked = False
         self.shards: list[Shard] = []
@@ -79,7 +80,7 @@ class Feed:
     def _lane(self, seat: Seat, shard: Shard) -> Lane:
         self._made += 1
         owner = _Owner(self, shard)
-        return Lane(self._params, seat, self._made, self._clock, owner, self._headers)
+        return self.lane_of(self._params, seat, self._made, self._clock, owner, self._headers)
 
     # ---- every 50 ms
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from bench.environments import CLIENTS, Missing, python_of
 from ops.cache import state_dir
 from ops.venues.tls import TlsPaths, make_tls
-from tests.judges.environments import CLIENTS, Missing, python_of
 from tests.judges.hearing import Heard, table
 
 _HEARD = pytest.StashKey[list[Heard]]()

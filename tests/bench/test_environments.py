@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.judges import environments
-from tests.judges.environments import Client, Missing, find_python, python_of
+from bench import environments
+from bench.environments import Client, Missing, find_python, python_of
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
