@@ -25,6 +25,8 @@ from ops.venues.world_windows import CF_INDEX, CHAINLINK, ROUND_DIGITS
 
 STEP_NS = 200 * MS_NS  # CF Benchmarks computes its indices so often
 _CHUNK_NS = 4 * SECOND_NS
+_PAST_S = 125  # an index has one: a relay tells the last two minutes to who subscribes
+_PAST_CHUNK = -(10**9)
 _QUOTE_ONE_IN = 3  # steps
 _SIGMA_E9 = 110_000  # of spot over one second: 1.1 bp
 _FAIR_MIN_E6, _FAIR_MAX_E6 = 15_000, 985_000
@@ -133,7 +135,15 @@ class WindowMotion:
                 self._spots[event.product] = event.price_e8
             yield event
 
+    def _past(self) -> Iterator[Event]:
+        """Whole seconds before the beginning, at the anchor."""
+        chance, begin_s = Chance(self._seed, _PAST_CHUNK), -(-self._begin_epoch_ns // SECOND_NS)
+        for second in range(begin_s - _PAST_S, begin_s):
+            for index in self._indices:
+                yield index.tick(second * SECOND_NS, SPOT_E8[index.product], chance)
+
     def _begin(self) -> Iterator[Event]:
+        yield from self._past()
         for window in self._windows:
             if window.strike_e8:
                 yield self._first_book(window, self._begin_epoch_ns)

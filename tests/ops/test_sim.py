@@ -27,7 +27,9 @@ PORTS = {
     "binance": {"rest": 6, "ws": 7},
     "kraken": {"ws": 8},
     "coingecko": {"rest": 9},
+    "polybolt": {"ws": 10},
 }
+FEEDS = (*PORTS, "cfbenchmarks")  # which comes over Kalshi's socket
 
 
 def request(tmp_path: Path, **more: Any) -> Request:
@@ -39,9 +41,10 @@ def test_a_session_plans_every_process_of_the_design_in_its_row(tmp_path: Path) 
     rows = {plan.name: plan.role for plan in session.plans(PORTS, "arb")}
     assert rows == {
         "signer": SIGNER, "canceller": CANCELLER, "gateway": GATEWAY, "detector": DETECTOR,
-        **{f"feed {name}": FEED_ROLE + VENUES.index(name) for name in PORTS},
+        **{f"feed {name}": FEED_ROLE + VENUES.index(name) for name in FEEDS},
     }  # fmt: skip
-    assert session.channels == ("sign-gateway", "sign-canceller", "sign-kalshi")
+    channels = ("gateway", "canceller", "kalshi", "cfbenchmarks")
+    assert session.channels == tuple(f"sign-{name}" for name in channels)
     assert [plan.name for plan in session.plans(PORTS, "arb") if plan.does_outlive] == ["canceller"]
 
 
@@ -105,7 +108,7 @@ def test_a_simulated_session_trades_and_leaves_nothing(tmp_path: Path) -> None:
         assert found["fees_e6"] > 0
         assert found["tick_to_order_ns"]["count"] <= found["intents"]
         assert found["first_order_s"] > 0
-        assert set(found["venues"]) == set(PORTS)
+        assert set(found["venues"]) == set(FEEDS)
         fallback = found["venues"].pop("coingecko")
         assert (fallback["frames"], fallback["trusted_ratio"]) == (0, 0), "no stream was down"
         for venue in found["venues"].values():
