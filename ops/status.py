@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
+from ops.index_rows import index_rows
 from ops.usage import Used
 from shm_layout import FEED_ROLE, NURSERY, SUPERVISOR
 
@@ -33,6 +34,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "waiting": waiting(run),
         "processes": processes(run, now_ns),
         "feeds": feeds(run),
+        "indices": index_rows(run.watch.segment, run.watch.identity.products),
         "edges": run.watch.counter(2, "edges"),
         "intents": len(run.tally.lives),
         "orders": run.tally.orders,

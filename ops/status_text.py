@@ -41,6 +41,10 @@ def text(found: Mapping[str, Any]) -> str:
             f"feed {name}: {feed['trusted']} of {feed['instruments']} trusted{share}, {link},"
             f" {feed['frames']} frames, {feed['gaps']} gaps"
         )
+    for row in found.get("indices", ()):
+        mean = f"mean of {row['mean_count']} s {row['mean']}" if row["mean"] else "no mean"
+        doubt = "" if row["trusted"] else ", not trusted"
+        lines.append(f"index {row['index']}: {row['value'] or '-'}, {mean}{doubt}")
     if found["events"]:
         lines += ["", *(event["text"] for event in found["events"][-12:])]
     return "\n".join(lines)
