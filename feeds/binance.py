@@ -19,8 +19,9 @@ from msgspec import Meta, Raw, Struct
 
 from feeds import spot_scan
 from feeds.judge import SPOT, Judge
+from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.update import MS_NS, NUMBER_MAX, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
+from feeds.update import MS_NS, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, SELL
 
 PATH: Final = "/stream"  # combined: each frame names its stream

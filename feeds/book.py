@@ -75,6 +75,7 @@ from feeds.levels import (
     TRUST,
     TURN_AT,
     TURN_NS,
+    UNSTAMPED,
     apply_level,
     at_or_above,
     at_or_below,
@@ -189,8 +190,7 @@ def send(words, state, local, book, cells_recv, cells_publish):
 
 @njit(cache=True)
 def _jumped(state, book):
-    """True while the touch is too far from the last confirmed one to be believed. A book without a
-    snapshot has no past, a crossed one no touch."""
+    """True while the touch is too far from the last confirmed one; without a snapshot: no past."""
     if state[CONFIRM_NS] == 0:
         return False
     if state[book + TRUST] & NO_SNAPSHOT:
@@ -294,9 +294,11 @@ def _claim(state, book, bid_e6, ask_e6):
 def change(words, state, local, side, price_e6, size_e6, is_delta, seq, event_epoch_ns, recv_ns,
            last):  # fmt: skip
     """One level of instrument `local`, a signed change or the new total; at the end of the buffer
-    publish. Returns NEGATIVE or BAD_LEVEL, else 0."""
+    publish. Returns what apply_level does, and UNSTAMPED where the venue named no time."""
     book = BOOKS_AT + local * BOOK_CELLS
     told = apply_level(state, book, side, price_e6, size_e6, is_delta)
+    if event_epoch_ns <= 0:
+        told |= UNSTAMPED
     _touch(words, state, local, book, seq, event_epoch_ns, recv_ns, True)
     if last:
         _flush(words, state)
@@ -308,7 +310,7 @@ def replace(words, state, local, levels, clear, bid_e6, ask_e6, seq, event_epoch
     """Whole book (`clear`) or several new totals: `levels` is side, price, size, side, price, ...
 
     A whole book ends NO_SNAPSHOT and GAP. `bid_e6`, `ask_e6`: the venue's word for the touch after
-    it (0 and 1e6: empty side) or NO_CLAIM. Returns BAD_LEVEL and MISMATCH as bits, else 0.
+    it (0 and 1e6: empty side) or NO_CLAIM. Returns BAD_LEVEL, OFF_GRID and MISMATCH as bits, or 0.
     """
     book = BOOKS_AT + local * BOOK_CELLS
     told = 0

@@ -26,8 +26,9 @@ from feeds.indices import (
     stamp_ns,
 )
 from feeds.judge import Judge, JumpBand
+from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.update import MS_NS, NUMBER_MAX, SECOND_NS, FeedError
+from feeds.update import MS_NS, SECOND_NS, FeedError
 
 SLOW, QUICK = "cfbenchmarks_value", "cfbenchmarks_value_5hz"
 QUICK_INDICES = frozenset({"BRTI", "ETHUSD_RTI", "SOLUSD_RTI", "XRPUSD_RTI", "DOGEUSD_RTI"})

@@ -17,8 +17,10 @@ from msgspec import Meta, Struct
 
 from feeds import spot_scan
 from feeds.judge import SPOT, Judge
+from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.update import NUMBER_MAX, UNREADABLE, FeedError, Numbers, epoch_ns_of
+from feeds.sentinel import Sentinel
+from feeds.update import UNREADABLE, FeedError, Numbers, epoch_ns_of
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
 
 CHANNELS = ("matches", "ticker", "heartbeat")
@@ -73,7 +75,31 @@ class _Head(Struct):
 
 
 _HEAD: Final = msgspec.json.Decoder(_Head)
-_TYPES: Final = ("match", "last_match", "ticker", "heartbeat", "subscriptions", "error")
+_KNOWN: Final[dict[str, frozenset[str]]] = {
+    "match": frozenset(
+        {"type", "trade_id", "sequence", "maker_order_id", "taker_order_id", "time", "product_id",
+         "size", "price", "side"}
+    ),
+    "ticker": frozenset(
+        {"type", "trade_id", "sequence", "time", "product_id", "price", "side", "last_size",
+         "best_bid", "best_bid_size", "best_ask", "best_ask_size", "open_24h", "volume_24h",
+         "low_24h", "high_24h", "volume_30d"}
+    ),
+    "heartbeat": frozenset({"type", "last_trade_id", "product_id", "sequence", "time"}),
+    "subscriptions": frozenset({"type", "channels"}),
+    "error": frozenset({"type", "message", "reason"}),
+}  # fmt: skip
+_TYPES: Final = {**_KNOWN, "last_match": _KNOWN["match"]}
+ODD_MAX = 3  # numbers in a row that are none: single ones occur (spot.md 2.1)
+
+
+def strange(frame: object) -> tuple[str, list[str]]:
+    """The type of a decoded frame and its keys that nobody told us about."""
+    if not isinstance(frame, dict):
+        return "", []
+    kind = str(frame.get("type", ""))
+    known = _TYPES.get(kind)
+    return kind, [] if known is None else sorted(frame.keys() - known)
 
 
 class Coinbase:
@@ -99,11 +125,14 @@ class Coinbase:
         # losses up to here are counted
         self._counted_ids = self._scan[spot_scan.COUNTED : spot_scan.COUNTED + count]
         self._judge = Judge(publisher, "coinbase", jumps=SPOT)
+        self._sentinel = Sentinel(publisher, "coinbase", strange)
+        self._seen = self._ticked = self._odd_at = 0
         self._second: tuple[str, int] = ("", 0)  # one ISO second parsed last
 
     def opened(self, now_ns: int) -> None:
         """Subscribe within 5 s or be closed."""
         self._judge.opened()
+        self._sentinel.opened(now_ns)
         self.must_reconnect = self.is_subscribed = False
         message = {"type": "subscribe", "product_ids": self._products, "channels": list(CHANNELS)}
         self.outbox.append(orjson.dumps(message))
@@ -118,8 +147,10 @@ class Coinbase:
     def tick(self, now_ns: int) -> None:
         """Carry the counters over; look at clock and jumps."""
         self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect
+        self._sentinel.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
         self._publisher.count("frames", self._frames)
+        self._ticked += self._frames
         self._frames = 0
 
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
@@ -129,23 +160,56 @@ class Coinbase:
             words, state, memory = self._words, self._state, self._scan
             if spot_scan.coinbase(words, state, memory, payload, recv_ns) >= 0:
                 return
+        self._seen += 1
+        sentinel = self._sentinel
+        if sentinel.wants(self._seen, len(payload)) and not sentinel.look(payload):
+            self._publisher.count("bad_frames")
+            return
         try:
             frame = DECODER.decode(payload)
-            if isinstance(frame, Match):
-                self._match(frame, recv_ns)
-            elif isinstance(frame, Ticker):
-                self._ticker(frame, recv_ns)
-            elif isinstance(frame, Heartbeat):
-                self._heartbeat(frame)
-            elif isinstance(frame, Subscriptions):
-                self.is_subscribed = True
-            else:
-                self.must_reconnect = True
-                self._publisher.count("bad_frames")
-        except FeedError:
+            self._take(frame, recv_ns)
+        except FeedError as error:
             self._publisher.count("bad_frames")
-        except UNREADABLE:
-            self._odd(payload)
+            self._doubt(frame, str(error), payload, recv_ns)
+        except UNREADABLE as error:
+            self._odd(payload, recv_ns, error)
+        else:
+            if sentinel.is_drifted:
+                sentinel.well(str(type(frame).__struct_config__.tag))
+
+    def _take(self, frame: Frame, recv_ns: int) -> None:
+        if isinstance(frame, Match):
+            self._match(frame, recv_ns)
+        elif isinstance(frame, Ticker):
+            self._ticker(frame, recv_ns)
+        elif isinstance(frame, Heartbeat):
+            self._heartbeat(frame)
+        elif isinstance(frame, Subscriptions):
+            self.is_subscribed = True
+        else:
+            self.must_reconnect = True
+            self._publisher.count("bad_frames")
+
+    def _doubt(self, frame: Frame, error: str, payload: bytes | memoryview, recv_ns: int) -> None:
+        """Frames without a number: only several in a row are another venue than we know."""
+        number = self._ticked + self._frames
+        if number != self._odd_at + 1:
+            self._sentinel.streak("frames", "odd", False, ODD_MAX)
+        self._odd_at = number
+        if self._sentinel.streak("frames", "odd", True, ODD_MAX):
+            kind = str(type(frame).__struct_config__.tag)
+            self._sentinel.drift(kind, self._culprit(frame), error, payload, recv_ns)
+
+    def _culprit(self, frame: Frame) -> str:
+        """The field that is no number, or no number above 0."""
+        for name in ("price", "size", "best_bid", "best_ask", "best_bid_size", "best_ask_size"):
+            text = getattr(frame, name, "1")
+            try:
+                if self._numbers.parse(text) <= 0 and name in ("price", "size"):
+                    return name
+            except FeedError:
+                return name
+        return "time"
 
     def _match(self, frame: Match, recv_ns: int) -> None:
         local = self._locals.get(frame.product_id)
@@ -213,10 +277,14 @@ class Coinbase:
             return stamp_ns
         return int(run_epoch_ns(self._words, recv_ns))
 
-    def _odd(self, payload: bytes | memoryview) -> None:
+    def _odd(self, payload: bytes | memoryview, recv_ns: int, error: Exception) -> None:
         try:
             kind = _HEAD.decode(payload).type
         except UNREADABLE:
             kind = ""
-        is_new = kind and kind not in _TYPES
-        self._publisher.count("unknown_keys" if is_new else "bad_frames")
+        if kind and kind not in _TYPES:
+            self._sentinel.unknown(kind, "type", payload)
+            return
+        self._publisher.count("bad_frames")
+        if isinstance(error, msgspec.ValidationError):
+            self._sentinel.refused(kind or "a frame", str(error), payload, recv_ns)

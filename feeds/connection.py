@@ -20,12 +20,15 @@ from typing import Protocol
 import picows
 from picows import WSCloseCode, WSMsgType
 
-from feeds.update import FRAME_MAX_BYTES, SECOND_NS, FeedError
+from feeds.limits import (
+    CONTROLS_MAX,
+    FRAGMENTS_MAX,
+    FRAME_MAX_BYTES,
+    HANDSHAKE_S,
+    HEADER_MAX_BYTES,
+)
+from feeds.update import SECOND_NS, FeedError
 
-HANDSHAKE_S = 3.0
-HEADER_MAX_BYTES = 8 << 10  # of one header of the answer; picows takes at most 128 of them
-FRAGMENTS_MAX = 64
-CONTROLS_MAX = 10  # control frames a second: a venue sends one in ten seconds, and our pongs
 _TEXT = WSMsgType.TEXT
 _LOG = logging.getLogger("feeds.connection")
 _LOG.addHandler(logging.NullHandler())

@@ -17,6 +17,7 @@ import orjson
 
 from feeds import book
 from feeds.judge import CONTRACT, Judge
+from feeds.kalshi_drift import Payload, Scale, of_delta, of_snapshot, of_text, scaled, unheeded
 from feeds.kalshi_frames import (
     DECODER,
     HEAD_DECODER,
@@ -26,6 +27,7 @@ from feeds.kalshi_frames import (
     EventFee,
     EventLifecycle,
     Frame,
+    Head,
     Lifecycle,
     Numbered,
     Ok,
@@ -34,31 +36,20 @@ from feeds.kalshi_frames import (
     Ticker,
     Trade,
     Unsubscribed,
-    unknown_keys,
+    strange,
 )
 from feeds.kalshi_life import lifecycle
-from feeds.levels import NO_CLAIM
+from feeds.levels import AT_EVENT, BAD_LEVEL, BOOK_CELLS, BOOKS_AT, BROKEN, NO_CLAIM, OFF_GRID
 from feeds.seat import Seat
+from feeds.sentinel import LENGTHS, LOOK_MASK, Sentinel
 from feeds.session import Lasting, Requests
-from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError, Numbers
-from shm_layout import (
-    ASK,
-    BID,
-    DRIFT,
-    E6,
-    GAP,
-    NO_SNAPSHOT,
-    NONE_NS,
-    ST_ACTIVE,
-)
+from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError, Numbers, TextError
+from shm_layout import ASK, BID, DRIFT, E6, GAP, NO_SNAPSHOT, NONE_NS, ST_ACTIVE
 
 CHANNELS = ("orderbook_delta", "ticker", "trade", "market_lifecycle_v2")
 ANSWER_NS = 2 * SECOND_NS  # a requested snapshot that has not come by then is asked for again
 MISSING_NS = 5 * SECOND_NS  # the same for a market that never got its first one
 TRIES_MAX = 3  # then only a new connection helps
-LOOKS = 64  # first frames of a connection that are searched for unknown keys, then each 1,024th
-LOOK_MASK = 1_023
-MIRRORED_MAX = 3  # tickers in a row that name the mirror of our ask
 DOUBT_NS = SECOND_NS  # crossed for longer than any engine event: not the venue's book
 TERMINAL = (7, 9, 10, 25)  # errors after which the connection says nothing more
 
@@ -77,10 +68,12 @@ class Kalshi:
         self._seen = self._counted = 0  # frames of this connection, and those in the counters
         self._next_id = 0
         self._wants_facts = False
-        self._is_suspect = False  # tickers named the other scale: nothing counts until one agrees
+        self._scale = Scale()
         self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
         self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
         self._judge = Judge(publisher, "kalshi", jumps=CONTRACT)
+        self._sentinel = Sentinel(publisher, "kalshi", strange)
+        self._lengths = self._sentinel.lengths
         self._reset()
 
     def _reset(self) -> None:
@@ -92,7 +85,7 @@ class Kalshi:
         self._is_dirty = False
         self._count_frames()
         self._seen = self._counted = 0
-        self._mirrored = 0
+        self._scale.forget()
         self._doubts = Lasting(DOUBT_NS)
         self._resyncs.clear()
         self._missing.clear()
@@ -115,6 +108,7 @@ class Kalshi:
         """Subscribe: the market channels for our tickers, the life cycle (which has no filter)."""
         self._reset()
         self._judge.opened()
+        self._sentinel.opened(now_ns)
         for local in range(len(self._tickers)):
             self._missing.expect(local, now_ns)
         params: dict[str, object] = {"channels": list(CHANNELS[:3]), "use_yes_price": True}
@@ -131,7 +125,8 @@ class Kalshi:
         """Ask again for snapshots that did not come; look at clock and jumps."""
         self._count_frames()
         self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect
+        self._sentinel.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
         if self._sid:
             for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
                 self._publisher.mark(local, raised=GAP, now_ns=now_ns)
@@ -149,7 +144,8 @@ class Kalshi:
 
     def _resync(self, now_ns: int) -> None:
         """Ask for the books that are broken, unless the answer is on its way."""
-        broken = self._with(GAP if self._is_suspect else GAP | DRIFT)
+        is_whole = self._scale.is_suspect or self._sentinel.is_drifted  # no snapshot ends that
+        broken = self._with(GAP if is_whole else GAP | DRIFT)
         if broken and self._sid:
             self._ask(self._resyncs.due(broken, now_ns))
             self.must_reconnect |= self._resyncs.is_hopeless
@@ -168,26 +164,31 @@ class Kalshi:
 
     # ---- frames
 
-    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+    def frame(self, payload: Payload, recv_ns: int, last: bool) -> None:
         """One text message. Never raises: what cannot be read is counted, and shows as a hole."""
-        self._seen += 1
-        if self._seen <= LOOKS or not self._seen & LOOK_MASK:
-            self._publisher.count("unknown_keys", unknown_keys(payload))
+        self._seen = seen = self._seen + 1
+        size = len(payload)
+        if (
+            (size >= LENGTHS or not self._lengths[size] or not seen & LOOK_MASK)
+            and self._sentinel.wants(seen, size)
+            and not self._sentinel.look(payload)
+        ):
+            self._publisher.count("bad_frames")
+            self._end(last)
+            return
         try:
             frame = DECODER.decode(payload)
-        except UNREADABLE:
-            self._odd(payload, recv_ns)
-        else:
-            try:
-                if type(frame) is Delta:
-                    self._delta(frame, recv_ns, last)
-                    return
-                self._other(frame, recv_ns, last)
-            except FeedError:
-                self._bad(frame, recv_ns)
+            if type(frame) is Delta:
+                self._delta(frame, payload, recv_ns, last)
+                return
+            self._other(frame, payload, recv_ns, last)
+        except UNREADABLE as error:
+            self._odd(payload, recv_ns, error)
+        except FeedError as error:
+            self._bad(frame, payload, recv_ns, error)
         self._end(last)
 
-    def _delta(self, frame: Delta, recv_ns: int, last: bool) -> None:
+    def _delta(self, frame: Delta, payload: Payload, recv_ns: int, last: bool) -> None:
         message, seq = frame.msg, frame.seq
         if frame.sid == self._sid and seq == self._seq + 1:
             self._seq, self._last = seq, frame
@@ -211,6 +212,16 @@ class Kalshi:
         )  # fmt: skip
         self._is_dirty = not last
         if told:
+            self._doubt(told, local, payload, recv_ns)
+        elif self._sentinel.is_drifted:
+            self._sentinel.well("orderbook_delta")
+
+    def _doubt(self, told: int, local: int, payload: Payload, recv_ns: int) -> None:
+        """What a delta did to the book is not what a delta does."""
+        was_stamped = bool(self._state[BOOKS_AT + local * BOOK_CELLS + AT_EVENT] > 0)
+        of_delta(self._sentinel, told, was_stamped=was_stamped, payload=payload, recv_ns=recv_ns)
+        self._wants_facts |= bool(told & OFF_GRID)
+        if told & BROKEN:
             self._resync(recv_ns)
 
     def _end(self, last: bool) -> None:
@@ -219,11 +230,16 @@ class Kalshi:
             self._is_dirty = False
             book.flush(self._words, self._state)
 
-    def _other(self, frame: Frame, recv_ns: int, last: bool) -> None:
+    def _other(self, frame: Frame, payload: Payload, recv_ns: int, last: bool) -> None:
+        kind = type(frame)
+        if self._sentinel.is_first(kind):
+            self._sentinel.look(payload)
+        if self._sentinel.is_drifted:
+            self._sentinel.well(str(kind.__struct_config__.tag))
         if isinstance(frame, Snapshot):
-            self._snapshot(frame, recv_ns, last)
+            self._snapshot(frame, payload, recv_ns, last)
         elif isinstance(frame, Ticker):
-            self._ticker(frame, recv_ns)
+            self._ticker(frame, payload, recv_ns)
         elif isinstance(frame, Subscribed):
             self._acked[frame.msg.sid] = frame.msg.channel
             if frame.msg.channel == CHANNELS[0]:
@@ -282,7 +298,7 @@ class Kalshi:
         self._publisher.mark(raised=GAP, now_ns=recv_ns)
         self._resync(recv_ns)
 
-    def _snapshot(self, frame: Snapshot, recv_ns: int, last: bool) -> None:
+    def _snapshot(self, frame: Snapshot, payload: Payload, recv_ns: int, last: bool) -> None:
         message = frame.msg
         if not self._in_sequence(frame, recv_ns):
             return
@@ -290,30 +306,32 @@ class Kalshi:
         if local is None:
             return
         self._publisher.count("snapshots")
-        if message.yes is not msgspec.UNSET or message.no is not msgspec.UNSET:
-            self._publisher.mark(local, raised=DRIFT, now_ns=recv_ns)
-            raise FeedError("snapshot: found cents, a form that ended on 2026-03-12")
         flat: list[int] = []
         price, size = self._prices.parse, self._sizes.parse
         for side, levels in ((BID, message.yes_dollars_fp), (ASK, message.no_dollars_fp)):
             for price_text, size_text in levels:
                 flat += (side, price(price_text), size(size_text))
+        if of_snapshot(self._sentinel, frame, flat[2::3], payload, recv_ns):
+            raise FeedError("snapshot: found no book we can read")
         told = book.replace(
             self._words, self._state, local, np.array(flat, np.int64), True, NO_CLAIM, NO_CLAIM,
             frame.seq, 0, recv_ns, last,
         )  # fmt: skip
         self._is_dirty = not last
         bid_e6, ask_e6 = self._publisher.touch(local)
+        if told & BAD_LEVEL:
+            scaled(self._sentinel, "orderbook_snapshot", "msg.yes_dollars_fp", payload, recv_ns)
+        self._wants_facts |= bool(told & OFF_GRID)
         is_good = not told and bid_e6 < ask_e6
         self._resyncs.answered(local, is_good=is_good)
         self._missing.answered(local, is_good=is_good)
-        if not is_good or self._is_suspect:
+        if not is_good or self._scale.is_suspect:
             self._publisher.mark(local, raised=DRIFT, now_ns=recv_ns)
-        elif self._publisher.trust(local) & DRIFT:
+        elif self._publisher.trust(local) & DRIFT and not self._sentinel.is_drifted:
             self._publisher.mark(local, lowered=DRIFT, now_ns=recv_ns)
         self._resync(recv_ns)
 
-    def _ticker(self, frame: Ticker, recv_ns: int) -> None:
+    def _ticker(self, frame: Ticker, payload: Payload, recv_ns: int) -> None:
         """Compare the venue's touch with ours at this moment, where both have two sides."""
         local = self._locals.get(frame.msg.market_ticker)
         if local is None or self._publisher.trust(local) & (NO_SNAPSHOT | GAP):
@@ -326,26 +344,26 @@ class Kalshi:
         told_bid_e6 = self._prices.parse(frame.msg.yes_bid_dollars)
         told_ask_e6 = self._prices.parse(frame.msg.yes_ask_dollars)
         self._publisher.count("tickers_checked")
-        if (told_bid_e6, told_ask_e6) == (bid_e6, ask_e6):
-            self._publisher.count("tickers_agreed")
-            self._mirrored = 0
-            if self._is_suspect:
-                self._is_suspect = False
-                self._publisher.mark(lowered=DRIFT, now_ns=recv_ns)
-        elif told_ask_e6 == E6 - ask_e6:
-            self._mirrored += 1
-            if self._mirrored == MIRRORED_MAX:
-                self.must_reconnect |= not self._is_suspect  # once: more would not help
-                self._is_suspect = True
-                self._publisher.mark(raised=DRIFT, now_ns=recv_ns)
-        else:
-            self._mirrored = 0
+        is_same = (told_bid_e6, told_ask_e6) == (bid_e6, ask_e6)
+        self._publisher.count("tickers_agreed", int(is_same))
+        was_suspect = self._scale.is_suspect
+        self._scale.heard(is_same, is_mirror=told_ask_e6 == E6 - ask_e6)
+        if self._scale.is_suspect is was_suspect:
+            return
+        if not was_suspect:
+            self.must_reconnect = True  # once: more would not help
+            unheeded(self._sentinel, payload)
+            self._publisher.mark(raised=DRIFT, now_ns=recv_ns)
+        elif not self._sentinel.is_drifted:
+            self._publisher.mark(lowered=DRIFT, now_ns=recv_ns)
 
     # ---- what is not as it should be
 
-    def _bad(self, frame: Frame, recv_ns: int) -> None:
+    def _bad(self, frame: Frame, payload: Payload, recv_ns: int, error: FeedError) -> None:
         """A frame whose content cannot be used. If it was of a book, that book is broken."""
         self._publisher.count("bad_frames")
+        if isinstance(error, TextError):
+            of_text(self._sentinel, frame, error, payload, recv_ns)
         if isinstance(frame, Delta | Snapshot):
             local = self._locals.get(frame.msg.market_ticker)
             if local is not None:
@@ -354,19 +372,24 @@ class Kalshi:
                     self._resyncs.answered(local, is_good=False)
                 self._resync(recv_ns)
 
-    def _odd(self, payload: bytes | memoryview, recv_ns: int) -> None:
-        """A frame the typed decoder refuses: of an unknown type (tolerated), or bad (counted).
+    def _odd(self, payload: Payload, recv_ns: int, error: Exception) -> None:
+        """A frame the typed decoder refuses: of an unknown type (tolerated, unless it is of the
+        book's subscription: then it may be what a delta was), drifted, or bad.
 
-        A bad one keeps its number unread, so the next frame of its subscription shows the hole.
+        What is not decoded keeps its number unread, so the next frame of its subscription shows
+        the hole.
         """
+        is_drift = isinstance(error, msgspec.ValidationError)
         try:
             head = HEAD_DECODER.decode(payload)
         except UNREADABLE:
+            head = Head()
+        if head.type in KNOWN or not head.type:
             self._publisher.count("bad_frames")
+            if is_drift:
+                self._sentinel.refused(head.type or "a frame", str(error), payload, recv_ns)
             return
-        if head.type in KNOWN:
-            self._publisher.count("bad_frames")
-            return
-        self._publisher.count("unknown_keys")
+        self._sentinel.unknown(head.type, "type", payload)
         if head.sid == self._sid and head.seq:
+            self._sentinel.drift(head.type, "type", "unknown, of the book", payload, recv_ns)
             self._numbered(Ok(sid=head.sid, seq=head.seq), recv_ns)

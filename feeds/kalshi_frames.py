@@ -1,7 +1,7 @@
 """Kalshi's WebSocket frames as types (kalshi.md 13, 14; wire of autumn 2026), and schema drift.
 
 Only what is used is declared; the rest is skipped by the decoder. Fields may be missing in practice
-(`ts_ms`), and unknown keys and types appear: `unknown_keys` finds them in the frames it is shown.
+(`ts_ms`), and unknown keys and types appear: `strange` finds them in the frames it is shown.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Annotated, Final, Literal
 
 import msgspec
-import orjson
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from feeds.update import NUMBER_MAX, STAMP_MAX_MS
+from feeds.limits import NUMBER_MAX
+from feeds.update import STAMP_MAX_MS
 
 # Bounded where bytes become values: what goes into a kernel must fit a cell.
 Whole = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
@@ -217,17 +217,16 @@ KNOWN: Final[dict[str, frozenset[str]]] = {
 }  # fmt: skip
 
 
-def unknown_keys(payload: bytes | memoryview) -> int:
-    """How many keys of a frame nobody told us about. A frame of an unknown type counts as one."""
-    try:
-        frame = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return 0  # a bad frame is counted as such elsewhere
+def strange(frame: object) -> tuple[str, list[str]]:
+    """The type of a decoded frame and its keys that nobody told us about."""
     if not isinstance(frame, dict):
-        return 0
-    known = KNOWN.get(frame.get("type", ""))
+        return "", []
+    kind = str(frame.get("type", ""))
+    known = KNOWN.get(kind)
     if known is None:
-        return 1
+        return kind, []  # a type nobody told us about is counted where it is not decoded
     message = frame.get("msg")
-    found = len(frame.keys() - _TOP)
-    return found + (len(message.keys() - known) if isinstance(message, dict) else 0)
+    keys = sorted(frame.keys() - _TOP)
+    if isinstance(message, dict):
+        keys += [f"msg.{key}" for key in sorted(message.keys() - known)]
+    return kind, keys

@@ -17,9 +17,10 @@ from msgspec import Meta, Raw, Struct
 
 from feeds.judge import SPOT, Judge
 from feeds.kraken_book import Book, Level, digits
+from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
 from feeds.session import Requests
-from feeds.update import NUMBER_MAX, SECOND_NS, UNREADABLE, FeedError, Numbers, epoch_ns_of
+from feeds.update import SECOND_NS, UNREADABLE, FeedError, Numbers, epoch_ns_of
 from shm_layout import (
     BUY,
     NO_ASK_E6,

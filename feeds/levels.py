@@ -79,13 +79,16 @@ SERIES, SERIES_MAX = 5, 2  # of an index: the newest stamp of each series that w
 LINE_CELLS = 8
 RECORD_CELLS = BODY_AT + BODY  # places as in a book: its trust, its body
 
-NEGATIVE, BAD_LEVEL, MISMATCH = 1, 2, 4  # what a call has to tell; 0: nothing
+# What a call has to tell; 0: nothing. IDLE: a change by nothing, UNSTAMPED: no time of the event.
+NEGATIVE, BAD_LEVEL, MISMATCH, OFF_GRID, IDLE, UNSTAMPED = (1 << i for i in range(6))
+BROKEN = NEGATIVE | BAD_LEVEL | OFF_GRID  # the book is no longer the venue's
 
 AT_INSTRUMENT, AT_NUMBER = BODY_AT + cell(QUOTE, "instrument"), BODY_AT + cell(QUOTE, "number")
 AT_TRUST = BODY_AT + cell(QUOTE, "trust")
 AT_STATUS, AT_SEQ = BODY_AT + cell(QUOTE, "status"), BODY_AT + cell(QUOTE, "venue_seq")
 AT_EVENT, AT_RECV = BODY_AT + cell(QUOTE, "event_epoch_ns"), BODY_AT + cell(QUOTE, "recv_ns")
 AT_PUBLISH = BODY_AT + cell(QUOTE, "publish_ns")
+GRID_AT = BODY_AT + cell(QUOTE, "grid")  # (end_e6, step_e6) of up to three ranges
 AT_BIDS, AT_ASKS = BODY_AT + cell(QUOTE, "bids"), BODY_AT + cell(QUOTE, "asks")
 assert (cell(QUOTE, "number"), cell(QUOTE, "trust")) == (cell(SPOT, "number"), cell(SPOT, "trust"))
 SPOT_EVENT, SPOT_RECV = BODY_AT + cell(SPOT, "event_epoch_ns"), BODY_AT + cell(SPOT, "recv_ns")
@@ -211,15 +214,38 @@ def _set_level(state, book, side, index, size_e6):
 
 
 @njit(cache=True)
+def is_on_grid(state, book, price_e6):
+    """True if the market's grid has that price, as far as its grid is known."""
+    begin_e6 = 0
+    for at in range(book + GRID_AT, book + GRID_AT + 6, 2):
+        end_e6, step_e6 = state[at], state[at + 1]
+        if end_e6 == 0 or step_e6 <= 0:
+            return begin_e6 == 0
+        if price_e6 <= end_e6:
+            return (price_e6 - begin_e6) % step_e6 == 0
+        begin_e6 = end_e6
+    return False
+
+
+@njit(cache=True)
 def apply_level(state, book, side, price_e6, size_e6, is_delta):
-    """One change. Returns 0, NEGATIVE (level emptied) or BAD_LEVEL (nothing applied); either is a
-    book that no longer is the venue's, so the trust word gets GAP."""
+    """One change. Returns 0, NEGATIVE (level emptied), BAD_LEVEL or OFF_GRID (nothing applied); any
+    is a book that no longer is the venue's, so the trust word gets GAP. IDLE: it changes nothing.
+    A level that stands may be changed although a new grid no longer has it."""
     state[N_CHANGES] += 1
     index = price_e6 // PRICE_STEP_E6
     if price_e6 % PRICE_STEP_E6 != 0 or index <= 0 or index >= PRICES or abs(size_e6) > SIZE_MAX_E6:
         state[N_BAD] += 1
         state[book + TRUST] |= GAP
         return BAD_LEVEL
+    if state[book + SIZES_AT + side * PRICES + index] == 0 and not is_on_grid(
+        state, book, price_e6
+    ):
+        state[N_BAD] += 1
+        state[book + TRUST] |= GAP
+        return OFF_GRID
+    if is_delta and size_e6 == 0:
+        return IDLE
     told = 0
     if is_delta:
         size_e6 += state[book + SIZES_AT + side * PRICES + index]

@@ -1,10 +1,12 @@
-"""What a feed has to tell people: one line each, and samples of what it could not read.
+"""What a feed has to tell people, one line each, with samples of what it could not read; and what
+its connections know of the venue together: its clock, and whether it has drifted.
 
 Bounded: a venue that sends nonsense for a day fills neither a log nor a disk.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Final
 
 ALERTS_MAX = 64  # lines until the feed starts anew; the counters go on
@@ -19,10 +21,24 @@ def clean(text: str) -> str:
     return kept[:TEXT_MAX] or "?"
 
 
+@dataclass(slots=True)
+class Drift:
+    """Schema drift of the venue, on whichever connection it was seen (feeds/sentinel.py)."""
+
+    is_on: bool = False
+    number: int = 0
+    last_ns: int = 0
+    relapses: int = 0
+    kinds: set[str] = field(default_factory=set)
+
+
 class Notices:
-    """Lines and samples until someone takes them away."""
+    """Lines and samples until someone takes them away. `floor_ns`: of the venue's clock, None until
+    a connection has estimated it."""
 
     def __init__(self) -> None:
+        self.drift = Drift()
+        self.floor_ns: int | None = None
         self.alerts: list[str] = []
         self.samples: list[tuple[str, bytes]] = []
         self._told: Final[set[str]] = set()

@@ -65,6 +65,11 @@ class ClockOffset:
         self.spread_ns = band.spread_ns  # in run time: whoever knows its speed sets it
         self.floor_ns: int | None = None
 
+    def start(self, now_ns: int, floor_ns: int) -> None:
+        """What another connection to the same venue has found."""
+        self._buckets.append((now_ns, floor_ns))
+        self._begun_ns, self.floor_ns = now_ns - self._band.proven_ns, floor_ns
+
     def opened(self) -> None:
         """A new connection: what it sends was not held up by us. The clock is the same."""
         self._is_fresh, self._other, self._is_off = True, None, False

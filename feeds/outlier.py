@@ -14,9 +14,9 @@ from numba import njit
 from feeds.levels import (
     BAND_E6,
     BAND_TICKS,
-    BODY_AT,
     CONFIRM_FRAMES,
     CONFIRM_NS,
+    GRID_AT,
     N_OUTLIERS,
     NEW_ASK,
     NEW_BID,
@@ -28,9 +28,6 @@ from feeds.levels import (
     SURE_ASK,
     SURE_BID,
 )
-from shm_layout import QUOTE, cell
-
-_GRID = BODY_AT + cell(QUOTE, "grid")
 
 
 @njit(cache=True)
@@ -44,9 +41,9 @@ def contract_band(state, book, price):
     """The band of a binary contract at a price; both as indices (1e-4 dollars)."""
     step_e6 = PRICE_STEP_E6
     for place in range(0, 6, 2):
-        end_e6 = state[book + _GRID + place]
-        if end_e6 > 0 and (place == 0 or price * PRICE_STEP_E6 > state[book + _GRID + place - 2]):
-            step_e6 = state[book + _GRID + place + 1]
+        end_e6 = state[book + GRID_AT + place]
+        if end_e6 > 0 and (place == 0 or price * PRICE_STEP_E6 > state[book + GRID_AT + place - 2]):
+            step_e6 = state[book + GRID_AT + place + 1]
     return max(state[BAND_TICKS] * step_e6 // PRICE_STEP_E6, state[BAND_E6] * PRICES // 1_000_000)
 
 

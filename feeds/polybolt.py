@@ -30,8 +30,9 @@ from feeds.indices import (
     stamp_ns,
 )
 from feeds.judge import Judge, JumpBand
+from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.update import MS_NS, NEVER_NS, NUMBER_MAX, SECOND_NS, FeedError
+from feeds.update import MS_NS, NEVER_NS, SECOND_NS, FeedError
 
 SPOT, TWAP = "price.crypto", "price.crypto.twap"
 WINDOW_S = 60

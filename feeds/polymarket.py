@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 import numpy as np
 import orjson
 from msgspec import Raw
 
 from feeds import book
 from feeds.judge import CONTRACT, Judge
-from feeds.levels import BAD_LEVEL, NO_CLAIM
+from feeds.levels import BAD_LEVEL, BROKEN, NO_CLAIM, OFF_GRID
+from feeds.polymarket_drift import Payload, bare, empty, of_text, scaled
 from feeds.polymarket_frames import (
     DECODER,
     EVENT_DECODER,
@@ -28,14 +30,16 @@ from feeds.polymarket_frames import (
     Event,
     LastTrade,
     PriceChange,
-    Resolved,
-    TickChange,
-    unknown_keys,
+    mirrored,
+    stamp_ns_of,
+    strange,
 )
+from feeds.polymarket_life import life
 from feeds.polymarket_scan import BOOK, NOTHING, OUT_LOCAL, OUT_TICK, memory_of, scan
 from feeds.seat import Seat
+from feeds.sentinel import LENGTHS, LOOK_MASK, Sentinel
 from feeds.session import Lasting, Requests
-from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
+from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError, Numbers, TextError
 from shm_layout import (
     ASK,
     BID,
@@ -44,7 +48,6 @@ from shm_layout import (
     NO_SNAPSHOT,
     REST_MISMATCH,
     ST_ACTIVE,
-    ST_SETTLED,
     Words,
 )
 
@@ -54,9 +57,10 @@ DOUBT_NS = 300 * MS_NS  # a touch may be named a frame or two before its rows ha
 ANSWER_NS = 2 * SECOND_NS
 MISSING_NS = 5 * SECOND_NS
 TRIES_MAX = 3
-LOOKS, LOOK_MASK = 64, 1_023  # frames searched for unknown keys: the first, then each 1,024th
+NEVER_DRESSED = -(1 << 40)  # of a connection that never had them
+BARE_MAX = 3  # changes in a row without touch or time, of a connection on which they had both
+_BOOKS: Final = ("book", "price_change", "")
 TEXTS: Final = (b"PONG", b"NO NEW ASSETS")
-_STAMP_DIGITS = 16
 
 
 class Polymarket:
@@ -77,18 +81,20 @@ class Polymarket:
         self._prices, self._sizes = Numbers(6), Numbers(6)
         self._one = np.zeros(3, np.int64)
         self._scan = memory_of(self._tokens)
-        self._frames = 0
+        self._frames = self._seen = 0
         self._wants_facts = False
         self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
         self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
         self._judge = Judge(publisher, "polymarket", jumps=CONTRACT)
+        self._sentinel = Sentinel(publisher, "polymarket", strange)
+        self._lengths = self._sentinel.lengths
         self._reset()
 
     def _reset(self) -> None:
         self._is_open = False
         self._is_dirty = False
-        self._seen = 0
         self._pinged_ns = 0
+        self._bare = NEVER_DRESSED
         self._doubts = Lasting(DOUBT_NS)
         self._resyncs.clear()
         self._missing.clear()
@@ -106,6 +112,7 @@ class Polymarket:
         """Subscribe at once: idle sockets are closed."""
         self._reset()
         self._judge.opened()
+        self._sentinel.opened(now_ns)
         self._is_open = True
         self._pinged_ns = now_ns
         for local in range(len(self._tokens)):
@@ -126,7 +133,8 @@ class Polymarket:
         if not self._is_open:
             return
         self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect
+        self._sentinel.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
         if now_ns - self._pinged_ns >= PING_NS:
             self._pinged_ns = now_ns
             self.outbox.append(b"PING")
@@ -164,51 +172,66 @@ class Polymarket:
 
     # ---- frames
 
-    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+    def frame(self, payload: Payload, recv_ns: int, last: bool) -> None:
         """One text message. Never raises: what cannot be read is counted."""
         self._frames += 1
         if type(payload) is memoryview:
             told = scan(self._words, self._state, self._scan, payload, recv_ns, last)
-            if told == 0:
-                self._is_dirty = not last
+            if told == 0 and not self._sentinel.is_drifted:
+                self._is_dirty, self._bare = not last, 0
                 return
-            if told > 0:
-                self._scanned(told, recv_ns, last)
+            if told >= 0:
+                self._scanned(told, payload, recv_ns, last)
                 return
         self._decoded(payload, recv_ns, last)
 
-    def _scanned(self, told: int, recv_ns: int, last: bool) -> None:
+    def _scanned(self, told: int, payload: Payload, recv_ns: int, last: bool) -> None:
         """What is left to do for a frame that the scanner took."""
         if told & BOOK:
             self._is_dirty = True
             local, tick_e6 = int(self._scan[OUT_LOCAL]), int(self._scan[OUT_TICK])
-            self._booked(local, told & ~BOOK, tick_e6, recv_ns)
+            self._booked(local, told & ~BOOK, tick_e6, payload, recv_ns)
         elif told != NOTHING:
             self._is_dirty = not last
             if told & BAD_LEVEL:
-                self._resync(recv_ns)
+                scaled(self._sentinel, "price_change", "price_changes.price", payload, recv_ns)
+        self._wants_facts |= bool(told & OFF_GRID)
+        if told & BROKEN:
+            self._resync(recv_ns)
+        if self._sentinel.is_drifted and told != NOTHING and not told & BROKEN:
+            self._sentinel.well("book" if told & BOOK else "price_change")
         self._end(last)
 
-    def _decoded(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+    def _decoded(self, payload: Payload, recv_ns: int, last: bool) -> None:
         if payload[:1] not in (b"{", b"["):
             if bytes(payload[:32]).strip() not in TEXTS:
                 self._publisher.count("bad_frames")
             self._end(last)
             return
-        self._seen += 1
-        if self._seen <= LOOKS or not self._seen & LOOK_MASK:
-            self._publisher.count("unknown_keys", unknown_keys(payload))
+        self._seen = seen = self._seen + 1
+        size = len(payload)
+        if (
+            (size >= LENGTHS or not self._lengths[size] or not seen & LOOK_MASK)
+            and self._sentinel.wants(seen, size)
+            and not self._sentinel.look(payload)
+        ):
+            self._publisher.count("bad_frames")
+            self._broken(recv_ns)
+            self._end(last)
+            return
         try:
             event = DECODER.decode(payload)
-        except UNREADABLE:
-            self._odd(payload, recv_ns)
+        except UNREADABLE as error:
+            self._odd(payload, recv_ns, error)
         else:
             if type(event) is PriceChange:
-                self._guarded(event, recv_ns, last)
+                self._guarded(event, payload, recv_ns, last)
             elif isinstance(event, list):
                 self._array(event, recv_ns)
             else:
-                self._guarded(event, recv_ns, False)
+                if self._sentinel.is_first(type(event)):
+                    self._sentinel.look(payload)
+                self._guarded(event, payload, recv_ns, False)
         self._end(last)
 
     def _array(self, events: list[Raw], recv_ns: int) -> None:
@@ -216,48 +239,64 @@ class Polymarket:
         for raw in events:
             try:
                 event = EVENT_DECODER.decode(raw)
-            except UNREADABLE:
-                self._odd(bytes(raw), recv_ns)
+            except UNREADABLE as error:
+                self._odd(bytes(raw), recv_ns, error)
             else:
-                self._guarded(event, recv_ns, False)
+                self._guarded(event, bytes(raw), recv_ns, False)
 
     def _end(self, last: bool) -> None:
         if last and self._is_dirty:
             self._is_dirty = False
             book.flush(self._words, self._state)
 
-    def _guarded(self, event: Event, recv_ns: int, last: bool) -> None:
+    def _guarded(self, event: Event, payload: Payload, recv_ns: int, last: bool) -> None:
+        sentinel = self._sentinel
         try:
             if type(event) is PriceChange:
-                self._changes(event, recv_ns, last)
+                self._changes(event, payload, recv_ns, last)
             else:
-                self._other(event, recv_ns)
-        except FeedError:
+                self._other(event, payload, recv_ns)
+        except FeedError as error:
+            if isinstance(error, TextError):
+                of_text(sentinel, event, error, payload, recv_ns)
             self._bad(event, recv_ns)
+        else:
+            if sentinel.is_drifted:
+                sentinel.well(str(type(event).__struct_config__.tag))
 
-    def _changes(self, event: PriceChange, recv_ns: int, last: bool) -> None:
+    def _changes(self, event: PriceChange, payload: Payload, recv_ns: int, last: bool) -> None:
         rows = [each for each in event.price_changes if each.asset_id in self._yes]
+        if len(rows) * 2 < len(event.price_changes):
+            rows += mirrored(event, rows, self._no, self._tokens)
         if not rows:
             return
-        stamp_ns = _stamp_ns(event.timestamp)
+        stamp_ns = stamp_ns_of(event.timestamp)
         prices, sizes = self._prices.parse, self._sizes.parse
+        told = 0
         if len(rows) == 1:
-            levels = self._one
-            row = rows[0]
+            levels, row = self._one, rows[0]
             levels[0] = BID if row.side == "BUY" else ASK
             levels[1], levels[2] = prices(row.price), sizes(row.size)
-            self._put(self._yes[row.asset_id], levels, False, stamp_ns, recv_ns, last,
-                      row.best_bid, row.best_ask)  # fmt: skip
-            return
-        groups: dict[str, list[int]] = {}
-        touch: dict[str, tuple[str, str]] = {}
-        for row in rows:
-            side = BID if row.side == "BUY" else ASK
-            groups.setdefault(row.asset_id, []).extend((side, prices(row.price), sizes(row.size)))
-            touch[row.asset_id] = (row.best_bid, row.best_ask)  # of several rows the last counts
-        for asset, flat in groups.items():
-            self._put(self._yes[asset], np.array(flat, np.int64), False, stamp_ns, recv_ns, False,
-                      *touch[asset])  # fmt: skip
+            told = self._put(self._yes[row.asset_id], levels, False, stamp_ns, recv_ns, last,
+                             row.best_bid, row.best_ask)  # fmt: skip
+        else:
+            groups: dict[str, list[int]] = {}
+            touch: dict[str, tuple[str, str]] = {}
+            for row in rows:
+                side, asset = BID if row.side == "BUY" else ASK, row.asset_id
+                groups.setdefault(asset, []).extend((side, prices(row.price), sizes(row.size)))
+                touch[asset] = (row.best_bid, row.best_ask)  # of several rows the last counts
+            for asset, flat in groups.items():
+                told |= self._put(self._yes[asset], np.array(flat, np.int64), False, stamp_ns,
+                                  recv_ns, False, *touch[asset])  # fmt: skip
+        if told & BAD_LEVEL:
+            scaled(self._sentinel, "price_change", "price_changes.price", payload, recv_ns)
+        if not rows[0].best_bid or not rows[0].best_ask or not stamp_ns:
+            self._bare += 1
+            if self._bare == BARE_MAX:
+                bare(self._sentinel, rows[0], payload, recv_ns)
+        else:
+            self._bare = 0
 
     def _put(
         self, local: int, levels: Words, whole: bool,
@@ -272,39 +311,27 @@ class Polymarket:
             )
         )  # fmt: skip
         self._is_dirty = not last
-        if told & BAD_LEVEL:
+        self._wants_facts |= bool(told & OFF_GRID)
+        if told & BROKEN:
             self._resync(recv_ns)
         return told
 
-    def _other(self, event: Event, recv_ns: int) -> None:
+    def _other(self, event: Event, payload: Payload, recv_ns: int) -> None:
         if isinstance(event, Book):
-            self._book(event, recv_ns)
+            self._book(event, payload, recv_ns)
         elif isinstance(event, BestBidAsk):
             local = self._yes.get(event.asset_id)
             if local is not None:
-                self._put(local, self._one[:0], False, _stamp_ns(event.timestamp), recv_ns, False,
+                self._put(local, self._one[:0], False, stamp_ns_of(event.timestamp), recv_ns, False,
                           event.best_bid, event.best_ask)  # fmt: skip
         elif isinstance(event, LastTrade):
             if event.asset_id in self._yes or event.asset_id in self._no:
                 self._publisher.count("trades")
-        elif isinstance(event, TickChange):
-            local = self._local(event.asset_id)
-            if local is not None:
-                self._new_tick(local, self._prices.parse(event.new_tick_size), recv_ns)
-        elif isinstance(event, Resolved):
-            local = self._local(event.winning_asset_id)
-            if local is not None:
-                value_e6 = E6 if event.winning_asset_id in self._yes else 0
-                self._publisher.set_status(local, ST_SETTLED, recv_ns, settlement_e6=value_e6)
+        else:
+            seat, prices = self._publisher, self._prices
+            self._wants_facts |= life(seat, event, self._yes, self._no, prices, recv_ns)
 
-    def _local(self, asset: str) -> int | None:
-        found = self._yes.get(asset)
-        return self._no.get(asset) if found is None else found
-
-    def _new_tick(self, local: int, tick_e6: int, recv_ns: int) -> None:
-        self._publisher.set_grid(local, ((E6, tick_e6),), recv_ns)
-
-    def _book(self, event: Book, recv_ns: int) -> None:
+    def _book(self, event: Book, payload: Payload, recv_ns: int) -> None:
         local = self._yes.get(event.asset_id)
         if local is None:
             return
@@ -312,14 +339,17 @@ class Polymarket:
         for side, levels in ((BID, event.bids), (ASK, event.asks)):
             for level in levels:
                 flat += (side, self._prices.parse(level.price), self._sizes.parse(level.size))
-        stamp_ns = _stamp_ns(event.timestamp)
+        stamp_ns = stamp_ns_of(event.timestamp)
+        empty(self._sentinel, flat[2::3], payload, recv_ns)
         tick_e6 = self._prices.parse(event.tick_size) if event.tick_size else 0
         told = self._put(local, np.array(flat, np.int64), True, stamp_ns, recv_ns, False)
-        self._booked(local, told, tick_e6, recv_ns)
+        self._booked(local, told, tick_e6, payload, recv_ns)
 
-    def _booked(self, local: int, told: int, tick_e6: int, recv_ns: int) -> None:
+    def _booked(self, local: int, told: int, tick_e6: int, payload: Payload, recv_ns: int) -> None:
         """A whole book is in, not yet published: whether it is good, and its tick (0: unsaid)."""
         self._publisher.count("snapshots")
+        if told & BAD_LEVEL:
+            scaled(self._sentinel, "book", "bids.price", payload, recv_ns)
         bid_e6, ask_e6 = self._publisher.touch(local)
         is_good = not told and bid_e6 < ask_e6
         self._resyncs.answered(local, is_good=is_good)
@@ -330,7 +360,7 @@ class Polymarket:
         elif self._publisher.trust(local) & REST_MISMATCH:
             self._publisher.mark(local, lowered=REST_MISMATCH, now_ns=recv_ns)
         if tick_e6:
-            self._new_tick(local, tick_e6, recv_ns)
+            self._publisher.set_grid(local, ((E6, tick_e6),), recv_ns)
 
     # ---- what is not as it should be
 
@@ -347,31 +377,22 @@ class Polymarket:
             self._resyncs.answered(local, is_good=False)
         self._resync(recv_ns)
 
-    def _odd(self, payload: bytes | memoryview, recv_ns: int) -> None:
+    def _odd(self, payload: Payload, recv_ns: int, error: Exception) -> None:
         """An event the typed decoder refuses. Of an unknown type: tolerated. If it may have been of
         a book, no one can say of which: all are broken."""
         try:
             kind = HEAD_DECODER.decode(payload).event_type
         except UNREADABLE:
             kind = ""
-        if kind and kind not in KNOWN:
-            self._publisher.count("unknown_keys")
+        if kind and kind not in KNOWN and kind != "new_market":
+            self._sentinel.unknown(kind, "event_type", payload)
             return
         self._publisher.count("bad_frames")
+        if isinstance(error, msgspec.ValidationError):
+            self._sentinel.refused(kind or "an event", str(error), payload, recv_ns)
         if kind in _BOOKS:
-            self._publisher.mark(raised=GAP, now_ns=recv_ns)
-            self._resync(recv_ns)
+            self._broken(recv_ns)
 
-
-_BOOKS: Final = ("book", "price_change", "")
-
-
-def _stamp_ns(text: str) -> int:
-    """A string of ms since 1970 as ns; 0 if absent. Raises FeedError."""
-    if not text:
-        return 0
-    if text.isascii() and text.isdigit() and len(text) <= _STAMP_DIGITS:
-        stamp_ms = int(text)
-        if stamp_ms <= STAMP_MAX_MS:
-            return stamp_ms * MS_NS
-    raise FeedError(f"timestamp: found {text[:40]!r}, wanted ms since 1970, before 2100")
+    def _broken(self, recv_ns: int) -> None:
+        self._publisher.mark(raised=GAP, now_ns=recv_ns)
+        self._resync(recv_ns)

@@ -6,11 +6,14 @@ not the first key; numbers are strings; times are strings of ms.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
-import orjson
 from msgspec import Raw, Struct
+
+from feeds.update import MS_NS, STAMP_MAX_MS, TextError, exact
+from shm_layout import E6, int_to_text
 
 
 class Level(Struct):
@@ -63,11 +66,16 @@ class BestBidAsk(Struct, tag_field="event_type", tag="best_bid_ask"):
 
 
 class Resolved(Struct, tag_field="event_type", tag="market_resolved"):
+    """The winner's id may be of neither outcome (a draw pays both half): then REST must tell."""
+
     winning_asset_id: str
+    assets_ids: list[str] = []
 
 
 class NewMarket(Struct, tag_field="event_type", tag="new_market"):
     """Of any market of the venue: the channel does not filter it."""
+
+    assets_ids: list[str] = []
 
 
 Event = Book | PriceChange | LastTrade | TickChange | BestBidAsk | Resolved | NewMarket
@@ -97,17 +105,69 @@ KNOWN: Final[dict[str, frozenset[str]]] = {
 }  # fmt: skip  # new_market is not looked at: it carries a whole market object
 
 
-def unknown_keys(payload: bytes | memoryview) -> int:
-    """How many keys of a frame nobody told us about. An event of an unknown type counts as one."""
-    try:
-        frame = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return 0
-    found = 0
+_ROW = frozenset({"asset_id", "price", "size", "side", "hash", "best_bid", "best_ask"})
+_LEVEL = frozenset({"price", "size"})
+_INSIDE: Final = {"price_changes": _ROW, "bids": _LEVEL, "asks": _LEVEL}  # of lists: the first
+
+
+def strange(frame: object) -> tuple[str, list[str]]:
+    """The type of a decoded frame (of an array: of its first strange event) and its keys that
+    nobody told us about."""
+    first = ""
     for event in frame if isinstance(frame, list) else [frame]:
-        kind = event.get("event_type", "") if isinstance(event, dict) else ""
-        if kind in KNOWN:
-            found += len(event.keys() - KNOWN[kind])
-        elif kind != "new_market":
-            found += 1
+        if not isinstance(event, dict):
+            continue
+        kind = str(event.get("event_type", ""))
+        first = first or kind
+        if kind not in KNOWN:  # new_market is not looked at, unknown types where they are met
+            continue
+        keys = sorted(event.keys() - KNOWN[kind])
+        for name, known in _INSIDE.items():
+            rows = event.get(name)
+            if isinstance(rows, list) and rows and isinstance(rows[0], dict):
+                keys += [f"{name}.{key}" for key in sorted(rows[0].keys() - known)]
+        if keys:
+            return kind, keys
+    return first, []
+
+
+_SIDES: Final[dict[str, Literal["BUY", "SELL"]]] = {"BUY": "SELL", "SELL": "BUY"}
+_STAMP_DIGITS = 16
+
+
+def mirrored(
+    event: PriceChange, rows: list[Change], no: Mapping[str, int], tokens: Sequence[tuple[str, str]]
+) -> list[Change]:
+    """The rows of NO tokens whose market has none of its YES token among `rows`: the same book,
+    the other side at one dollar less the price. Raises TextError."""
+    there = {row.asset_id for row in rows}
+    found = []
+    for row in event.price_changes:
+        local = no.get(row.asset_id)
+        if local is not None and tokens[local][0] not in there:
+            found.append(
+                Change(
+                    asset_id=tokens[local][0],
+                    price=_one_less(row.price),
+                    size=row.size,
+                    side=_SIDES[row.side],
+                    best_bid=_one_less(row.best_ask),
+                    best_ask=_one_less(row.best_bid),
+                )
+            )
     return found
+
+
+def _one_less(text: str) -> str:
+    return int_to_text(E6 - exact(text, 6), 6) if text else ""
+
+
+def stamp_ns_of(text: str) -> int:
+    """A string of ms since 1970 as ns; 0 if absent. Raises TextError."""
+    if not text:
+        return 0
+    if text.isascii() and text.isdigit() and len(text) <= _STAMP_DIGITS:
+        stamp_ms = int(text)
+        if stamp_ms <= STAMP_MAX_MS:
+            return stamp_ms * MS_NS
+    raise TextError(f"timestamp: found {text[:40]!r}, wanted ms since 1970, before 2100")

@@ -120,6 +120,7 @@ def _rows(payload, place, size, mem):
         return fall
     place = skip_space(payload, place + 1, size)
     local, count, bid, ask, closed = FALL, 0, NO_CLAIM, NO_CLAIM, False
+    is_mirror = False
     while not closed:
         if count == ROWS_MAX:
             return fall
@@ -131,10 +132,13 @@ def _rows(payload, place, size, mem):
                 return fall
             local, count = token >> 1, count + 1
             bid, ask = cell_of(mem, _ROW_BID), cell_of(mem, _ROW_ASK)
+        is_mirror |= token != FALL and token & 1 == 1
         place, closed = after(payload, place, size, CLOSE_BRACKET)
         if place == FALL:
             return fall
         place = skip_space(payload, place, size)
+    if is_mirror and count == 0:  # the NO token alone: for the decoder
+        return fall
     return place, local, count, bid, ask
 
 
@@ -151,7 +155,7 @@ def _levels(payload, place, size, mem, count, side):
         if count == LEVELS_MAX or at(payload, place, size) != OPEN_BRACE:
             return FALL, count
         place, seen, _ = read(payload, place + 1, size, table, out, 0, 0)
-        if place == FALL or seen != _LEVEL_KEYS:
+        if place == FALL or seen != _LEVEL_KEYS or cell_of(mem, _LEVEL_SIZE) <= 0:
             return FALL, count
         _put_triple(mem, count, side, _LEVEL_PRICE, _LEVEL_SIZE)
         count += 1
@@ -209,7 +213,7 @@ def scan(words, state, memory, frame, recv_ns, last):
     is_change = seen & _CHANGE_KEYS == _CHANGE_KEYS and seen & ~_CHANGE_KNOWN == 0
     is_change = is_change and is_key(kind, _CHANGE)
     stamp_ms = memory[_STAMP]
-    if not (is_book or is_change) or stamp_ms > STAMP_MAX_MS:
+    if not (is_book or is_change) or not 0 < stamp_ms <= STAMP_MAX_MS:
         return FALL
     if is_book:
         token = memory[_ASSET]

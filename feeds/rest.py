@@ -13,10 +13,8 @@ from types import TracebackType
 import aiohttp
 
 from feeds.connection import tls_context
+from feeds.limits import BODY_MAX_BYTES, CONNECT_S, TOTAL_S
 from feeds.update import FeedError
-
-CONNECT_S, TOTAL_S = 1.0, 5.0
-BODY_MAX_BYTES = 4 << 20
 
 
 class StatusError(FeedError):

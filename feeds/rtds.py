@@ -27,8 +27,9 @@ from feeds.indices import (
     stamp_ns,
 )
 from feeds.judge import Judge, JumpBand
+from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.update import MS_NS, NUMBER_MAX, SECOND_NS, FeedError
+from feeds.update import MS_NS, SECOND_NS, FeedError
 
 CHAINLINK, TWAP = "crypto_prices_chainlink", "crypto_prices_twap_sixty"
 OTHERS = frozenset({"crypto_prices", "crypto_prices_twap_thirty"})

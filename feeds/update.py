@@ -12,6 +12,8 @@ from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
+from feeds.limits import FRAME_MAX_BYTES as FRAME_MAX_BYTES
+from feeds.limits import NUMBER_MAX as NUMBER_MAX
 from shm_layout import (
     E6,
     FEE_UNKNOWN,
@@ -26,8 +28,6 @@ NUMBERS_MAX = 1 << 16  # texts remembered; full, the memory starts anew
 SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
 GRID_RANGES = 3  # the quote has room for three; a finer grid than that is refused, not guessed
-FRAME_MAX_BYTES = 1 << 20
-NUMBER_MAX = 1 << 53  # a JSON number beyond it is no longer exact everywhere: refused
 STAMP_MAX_MS = 4_102_444_800_000  # the year 2100: what is later is nonsense
 
 
@@ -37,6 +37,10 @@ UNREADABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 class FeedError(Exception):
     """Bytes of a venue, an answer of its REST or a parameter of a feed is not what it must be."""
+
+
+class TextError(FeedError):
+    """A text that should be a decimal number, and is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +100,7 @@ class Numbers:
             try:
                 found = text_to_int(text, self._decimals)
             except LayoutError as error:
-                raise FeedError(str(error)) from error
+                raise TextError(str(error)) from error
             self._seen[text] = found
         return found
 
@@ -109,7 +113,7 @@ def exact(text: str, decimals: int) -> int:
     try:
         return text_to_int(text.strip('"'), decimals)
     except LayoutError as error:
-        raise FeedError(str(error)) from error
+        raise TextError(str(error)) from error
 
 
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)

@@ -28,7 +28,7 @@ from shm_layout import (
     uint256_to_cells,
 )
 
-OPEN = MarketFacts(status=ST_ACTIVE, grid=((E6, 10_000),))
+OPEN = MarketFacts(status=ST_ACTIVE, grid=((E6, 100),))  # the finest of any venue
 
 
 @dataclass

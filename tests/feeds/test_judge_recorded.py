@@ -33,7 +33,7 @@ def play(frames: list[Recorded], *, freeze_from: int = 1 << 60) -> Watch:
     """A session by its recorder's clock, which is our machine's. `freeze_from`: from that frame on
     the venue's stamps stand still."""
     tickers = {orjson.loads(each.payload)["msg"]["market_ticker"]: None for each in frames}
-    facts = MarketFacts(status=ST_ACTIVE, grid=((E6, 10_000),))
+    facts = MarketFacts(status=ST_ACTIVE, grid=((E6, 100),))
     made = Line(rig(*(Market(ticker) for ticker in tickers), facts=facts))
     begin_ns, watch, seen = frames[0].recv_ns, Watch(), False
     at = made.rig.segment.at("run_clock")

@@ -8,7 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from feeds.kalshi import ANSWER_NS, DOUBT_NS, MIRRORED_MAX, MISSING_NS, TRIES_MAX
+from feeds.kalshi import ANSWER_NS, DOUBT_NS, MISSING_NS, TRIES_MAX
+from feeds.kalshi_drift import MIRRORED_MAX
 from shm_layout import (
     CROSSED,
     DRIFT,

@@ -219,8 +219,14 @@ def test_kalshi_is_asked_with_repeated_names_and_its_no_bids_become_yes_asks() -
 
 
 def test_polymarket_is_asked_for_yes_tokens() -> None:
-    told = {"asset_id": "71", "market": "0x1", "timestamp": "1788702600000", "hash": "h",
-            "bids": [{"price": "0.47", "size": "3"}], "asks": [{"price": "0.48", "size": "1.5"}]}
+    told = {
+        "asset_id": "71",
+        "market": "0x1",
+        "timestamp": "1788702600000",
+        "hash": "h",
+        "bids": [{"price": "0.47", "size": "3"}],
+        "asks": [{"price": "0.48", "size": "1.5"}],
+    }
     rest = Answer([told, told | {"asset_id": "9"}])
     found = asyncio.run(PolymarketBooks(rest).read([one(4, "m", 71)]))  # type: ignore[arg-type]
     assert rest.asked == [("/books", [{"token_id": "71"}])]

@@ -189,9 +189,7 @@ def test_taking_the_lead_with_the_same_levels_publishes_nothing() -> None:
         levels = np.array([*cents, ASK, 900_000, E6], np.int64)
         book.replace(seat.words, seat.state, 0, levels, True, NO_CLAIM, NO_CLAIM, 1, 11, 5, True)
     made.entries()
-    book.change(
-        made.lanes[1].words, made.lanes[1].state, 0, BID, 100_000, E6, True, 2, 12, 5, True
-    )
+    book.change(made.lanes[1].words, made.lanes[1].state, 0, BID, 100_000, E6, True, 2, 12, 5, True)
     assert made.entries() == [] and made.rig.publisher.leader(0) == (made.lanes[1], 0)
 
 

@@ -1,0 +1,125 @@
+"""What shows in Kalshi's frames that a field is not what it was (kalshi.md 13, 14).
+
+The typed decoder finds what is missing or of another type; here is what only the values show. None
+of it occurs in 260,000 recorded deltas (May 2026), so one is enough, but for levels below zero.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import orjson
+
+from feeds.kalshi_frames import Delta, Frame, Snapshot, Ticker, strange
+from feeds.levels import BAD_LEVEL, IDLE, NEGATIVE, UNSTAMPED
+from feeds.sentinel import Sentinel
+from feeds.update import TextError, exact
+
+NEGATIVES_MAX: Final = 3  # of a connection: each is healed by a snapshot
+BARE_MAX: Final = 3  # deltas without a time, of a connection on which they had one
+MIRRORED_MAX: Final = 3  # tickers in a row that name the mirror of our ask
+Payload = bytes | memoryview
+
+
+class Scale:
+    """Whether `use_yes_price` was heeded: by default NO levels carry NO prices. A book read on the
+    wrong scale shows the mirror of its ask, and tickers say so. Suspect until one agrees, also over
+    a new connection: it would be the same server."""
+
+    def __init__(self) -> None:
+        self.is_suspect = False
+        self._mirrored = 0
+
+    def forget(self) -> None:
+        """A new connection counts anew."""
+        self._mirrored = 0
+
+    def heard(self, is_same: bool, *, is_mirror: bool) -> None:
+        """A ticker, over a book with both sides: it names our touch, or our ask's mirror."""
+        self._mirrored = 0 if is_same or not is_mirror else self._mirrored + 1
+        if is_same:
+            self.is_suspect = False
+        elif self._mirrored >= MIRRORED_MAX and not self.is_suspect:
+            self.is_suspect = True
+
+
+def unheeded(sentinel: Sentinel, payload: Payload) -> None:
+    """The server ignores `use_yes_price`."""
+    how = "NO prices on the NO side: use_yes_price was not heeded"
+    sentinel.tell("orderbook_snapshot", "msg.no_dollars_fp", how, payload)
+
+
+def scaled(sentinel: Sentinel, kind: str, field: str, payload: Payload, recv_ns: int) -> None:
+    """A level that no book has."""
+    how = "found a price outside of 0 to 1 or a size beyond any, wanted dollars, contracts"
+    sentinel.drift(kind, field, how, payload, recv_ns)
+
+
+def of_delta(
+    sentinel: Sentinel, told: int, *, was_stamped: bool, payload: Payload, recv_ns: int
+) -> None:
+    """`told`: what the book said to a delta."""
+    kind = "orderbook_delta"
+    if told & BAD_LEVEL:
+        scaled(sentinel, kind, "msg.price_dollars", payload, recv_ns)
+    elif told & IDLE:
+        sentinel.drift(kind, "msg.delta_fp", "found 0, wanted a change", payload, recv_ns)
+    elif told & NEGATIVE and sentinel.streak(kind, "negative", True, NEGATIVES_MAX):
+        how = f"found {NEGATIVES_MAX} that take a level below 0, wanted contracts"
+        sentinel.drift(kind, "msg.delta_fp", how, payload, recv_ns)
+    elif told & UNSTAMPED and was_stamped and sentinel.streak(kind, "bare", True, BARE_MAX):
+        sentinel.drift(kind, "msg.ts_ms", "found none, wanted a time", payload, recv_ns)
+
+
+def of_snapshot(
+    sentinel: Sentinel, frame: Snapshot, sizes: list[int], payload: Payload, recv_ns: int
+) -> bool:
+    """True if it is no book we can read. An absent key is an empty side, unless another key that
+    nobody knows has come in its place."""
+    kind, message = "orderbook_snapshot", frame.msg
+    if message.yes is not msgspec.UNSET or message.no is not msgspec.UNSET:
+        how = "found cents, a form that ended on 2026-03-12"
+        sentinel.drift(kind, "msg.yes", how, payload, recv_ns)
+        return True
+    if sizes and min(sizes) <= 0:
+        how = f"found a size of {min(sizes)}e-6, wanted more than 0"
+        sentinel.drift(kind, "msg.yes_dollars_fp", how, payload, recv_ns)
+        return True
+    for field, levels in (
+        ("yes_dollars_fp", message.yes_dollars_fp),
+        ("no_dollars_fp", message.no_dollars_fp),
+    ):
+        if not levels:
+            keys = strange(orjson.loads(payload))[1]
+            if keys:
+                how = f"found {keys[0]}, wanted {field}"
+                sentinel.drift(kind, f"msg.{field}", how, payload, recv_ns)
+                return True
+    return False
+
+
+def of_text(
+    sentinel: Sentinel, frame: Frame, error: Exception, payload: Payload, recv_ns: int
+) -> None:
+    """A text that is no number: which field it is, is found by trying each."""
+    texts: list[tuple[str, str]] = []
+    if isinstance(frame, Delta):
+        texts = [(name, getattr(frame.msg, name)) for name in ("price_dollars", "delta_fp")]
+    elif isinstance(frame, Ticker):
+        names = ("yes_bid_dollars", "yes_ask_dollars")
+        texts = [(name, getattr(frame.msg, name)) for name in names]
+    elif isinstance(frame, Snapshot):
+        texts = [("yes_dollars_fp", text) for pair in frame.msg.yes_dollars_fp for text in pair]
+        texts += [("no_dollars_fp", text) for pair in frame.msg.no_dollars_fp for text in pair]
+    field = next((name for name, text in texts if not _is_number(text)), "a number")
+    kind = type(frame).__struct_config__.tag
+    sentinel.drift(str(kind), f"msg.{field}", str(error), payload, recv_ns)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        exact(text, 6)
+    except TextError:
+        return False
+    return True
