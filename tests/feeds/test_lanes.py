@@ -39,8 +39,8 @@ def test_two_connections_race_and_the_second_says_nothing(tmp_path: Path) -> Non
         await second.send(delta(2, 1_788_702_600_001, "0.4800"))
         await on.until(lambda: on.counted("laggards") == 1)
         assert on.counted("published") == published
-        await second.send(delta(3, 1_788_702_600_002, "0.4850"))
-        await on.until(lambda: on.best_bid_e6() == 485_000)
+        await second.send(delta(3, 1_788_702_600_002, "0.4900"))
+        await on.until(lambda: on.best_bid_e6() == 490_000)
         assert on.counted("gaps") == on.counted("reconnects") == 0
 
     play(tmp_path, act, lanes=2)
