@@ -19,6 +19,8 @@ then cost a sort), clearing by fill (80 KB a side: the occupied bits say what to
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 from collections.abc import Sequence
 from typing import Final
 
@@ -108,6 +110,15 @@ N_LAGGARDS = COUNTER["laggards"]
 N_TRUSTED_NS, N_INSTRUMENT_NS = COUNTER["trusted_ns"], COUNTER["instrument_ns"]
 
 
+def _pages(cells: int) -> Words:
+    """Zeros that take memory only where they are written: huge pages would take 2 MB for each book
+    that is touched anywhere (measured: 160 MB instead of 7 for 1,000 markets nobody quotes)."""
+    memory = mmap.mmap(-1, 8 * max(cells, 1))
+    with contextlib.suppress(OSError):  # a kernel without huge pages
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.int64)
+
+
 def new_states(
     counts: Sequence[int], seats: int, *, is_spot: bool, has_poll: bool = False
 ) -> list[list[Words]]:
@@ -121,7 +132,7 @@ def new_states(
     assert 0 <= total <= INSTRUMENTS_MAX, total
     stride = LINE_CELLS + seats * RECORD_CELLS
     heads = [BOOKS_AT + count * cells for count in counts for _ in range(seats)]
-    whole = np.zeros(sum(heads) + total * stride, np.int64)
+    whole = _pages(sum(heads) + total * stride)
     board, at, found = sum(heads), 0, []
     for count in counts:
         shard = []

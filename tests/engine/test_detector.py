@@ -18,6 +18,7 @@ from shm_layout import (
     KILL_AT,
     NO_SNAPSHOT,
     ORIGIN_DETECTOR,
+    POLLED,
     REDUCING,
     SELL,
     ST_CLOSED,
@@ -178,6 +179,7 @@ def test_what_must_hold_to_open(spoil: Callable[[World], None], counter: str | N
     "fields, counter",
     [
         ({"trust": NO_SNAPSHOT}, "refused_trust"),
+        ({"trust": POLLED}, "refused_trust"),
         ({"status": ST_CLOSED}, "refused_trust"),
         ({"generation": 2}, "refused_trust"),
         ({"taker_delay_ns": 1}, "refused_delay"),
