@@ -55,9 +55,9 @@ def play(tmp_path: Path, speed: int, seconds: float) -> tuple[dict[str, Any], Wi
 
 
 def run_time(script: RecordedScript, witness: Witness, mono_ns: int) -> int:
-    """Run time at a machine stamp."""
+    """Run time at a machine stamp; it stands at the script's start until all feeds are trusted."""
     timeline = script.timeline
-    return timeline.epoch_ns(mono_ns - witness.clock_start_ns(timeline.segments))
+    return timeline.epoch_ns(max(mono_ns - witness.clock_start_ns(timeline.segments), 0))
 
 
 def of_episode(
