@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 import orjson
 
-from feeds import book
+from feeds import book, kalshi_drift
 from feeds.judge import CONTRACT, Judge
-from feeds.kalshi_drift import Payload, Scale, of_delta, of_snapshot, of_text, scaled, unheeded
+from feeds.kalshi_drift import Payload, Scale, touch_named
 from feeds.kalshi_frames import (
     DECODER,
     HEAD_DECODER,
@@ -37,14 +37,16 @@ from feeds.kalshi_frames import (
     Trade,
     Unsubscribed,
     strange,
+    triples,
 )
 from feeds.kalshi_life import lifecycle
+from feeds.kalshi_scan import NOTHING, OUT_LOCAL, Subscription, scan
 from feeds.levels import AT_EVENT, BAD_LEVEL, BOOK_CELLS, BOOKS_AT, BROKEN, NO_CLAIM, OFF_GRID
 from feeds.seat import Seat
 from feeds.sentinel import LENGTHS, LOOK_MASK, Sentinel
 from feeds.session import Lasting, Requests
 from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError, Numbers, TextError
-from shm_layout import ASK, BID, DRIFT, E6, GAP, NO_SNAPSHOT, NONE_NS, ST_ACTIVE
+from shm_layout import ASK, BID, DRIFT, GAP, NO_SNAPSHOT, NONE_NS, ST_ACTIVE
 
 CHANNELS = ("orderbook_delta", "ticker", "trade", "market_lifecycle_v2")
 ANSWER_NS = 2 * SECOND_NS  # a requested snapshot that has not come by then is asked for again
@@ -65,7 +67,9 @@ class Kalshi:
         self._tickers = [each.ticker for each in publisher.instruments]
         self._locals = {ticker: local for local, ticker in enumerate(self._tickers)}
         self._prices, self._sizes = Numbers(6), Numbers(6)
-        self._seen = self._counted = 0  # frames of this connection, and those in the counters
+        self._stream = Subscription(self._tickers)
+        self._memory = self._stream.memory
+        self._frames = self._seen = 0  # not in the counters yet; decoded
         self._next_id = 0
         self._wants_facts = False
         self._scale = Scale()
@@ -78,13 +82,11 @@ class Kalshi:
 
     def _reset(self) -> None:
         self._acked: dict[int, str] = {}  # sid to channel
-        self._sid = 0  # the order book's
-        self._seq = NONE_NS
+        self._stream.forget()
         self._seqs: dict[int, int] = {}  # of the other numbered channels
-        self._last: Frame | None = None
         self._is_dirty = False
         self._count_frames()
-        self._seen = self._counted = 0
+        self._seen = 0
         self._scale.forget()
         self._doubts = Lasting(DOUBT_NS)
         self._resyncs.clear()
@@ -127,7 +129,7 @@ class Kalshi:
         self._judge.step(now_ns)
         self._sentinel.step(now_ns)
         self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
-        if self._sid:
+        if self._stream.sid:
             for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
                 self._publisher.mark(local, raised=GAP, now_ns=now_ns)
             self._resync(now_ns)
@@ -136,8 +138,8 @@ class Kalshi:
             self._ask(self._missing.due(wanted, now_ns))
 
     def _count_frames(self) -> None:
-        self._publisher.count("frames", self._seen - self._counted)
-        self._counted = self._seen
+        self._publisher.count("frames", self._frames)
+        self._frames = 0
 
     def _with(self, bits: int) -> list[int]:
         return [i for i in range(len(self._tickers)) if self._publisher.trust(i) & bits]
@@ -146,7 +148,7 @@ class Kalshi:
         """Ask for the books that are broken, unless the answer is on its way."""
         is_whole = self._scale.is_suspect or self._sentinel.is_drifted  # no snapshot ends that
         broken = self._with(GAP if is_whole else GAP | DRIFT)
-        if broken and self._sid:
+        if broken and self._stream.sid:
             self._ask(self._resyncs.due(broken, now_ns))
             self.must_reconnect |= self._resyncs.is_hopeless
 
@@ -154,18 +156,40 @@ class Kalshi:
         if markets:
             self._publisher.count("resyncs")
             tickers = [self._tickers[local] for local in markets]
-            params: dict[str, object] = {"sids": [self._sid], "action": "get_snapshot"}
+            params: dict[str, object] = {"sids": [self._stream.sid], "action": "get_snapshot"}
             self._command("update_subscription", {**params, "market_tickers": tickers})
 
     def _command(self, name: str, params: dict[str, object]) -> None:
         self._next_id += 1
-        command = {"id": self._next_id, "cmd": name, "params": params}
-        self.outbox.append(orjson.dumps(command))
+        self.outbox.append(orjson.dumps({"id": self._next_id, "cmd": name, "params": params}))
 
     # ---- frames
 
     def frame(self, payload: Payload, recv_ns: int, last: bool) -> None:
         """One text message. Never raises: what cannot be read is counted, and shows as a hole."""
+        self._frames += 1
+        if type(payload) is memoryview:
+            told = scan(self._words, self._state, self._memory, payload, recv_ns, last)
+            if told == 0 and not self._sentinel.is_drifted:
+                self._is_dirty = not last
+                return
+            if told >= 0:
+                self._changed(told, int(self._memory[OUT_LOCAL]), payload, recv_ns, last)
+                return
+        self._decoded(payload, recv_ns, last)
+
+    def _changed(self, told: int, local: int, payload: Payload, recv_ns: int, last: bool) -> None:
+        """A delta was applied, or (NOTHING) its number counted, its market being none of ours."""
+        if told == NOTHING:
+            self._end(last)
+            return
+        self._is_dirty = not last
+        if told:
+            self._doubt(told, local, payload, recv_ns)
+        elif self._sentinel.is_drifted:
+            self._sentinel.well("orderbook_delta")
+
+    def _decoded(self, payload: Payload, recv_ns: int, last: bool) -> None:
         self._seen = seen = self._seen + 1
         size = len(payload)
         if (
@@ -189,37 +213,27 @@ class Kalshi:
         self._end(last)
 
     def _delta(self, frame: Delta, payload: Payload, recv_ns: int, last: bool) -> None:
-        message, seq = frame.msg, frame.seq
-        if frame.sid == self._sid and seq == self._seq + 1:
-            self._seq, self._last = seq, frame
-        elif not self._in_sequence(frame, recv_ns):
+        message = frame.msg
+        if not self._in_sequence(frame, recv_ns):
             self._end(last)
             return
-        local = self._locals.get(message.market_ticker)
-        if local is None:  # its number counted all the same
-            self._end(last)
-            return
-        price_e6 = self._prices.get(message.price_dollars)
-        if price_e6 is None:
+        local, told = self._locals.get(message.market_ticker, -1), NOTHING
+        if local >= 0:
             price_e6 = self._prices.parse(message.price_dollars)
-        size_e6 = self._sizes.get(message.delta_fp)
-        if size_e6 is None:
             size_e6 = self._sizes.parse(message.delta_fp)
-        side = BID if message.side == "yes" else ASK
-        told = book.change(
-            self._words, self._state, local, side, price_e6, size_e6, True, seq,
-            message.ts_ms * MS_NS, recv_ns, last,
-        )  # fmt: skip
-        self._is_dirty = not last
-        if told:
-            self._doubt(told, local, payload, recv_ns)
-        elif self._sentinel.is_drifted:
-            self._sentinel.well("orderbook_delta")
+            side = BID if message.side == "yes" else ASK
+            told = book.change(
+                self._words, self._state, local, side, price_e6, size_e6, True, frame.seq,
+                message.ts_ms * MS_NS, recv_ns, last,
+            )  # fmt: skip
+        self._changed(told, local, payload, recv_ns, last)
 
     def _doubt(self, told: int, local: int, payload: Payload, recv_ns: int) -> None:
         """What a delta did to the book is not what a delta does."""
         was_stamped = bool(self._state[BOOKS_AT + local * BOOK_CELLS + AT_EVENT] > 0)
-        of_delta(self._sentinel, told, was_stamped=was_stamped, payload=payload, recv_ns=recv_ns)
+        kalshi_drift.of_delta(
+            self._sentinel, told, was_stamped=was_stamped, payload=payload, recv_ns=recv_ns
+        )
         self._wants_facts |= bool(told & OFF_GRID)
         if told & BROKEN:
             self._resync(recv_ns)
@@ -243,19 +257,19 @@ class Kalshi:
         elif isinstance(frame, Subscribed):
             self._acked[frame.msg.sid] = frame.msg.channel
             if frame.msg.channel == CHANNELS[0]:
-                self._sid = frame.msg.sid
+                self._stream.sid = frame.msg.sid
         elif isinstance(frame, Error):
             if frame.msg.code in TERMINAL:  # what is shown is history from now on
                 self.must_reconnect = True
                 self._publisher.mark(raised=GAP, now_ns=recv_ns)
             self._publisher.count("bad_frames")
-            if frame.seq and frame.sid == self._sid:
+            if frame.seq and frame.sid == self._stream.sid:
                 self._in_sequence(Ok(sid=frame.sid, seq=frame.seq), recv_ns)
         else:
             self._numbered(frame, recv_ns)
 
     def _numbered(self, frame: Numbered, recv_ns: int) -> None:
-        if frame.sid == self._sid:
+        if frame.sid == self._stream.sid:
             self._in_sequence(frame, recv_ns)
             return
         if isinstance(frame, Delta | Snapshot | Ok | Unsubscribed):
@@ -280,16 +294,17 @@ class Kalshi:
 
     def _in_sequence(self, frame: Numbered, recv_ns: int) -> bool:
         """Take the number of a frame of the book's subscription. False: a repeat, drop it."""
-        if not self._sid and isinstance(frame, Snapshot):
-            self._sid = frame.sid  # the answer to the subscription was lost: snapshots tell it too
-        if frame.sid != self._sid:
-            raise FeedError(f"sid: found {frame.sid}, wanted {self._sid}")
-        if self._seq != NONE_NS and frame.seq != self._seq + 1:
-            if frame == self._last:
+        stream = self._stream
+        if not stream.sid and isinstance(frame, Snapshot):
+            stream.sid = frame.sid  # the answer to the subscription was lost: snapshots tell it too
+        if frame.sid != stream.sid:
+            raise FeedError(f"sid: found {frame.sid}, wanted {stream.sid}")
+        if stream.seq != NONE_NS and frame.seq != stream.seq + 1:
+            if stream.is_repeat(frame):
                 self._publisher.count("duplicates")
                 return False
             self._gap(recv_ns)
-        self._seq, self._last = frame.seq, frame
+        stream.take(frame)
         return True
 
     def _gap(self, recv_ns: int) -> None:
@@ -306,12 +321,8 @@ class Kalshi:
         if local is None:
             return
         self._publisher.count("snapshots")
-        flat: list[int] = []
-        price, size = self._prices.parse, self._sizes.parse
-        for side, levels in ((BID, message.yes_dollars_fp), (ASK, message.no_dollars_fp)):
-            for price_text, size_text in levels:
-                flat += (side, price(price_text), size(size_text))
-        if of_snapshot(self._sentinel, frame, flat[2::3], payload, recv_ns):
+        flat = triples(message, self._prices.parse, self._sizes.parse)
+        if kalshi_drift.of_snapshot(self._sentinel, frame, flat[2::3], payload, recv_ns):
             raise FeedError("snapshot: found no book we can read")
         told = book.replace(
             self._words, self._state, local, np.array(flat, np.int64), True, NO_CLAIM, NO_CLAIM,
@@ -320,7 +331,9 @@ class Kalshi:
         self._is_dirty = not last
         bid_e6, ask_e6 = self._publisher.touch(local)
         if told & BAD_LEVEL:
-            scaled(self._sentinel, "orderbook_snapshot", "msg.yes_dollars_fp", payload, recv_ns)
+            kalshi_drift.scaled(
+                self._sentinel, "orderbook_snapshot", "msg.yes_dollars_fp", payload, recv_ns
+            )
         self._wants_facts |= bool(told & OFF_GRID)
         is_good = not told and bid_e6 < ask_e6
         self._resyncs.answered(local, is_good=is_good)
@@ -333,26 +346,18 @@ class Kalshi:
 
     def _ticker(self, frame: Ticker, payload: Payload, recv_ns: int) -> None:
         """Compare the venue's touch with ours at this moment, where both have two sides."""
-        local = self._locals.get(frame.msg.market_ticker)
-        if local is None or self._publisher.trust(local) & (NO_SNAPSHOT | GAP):
+        local = self._locals.get(frame.msg.market_ticker, -1)
+        agreed = touch_named(frame, self._publisher, local, self._prices)
+        if agreed is None:
             return
-        bid_e6, ask_e6 = self._publisher.touch(local)
-        if not frame.msg.yes_bid_dollars or not frame.msg.yes_ask_dollars:
-            return
-        if bid_e6 <= 0 or ask_e6 >= E6:
-            return
-        told_bid_e6 = self._prices.parse(frame.msg.yes_bid_dollars)
-        told_ask_e6 = self._prices.parse(frame.msg.yes_ask_dollars)
-        self._publisher.count("tickers_checked")
-        is_same = (told_bid_e6, told_ask_e6) == (bid_e6, ask_e6)
-        self._publisher.count("tickers_agreed", int(is_same))
+        is_same, is_mirror = agreed
         was_suspect = self._scale.is_suspect
-        self._scale.heard(is_same, is_mirror=told_ask_e6 == E6 - ask_e6)
+        self._scale.heard(is_same, is_mirror=is_mirror)
         if self._scale.is_suspect is was_suspect:
             return
         if not was_suspect:
             self.must_reconnect = True  # once: more would not help
-            unheeded(self._sentinel, payload)
+            kalshi_drift.unheeded(self._sentinel, payload)
             self._publisher.mark(raised=DRIFT, now_ns=recv_ns)
         elif not self._sentinel.is_drifted:
             self._publisher.mark(lowered=DRIFT, now_ns=recv_ns)
@@ -363,7 +368,7 @@ class Kalshi:
         """A frame whose content cannot be used. If it was of a book, that book is broken."""
         self._publisher.count("bad_frames")
         if isinstance(error, TextError):
-            of_text(self._sentinel, frame, error, payload, recv_ns)
+            kalshi_drift.of_text(self._sentinel, frame, error, payload, recv_ns)
         if isinstance(frame, Delta | Snapshot):
             local = self._locals.get(frame.msg.market_ticker)
             if local is not None:
@@ -390,6 +395,6 @@ class Kalshi:
                 self._sentinel.refused(head.type or "a frame", str(error), payload, recv_ns)
             return
         self._sentinel.unknown(head.type, "type", payload)
-        if head.sid == self._sid and head.seq:
+        if head.sid == self._stream.sid and head.seq:
             self._sentinel.drift(head.type, "type", "unknown, of the book", payload, recv_ns)
             self._numbered(Ok(sid=head.sid, seq=head.seq), recv_ns)

@@ -13,8 +13,10 @@ import orjson
 
 from feeds.kalshi_frames import Delta, Frame, Snapshot, Ticker, strange
 from feeds.levels import BAD_LEVEL, IDLE, NEGATIVE, UNSTAMPED
+from feeds.seat import Seat
 from feeds.sentinel import Sentinel
-from feeds.update import TextError, exact
+from feeds.update import Numbers, TextError, exact
+from shm_layout import E6, GAP, NO_SNAPSHOT
 
 NEGATIVES_MAX: Final = 3  # of a connection: each is healed by a snapshot
 BARE_MAX: Final = 3  # deltas without a time, of a connection on which they had one
@@ -42,6 +44,22 @@ class Scale:
             self.is_suspect = False
         elif self._mirrored >= MIRRORED_MAX and not self.is_suspect:
             self.is_suspect = True
+
+
+def touch_named(frame: Ticker, seat: Seat, local: int, prices: Numbers) -> tuple[bool, bool] | None:
+    """Whether a ticker names the touch of that book (-1: none of ours), and whether the mirror of
+    its ask; counted. None where they cannot be compared: only two sides can, of a whole book."""
+    told = frame.msg
+    if local < 0 or seat.trust(local) & (NO_SNAPSHOT | GAP):
+        return None
+    bid_e6, ask_e6 = seat.touch(local)
+    if not told.yes_bid_dollars or not told.yes_ask_dollars or bid_e6 <= 0 or ask_e6 >= E6:
+        return None
+    told_ask_e6 = prices.parse(told.yes_ask_dollars)
+    is_same = (prices.parse(told.yes_bid_dollars), told_ask_e6) == (bid_e6, ask_e6)
+    seat.count("tickers_checked")
+    seat.count("tickers_agreed", int(is_same))
+    return is_same, told_ask_e6 == E6 - ask_e6
 
 
 def unheeded(sentinel: Sentinel, payload: Payload) -> None:

@@ -6,6 +6,7 @@ Only what is used is declared; the rest is skipped by the decoder. Fields may be
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from feeds.limits import NUMBER_MAX
 from feeds.update import STAMP_MAX_MS
+from shm_layout import ASK, BID
 
 # Bounded where bytes become values: what goes into a kernel must fit a cell.
 Whole = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
@@ -41,6 +43,17 @@ class DeltaMsg(Struct):
     delta_fp: str
     side: Side
     ts_ms: Milliseconds = 0
+
+
+def triples(
+    message: SnapshotMsg, price: Callable[[str], int], size: Callable[[str], int]
+) -> list[int]:
+    """A whole book as side, price, size, side, … Raises what the parsers raise."""
+    flat: list[int] = []
+    for side, levels in ((BID, message.yes_dollars_fp), (ASK, message.no_dollars_fp)):
+        for price_text, size_text in levels:
+            flat += (side, price(price_text), size(size_text))
+    return flat
 
 
 class TickerMsg(Struct):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from feeds import book, spot_scan
+from feeds import book, kalshi_scan, spot_scan
 from feeds.indices import Board
 from feeds.levels import NO_CLAIM
 from feeds.polymarket_scan import memory_of, scan
@@ -27,6 +27,8 @@ def warm(segment: Segment) -> None:
     book.replace(words, state, 0, levels, True, NO_CLAIM, NO_CLAIM, 1, 1, 1, True)
     book.change(words, state, 0, BID, _PRICE_E6, _SIZE_E6, True, 2, 2, 2, True)
     books.flush()
+    deltas = kalshi_scan.Subscription(("WARM",)).memory
+    kalshi_scan.scan(words, state, deltas, memoryview(b"{}"), 1, True)
     scan(words, state, memory_of([("1", "2")]), memoryview(b"{}"), 1, True)
     books.set_facts(0, MarketFacts(status=ST_ACTIVE), 3)
     books.account(1)

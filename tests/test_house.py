@@ -26,6 +26,7 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "feeds/index.py": {"numba"},
     "feeds/scan.py": {"numpy", "numba", "llvmlite"},
     "feeds/scan_object.py": {"numpy", "numba"},
+    "feeds/kalshi_scan.py": {"numpy", "numba"},
     "feeds/polymarket_scan.py": {"numpy", "numba"},
     "feeds/spot_scan.py": {"numpy", "numba"},
     "feeds/spot.py": {"numpy", "numba"},

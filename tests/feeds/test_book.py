@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from feeds import book, levels, polymarket_scan, spot, spot_scan, trust
+from feeds import book, kalshi_scan, levels, polymarket_scan, spot, spot_scan, trust
 from feeds.levels import NO_CLAIM, SIZE_MAX_E6
 from feeds.warm import warm
 from shm_layout import (
@@ -250,7 +250,8 @@ def test_each_kernel_is_compiled_for_one_set_of_types() -> None:
     warm(Segment.private())
     kernels = (book.change, book.replace, book.flush, book.mark, book.republish, book.account,
                book.waiting, spot.spot_trade, spot.spot_quote, spot.spot_mark,
-               polymarket_scan.scan, spot_scan.binance, spot_scan.coinbase)  # fmt: skip
+               kalshi_scan.scan, polymarket_scan.scan, spot_scan.binance,
+               spot_scan.coinbase)  # fmt: skip
     assert {kernel.py_func.__name__: len(kernel.signatures) for kernel in kernels} == {
         kernel.py_func.__name__: 1 for kernel in kernels
     }
