@@ -11,21 +11,21 @@ The main segment as `MAIN.drawing()` renders it: first cell, block, its one writ
       240 bells         consumer        24 x   128 B cells
       640 roles         each its own    24 x   640 B cells
      2576 histograms    each its own   144 x  9600 B cells
-   175392 instruments   supervisor    1024 x   512 B slots
-   240944 pairs         supervisor    1024 x   512 B slots
-   306496 parameters    supervisor       1 x   512 B slots
-   306576 quotes        feed          1024 x   512 B slots
-   372128 spot          feed            32 x   512 B slots
-   374192 terms         model         1024 x   512 B slots
-   439744 positions     gateway       1024 x   512 B slots
-   505296 cash          gateway         32 x   512 B slots
-   507360 orders        gateway        256 x   512 B slots
-   523760 changes_0..11 feed          2048 x   512 B ring
-  2097008 control_ring  supervisor    2048 x   512 B ring
-  2228112 terms_ring    model         1024 x   512 B ring
-  2293680 steps         detector      4096 x   512 B ring
-  2555856 intents       detector      1024 x   512 B ring
-  2621424 reports       gateway       2048 x   512 B ring
+   175392 instruments   supervisor    2048 x   512 B slots
+   306480 pairs         supervisor    1024 x   512 B slots
+   372032 parameters    supervisor       1 x   512 B slots
+   372112 quotes        feed          2048 x   512 B slots
+   503200 spot          feed            32 x   512 B slots
+   505264 terms         model         1024 x   512 B slots
+   570816 positions     gateway       2048 x   512 B slots
+   701904 cash          gateway         32 x   512 B slots
+   703968 orders        gateway        256 x   512 B slots
+   720368 changes_0..11 feed          2048 x   512 B ring
+  2293616 control_ring  supervisor    4096 x   512 B ring
+  2555792 terms_ring    model         1024 x   512 B ring
+  2621360 steps         detector      4096 x   512 B ring
+  2883536 intents       detector      1024 x   512 B ring
+  2949104 reports       gateway       2048 x   512 B ring
 
 A cell is an aligned 8-byte signed int; a record is whole 64-byte lines; blocks of different writers
 lie 128 bytes apart. Readers, inspector, recorder and replay derive every place from this table.
@@ -332,7 +332,7 @@ def cell(of: np.dtype[np.void], name: str) -> int:
 
 # --------------------------------------------------------------------------------------- blocks
 
-INSTRUMENTS_MAX = PAIRS_MAX = 1024
+INSTRUMENTS_MAX, PAIRS_MAX = 2048, 1024
 PRODUCTS_MAX = ACCOUNTS_MAX = 32
 ORDERS_MAX = 256
 
@@ -408,7 +408,7 @@ MAIN = Layout("main", (
     Block("cash", "gateway", "slots", ACCOUNTS_MAX, CASH),
     Block("orders", "gateway", "slots", ORDERS_MAX, REPORT),
     *(Block(f"changes_{i}", "feed", "ring", 2048, QUOTE) for i in range(FEEDS_MAX)),
-    Block("control_ring", "supervisor", "ring", 2048, COMMAND),
+    Block("control_ring", "supervisor", "ring", 4096, COMMAND),
     Block("terms_ring", "model", "ring", 1024, TERMS),
     Block("steps", "detector", "ring", 4096, STEP),
     Block("intents", "detector", "ring", 1024, INTENT),

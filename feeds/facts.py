@@ -14,11 +14,13 @@ from shm_layout import (
     QUOTE,
     ST_ACTIVE,
     ST_CLOSED,
+    ST_INITIALIZED,
     TICK_EPOCH,
     Words,
     cell,
 )
 
+_NEVER_EPOCH_NS = 1 << 62
 STATUS_HOLD_NS = 20 * SECOND_NS  # a status heard on the wire outranks REST, which is cached 15 s
 _PLAIN = (  # facts that are one cell of the quote each
     "close_epoch_ns", "strike_e8", "settlement_e6", "taker_delay_ns", "size_min_e6",
@@ -44,7 +46,9 @@ class Facts:
         self._count = count
         self._grid: list[list[int]] = [[] for _ in range(size)]
         self._closes: list[int] = [NONE_NS] * size
+        self._soonest_ns = _NEVER_EPOCH_NS  # no close comes before it
         self.opens: list[int] = [NONE_NS] * size
+        self._unopened: set[int] = set()
         self._closed_at: list[int] = [NONE_NS] * size  # by the clock, not by a word
         self._held_until_ns: list[int] = [0] * size
 
@@ -84,7 +88,8 @@ class Facts:
             if name == "settlement_e6" and facts.settlement_e6 == NONE_NS:
                 continue
             changed |= self._set(local, name, getattr(facts, name))
-        self._closes[local], self.opens[local] = facts.close_epoch_ns, facts.open_epoch_ns
+        self._closes_at(local, facts.close_epoch_ns)
+        self.opens[local] = facts.open_epoch_ns
         if self._may_become(local, facts, now_ns):
             changed |= self._set_status(local, facts.status)
         cleared = False
@@ -117,7 +122,7 @@ class Facts:
     def set_cell(self, local: int, name: str, value: int, now_ns: int) -> None:
         """One fact that the wire told: strike_e8, close_epoch_ns, fee_rate_e6."""
         if name == "close_epoch_ns":
-            self._closes[local] = value
+            self._closes_at(local, value)
         if self._set(local, name, value):
             self._republish(local, now_ns)
 
@@ -138,6 +143,8 @@ class Facts:
         changed = self._set(local, "status", status)
         if changed:
             self._count("status_changes")
+            self._closes_at(local, self._closes[local])
+            (self._unopened.add if status == ST_INITIALIZED else self._unopened.discard)(local)
         return changed
 
     def _set_grid(self, local: int, grid: tuple[tuple[int, int], ...]) -> bool:
@@ -155,17 +162,23 @@ class Facts:
         self._grid[local] = cells
         return True
 
+    def _closes_at(self, local: int, close_epoch_ns: int) -> None:
+        self._closes[local] = close_epoch_ns
+        if close_epoch_ns != NONE_NS:
+            self._soonest_ns = min(self._soonest_ns, close_epoch_ns)
+
     def close_due(self, run_epoch_ns: int, now_ns: int) -> None:
         """Markets whose close has come: Kalshi sends no event for it (kalshi.md 12)."""
+        if run_epoch_ns < self._soonest_ns:
+            return
         for local, close_ns in enumerate(self._closes):
             if NONE_NS < close_ns <= run_epoch_ns and self.status(local) < ST_CLOSED:
                 self._closes[local], self._closed_at[local] = NONE_NS, close_ns
                 self._set_status(local, ST_CLOSED)
                 self._republish(local, now_ns)
+        later = (close_ns for close_ns in self._closes if close_ns > run_epoch_ns)
+        self._soonest_ns = min(later, default=_NEVER_EPOCH_NS)
 
-    def is_open_due(self, run_epoch_ns: int, before: int) -> bool:
+    def is_open_due(self, run_epoch_ns: int) -> bool:
         """True if a market's opening time has come but not its status (no event for it either)."""
-        return any(
-            NONE_NS < open_ns <= run_epoch_ns and self.status(local) == before
-            for local, open_ns in enumerate(self.opens)
-        )
+        return any(NONE_NS < self.opens[local] <= run_epoch_ns for local in self._unopened)

@@ -21,7 +21,7 @@ from feeds.session import Backoff
 from feeds.shard import Shard
 from feeds.update import FeedError
 from feeds.venues import FactsReader, Job, Reach, work_until
-from shm_layout import ST_INITIALIZED, TICK_EPOCH, Segment, run_epoch_ns
+from shm_layout import TICK_EPOCH, Segment, run_epoch_ns
 
 __all__ = ["Feed", "FeedParams", "Headers"]
 
@@ -91,7 +91,7 @@ class Feed:
         run_ns = int(run_epoch_ns(publisher.words, now_ns))
         if run_ns > 0:
             publisher.close_due(run_ns, now_ns)
-            if publisher.is_open_due(run_ns, ST_INITIALIZED):
+            if publisher.is_open_due(run_ns):
                 self._facts_due.set()
         frames = sum(shard.step(now_ns) for shard in self.shards)
         waiting = publisher.account(elapsed_ns)

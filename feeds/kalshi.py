@@ -133,7 +133,7 @@ class Kalshi:
             for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
                 self._publisher.mark(local, raised=GAP, now_ns=now_ns)
             self._resync(now_ns)
-            status, waiting = self._publisher.status, self._with(NO_SNAPSHOT)
+            status, waiting = self._publisher.status, self._publisher.having(NO_SNAPSHOT)
             wanted = [local for local in waiting if status(local) == ST_ACTIVE]
             self._ask(self._missing.due(wanted, now_ns))
 
@@ -141,13 +141,10 @@ class Kalshi:
         self._publisher.count("frames", self._frames)
         self._frames = 0
 
-    def _with(self, bits: int) -> list[int]:
-        return [i for i in range(len(self._tickers)) if self._publisher.trust(i) & bits]
-
     def _resync(self, now_ns: int) -> None:
         """Ask for the books that are broken, unless the answer is on its way."""
         is_whole = self._scale.is_suspect or self._sentinel.is_drifted  # no snapshot ends that
-        broken = self._with(GAP if is_whole else GAP | DRIFT)
+        broken = self._publisher.having(GAP if is_whole else GAP | DRIFT)
         if broken and self._stream.sid:
             self._ask(self._resyncs.due(broken, now_ns))
             self.must_reconnect |= self._resyncs.is_hopeless

@@ -1,13 +1,14 @@
 """Kalshi's market facts from its public REST (kalshi.md 4, 5, 11, 12).
 
-`/markets` for all tickers at once, then each event (it names the series, and may override the fee)
-and each series (fee type and multiplier). Both are cached 15 s by the venue: good for facts, never
-for quotes.
+`/markets` and `/events` for many tickers at once (an event names the series, and may override the
+fee), then each series (fee type and multiplier): a thousand markets are some twenty requests. All
+are cached 15 s by the venue: good for facts, never for quotes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -30,7 +31,9 @@ from shm_layout import (
 )
 
 BASE: Final = "/trade-api/v2"
-TICKERS_MAX = 50  # in one request: the limit is the length of the address
+TICKERS_MAX = 200  # in one request: the most events of a page, and what is read for one
+ADDRESS_MAX = 6_000  # bytes of tickers in one request: 8 KiB of a request line are common
+BURST, PAUSE_S = 12, 0.25  # requests of a round at once, then between two: 429 from 4 or 5 a second
 FEE_ROUNDS = 20
 TAKER_RATE_E6 = 70_000  # raw fee = M x 0.07 x C x P x (1 - P) for every fee type known
 FEE_UNIT_E6 = 100  # an order's fee is rounded up to $0.0001 for direct members
@@ -70,13 +73,14 @@ class _Markets(Struct):
 
 
 class _Event(Struct):
+    event_ticker: str
     series_ticker: str
     fee_type_override: str | None = None
     fee_multiplier_override: Raw = Raw()
 
 
-class _EventAnswer(Struct):
-    event: _Event
+class _Events(Struct):
+    events: list[_Event]
 
 
 class _Series(Struct):
@@ -138,14 +142,26 @@ def market_facts(market: _Market, multiplier_e6: int) -> MarketFacts:
     )
 
 
+def batches(tickers: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As few requests as the limits of one allow."""
+    first, size = 0, 0
+    for place, ticker in enumerate(tickers):
+        size += len(ticker) + 1
+        if place > first and (size > ADDRESS_MAX or place - first == TICKERS_MAX):
+            yield tickers[first:place]
+            first, size = place, len(ticker) + 1
+    if tickers:
+        yield tickers[first:]
+
+
 class KalshiFacts:
     """Reads the facts of this feed's instruments. Fees change seldom, and unsigned reads are held
     to a few a second (kalshi.md 10): events and series are asked for every FEE_ROUNDS rounds."""
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
-        self._multipliers: dict[str, int] = {}
-        self._rounds = 0
+        self._multipliers: dict[str, int] = {}  # by event
+        self._rounds = self._asked = 0
 
     def forget(self) -> None:
         """Facts are said to have changed: the next round reads fees as well."""
@@ -155,49 +171,81 @@ class KalshiFacts:
         self, instruments: Sequence[Instrument]
     ) -> tuple[dict[int, MarketFacts], list[str]]:
         """Facts by place in the feed's books, and what could not be read (one line each)."""
-        facts: dict[int, MarketFacts] = {}
         errors: list[str] = []
         if self._rounds % FEE_ROUNDS == 0:
             self._multipliers.clear()
         self._rounds += 1
-        multipliers = self._multipliers
-        for first in range(0, len(instruments), TICKERS_MAX):
-            chunk = instruments[first : first + TICKERS_MAX]
+        self._asked = 0
+        markets: dict[str, _Market] = {}
+        unread: set[str] = set()
+        for chunk in batches([each.ticker for each in instruments]):
             try:
-                markets = await self._markets(chunk)
+                markets |= await self._markets(chunk)
             except FeedError as error:
                 errors.append(str(error))
+                unread.update(chunk)
+        events = dict.fromkeys(market.event_ticker for market in markets.values())
+        why = await self._read_fees([one for one in events if one not in self._multipliers])
+        errors += dict.fromkeys(why.values())
+        facts: dict[int, MarketFacts] = {}
+        for each in instruments:
+            market = markets.get(each.ticker)
+            if each.ticker in unread or (market is not None and market.event_ticker in why):
                 continue
-            for each in chunk:
-                try:
-                    market = markets.get(each.ticker)
-                    if market is None:
-                        raise FeedError(f"{each.ticker}: not in the answer of /markets")
-                    event = market.event_ticker
-                    if event not in multipliers:
-                        multipliers[event] = await self._multiplier_e6(event)
-                    facts[each.local] = market_facts(market, multipliers[event])
-                except FeedError as error:
-                    errors.append(str(error))
+            try:
+                if market is None:
+                    raise FeedError(f"{each.ticker}: not in the answer of /markets")
+                facts[each.local] = market_facts(market, self._multipliers[market.event_ticker])
+            except FeedError as error:
+                errors.append(str(error))
         return facts, errors
 
-    async def _markets(self, chunk: Sequence[Instrument]) -> dict[str, _Market]:
-        query = {"tickers": ",".join(each.ticker for each in chunk), "limit": "1000"}
-        body = await self._rest.get(f"{BASE}/markets", query)
-        found = _read(body, _Markets, "GET /markets").markets
+    async def _get(self, path: str, query: dict[str, str] | None = None) -> bytes:
+        if self._asked >= BURST:
+            await asyncio.sleep(PAUSE_S)
+        self._asked += 1
+        return await self._rest.get(f"{BASE}{path}", query)
+
+    async def _markets(self, chunk: Sequence[str]) -> dict[str, _Market]:
+        query = {"tickers": ",".join(chunk), "limit": "1000"}
+        found = _read(await self._get("/markets", query), _Markets, "GET /markets").markets
         return {market.ticker: market for market in found}
 
-    async def _multiplier_e6(self, event_ticker: str) -> int:
-        body = await self._rest.get(f"{BASE}/events/{event_ticker}")
-        event = _read(body, _EventAnswer, f"event {event_ticker}").event
-        multiplier = _number(event.fee_multiplier_override)
+    async def _read_fees(self, events: Sequence[str]) -> dict[str, str]:
+        """Multipliers of these events. Why not, by event."""
+        why: dict[str, str] = {}
+        found: dict[str, _Event] = {}
+        for chunk in batches(events):
+            query = {"tickers": ",".join(chunk), "limit": str(TICKERS_MAX)}
+            try:
+                rows = _read(await self._get("/events", query), _Events, "GET /events").events
+                found |= {row.event_ticker: row for row in rows}
+            except FeedError as error:
+                why |= dict.fromkeys(chunk, str(error))
+        series: dict[str, str] = {}
+        for event in events:
+            if event in why:
+                continue
+            try:
+                if event not in found:
+                    raise FeedError(f"{event}: not in the answer of /events")
+                self._multipliers[event] = await self._multiplier_e6(found[event], series)
+            except FeedError as error:
+                why[event] = str(error)
+        return why
+
+    async def _multiplier_e6(self, event: _Event, series: dict[str, str]) -> int:
+        """The event's own, else its series'. `series`: what this round has read of them."""
+        multiplier, name = _number(event.fee_multiplier_override), event.series_ticker
         if not multiplier:
-            body = await self._rest.get(f"{BASE}/series/{event.series_ticker}")
-            series = _read(body, _SeriesAnswer, f"series {event.series_ticker}").series
-            multiplier = _number(series.fee_multiplier)
+            if name not in series:
+                answer = _read(await self._get(f"/series/{name}"), _SeriesAnswer, f"series {name}")
+                series[name] = _number(answer.series.fee_multiplier)
+            multiplier = series[name]
         if not multiplier:
-            raise FeedError(f"{event_ticker}: fee_multiplier: found none, wanted a number")
+            raise FeedError(f"{event.event_ticker}: fee_multiplier: found none, wanted a number")
         value_e6 = exact(multiplier, 6)
         if not 0 <= value_e6 <= 10 * E6:
-            raise FeedError(f"{event_ticker}: fee_multiplier: found {multiplier}, wanted 0 to 10")
+            found = f"found {multiplier}, wanted 0 to 10"
+            raise FeedError(f"{event.event_ticker}: fee_multiplier: {found}")
         return value_e6

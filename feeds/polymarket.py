@@ -141,7 +141,7 @@ class Polymarket:
         for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
             self._publisher.mark(local, raised=GAP, now_ns=now_ns)
         self._resync(now_ns)
-        status, waiting = self._publisher.status, self._with(NO_SNAPSHOT)
+        status, waiting = self._publisher.status, self._publisher.having(NO_SNAPSHOT)
         wanted = [local for local in waiting if status(local) == ST_ACTIVE]
         self._ask(self._missing.due(wanted, now_ns))
 
@@ -149,11 +149,8 @@ class Polymarket:
         self._publisher.count("frames", self._frames)
         self._frames = 0
 
-    def _with(self, bits: int) -> list[int]:
-        return [i for i in range(len(self._tokens)) if self._publisher.trust(i) & bits]
-
     def _resync(self, now_ns: int) -> None:
-        broken = self._with(GAP)
+        broken = self._publisher.having(GAP)
         if broken:
             self._ask(self._resyncs.due(broken, now_ns))
             self.must_reconnect |= self._resyncs.is_hopeless

@@ -3,10 +3,14 @@
 The CLOB says whether orders are accepted, the tick, the fee terms and whether takers are held back;
 Gamma says when the market ends and how it ended. How long takers are held is not told anywhere: it
 changed four times in 2026, so it is a setting (150 ms since 2026-09-04).
+
+Gamma answers for many markets at once. The CLOB does not, so what it said is kept until the row in
+Gamma shows that something changed, and some of the markets are asked for anew in each round.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -36,7 +40,9 @@ from shm_layout import (
     ST_SETTLED,
 )
 
-CONDITIONS_MAX = 20  # in one request to Gamma: the limit is the length of the address
+CONDITIONS_MAX = 70  # in one request to Gamma: 6 KB of address; its pages have at most 100 rows
+AT_ONCE = 4  # requests to the CLOB that wait for their answers
+ANEW_MIN, ROUNDS = 50, 20  # markets asked for anew in a round, and rounds in which all are
 FEE_UNIT_E6 = 10  # truncated to 5 decimals
 EXPONENT_MAX = 4  # 1 everywhere seen
 NOTIONAL_MIN_E6 = 1_000_000  # a marketable BUY needs $1
@@ -63,6 +69,9 @@ class _GammaMarket(Struct, rename="camel"):
     end_date: str | None = None
     event_start_time: str | None = None
     fees_enabled: bool | None = None
+    fee_type: str | None = None
+    accepting_orders: bool | None = None
+    order_price_min_tick_size: Raw = Raw()
     seconds_delay: Annotated[int, Meta(ge=0, le=3600)] | None = None
     uma_resolution_status: str | None = None
     outcome_prices: str | None = None
@@ -126,6 +135,10 @@ def market_facts(clob: _ClobMarket, gamma: _GammaMarket, *, taker_delay_ns: int)
     )
 
 
+def _condition(each: Instrument) -> str:
+    return f"0x{each.condition:064x}"
+
+
 class PolymarketFacts:
     """Reads the facts of this feed's instruments."""
 
@@ -133,9 +146,12 @@ class PolymarketFacts:
         self._clob = clob
         self._gamma = gamma
         self._taker_delay_ns = taker_delay_ns
+        self._kept: dict[str, tuple[object, _ClobMarket]] = {}  # with what Gamma showed beside it
+        self._turn = 0
 
     def forget(self) -> None:
-        """Nothing is kept from round to round."""
+        """Facts are said to have changed: nothing is kept."""
+        self._kept.clear()
 
     async def read(
         self, instruments: Sequence[Instrument]
@@ -143,6 +159,10 @@ class PolymarketFacts:
         """Facts by place in the feed's books, and what could not be read (one line each)."""
         facts: dict[int, MarketFacts] = {}
         errors: list[str] = []
+        anew = max(ANEW_MIN, -(-len(instruments) // ROUNDS))
+        for place in range(self._turn, self._turn + min(anew, len(instruments))):
+            self._kept.pop(_condition(instruments[place % len(instruments)]), None)
+        self._turn = (self._turn + anew) % max(len(instruments), 1)
         for first in range(0, len(instruments), CONDITIONS_MAX):
             chunk = instruments[first : first + CONDITIONS_MAX]
             try:
@@ -150,23 +170,41 @@ class PolymarketFacts:
             except FeedError as error:
                 errors.append(str(error))
                 continue
-            for each in chunk:
-                condition = f"0x{each.condition:064x}"
-                try:
-                    if condition not in known:
-                        raise FeedError(f"{each.ticker}: not in the answer of Gamma's /markets")
-                    clob = await self._of_clob(condition)
-                    facts[each.local] = market_facts(
-                        clob, known[condition], taker_delay_ns=self._taker_delay_ns
-                    )
-                except FeedError as error:
-                    errors.append(str(error))
+            for place in range(0, len(chunk), AT_ONCE):
+                few = chunk[place : place + AT_ONCE]
+                found = await asyncio.gather(*(self._facts(each, known) for each in few))
+                for each, one in zip(few, found, strict=True):
+                    if isinstance(one, MarketFacts):
+                        facts[each.local] = one
+                    else:
+                        errors.append(one)
         return facts, errors
+
+    async def _facts(self, each: Instrument, known: dict[str, _GammaMarket]) -> MarketFacts | str:
+        """One market's facts, or why not."""
+        gamma = known.get(_condition(each))
+        if gamma is None:
+            return f"{each.ticker}: not in the answer of Gamma's /markets"
+        try:
+            clob = await self._clob_market(_condition(each), gamma)
+            return market_facts(clob, gamma, taker_delay_ns=self._taker_delay_ns)
+        except FeedError as error:
+            return str(error)
+
+    async def _clob_market(self, condition: str, gamma: _GammaMarket) -> _ClobMarket:
+        shown = (
+            gamma.closed, gamma.accepting_orders, bytes(gamma.order_price_min_tick_size),
+            gamma.fees_enabled, gamma.fee_type,
+        )  # fmt: skip
+        kept = self._kept.get(condition)
+        if kept is None or kept[0] != shown:
+            kept = self._kept[condition] = shown, await self._of_clob(condition)
+        return kept[1]
 
     async def _of_gamma(self, chunk: Sequence[Instrument]) -> dict[str, _GammaMarket]:
         """Open rows, then closed ones: without `closed=true` those vanish."""
         found: dict[str, _GammaMarket] = {}
-        wanted = [f"0x{each.condition:064x}" for each in chunk]
+        wanted = [_condition(each) for each in chunk]
         for closed in ("false", "true"):
             missing = [condition for condition in wanted if condition not in found]
             if missing:

@@ -236,9 +236,9 @@ class Publisher(Seat):
         if not self._is_spot:
             self.facts.close_due(run_epoch_ns, now_ns)
 
-    def is_open_due(self, run_epoch_ns: int, before: int) -> bool:
+    def is_open_due(self, run_epoch_ns: int) -> bool:
         """True if a market's opening time has come but not its status."""
-        return not self._is_spot and self.facts.is_open_due(run_epoch_ns, before)
+        return not self._is_spot and self.facts.is_open_due(run_epoch_ns)
 
     def account(self, elapsed_ns: int) -> int:
         """Trusted time and counters into shared memory; how many open markets of the first seat

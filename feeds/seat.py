@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from feeds import book, spot
 from feeds.facts import Facts
 from feeds.levels import (
@@ -68,6 +70,9 @@ class Seat:
         self._is_spot = facts is None
         self._cells = SPOT_CELLS if self._is_spot else BOOK_CELLS
         self._rivals = rivals
+        end = BOOKS_AT + count * self._cells
+        self._remembered = state[BOOKS_AT + TRUST : end : self._cells]  # of all: one call
+        self._published = state[BOOKS_AT + AT_TRUST : end : self._cells]
 
     def _book(self, local: int) -> int:
         return BOOKS_AT + local * self._cells
@@ -79,6 +84,10 @@ class Seat:
     def trust(self, local: int) -> int:
         """The remembered trust bits (those that events raise), not what the book itself shows."""
         return int(self.state[self._book(local) + TRUST])
+
+    def having(self, bits: int) -> list[int]:
+        """Instruments with any of these remembered trust bits."""
+        return np.flatnonzero(self._remembered & bits).tolist()
 
     def mark(
         self,
@@ -135,8 +144,7 @@ class Seat:
         """The connection is gone: its books empty, nothing of it may be traded on."""
         lowered = GAP | LINK_SILENT | DRIFT | REST_MISMATCH | TIME_SKEW
         self.state[DIRTY] = 0
-        for local in range(self.count_max):
-            self.state[self._book(local) + IS_DIRTY] = 0
+        self.state[BOOKS_AT + IS_DIRTY : BOOKS_AT + self.count_max * self._cells : self._cells] = 0
         self.mark(raised=NO_SNAPSHOT, lowered=lowered, clear=True, now_ns=now_ns)
 
     def silence(self, is_silent: bool, now_ns: int) -> None:
@@ -154,8 +162,7 @@ class Seat:
 
     def doubtful(self) -> list[int]:
         """Markets whose book is crossed or has another touch than the venue's."""
-        bits, count = CROSSED | REST_MISMATCH, range(self.count_max)
-        return [i for i in count if self.state[self._book(i) + AT_TRUST] & bits]
+        return np.flatnonzero(self._published & (CROSSED | REST_MISMATCH)).tolist()
 
     def waiting(self) -> int:
         """How many of its instruments are open and lack a snapshot here."""

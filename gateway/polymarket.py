@@ -22,12 +22,12 @@ from typing import Any
 
 import orjson
 
-from gateway.answers import get_object, object_of
+from gateway.answers import object_of
 from gateway.hmac_auth import ApiSecrets, L2Auth
 from gateway.order import E_ACK, E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
+from gateway.polymarket_reads import balance, holdings, pages
 from gateway.ports import (
     Fill,
-    Held,
     Market,
     OrderPool,
     Outcome,
@@ -53,10 +53,8 @@ from shm_layout import (
 )
 
 ORDER = "/order"
-PAGES_MAX = 20
 LENGTHS_MAX = 4096
 _new = tuple.__new__  # a named tuple without the call of its constructor
-END_CURSOR = "LTE="
 REJECTED, RATE, UNKNOWN = reason("venue_rejected"), reason("limit_rate"), reason("unknown_outcome")
 CASH, HALT, TICK = reason("cash"), reason("halted"), reason("tick")
 NOTHING = reason("nothing_filled")
@@ -244,30 +242,17 @@ class PolymarketVenue:
     async def snapshot(self, reader: Reader, markets: Sequence[Market]) -> Snapshot:
         """pUSD, both tokens of every market, open orders."""
         kind = f"signature_type={self._signature_type}"
-        cash_e6 = await self._balance(reader, f"asset_type=COLLATERAL&{kind}")
-        held = []
-        for market in markets:
-            amounts = [
-                await self._balance(reader, f"asset_type=CONDITIONAL&token_id={token}&{kind}")
-                for token in (market.token_yes, market.token_no)
-            ]
-            held.append(Held(market.instrument, amounts[0], amounts[1]))
-        rows = await _pages(reader, "/data/orders", "")
+        cash_e6 = await balance(reader, f"asset_type=COLLATERAL&{kind}")
+        held = await holdings(reader, markets, kind)
+        rows = await pages(reader, "/data/orders", "")
         keys = tuple(str(row.get("id")) for row in rows)
-        return Snapshot({market.account: cash_e6 for market in markets}, tuple(held), keys)
-
-    async def _balance(self, reader: Reader, query: str) -> int:
-        answer = await get_object(reader, "/balance-allowance", query)
-        found = str(answer.get("balance"))
-        if not found.isascii() or not found.isdigit():
-            raise VenueError(f"polymarket balance: found {found[:40]!r}, wanted 1e-6 units")
-        return int(found)
+        return Snapshot({market.account: cash_e6 for market in markets}, held, keys)
 
     async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
         """The order by its hash (404: not open), and its trades since it was sent."""
         since = f"market={query.market.condition}&after={query.sent_epoch_s - 5}"
         reply = await reader.get(f"/data/order/{query.key}")
-        rows = await _pages(reader, "/data/trades", since)
+        rows = await pages(reader, "/data/trades", since)
         fills = [fill for row in rows for fill in _trade(row) if fill.key == query.key]
         if reply.error or reply.status not in (200, 404):
             found = reply.error or str(reply.status)
@@ -375,16 +360,3 @@ def _amount(text: object) -> int:
         return text_to_int(text, 6)
     except LayoutError as error:
         raise VenueError(f"polymarket amount: {error}") from error
-
-
-async def _pages(reader: Reader, path: str, query: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    cursor = "MA=="
-    for _ in range(PAGES_MAX):
-        joined = f"{query}&next_cursor={cursor}" if query else f"next_cursor={cursor}"
-        answer = await get_object(reader, path, joined)
-        rows += [row for row in answer.get("data") or () if isinstance(row, dict)]
-        cursor = str(answer.get("next_cursor") or END_CURSOR)
-        if cursor == END_CURSOR:
-            return rows
-    raise VenueError(f"polymarket GET {path}: more than {PAGES_MAX} pages")

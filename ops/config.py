@@ -21,6 +21,7 @@ from ops.clock import MS_NS, SECOND_NS
 from ops.desk_limits import desk_params
 
 PROFILES = Path(__file__).resolve().parent / "profiles"
+MARKETS = 7, 1_000  # on each venue of the seeded world: the least, and what the tables hold
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 
 
@@ -120,6 +121,7 @@ class Sim:
     cash_polymarket_e6: int = _key("cash_polymarket", DOLLARS, 0, 100_000_000)
     reply_delay_ns: int = _key("reply_delay_us", US, 0, 10_000_000)
     kalshi_read_lag_ns: int = _key("kalshi_read_lag_ms", MS, 0, 10_000)
+    markets: int = _key("markets", COUNT, *MARKETS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,7 +191,12 @@ def _check_faults(request: Request, script: Script, exchanges: Sequence[Exchange
 def _script(request: Request) -> Script:
     if not request.replay:
         begin_epoch_ns = clock.epoch_ns() // clock.MS_NS * clock.MS_NS
-        return make_world(request.seed, begin_epoch_ns=begin_epoch_ns, speed_e6=request.speed_e6)
+        return make_world(
+            request.seed,
+            begin_epoch_ns=begin_epoch_ns,
+            speed_e6=request.speed_e6,
+            plays=request.settings.sim.markets,
+        )
     try:
         return load(
             list(request.replay),

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -32,6 +33,7 @@ EXITS = """exit codes:
 USAGE, REFUSED, RUNNING, FAILED = 2, 3, 4, 5
 EXAMPLES = {
     "start": "arb-supervisor start --for 20\n"
+    "  arb-supervisor start --markets 1000 --for 60\n"
     "  arb-supervisor start --for 60 --faults ops/venues/faults_example.toml\n"
     "  arb-supervisor start --replay DIR --speed 60 --for 90 --json",
     "status": "arb-supervisor status --json",
@@ -85,6 +87,8 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--replay", type=Path, nargs="+", action="extend", metavar="PATH",
                        help="recorded data instead of the seeded world")  # fmt: skip
     start.add_argument("--seed", type=int, default=1, help="of the simulated world (default 1)")
+    start.add_argument("--markets", type=_markets, metavar="N",
+                       help="of the simulated world on each venue (default: 7)")  # fmt: skip
     start.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS",
                        help="counted from full trust (default: until stopped)")  # fmt: skip
     start.add_argument("--speed", dest="speed_e6", type=_speed, default=1_000_000, metavar="X",
@@ -106,6 +110,16 @@ def _decimal(text: str, what: str, low: float, high: float) -> float:
 
 def _seconds(text: str) -> float:
     return _decimal(text, "seconds", 0.1, 10_000_000)
+
+
+def _markets(text: str) -> int:
+    from ops.config import MARKETS
+
+    low, high = MARKETS
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+        wanted = f"a whole number from {low} to {high}"
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted {wanted}")
+    return int(text)
 
 
 def _speed(text: str) -> int:
@@ -173,8 +187,12 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
         return fail(f"--mode {asked.mode} is not built yet: this version trades in sim only", USAGE)
     if asked.replay is None and (asked.from_epoch_ns is not None or asked.gap_max_ns is not None):
         return fail("--from and --gap-max are for --replay", USAGE)
+    if asked.replay is not None and asked.markets is not None:
+        return fail("--markets is of the simulated world, not of --replay", USAGE)
     try:
         settings = config.load(asked.profile, asked.config, os.environ)
+        if asked.markets is not None:
+            settings = replace(settings, sim=replace(settings.sim, markets=asked.markets))
         asked.plan = faults.load(asked.faults) if asked.faults else ()
     except (config.ConfigError, faults.FaultError) as error:
         return fail(str(error), REFUSED)

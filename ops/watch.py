@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ops.identity import Identity
 from ops.process import counters_at, histogram_at
@@ -17,16 +18,20 @@ from ops.trading import TEXT
 from shm_layout import (
     COUNTERS,
     DETECTOR,
+    ENTRY,
     FEED_ROLE,
     GATE,
     GATEWAY,
     HISTOGRAM_CELLS,
     HISTOGRAMS,
+    LINE,
     LIVE_EPOCH_AT,
     PAIR,
+    QUOTE,
     REASONS,
     ROLE,
     SIGNER,
+    SPOT,
     VENUES,
     Segment,
     cell,
@@ -34,6 +39,8 @@ from shm_layout import (
     percentile,
     word_load,
 )
+
+_RECORD = {"quotes": QUOTE, "spot": SPOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,14 @@ class Watch:
         self.segment = segment
         self.identity = identity
         views = [body.view(PAIR)[0] for body in identity.pairs]
+        self._slots = {
+            (feed, "quotes"): self._places("quotes", instruments)
+            for feed, instruments in identity.instruments_of.items()
+        }
+        self._slots |= {
+            (VENUES.index(name), "spot"): self._places("spot", tuple(products.values()))
+            for name, products in identity.products.items()
+        }
         self.pairs = [(int(p["a"]), int(p["b"]), bool(p["same"])) for p in views]
 
     def role(self, role: int, name: str) -> int:
@@ -97,27 +112,29 @@ class Watch:
 
     def feeds(self) -> dict[str, FeedState]:
         """Every feed this run has data for."""
-        found = {
-            VENUES[feed]: self._feed(feed, "quotes", instruments)
-            for feed, instruments in self.identity.instruments_of.items()
-        }
-        for name, products in self.identity.products.items():
-            found[name] = self._feed(VENUES.index(name), "spot", tuple(products.values()))
+        found = {VENUES[feed]: self._feed(feed, "quotes") for feed in self.identity.instruments_of}
+        for name in self.identity.products:
+            found[name] = self._feed(VENUES.index(name), "spot")
         return found
 
     def needed(self) -> dict[str, FeedState]:
         """Those that a run waits for."""
         return {name: feed for name, feed in self.feeds().items() if not feed.is_optional}
 
-    def _feed(self, feed: int, block: str, slots: tuple[int, ...]) -> FeedState:
+    def _places(self, block: str, slots: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        """First cell of the body of each slot."""
+        return self.segment.at(block) + LINE + ENTRY * np.array(slots, np.int64)
+
+    def _feed(self, feed: int, block: str) -> FeedState:
+        """Epoch and trust of thousands of quotes are looked at many times a second while a run
+        starts, so each word is read once, not its slot: they may be of two moments, which a
+        count of what is trusted survives."""
         epoch = self.live_epoch(FEED_ROLE + feed)
-        trusted = 0
-        for slot in slots:
-            row = self.segment.read(block, slot)
-            if row is not None and epoch and row["epoch"] == epoch and row["trust"] == 0:
-                trusted += 1
+        at, words, record = self._slots[feed, block], self.segment.words, _RECORD[block]
+        of_epoch = words[at + cell(record, "epoch")] == epoch
+        trusted = int(np.count_nonzero(of_epoch & (words[at + cell(record, "trust")] == 0)))
         is_optional = VENUES[feed] in self.identity.optional
-        return FeedState(trusted, len(slots), epoch != 0, is_optional)
+        return FeedState(trusted if epoch else 0, len(at), epoch != 0, is_optional)
 
     def trusted_ratio(self, feed: int) -> float | None:
         """Trusted instrument-seconds over all; None before the first."""

@@ -22,21 +22,21 @@ GOLDEN = {  # block: (first cell, writer, kind, count, cells each); a change her
     "bells": (240, "consumer", "cells", 24, 16),
     "roles": (640, "each its own", "cells", 24, 80),
     "histograms": (2576, "each its own", "cells", 144, 1200),
-    "instruments": (175392, "supervisor", "slots", 1024, 64),
-    "pairs": (240944, "supervisor", "slots", 1024, 64),
-    "parameters": (306496, "supervisor", "slots", 1, 64),
-    "quotes": (306576, "feed", "slots", 1024, 64),
-    "spot": (372128, "feed", "slots", 32, 64),
-    "terms": (374192, "model", "slots", 1024, 64),
-    "positions": (439744, "gateway", "slots", 1024, 64),
-    "cash": (505296, "gateway", "slots", 32, 64),
-    "orders": (507360, "gateway", "slots", 256, 64),
-    **{f"changes_{i}": (523760 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
-    "control_ring": (2097008, "supervisor", "ring", 2048, 64),
-    "terms_ring": (2228112, "model", "ring", 1024, 64),
-    "steps": (2293680, "detector", "ring", 4096, 64),
-    "intents": (2555856, "detector", "ring", 1024, 64),
-    "reports": (2621424, "gateway", "ring", 2048, 64),
+    "instruments": (175392, "supervisor", "slots", 2048, 64),
+    "pairs": (306480, "supervisor", "slots", 1024, 64),
+    "parameters": (372032, "supervisor", "slots", 1, 64),
+    "quotes": (372112, "feed", "slots", 2048, 64),
+    "spot": (503200, "feed", "slots", 32, 64),
+    "terms": (505264, "model", "slots", 1024, 64),
+    "positions": (570816, "gateway", "slots", 2048, 64),
+    "cash": (701904, "gateway", "slots", 32, 64),
+    "orders": (703968, "gateway", "slots", 256, 64),
+    **{f"changes_{i}": (720368 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
+    "control_ring": (2293616, "supervisor", "ring", 4096, 64),
+    "terms_ring": (2555792, "model", "ring", 1024, 64),
+    "steps": (2621360, "detector", "ring", 4096, 64),
+    "intents": (2883536, "detector", "ring", 1024, 64),
+    "reports": (2949104, "gateway", "ring", 2048, 64),
 }
 GOLDEN_CELLS = {  # some fields' places in their records: the first, the last, and what kernels name
     ("header", "magic"): 0, ("header", "run_id"): 5, ("header", "generation"): 15,
@@ -60,7 +60,7 @@ def test_every_block_lies_at_its_golden_offset() -> None:
     }
     assert found == GOLDEN
     assert list(found) == list(GOLDEN)
-    assert shm.MAIN.bytes == 22_020_224
+    assert shm.MAIN.bytes == 24_641_664
     assert shm.CHANNEL.at == {"header": 0, "requests": 32, "replies": 32832}
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from functools import partial
+from itertools import islice, takewhile
 
 from ops.venues.script import Event, MarketSpec, PairSpec, Script, Timeline, fingerprint
-from ops.venues.world_cast import BTC, ETH, Play, cast, opposed, pair_of
+from ops.venues.world_cast import BTC, ETH, PLAYS, Play, cast, opposed, pair_of
+from ops.venues.world_crowd import crowd
 from ops.venues.world_motion import Motion
 from ops.venues.world_opposite import told_the_other_way
 from ops.venues.world_window_motion import WindowMotion
@@ -15,16 +17,18 @@ from ops.venues.world_windows import CF_INDEX, CHAINLINK, WINDOWS, listed
 
 _MS_NS = 1_000_000
 DIGEST_NS = 120 * 10**9  # of the script that the digest covers
+DIGEST_EVENTS = 40_000  # and at most so many events: a large world's start is told by them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldScript:
     """A `Script` that is made as it is read: small to pickle, endless, of bounded memory.
 
-    `digest` covers the specs and the first 120 s of events of the same seed begun at the epoch, so
-    one seed has one digest whenever the session begins (times, and dates in tickers, move with it).
-    `windows`: of each series of windowed markets; 0: none, and no index either. `opposite`: the
-    plays whose Polymarket market asks the other way round.
+    `digest` covers the specs and the first 120 s of events (at most DIGEST_EVENTS) of the same seed
+    begun at the epoch, so one seed has one digest whenever the session begins (times, and dates in
+    tickers, move with it). `plays`: markets on each venue that pair. `windows`: of each series of
+    windowed markets; 0: none, and no index either. `opposite`: the plays whose Polymarket market
+    asks the other way round.
     """
 
     seed: int
@@ -34,6 +38,7 @@ class WorldScript:
     indices: tuple[str, ...]
     timeline: Timeline
     digest: str
+    plays: int
     windows: int
     opposite: tuple[int, ...]
     counts: dict[str, int] = field(default_factory=dict)  # nothing is ever corrected
@@ -41,7 +46,7 @@ class WorldScript:
     def events(self) -> Iterator[Event]:
         """From the beginning, ascending in time, without end."""
         begin_epoch_ns = self.timeline.begin_epoch_ns
-        return _events(self.seed, begin_epoch_ns, self.windows, self.opposite)
+        return _events(self.seed, begin_epoch_ns, self.plays, self.windows, self.opposite)
 
     @property
     def end_epoch_ns(self) -> int | None:
@@ -54,11 +59,14 @@ def make_world(
     *,
     begin_epoch_ns: int,
     speed_e6: int = 1_000_000,
+    plays: int = PLAYS,
     windows: int = WINDOWS,
     opposite: tuple[int, ...] = (),
 ) -> Script:
-    """The world of `seed`: the same script byte for byte on every machine and Python."""
-    markets, pairs = _cast(begin_epoch_ns, windows, opposite)
+    """The world of `seed`: the same script byte for byte on every machine and Python. `plays`: at
+    least PLAYS."""
+    assert plays >= PLAYS, f"plays is {plays}, wanted at least {PLAYS}"
+    markets, pairs = _cast(begin_epoch_ns, plays, windows, opposite)
     return WorldScript(
         seed=seed,
         markets=markets,
@@ -66,7 +74,8 @@ def make_world(
         products=(BTC, ETH),
         indices=(*CF_INDEX.values(), *CHAINLINK.values()) if windows else (),
         timeline=Timeline(begin_epoch_ns, speed_e6),
-        digest=digest_of(seed, windows=windows, opposite=opposite),
+        digest=digest_of(seed, plays=plays, windows=windows, opposite=opposite),
+        plays=plays,
         windows=windows,
         opposite=opposite,
     )
@@ -76,33 +85,34 @@ def digest_of(
     seed: int,
     length_ns: int = DIGEST_NS,
     *,
+    plays: int = PLAYS,
     windows: int = WINDOWS,
     opposite: tuple[int, ...] = (),
 ) -> str:
     """What names the world of a seed: see `WorldScript`."""
-    events = _events(seed, 0, windows, opposite)
+    events = _events(seed, 0, plays, windows, opposite)
     begun = takewhile(lambda event: event.at_epoch_ns < length_ns, events)
-    return fingerprint(*_cast(0, windows, opposite), begun)
+    return fingerprint(*_cast(0, plays, windows, opposite), islice(begun, DIGEST_EVENTS))
 
 
-def _plays(begin_epoch_ns: int, opposite: tuple[int, ...]) -> tuple[Play, ...]:
-    plays = cast(begin_epoch_ns)
+def _plays(begin_epoch_ns: int, count: int, opposite: tuple[int, ...]) -> tuple[Play, ...]:
+    plays = cast(begin_epoch_ns, partial(crowd, count - PLAYS))
     return tuple(opposed(play) if at in opposite else play for at, play in enumerate(plays))
 
 
 def _cast(
-    begin_epoch_ns: int, windows: int, opposite: tuple[int, ...]
+    begin_epoch_ns: int, count: int, windows: int, opposite: tuple[int, ...]
 ) -> tuple[tuple[MarketSpec, ...], tuple[PairSpec, ...]]:
-    plays = _plays(begin_epoch_ns, opposite)
+    plays = _plays(begin_epoch_ns, count, opposite)
     paired = tuple(spec for play in plays for spec in (play.kalshi, play.polymarket))
     return paired + listed(begin_epoch_ns, windows), tuple(pair_of(play) for play in plays)
 
 
 def _events(
-    seed: int, begin_epoch_ns: int, windows: int, opposite: tuple[int, ...]
+    seed: int, begin_epoch_ns: int, count: int, windows: int, opposite: tuple[int, ...]
 ) -> Iterator[Event]:
     begin_ns = begin_epoch_ns + -begin_epoch_ns % _MS_NS
-    plays = _plays(begin_epoch_ns, opposite)
+    plays = _plays(begin_epoch_ns, count, opposite)
     events = Motion(seed, plays, begin_ns).events()
     if opposite:
         events = told_the_other_way(events, frozenset(2 * play + 1 for play in opposite))

@@ -7,6 +7,7 @@ ticker names a window that far ahead (those of `world_windows.py` do close).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -20,6 +21,7 @@ DECI_CENT = ((0, 1_000_000, 1_000),)
 
 BTC, ETH = "BTC-USD", "ETH-USD"
 SPOT_E8 = {BTC: 90_000 * 10**8, ETH: 3_000 * 10**8}
+PLAYS = 7  # of `cast` alone
 _DAY_NS = 86_400 * 10**9
 _SPORTS_SHARD, CRYPTO_SHARD = 3, 2
 
@@ -51,26 +53,32 @@ class Play:
     product: str | None = None
     strike_bps: int = 0
     home_e6: int = 500_000
-    step_e6: int = 1_000  # of the walk, each quarter of a second
+    step_e6: int = 1_000  # of the walk, each `walk_ms`
+    walk_ms: int = 250  # how often: what is quiet walks seldom
     same: bool = True  # False: YES on Kalshi is NO on Polymarket
 
 
 _QUICK = Quoting(lag_ms=35, half_e6=7_000, levels=7, spacing=1, size_e6=220_000_000, churn_ms=180)
 _SLOW = Quoting(lag_ms=90, half_e6=7_000, levels=6, spacing=1, size_e6=160_000_000, churn_ms=240)
 _FINE = replace(_SLOW, half_e6=5_000, levels=8, spacing=4, churn_ms=260)
-_CALM = replace(_QUICK, lag_ms=60, churn_ms=350)
-_CALM_SLOW = replace(_SLOW, lag_ms=150, churn_ms=450)
-_TAIL = replace(_CALM, half_e6=2_500, levels=8, spacing=2, size_e6=500_000_000)
-_TAIL_SLOW = replace(_CALM_SLOW, half_e6=2_500, levels=8, spacing=2, size_e6=400_000_000)
+CALM = replace(_QUICK, lag_ms=60, churn_ms=350)
+CALM_SLOW = replace(_SLOW, lag_ms=150, churn_ms=450)
+_TAIL = replace(CALM, half_e6=2_500, levels=8, spacing=2, size_e6=500_000_000)
+_TAIL_SLOW = replace(CALM_SLOW, half_e6=2_500, levels=8, spacing=2, size_e6=400_000_000)
 
 
-def cast(begin_epoch_ns: int) -> tuple[Play, ...]:
-    """The plays of a world that begins then. The same whatever the seed."""
+def _none(_stamp: str) -> tuple[Play, ...]:
+    return ()
+
+
+def cast(begin_epoch_ns: int, more: Callable[[str], Iterable[Play]] = _none) -> tuple[Play, ...]:
+    """The plays of a world that begins then, and behind them those of `more` (asked for the day's
+    name). The same whatever the seed."""
     close = datetime.fromtimestamp(begin_epoch_ns // 10**9, UTC) + timedelta(days=1)
     close = close.replace(minute=close.minute // 15 * 15, second=0)
     eastern = close - timedelta(hours=5)  # standard time; only names depend on it
     stamp = eastern.strftime("%y%b%d").upper()
-    plays = (*_crypto(close, eastern, stamp), *_others(close, stamp))
+    plays = (*_crypto(close, eastern, stamp), *_others(close, stamp), *more(stamp))
     return tuple(_dated(play, begin_epoch_ns, close) for play in plays)
 
 
@@ -131,7 +139,7 @@ def _others(close: datetime, stamp: str) -> tuple[Play, ...]:
             polymarket=polymarket_market(
                 f"nba-den-lal-{close:%Y-%m-%d}", "Nuggets vs. Lakers", 10_000, 50_000
             ),
-            kalshi_quoting=_CALM, polymarket_quoting=_CALM_SLOW, home_e6=580_000,
+            kalshi_quoting=CALM, polymarket_quoting=CALM_SLOW, home_e6=580_000,
         ),
         Play(
             kalshi=kalshi_market(
@@ -151,7 +159,7 @@ def _others(close: datetime, stamp: str) -> tuple[Play, ...]:
                 "fed-no-change-january-2027", "No change in Fed interest rates in January 2027?",
                 10_000, 40_000, neg_risk=True,
             ),
-            kalshi_quoting=_CALM, polymarket_quoting=_CALM_SLOW, home_e6=330_000,
+            kalshi_quoting=CALM, polymarket_quoting=CALM_SLOW, home_e6=330_000,
         ),
     )  # fmt: skip
 

@@ -24,7 +24,6 @@ _CHUNK_MS = 4_000
 # The first news of every world, so that no session waits: ms, play (one without spot), length
 _FIRST_NEWS = ((400, 4, 1_500), (2_000, 6, 1_300), (3_500, 4, 1_300), (5_000, 6, 1_300))
 _NEWS_MS = 5_000  # mean time between news
-_WALK_MS = 250
 _HORIZON_BPS = 25  # one standard deviation of spot until a market is decided
 _FAIR_MIN_E6, _FAIR_MAX_E6 = 15_000, 985_000
 _CENT_E8 = 1_000_000
@@ -100,7 +99,7 @@ class Motion:
             if fair.play.product is not None:
                 self._spots[fair.play.product].fairs.append(fair)
             self._update(fair)
-            self._at(self._chance.between(1, _WALK_MS), self._walk, fair)
+            self._at(self._chance.between(1, fair.play.walk_ms), self._walk, fair)
             for maker in fair.makers:
                 maker.seen_e6 = fair.value_e6
                 yield maker.begin(self._epoch_ns(), fair.value_e6, self._chance)
@@ -157,7 +156,7 @@ class Motion:
         rung = maker.rung_e6(fair.value_e6)
         maker.lean_e6 += chance.bell(rung // 12) - maker.lean_e6 // 32
         maker.lean_e6 = min(max(maker.lean_e6, -rung // 3), rung // 3)
-        self._at(_WALK_MS, self._walk, fair)
+        self._at(play.walk_ms, self._walk, fair)
         self._moved(fair)
         yield from ()
 

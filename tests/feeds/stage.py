@@ -79,7 +79,7 @@ class FakeKalshi:
         made: dict[str, Any] = {
             "orderbooks": {"orderbooks": [{"ticker": TICKER, "orderbook_fp": sides}]},
             "markets": {"markets": [market], "cursor": ""},
-            "E": {"event": {"series_ticker": "S"}},
+            "events": {"events": [{"event_ticker": "E", "series_ticker": "S"}]},
             "S": SERIES,
         }
         body = orjson.dumps(made[request.path.rsplit("/", 1)[1]])

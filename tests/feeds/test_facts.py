@@ -8,8 +8,15 @@ from typing import Any
 import orjson
 import pytest
 
-from feeds.kalshi_facts import BASE, FEE_ROUNDS, KalshiFacts
-from feeds.polymarket_facts import PolymarketFacts
+from feeds.kalshi_facts import (
+    ADDRESS_MAX,
+    BASE,
+    FEE_ROUNDS,
+    TICKERS_MAX,
+    KalshiFacts,
+    batches,
+)
+from feeds.polymarket_facts import ANEW_MIN, PolymarketFacts
 from feeds.update import FeedError, Instrument, MarketFacts
 from shm_layout import (
     E6,
@@ -70,7 +77,7 @@ def kalshi(market: Any = None, event: Any = None, series: Any = None) -> FakeRes
     terms = {key: value for key, value in terms.items() if value != "absent"}
     return FakeRest(**{
         f"{BASE}/markets": {"markets": [rows], "cursor": ""},
-        f"{BASE}/events/{one['event_ticker']}": {"event": one, "markets": []},
+        f"{BASE}/events": {"events": [one], "cursor": ""},
         f"{BASE}/series/KXBTC15M": {"series": terms},
     })  # fmt: skip
 
@@ -157,15 +164,37 @@ def test_a_kalshi_fact_that_is_not_as_it_must_be_is_told_and_not_guessed(rest: F
 def test_kalshi_is_asked_for_many_markets_at_once_and_for_each_event_once() -> None:
     rest = kalshi()
     market = composed("market_kxbtc15m_active")["market"]
-    tickers = [f"{TICKER}{i}" for i in range(60)]
+    tickers = [f"{TICKER}{i}" for i in range(450)]
     rest.answers[f"{BASE}/markets"] = lambda params: {
         "markets": [market | {"ticker": one} for one in params["tickers"].split(",")]
     }
     wanted = [an_instrument(ticker, local=i) for i, ticker in enumerate(tickers)]
     facts, errors = asyncio.run(KalshiFacts(rest).read(wanted))  # type: ignore[arg-type]
-    assert len(facts) == 60 and errors == []
-    assert [path for path, _ in rest.asked].count(f"{BASE}/markets") == 2
-    assert len(rest.asked) == 4
+    assert len(facts) == 450 and errors == []
+    assert [path for path, _ in rest.asked].count(f"{BASE}/markets") == 3
+    assert len(rest.asked) == 5
+
+
+def test_a_kalshi_request_stays_within_the_length_of_an_address_and_of_a_page() -> None:
+    long, short = [f"{i:0>60}" for i in range(1_000)], [str(i) for i in range(1_000)]
+    for tickers in (long, short):
+        chunks = list(batches(tickers))
+        assert [one for chunk in chunks for one in chunk] == tickers
+        assert all(len(chunk) <= TICKERS_MAX for chunk in chunks)
+        assert all(len(",".join(chunk)) <= ADDRESS_MAX for chunk in chunks)
+    assert len(list(batches(long))) == 11 and len(list(batches(short))) == 5
+    assert list(batches(["x" * ADDRESS_MAX * 2])) == [["x" * ADDRESS_MAX * 2]]
+    assert list(batches([])) == []
+
+
+def test_a_kalshi_event_that_is_not_told_costs_its_own_markets_only() -> None:
+    rest = kalshi()
+    market = composed("market_kxbtc15m_active")["market"]
+    other = market | {"ticker": "OTHER-1", "event_ticker": "OTHER"}
+    rest.answers[f"{BASE}/markets"] = {"markets": [market | {"ticker": TICKER}, other]}
+    wanted = [an_instrument(TICKER), an_instrument("OTHER-1", local=1)]
+    facts, errors = asyncio.run(KalshiFacts(rest).read(wanted))  # type: ignore[arg-type]
+    assert list(facts) == [0] and errors == ["OTHER: not in the answer of /events"]
 
 
 def test_kalshis_fees_are_read_again_after_some_rounds_or_when_told() -> None:
@@ -296,6 +325,61 @@ def test_a_polymarket_fact_that_is_not_as_it_must_be_is_told_and_not_guessed(
 ) -> None:
     facts, errors = read_polymarket(clob, gamma)
     assert facts == {} and len(errors) == 1
+
+
+class ManyMarkets:
+    """A Polymarket of many alike markets. `shown`: what Gamma says anew of some."""
+
+    def __init__(self, count: int) -> None:
+        self.instruments = [
+            an_instrument(f"m{i}", local=i, condition=i + 1) for i in range(count)
+        ]
+        self.shown: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self._reader = PolymarketFacts(self, self, taker_delay_ns=0)  # type: ignore[arg-type]
+
+    async def get(self, path: str, params: Any = None) -> bytes:
+        self.asked.append(path)
+        if path != "/markets":
+            return orjson.dumps(CLOB)
+        is_open = params["closed"] == ["false"]
+        named = params["condition_ids"] if is_open else []
+        return orjson.dumps(
+            [GAMMA | {"conditionId": one} | self.shown.get(one, {}) for one in named]
+        )
+
+    def read(self, *, forget: bool = False) -> list[str]:
+        """A round; what was asked of the CLOB."""
+        self.asked.clear()
+        if forget:
+            self._reader.forget()
+        facts, errors = asyncio.run(self._reader.read(self.instruments))
+        assert len(facts) == len(self.instruments) and errors == []
+        return [path for path in self.asked if path != "/markets"]
+
+
+def test_polymarkets_clob_is_asked_for_each_market_once_then_for_some_in_turn() -> None:
+    venue = ManyMarkets(3 * ANEW_MIN)
+    assert len(venue.read()) == 3 * ANEW_MIN and len(venue.asked) == 3 * ANEW_MIN + 3
+    rounds = [venue.read() for _ in range(3)]
+    assert [len(asked) for asked in rounds] == [ANEW_MIN] * 3
+    assert len({path for asked in rounds for path in asked}) == 3 * ANEW_MIN
+    assert len(venue.read(forget=True)) == 3 * ANEW_MIN
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"acceptingOrders": False}, {"orderPriceMinTickSize": 0.001}, {"feeType": "another"},
+     {"feesEnabled": False}],
+)  # fmt: skip
+def test_what_gamma_shows_anew_has_the_clob_asked_at_once(change: dict[str, Any]) -> None:
+    venue = ManyMarkets(3 * ANEW_MIN)
+    for _ in range(4):  # the next turn is that of the second third
+        venue.read()
+    condition = f"0x{3 * ANEW_MIN:064x}"
+    venue.shown[condition] = change
+    asked = venue.read()
+    assert f"/clob-markets/{condition}" in asked and len(asked) == ANEW_MIN + 1
 
 
 def test_the_gamma_rows_of_the_archive_can_be_read() -> None:

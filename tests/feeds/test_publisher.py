@@ -203,10 +203,10 @@ def test_a_market_closes_by_the_clock_and_stays_closed() -> None:
 
 def test_an_opening_that_is_due_is_noticed() -> None:
     made = rig(Market("A"), facts=replace(OPEN, status=ST_INITIALIZED, open_epoch_ns=500))
-    assert not made.publisher.is_open_due(499, ST_INITIALIZED)
-    assert made.publisher.is_open_due(500, ST_INITIALIZED)
+    assert not made.publisher.is_open_due(499)
+    assert made.publisher.is_open_due(500)
     made.publisher.set_facts(0, replace(OPEN, open_epoch_ns=500), 9)
-    assert not made.publisher.is_open_due(501, ST_INITIALIZED)
+    assert not made.publisher.is_open_due(501)
 
 
 def test_a_lost_link_empties_the_books_and_a_silent_one_does_not() -> None:

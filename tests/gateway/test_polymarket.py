@@ -5,6 +5,7 @@ reads on recorded rows.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,6 +14,7 @@ import pytest
 from gateway.hmac_auth import ApiSecrets
 from gateway.order import E_ACK, E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.polymarket import TEXTS, PolymarketVenue
+from gateway.polymarket_reads import ALL_MAX
 from gateway.ports import NO, YES, Fill, Held, Market, Outcome, Placing, Query, Update, VenueError
 from gateway.transport import Answer
 from shm_layout import BUY, REASONS, S_CONFIRMED, S_FAILED, S_MATCHED, S_MINED, SELL
@@ -304,3 +306,24 @@ def test_the_snapshot_reads_both_tokens_of_each_market() -> None:
     assert found.cash_e6 == {1: ONE_E6}
     assert found.held == (Held(1, 7 * ONE_E6, 0),)
     assert found.open_keys == ("0x1",)
+
+
+@pytest.mark.parametrize(("traded", "held_e6"), [(MARKET.condition, 7 * ONE_E6), ("0xother", 0)])
+def test_of_many_markets_only_those_we_traded_in_are_read(traded: str, held_e6: int) -> None:
+    balance = "/balance-allowance?asset_type="
+    reads = Reads(
+        {
+            f"{balance}COLLATERAL": (200, {"balance": "1000000"}),
+            f"{balance}CONDITIONAL&token_id=111": (200, {"balance": "7000000"}),
+            f"{balance}CONDITIONAL&token_id=222": (200, {"balance": "0"}),
+            "/data/trades": (200, {"data": [{"market": traded}], "next_cursor": "LTE="}),
+            "/data/orders": (200, {"data": [], "next_cursor": "LTE="}),
+        }
+    )
+    others = [
+        replace(MARKET, instrument=10 + i, condition=f"0x{i}", token_yes=f"{i}1", token_no=f"{i}2")
+        for i in range(ALL_MAX)
+    ]
+    found = asyncio.run(venue().snapshot(reads, [MARKET, *others]))
+    assert found.held[0] == Held(1, held_e6, 0)
+    assert len(found.held) == 1 + ALL_MAX and not any(one.yes_e6 for one in found.held[1:])

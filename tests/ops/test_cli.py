@@ -29,6 +29,8 @@ IN_PROCESS = {  # flags -> exit code, what the line says
     "time": (["start", "--replay", ".", "--from", "noon"], 2, "wanted a time such as 2026-01-03T"),
     "zone": (["start", "--replay", ".", "--from", "2026-01-03T20:40"], 2, "without a zone"),
     "gap without replay": (["start", "--gap-max", "5"], 2, "are for --replay"),
+    "markets": (["start", "--markets", "6"], 2, "found '6', wanted a whole number from 7 to 1000"),
+    "markets of a replay": (["start", "--replay", ".", "--markets", "9"], 2, "not of --replay"),
     "missing config": (["start", "--config", "none.toml"], 3, "none.toml: cannot be read"),
     "missing faults": (["start", "--faults", "none.toml"], 3, "none.toml: cannot be read"),
     "unknown profile": (["start", "--profile", "x"], 3, "profile: found 'x', wanted one of"),

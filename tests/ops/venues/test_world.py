@@ -20,6 +20,7 @@ from ops.venues.world_chance import (
     _normal_raw,
     normal_cdf_e6,
 )
+from ops.venues.world_crowd import OUTCOMES
 from ops.venues.world_maker import grid_of
 from ops.venues.world_motion import Motion
 from tests.offline_edges import A_YES, B_YES, Books, Episode, Rules, episodes
@@ -85,6 +86,32 @@ def test_the_script_travels_small_and_goes_on_for_ever() -> None:
     assert there == script
     assert begun(there, 2) == begun(script, 2)
     assert script.end_epoch_ns is None
+
+
+def test_a_larger_world_has_the_smaller_one_and_markets_of_its_own() -> None:
+    small, large = world(3), make_world(3, begin_epoch_ns=BEGIN, windows=0, plays=1_000)
+    assert large.markets[: len(small.markets)] == small.markets
+    assert Counter(spec.venue for spec in large.markets) == {"kalshi": 1_000, "polymarket": 1_000}
+    assert len({(spec.venue, spec.ticker) for spec in large.markets}) == 2_000
+    assert len({spec.condition_id for spec in large.markets}) == 1_001  # "" of Kalshi's
+    assert len(large.pairs) == 1_000 and large.pairs[: len(small.pairs)] == small.pairs
+    assert large.digest != small.digest
+    sizes = Counter(spec.event for spec in large.markets[len(small.markets) :])
+    assert max(sizes.values()) == 2 * OUTCOMES, "both venues' markets of ten outcomes"
+
+
+def test_every_market_of_a_large_world_has_a_book_at_once_and_none_crosses() -> None:
+    script, books = make_world(3, begin_epoch_ns=BEGIN, windows=0, plays=300), Books()
+    moved = Counter()
+    for event in begun(script, 20):
+        market = books.apply(event)
+        if market is not None:
+            assert books.is_sane(market), event
+            moved[market] += event.at_epoch_ns > BEGIN
+    assert len(moved) == 600
+    assert sum(count > 0 for count in moved.values()) > 400
+    crowd = sorted(moved[market] for market in range(14, 600))
+    assert crowd[-1] > 5 * max(crowd[len(crowd) // 4], 1), "activity is unequal"
 
 
 def test_events_ascend_in_whole_ms(minute: list[Event]) -> None:
