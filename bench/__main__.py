@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import json
 import pkgutil
 import sys
@@ -52,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="benches to run; none: list them")
     parser.add_argument("--json", action="store_true", help="one object on standard output")
     parser.add_argument("--quick", action="store_true", help="a few seconds each, coarser figures")
+    parser.add_argument("--seconds", type=float, help="how long, for a bench that runs for a time")
+    parser.add_argument("--rate", type=int, help="frames a second, for a bench that has a rate")
     options = parser.parse_args(arguments)
     benches = found()
     if unknown := [name for name in options.names if name not in benches]:
@@ -69,7 +72,10 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.json:
         show(results)
     for name in options.names:
-        figures = importlib.import_module(f"bench.{name}").run(options.quick)
+        act = importlib.import_module(f"bench.{name}").run
+        told = {"seconds": options.seconds, "rate": options.rate}
+        takes = inspect.signature(act).parameters
+        figures = act(options.quick, **{key: told[key] for key in told if key in takes})
         results[name] = figures
         if not options.json:
             print(name)
