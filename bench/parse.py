@@ -30,6 +30,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 import picows
 
@@ -295,10 +296,23 @@ async def _round(url: str, name: str, sink: _Sink, *, is_floor: bool) -> float:
     return sink.took_ns
 
 
-DECODERS = {
-    "polymarket": polymarket_frames.DECODER, "binance": binance.FRAME,
-    "coinbase": coinbase.DECODER,
-}  # fmt: skip
+class _Trade(msgspec.Struct):
+    stream: str
+    data: binance.Trade
+
+
+class _Ticker(msgspec.Struct):
+    stream: str
+    data: binance.BookTicker
+
+
+DECODERS = {  # each decodes the whole frame
+    "polymarket_change": polymarket_frames.DECODER,
+    "polymarket_snapshot": polymarket_frames.DECODER,
+    "binance_trade": msgspec.json.Decoder(_Trade),
+    "binance_ticker": msgspec.json.Decoder(_Ticker),
+    "coinbase_trade": coinbase.DECODER,
+}
 
 
 def _ending(venue: Venue) -> Act:
@@ -317,7 +331,7 @@ async def _over_sockets(
     found: dict[str, dict[str, object]] = {}
     url = f"ws://127.0.0.1:{port}/"
     for name, stream in streams.items():
-        decode = DECODERS[name.partition("_")[0]].decode
+        decode = DECODERS[name].decode
         count, wanted = len(stream.ours), tuple(Decimal(text) for text in stream.left)
         took: tuple[list[float], list[float]] = ([], [])
         for _ in range(rounds + 1):

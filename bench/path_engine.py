@@ -144,7 +144,7 @@ class SteppedEngine:
         venues = self._venues
         params = RoleParams(
             settings=settings(self._script),
-            addresses={name: VenueAddress(**ports) for name, ports in venues.ports.items()},
+            addresses={name: self._address(name) for name in venues.ports},
             channels={}, ca_file=str(venues.tls.ca), keys=venues.keys, products={},
             journal=str(self._folder / "journal"),
         )  # fmt: skip
@@ -153,8 +153,12 @@ class SteppedEngine:
             supervisor_pid=os.getpid(), fds={"gateway": Fd(self._eventfd)}, params=params,
         )  # fmt: skip
 
+    def _address(self, name: str) -> VenueAddress:
+        ports = self._venues.ports[name]
+        return VenueAddress(rest=ports["rest"], ws=ports["ws"])
+
     def _feed(self, name: str) -> Feed:
-        address = VenueAddress(**self._venues.ports[name])
+        address = self._address(name)
         path = KALSHI_WS if name == "kalshi" else f"{POLYMARKET_WS}/market"
         told = FeedParams(
             venue=name, feed=VENUES.index(name), ws_url=address.ws_url(path),

@@ -20,6 +20,7 @@ from msgspec import Meta, Raw, Struct
 from feeds import spot_scan
 from feeds.judge import SPOT, Judge
 from feeds.limits import NUMBER_MAX
+from feeds.scan import direct
 from feeds.seat import Seat
 from feeds.update import MS_NS, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, SELL
@@ -88,6 +89,7 @@ class Binance:
         self._asked = 0  # number of the newest subscription
         self._words, self._state = publisher.words, publisher.state
         self._scan = spot_scan.memory_of(products)
+        self._read = direct(spot_scan.binance, self._words, self._state, self._scan)
         self._trade_ids = self._scan[spot_scan.TRADES : spot_scan.TRADES + len(products)]
         self._book_ids = self._scan[spot_scan.BOOKS : spot_scan.BOOKS + len(products)]
 
@@ -117,10 +119,10 @@ class Binance:
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises. Every trade is published, so `last` does not matter."""
         self._frames += 1
-        if type(payload) is memoryview:
-            words, state, memory = self._words, self._state, self._scan
-            if spot_scan.binance(words, state, memory, payload, recv_ns) >= 0:
-                return
+        words, state, memory = self._words, self._state, self._scan
+        is_view = type(payload) is memoryview
+        if is_view and self._read(words, state, memory, payload, recv_ns) >= 0:
+            return
         try:
             frame = FRAME.decode(payload)
             if frame.stream:

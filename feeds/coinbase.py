@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from feeds import spot_scan
 from feeds.judge import SPOT, Judge
 from feeds.limits import NUMBER_MAX
+from feeds.scan import direct
 from feeds.seat import Seat
 from feeds.sentinel import Sentinel
 from feeds.update import UNREADABLE, FeedError, Numbers, epoch_ns_of
@@ -119,6 +120,7 @@ class Coinbase:
         self._frames = 0
         self._words, self._state = publisher.words, publisher.state
         self._scan = spot_scan.memory_of(products)
+        self._read = direct(spot_scan.coinbase, self._words, self._state, self._scan)
         count = len(products)
         self._trade_ids = self._scan[spot_scan.TRADES : spot_scan.TRADES + count]
         self._beat_ids = [0] * len(self._products)  # newest trade by the heartbeat before
@@ -156,10 +158,10 @@ class Coinbase:
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises. Every trade is published, so `last` does not matter."""
         self._frames += 1
-        if type(payload) is memoryview:
-            words, state, memory = self._words, self._state, self._scan
-            if spot_scan.coinbase(words, state, memory, payload, recv_ns) >= 0:
-                return
+        words, state, memory = self._words, self._state, self._scan
+        is_view = type(payload) is memoryview
+        if is_view and self._read(words, state, memory, payload, recv_ns) >= 0:
+            return
         self._seen += 1
         sentinel = self._sentinel
         if sentinel.wants(self._seen, len(payload)) and not sentinel.look(payload):

@@ -42,6 +42,7 @@ from feeds.kalshi_frames import (
 from feeds.kalshi_life import lifecycle
 from feeds.kalshi_scan import NOTHING, OUT_LOCAL, Subscription, scan
 from feeds.levels import AT_EVENT, BAD_LEVEL, BOOK_CELLS, BOOKS_AT, BROKEN, NO_CLAIM, OFF_GRID
+from feeds.scan import direct
 from feeds.seat import Seat
 from feeds.sentinel import LENGTHS, LOOK_MASK, Sentinel
 from feeds.session import Lasting, Requests
@@ -69,15 +70,14 @@ class Kalshi:
         self._prices, self._sizes = Numbers(6), Numbers(6)
         self._stream = Subscription(self._tickers)
         self._memory = self._stream.memory
+        self._read = direct(scan, self._words, self._state, self._memory, True)
         self._frames = self._seen = 0  # not in the counters yet; decoded
-        self._next_id = 0
-        self._wants_facts = False
+        self._next_id, self._wants_facts = 0, False
         self._scale = Scale()
         self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
         self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
         self._judge = Judge(publisher, "kalshi", jumps=CONTRACT)
         self._sentinel = Sentinel(publisher, "kalshi", strange)
-        self._lengths = self._sentinel.lengths
         self._reset()
 
     def _reset(self) -> None:
@@ -166,7 +166,7 @@ class Kalshi:
         """One text message. Never raises: what cannot be read is counted, and shows as a hole."""
         self._frames += 1
         if type(payload) is memoryview:
-            told = scan(self._words, self._state, self._memory, payload, recv_ns, last)
+            told = self._read(self._words, self._state, self._memory, payload, recv_ns, last)
             if told == 0 and not self._sentinel.is_drifted:
                 self._is_dirty = not last
                 return
@@ -190,7 +190,7 @@ class Kalshi:
         self._seen = seen = self._seen + 1
         size = len(payload)
         if (
-            (size >= LENGTHS or not self._lengths[size] or not seen & LOOK_MASK)
+            (size >= LENGTHS or not self._sentinel.lengths[size] or not seen & LOOK_MASK)
             and self._sentinel.wants(seen, size)
             and not self._sentinel.look(payload)
         ):

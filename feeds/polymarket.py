@@ -36,6 +36,7 @@ from feeds.polymarket_frames import (
 )
 from feeds.polymarket_life import life
 from feeds.polymarket_scan import BOOK, NOTHING, OUT_LOCAL, OUT_TICK, memory_of, scan
+from feeds.scan import direct
 from feeds.seat import Seat
 from feeds.sentinel import LENGTHS, LOOK_MASK, Sentinel
 from feeds.session import Lasting, Requests
@@ -81,6 +82,7 @@ class Polymarket:
         self._prices, self._sizes = Numbers(6), Numbers(6)
         self._one = np.zeros(3, np.int64)
         self._scan = memory_of(self._tokens)
+        self._read = direct(scan, self._words, self._state, self._scan, True)
         self._frames = self._seen = 0
         self._wants_facts = False
         self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
@@ -173,7 +175,7 @@ class Polymarket:
         """One text message. Never raises: what cannot be read is counted."""
         self._frames += 1
         if type(payload) is memoryview:
-            told = scan(self._words, self._state, self._scan, payload, recv_ns, last)
+            told = self._read(self._words, self._state, self._scan, payload, recv_ns, last)
             if told == 0 and not self._sentinel.is_drifted:
                 self._is_dirty, self._bare = not last, 0
                 return

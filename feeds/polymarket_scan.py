@@ -12,8 +12,17 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from feeds.book import replace
-from feeds.levels import NO_CLAIM
+from feeds.book import flush, replace
+from feeds.levels import (
+    BEST_ASK,
+    BEST_BID,
+    BOOK_CELLS,
+    BOOKS_AT,
+    COUNTER,
+    GRID_AT,
+    NO_CLAIM,
+    TRUST,
+)
 from feeds.scan import FALL, address, at, cell_of, is_key, key, name, names_of, put_cell, skip_space
 from feeds.scan_object import (
     CLOSE_BRACE,
@@ -31,10 +40,11 @@ from feeds.scan_object import (
     read,
 )
 from feeds.update import MS_NS, STAMP_MAX_MS
-from shm_layout import ASK, BID, Words
+from shm_layout import ASK, BID, E6, Words
 
 # beside the bits that `replace` returns: not of one of our YES tokens; a whole book
 NOTHING, BOOK = 32, 64
+_SNAPSHOTS = COUNTER["snapshots"]
 ROWS_MAX = 32  # of a change; more is decoded with types
 LEVELS_MAX = 1_000  # of a book, both sides
 
@@ -196,13 +206,22 @@ def _whole(payload, size, mem):
 
 
 @njit(cache=True)
+def _is_plain(state, book, tick):
+    """Not crossed, not locked, and the tick (0: unsaid) is that of the whole known grid."""
+    if state[book + BEST_BID] >= state[book + BEST_ASK]:
+        return False
+    first, second = state[book + GRID_AT + 1], state[book + GRID_AT + 2]
+    return tick == 0 or (state[book + GRID_AT] == E6 and first == tick and second == 0)
+
+
+@njit(cache=True)
 def scan(words, state, memory, frame, recv_ns, last):
     """One frame into the book of its YES token.
 
     Returns FALL (nothing was done), NOTHING (not one of our YES tokens), or the bits of
-    `book.replace`, with BOOK for a whole book: then memory[OUT_LOCAL] is whose, [OUT_TICK] its
-    tick in 1e-6, 0 if it names none; it is not published yet, whatever `last` says: the caller
-    looks at it first.
+    `book.replace`, with BOOK for a whole book that the caller must look at, as it is not published
+    yet, whatever `last` says: memory[OUT_LOCAL] is whose, [OUT_TICK] its tick in 1e-6, 0 if it
+    names none. A good book of a market that was trusted before, on the grid known, needs no look.
     """
     size, payload, mem = len(frame), address(frame), address(memory)
     seen, local, count, bid, ask = _whole(payload, size, mem)
@@ -224,5 +243,14 @@ def scan(words, state, memory, frame, recv_ns, last):
     memory[OUT_TICK] = memory[_TICK] if seen & _TICK_BIT else 0
     levels = memory[_TRIPLES : _TRIPLES + 3 * count]
     ends, seq, stamp_ns = last and not is_book, np.int64(0), stamp_ms * MS_NS
+    book = BOOKS_AT + local * BOOK_CELLS
+    was = state[book + TRUST]
     told = replace(words, state, local, levels, is_book, bid, ask, seq, stamp_ns, recv_ns, ends)
-    return told | BOOK if is_book else told
+    if not is_book:
+        return told
+    if told | was != 0 or not _is_plain(state, book, memory[OUT_TICK]):
+        return told | BOOK
+    state[_SNAPSHOTS] += 1
+    if last:
+        flush(words, state)
+    return told

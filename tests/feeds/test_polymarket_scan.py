@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from feeds import polymarket_scan
 from feeds.polymarket_scan import BOOK, NOTHING
 from feeds.scan import FALL
-from shm_layout import QUOTE
+from shm_layout import E6, GAP, QUOTE
 from tests.conftest import reference
 from tests.feeds.rig import Market, Rig, rig
 from tests.feeds.test_polymarket import NO, SNAPSHOT, YES, Line, changes, row
@@ -125,6 +125,19 @@ CHANGE = changes(
 
 def test_what_the_venue_sends_today_is_taken() -> None:
     assert code(CHANGE) >= 0 and code(SNAPSHOT[0]) & BOOK and code(SNAPSHOT[1]) == NOTHING
+
+
+GOOD = whole([("0.45", "3")], [("0.56", "4")], tick_size="0.01")
+
+
+def test_only_a_good_book_of_a_market_that_was_well_needs_no_look() -> None:
+    made = line().rig
+    assert code(GOOD, made) == 0 and made.quote(0)["bids"].tolist()[:2] == [450_000, 3 * E6]
+    assert code({**GOOD, "tick_size": "0.001"}, made) & BOOK
+    assert code(whole([("0.45", "3")], [("0.45", "4")]), made) & BOOK
+    assert code(GOOD, made) == 0
+    made.publisher.mark(0, raised=GAP, now_ns=5)
+    assert code(GOOD, made) & BOOK
 
 
 @pytest.mark.parametrize(
