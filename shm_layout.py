@@ -26,6 +26,7 @@ The main segment as `MAIN.drawing()` renders it: first cell, block, its one writ
   2621360 steps         detector      4096 x   512 B ring
   2883536 intents       detector      1024 x   512 B ring
   2949104 reports       gateway       2048 x   512 B ring
+  3080208 refusals      detector      1024 x   128 B cells
 
 A cell is an aligned 8-byte signed int; a record is whole 64-byte lines; blocks of different writers
 lie 128 bytes apart. Readers, inspector, recorder and replay derive every place from this table.
@@ -199,7 +200,7 @@ COUNTERS = _table("""
     detector: entries quotes spots laps lost decisions intents edges refused_cash refused_limit
         refused_state refused_trust refused_size debounced cooldown slot_busy steps reports taken
         overflow in_flight refused_alive refused_delay refused_band refused_rate paused timers
-        orphans
+        orphans refused_pair edges_of_pair edges_untrusted
     gateway: intents orders fills partial rejected unknown one_legged unwinds refused stale lapped
         pool_hits pool_misses journal_records reconnects replies user_frames bad_replies late
         sent_bytes fsyncs halts no_signature rate_limited
@@ -247,10 +248,8 @@ SUB = 32  # sub-buckets of a histogram per octave: 3 % wide
 BUCKETS = SUB * 37  # up to 2**41 ns, 36 minutes; the last bucket takes what is longer
 HISTOGRAM_CELLS = LINE + BUCKETS  # count, total, least, most, 4 spare words, buckets
 LEVELS = 5  # levels a side in a quote
-LEGS_MAX = 4
 CURSORS = 20  # rings whose cursors a step can hold
-COUNTERS_MAX = 48
-HISTOGRAMS_MAX = 6
+COUNTERS_MAX, HISTOGRAMS_MAX, LEGS_MAX = 48, 6, 4
 
 
 def record(fields: Iterable[str], cells: int | None = None) -> np.dtype[np.void]:
@@ -275,6 +274,7 @@ _PLAIN = _table(f"""
     role: name*4 pid epoch core exit_code started_ns ready_ns beat_ns loops worst_loop_ns busy_ns
         connected restarts counters*{COUNTERS_MAX}
     histogram: count total least most
+    refusal: edges untrusted trust best_e6 last_epoch_ns
 """)  # kill word 0: may trade, else a reason (anyone sets it, the supervisor clears it)
 LEG = ("venue", "instrument", "generation", "side", "limit_e6", "size_e6", "cash_e6",
        "quote_number", "quote_epoch", "tick_epoch")  # fmt: skip
@@ -319,7 +319,7 @@ _GUARDED = _table(f"""
 # NONE_NS if untold. sign: `what` 1 Polymarket order, 2 Kalshi headers, 3 Polymarket L1 auth.
 RECORDS = {name: record(fields) for name, fields in _PLAIN.items()}
 RECORDS |= {name: record(fields, BODY) for name, fields in _GUARDED.items()}
-HEADER, CONTROL, KILL, GATE, BELL, ROLE, HISTOGRAM = (RECORDS[name] for name in _PLAIN)
+HEADER, CONTROL, KILL, GATE, BELL, ROLE, HISTOGRAM, REFUSAL = (RECORDS[name] for name in _PLAIN)
 (RUN_CLOCK, INSTRUMENT, PAIR, QUOTE, SPOT, INDEX, TERMS, PARAMETERS, COMMAND, INTENT, REPORT,
  POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[name] for name in _GUARDED)  # fmt: skip
 
@@ -333,8 +333,7 @@ def cell(of: np.dtype[np.void], name: str) -> int:
 # --------------------------------------------------------------------------------------- blocks
 
 INSTRUMENTS_MAX, PAIRS_MAX = 2048, 1024
-PRODUCTS_MAX = ACCOUNTS_MAX = 32
-ORDERS_MAX = 256
+PRODUCTS_MAX, ACCOUNTS_MAX, ORDERS_MAX = 32, 32, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +412,7 @@ MAIN = Layout("main", (
     Block("steps", "detector", "ring", 4096, STEP),
     Block("intents", "detector", "ring", 1024, INTENT),
     Block("reports", "gateway", "ring", 2048, REPORT),
+    Block("refusals", "detector", "cells", PAIRS_MAX, REFUSAL, 16),
 ))  # fmt: skip
 CHANNEL = Layout("channel", (  # a private segment between the signer and one client
     Block("header", "supervisor", "cells", 1, HEADER, 16),

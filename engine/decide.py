@@ -4,6 +4,9 @@ Everything read here came from ring entries or stands in the step (`now`, run ti
 bits), so the same steps give the same intents, live and in replay. An edge is an episode: it starts
 when a direction first pays after fees at a legal size, and ends when it no longer does; trading
 state, limits and what is in flight do not end it.
+
+An edge of a pair that nobody approved, or on a quote that proves nothing, is refused: told pair by
+pair in `refusals` as one edge from when it first pays until it no longer does.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -24,10 +27,21 @@ from shm_layout import (
     BUY,
     FEEDS_MAX,
     LAYOUT_HASH,
+    MAIN,
     PAIRS_MAX,
+    REFUSAL,
     SELL,
     ST_ACTIVE,
     Words,
+    cell,
+    load_relaxed,
+    store_relaxed,
+    word_add,
+)
+
+REFUSALS_AT, REFUSAL_CELLS = MAIN.at["refusals"], MAIN.blocks["refusals"].cells_each
+X_EDGES, X_UNTRUSTED, X_TRUST, X_BEST, X_LAST = (
+    cell(REFUSAL, name) for name in ("edges", "untrusted", "trust", "best_e6", "last_epoch_ns")
 )
 
 
@@ -109,26 +123,20 @@ def may_open(mem: Words, pair: int, direction: int, since: int) -> bool:
 
 
 @njit(cache=True)
-def decide_direction(
-    words: Words, mem: Words, body: Words, pair: int, direction: int, off: int, touched: int
-) -> bool:
-    """Follow the episode of one direction and open if it may. `off` < 0: the pair is not to be
-    traded now.
+def look(
+    mem: Words, pair: int, direction: int, off: int, edge_min: int
+) -> tuple[int, int, int, int, int, int, int]:
+    """What one direction pays now, as `cross_venue` says it; size −1: already too little before
+    fees. `off` < 0: the pair is not to be looked at.
     """
-    row, since_at = (
-        m.PAIR_AT + pair * BODY,
-        m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_SINCE + direction,
-    )
-    same, edge_min = mem[row + c.P_SAME], max(mem[c.A_EDGE_MIN], mem[row + c.P_EDGE_MIN])
+    row = m.PAIR_AT + pair * BODY
+    same = mem[row + c.P_SAME]
     quote_a, quote_b = m.QUOTE_AT + mem[row + c.P_A] * BODY, m.QUOTE_AT + mem[row + c.P_B] * BODY
     side_a = BUY if direction == 0 else SELL
     gross = touch_gross(mem, quote_a, side_a, quote_b, side_of_b(direction, same))
-    if (
-        off < 0 or gross <= 0 or gross < edge_min + off
-    ):  # before fees already too little: nearly always
-        mem[since_at] = 0
-        return False
-    found = cross_venue(
+    if off < 0 or gross <= 0 or gross < edge_min + off:  # nearly always
+        return -1, 0, 0, 0, 0, 0, 0
+    return cross_venue(
         mem,
         quote_a,
         quote_b,
@@ -139,9 +147,60 @@ def decide_direction(
         mem[c.A_SIZE],
         mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET,
     )
-    if found[0] == 0:
+
+
+@njit(cache=True)
+def trust_of(mem: Words, pair: int) -> int:
+    """The trust words of both quotes together."""
+    row = m.PAIR_AT + pair * BODY
+    a, b = mem[row + c.P_A], mem[row + c.P_B]
+    return mem[m.QUOTE_AT + a * BODY + c.Q_TRUST] | mem[m.QUOTE_AT + b * BODY + c.Q_TRUST]
+
+
+@njit(cache=True)
+def refuse_pair(words: Words, mem: Words, pair: int, off: int, reason: int) -> None:
+    """Tell of the edges that a pair would have, were it not for `reason` (a counter). A reason that
+    is no refusal of the pair or its quotes ends what was told.
+    """
+    row, told = m.PAIR_AT + pair * BODY, REFUSALS_AT + pair * REFUSAL_CELLS
+    edge_min = max(mem[c.A_EDGE_MIN], mem[row + c.P_EDGE_MIN])
+    is_pair = reason == m.C_PAIR
+    if not is_pair and reason != m.C_TRUST and reason != m.C_ALIVE:
+        off = -1
+    for direction in range(2):
+        before = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_REFUSED + direction
+        found = look(mem, pair, m.i64(direction), off, edge_min)
+        if found[0] <= 0:
+            mem[before] = 0
+            continue
+        if mem[before] != reason:
+            mem[before] = reason
+            mem[m.COUNTS + (m.C_EDGES_OF_PAIR if is_pair else m.C_EDGES_UNTRUSTED)] += 1
+            word_add(words, told + (X_EDGES if is_pair else X_UNTRUSTED), m.i64(1))
+            store_relaxed(words, told + X_LAST, mem[m.META + m.M_RUN])
+        if not is_pair:
+            trust = load_relaxed(words, told + X_TRUST) | trust_of(mem, pair)
+            store_relaxed(words, told + X_TRUST, trust)
+        if found[5] > load_relaxed(words, told + X_BEST):
+            store_relaxed(words, told + X_BEST, found[5])
+
+
+@njit(cache=True)
+def decide_direction(
+    words: Words, mem: Words, body: Words, pair: int, direction: int, off: int, touched: int
+) -> bool:
+    """Follow the episode of one direction and open if it may. `off` < 0: the pair is not to be
+    traded now.
+    """
+    row, since_at = (
+        m.PAIR_AT + pair * BODY,
+        m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_SINCE + direction,
+    )
+    edge_min = max(mem[c.A_EDGE_MIN], mem[row + c.P_EDGE_MIN])
+    found = look(mem, pair, direction, off, edge_min)
+    if found[0] <= 0:
         mem[since_at] = 0
-        mem[m.COUNTS + m.C_SIZE] += 1
+        mem[m.COUNTS + m.C_SIZE] += found[0] == 0
         return False
     if mem[since_at] == 0:
         mem[since_at] = mem[m.META + m.M_RUN] + 1
@@ -156,18 +215,22 @@ def decide_pair(words: Words, mem: Words, body: Words, pair: int, touched: int) 
     """Decide both directions of a pair. Returns intents written."""
     mem[m.COUNTS + m.C_DECISIONS] += 1
     row = m.PAIR_AT + pair * BODY
-    mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_LIMITED] = 0
-    reason = 0 if mem[row + c.P_APPROVED] == 1 else m.C_STATE
-    if reason == 0:
-        reason = why_not(mem, mem[row + c.P_A], mem[row + c.P_A_GENERATION])
+    state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
+    mem[state + m.PS_LIMITED] = 0
+    reason = why_not(mem, mem[row + c.P_A], mem[row + c.P_A_GENERATION])
     if reason == 0:
         reason = why_not(mem, mem[row + c.P_B], mem[row + c.P_B_GENERATION])
-    off = -1
-    if reason == 0:
-        off = take_off(mem, pair)
-        reason = m.C_DELAY if off < 0 else 0
+    if reason == 0 and mem[row + c.P_APPROVED] != 1:
+        reason = m.C_PAIR
+    off = take_off(mem, pair)
+    if reason == 0 and off < 0:
+        reason = m.C_DELAY
     if reason != 0:
         mem[m.COUNTS + reason] += 1
+        refuse_pair(words, mem, pair, off, reason)
+        off = -1
+    else:
+        mem[state + m.PS_REFUSED] = mem[state + m.PS_REFUSED_1] = 0
     opened = 0
     for direction in range(2):
         if decide_direction(words, mem, body, pair, direction, off, touched):

@@ -31,7 +31,7 @@ VENUES_MAX = 16
 FLIGHT_CELLS = 64
 POSITION_CELLS = 4
 CASH_CELLS = 4
-PAIR_STATE_CELLS = 12
+PAIR_STATE_CELLS = 16
 META_CELLS = 32
 
 _BLOCKS = (
@@ -115,7 +115,7 @@ INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["t
 ) = range(25)
 
 # cells of a pair's state; SINCE of direction 1 follows that of 0: 0 while it does not pay, else the
-# run time + 1 at which its episode began
+# run time + 1 at which its episode began. REFUSED likewise: why the edge there is now was refused
 (
     PS_FLYING,
     PS_PAUSED,
@@ -129,7 +129,9 @@ INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["t
     PS_TIMER,
     PS_KNOWN,
     PS_UNKNOWN,
-) = range(12)
+    PS_REFUSED,
+    PS_REFUSED_1,
+) = range(14)
 TOUCHED_TIMER, TOUCHED_QUOTE = 1, 2
 
 PO_POSITION, PO_COST, PO_RESERVED, PO_EXPOSURE = range(4)
@@ -169,8 +171,11 @@ COUNTER_NAMES = COUNTERS["detector"]
     C_PAUSED,
     C_TIMERS,
     C_ORPHANS,
+    C_PAIR,
+    C_EDGES_OF_PAIR,
+    C_EDGES_UNTRUSTED,
 ) = range(len(COUNTER_NAMES))
-assert COUNTER_NAMES[C_ORPHANS] == "orphans" and COUNTER_NAMES[C_IN_FLIGHT] == "in_flight"
+assert COUNTER_NAMES[C_PAIR] == "refused_pair" and COUNTER_NAMES[C_IN_FLIGHT] == "in_flight"
 assert len(VENUES) <= VENUES_MAX
 
 

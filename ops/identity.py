@@ -11,12 +11,13 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ops.config import Settings
-from ops.venues.script import MarketSpec, Script
+from ops.venues.script import Difference, MarketSpec, Script
 from shm_layout import (
     BODY,
     INSTRUMENT,
@@ -47,6 +48,15 @@ class Account:
     exchange_index: int
 
 
+class Said(NamedTuple):
+    """A pair as people read it, and whether it may be opened."""
+
+    a: str  # venue and ticker
+    b: str
+    is_approved: bool
+    differs: tuple[Difference, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who is who in a run."""
@@ -59,6 +69,7 @@ class Identity:
     # feed -> its spot products (or indices) -> slot
     products: Mapping[str, Mapping[str, int]]
     optional: frozenset[str] = frozenset()  # feeds that nobody waits for
+    said: tuple[Said, ...] = ()  # of each pair
 
 
 def row(of: np.dtype[np.void], **values: int | list[int]) -> Row:
@@ -74,9 +85,12 @@ def identify(
     script: Script,
     settings: Settings,
     optional: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    *,
+    is_forced: bool = False,
 ) -> Identity:
     """The tables of one session. `optional`: feeds beside those that the script names, with what
-    each writes into slots of its own; a run does not wait for them.
+    each writes into slots of its own; a run does not wait for them. A pair whose markets differ is
+    not approved, unless `is_forced`.
     """
     accounts = _accounts(script)
     events = {name: i for i, name in enumerate(dict.fromkeys(m.event for m in script.markets))}
@@ -90,7 +104,8 @@ def identify(
         a, b = numbers[pair.a_venue, pair.a_ticker], numbers[pair.b_venue, pair.b_ticker]
         pairs.append(row(
             PAIR, index=index, generation=GENERATION, a=a, b=b, a_generation=GENERATION,
-            b_generation=GENERATION, same=int(pair.same), approved=1,
+            b_generation=GENERATION, same=int(pair.same),
+            approved=int(is_forced or not pair.differs),
             edge_min_e6=settings.edge.edge_min_e6,
             hurdle_e6=settings.edge.hurdle_e6 if pair.hurdle_e6 is None else pair.hurdle_e6,
             delay_max_ns=settings.edge.delay_max_ns, event=events[script.markets[a].event],
@@ -107,6 +122,15 @@ def identify(
         instruments_of=instruments_of,
         products=_slots({"coinbase": script.products, **optional}),
         optional=frozenset(optional),
+        said=tuple(
+            Said(
+                f"{pair.a_venue} {pair.a_ticker}",
+                f"{pair.b_venue} {pair.b_ticker}",
+                is_forced or not pair.differs,
+                pair.differs,
+            )
+            for pair in script.pairs
+        ),
     )
 
 

@@ -53,6 +53,7 @@ def _prepared(told: Launch, folder: RunFolder, ground: Ground) -> Supervisor:
         from_epoch_ns=asked.from_epoch_ns,
         gap_max_ns=asked.gap_max_ns,
         faults=asked.plan,
+        force_approve=asked.force_approve,
     )
     make_session = told.make_session
     if make_session is None:

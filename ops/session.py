@@ -35,6 +35,7 @@ class Request:
     from_epoch_ns: int | None = None
     gap_max_ns: int | None = None
     faults: Faults = ()  # what the simulated venues do wrong
+    force_approve: bool = False  # pairs whose markets differ are traded: simulated venues only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

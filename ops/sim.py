@@ -95,7 +95,9 @@ class SimSession:
         self._exchanges = () if request.replay else sim_spot.played(self.script, spot)
         _check_faults(request, self.script, self._exchanges)
         informers = sim_spot.products(self._exchanges) | sim_index.products(self.script)
-        self.identity: Identity = identify(self.script, request.settings, informers)
+        self.identity: Identity = identify(
+            self.script, request.settings, informers, is_forced=request.force_approve
+        )
         self._keys = make_keys(folder)
         self._options = sim_spot.options(self._exchanges, spot, folder) | sim_index.options(
             self._keys.polymarket_api_file, has_rtds=bool(request.settings.feeds.rtds)

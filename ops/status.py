@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from ops import clock
 from ops.index_rows import index_rows
+from ops.refused import refused_pairs
+from ops.refused_text import best, sums
 from ops.usage import Used
 from shm_layout import FEED_ROLE, NURSERY, SUPERVISOR
 
 if TYPE_CHECKING:
     from ops.supervisor import Supervisor
 
+REFUSED_MAX = 100  # pairs told: an answer has a limit
+
 
 def status(run: Supervisor) -> dict[str, Any]:
     """Everything a person asks first. Times in seconds or as named."""
     now_ns = clock.mono_ns()
+    refused = refused_pairs(run.watch.segment, run.watch.identity)
     return {
         "running": True,
         "mode": run.session.mode,
@@ -41,6 +46,8 @@ def status(run: Supervisor) -> dict[str, Any]:
         "fills": run.tally.fills,
         "one_legged": run.tally.one_legged,
         "refusals": dict(run.tally.refusals),
+        "refused_edges": sums(refused),
+        "refused_pairs": best(refused, REFUSED_MAX),
         "profit_e6": run.profit_e6(),
         "tick_to_order_ns": run.tally.tick_to_order(),
         "events": [{"epoch_ms": at // clock.MS_NS, "text": text} for at, text in run.events],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ops.refused_text import texts
+
 COLUMNS = (
     ("name", "process"), ("pid", "pid"), ("beat_age_ms", "beat ms"), ("worst_loop_us", "worst us"),
     ("cpu_percent", "cpu %"), ("rss_mib", "MiB"), ("own_mib", "own MiB"), ("core", "core"),
@@ -41,6 +43,9 @@ def text(found: Mapping[str, Any]) -> str:
             f"feed {name}: {feed['trusted']} of {feed['instruments']} trusted{share}, {link},"
             f" {feed['frames']} frames, {feed['gaps']} gaps"
         )
+    if "refused_edges" in found:
+        shown = texts(found["refused_edges"], found["refused_pairs"])
+        lines += [f"refused: {line}" for line in shown]
     for row in found.get("indices", ()):
         mean = f"mean of {row['mean_count']} s {row['mean']}" if row["mean"] else "no mean"
         doubt = "" if row["trusted"] else ", not trusted"

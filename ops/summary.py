@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ops import clock
 from ops.figures import dollars, microseconds
+from ops.refused import refused_pairs
+from ops.refused_text import sums, texts
 from ops.status import waiting
 from ops.tally import percentiles, wire_to_order_ns
 from shm_layout import COUNTERS, DETECTOR, FEED_ROLE
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 KEYS = (
     "mode", "seed", "script_hash", "seconds", "first_order_s", "venues", "edges", "intents",
-    "refusals", "orders", "fills", "one_legged", "profit_e6", "fees_e6", "tick_to_order_ns",
-    "wire_to_order_ns", "stages_ns", "waiting", "exit_reason",
+    "refusals", "refused_pairs", "orders", "fills", "one_legged", "profit_e6", "fees_e6",
+    "tick_to_order_ns", "wire_to_order_ns", "stages_ns", "waiting", "exit_reason",
 )  # fmt: skip
 
 
@@ -50,6 +52,7 @@ def summary(run: Supervisor) -> dict[str, Any]:
         "edges": watch.counter(DETECTOR, "edges"),
         "intents": len(tally.lives),
         "refusals": refusals(run),
+        "refused_pairs": refused_pairs(watch.segment, watch.identity),
         "orders": tally.orders,
         "fills": tally.fills,
         "one_legged": tally.one_legged,
@@ -82,7 +85,7 @@ def _rounded(ratio: float | None) -> float | None:
 
 def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The summary as (title, text), for a table."""
-    hedged = found["one_legged"]
+    hedged, pairs = found["one_legged"], found["refused_pairs"]
     shown = [
         ("ended", f"{found['exit_reason']}  ({found['seconds']:.1f} s counted)"),
         ("script", f"seed {found['seed']} · {found['script_hash'][:16]}"),
@@ -100,6 +103,7 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("edges", f"{found['edges']:,}"),
         ("intents", f"{found['intents']:,}"),
         ("refused", refused),
+        *(("refused edges", text) for text in texts(sums(pairs), pairs)),
         ("orders", f"{found['orders']:,} · {found['fills']:,} filled · {hedged} one-legged"),
         ("first order", "none" if first is None else f"{first:.2f} s after the start"),
         (

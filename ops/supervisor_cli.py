@@ -99,6 +99,8 @@ def parser() -> argparse.ArgumentParser:
                        help="longer silences of a recording are cut to S seconds")  # fmt: skip
     start.add_argument("--faults", type=Path, metavar="FILE",
                        help="what the simulated venues do wrong, TOML or JSON")  # fmt: skip
+    start.add_argument("--force-approve", action="store_true",
+                       help="trade pairs whose markets differ; simulated venues only")  # fmt: skip
     return top
 
 
@@ -183,6 +185,9 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
     from ops.venues import faults
 
     began_ns = clock.process_start_ns()
+    if asked.force_approve and asked.mode != "sim":
+        text = f"--force-approve is for simulated venues only: found --mode {asked.mode}"
+        return fail(text, USAGE)
     if asked.mode != "sim":
         return fail(f"--mode {asked.mode} is not built yet: this version trades in sim only", USAGE)
     if asked.replay is None and (asked.from_epoch_ns is not None or asked.gap_max_ns is not None):

@@ -37,6 +37,7 @@ GOLDEN = {  # block: (first cell, writer, kind, count, cells each); a change her
     "steps": (2621360, "detector", "ring", 4096, 64),
     "intents": (2883536, "detector", "ring", 1024, 64),
     "reports": (2949104, "gateway", "ring", 2048, 64),
+    "refusals": (3080208, "detector", "cells", 1024, 16),
 }
 GOLDEN_CELLS = {  # some fields' places in their records: the first, the last, and what kernels name
     ("header", "magic"): 0, ("header", "run_id"): 5, ("header", "generation"): 15,
@@ -60,7 +61,7 @@ def test_every_block_lies_at_its_golden_offset() -> None:
     }
     assert found == GOLDEN
     assert list(found) == list(GOLDEN)
-    assert shm.MAIN.bytes == 24_641_664
+    assert shm.MAIN.bytes == 24_772_864
     assert shm.CHANNEL.at == {"header": 0, "requests": 32, "replies": 32832}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ops.venues.recorded_false import DualCryptoFalseArb
 from ops.venues.recorded_kalshi import KalshiBtc15m
 from ops.venues.recorded_lines import RecordingError
 from ops.venues.recorded_nba import DualNbaMvp
@@ -15,7 +16,7 @@ from ops.venues.recorded_script import RecordedScript, script_of
 
 __all__ = ["FORMATS", "RecordedScript", "RecordingError", "load"]
 
-FORMATS = (DualNbaMvp, KalshiBtc15m)
+FORMATS = (DualNbaMvp, DualCryptoFalseArb, KalshiBtc15m)
 
 
 def load(
@@ -61,5 +62,7 @@ def _known(folder: Path) -> bool:
     return any(each.recognises(folder) for each in FORMATS)
 
 
-def _format(folder: Path) -> type[DualNbaMvp] | type[KalshiBtc15m]:
+def _format(
+    folder: Path,
+) -> type[DualNbaMvp] | type[DualCryptoFalseArb] | type[KalshiBtc15m]:
     return next(each for each in FORMATS if each.recognises(folder))

@@ -20,7 +20,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, field, fields
 from operator import attrgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 BID = 0
 ASK = 1
@@ -62,9 +62,21 @@ class MarketSpec:
     outcomes: tuple[str, str] = ("Yes", "No")
 
 
+class Difference(NamedTuple):
+    """A field in which two markets differ, with what each says of it, as people read it."""
+
+    field: str  # "strike", "date", "hour", "source", …
+    a: str
+    b: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairSpec:
-    """Two markets that settle on the same question. `same` False: YES of one is NO of the other."""
+    """Two markets that settle on the same question. `same` False: YES of one is NO of the other.
+
+    `differs`: what keeps them from being the same question after all; such a pair is watched and
+    never opened, unless somebody insists.
+    """
 
     a_venue: str
     a_ticker: str
@@ -72,6 +84,7 @@ class PairSpec:
     b_ticker: str
     same: bool = True
     hurdle_e6: int | None = None  # capital hurdle per contract; None: the profile's own
+    differs: tuple[Difference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +305,7 @@ class Script(Protocol):
 
 
 # A field that came later counts only where it is not its default: an old script keeps its name.
-_FIRST = {MarketSpec: 21, StatusChange: 4}
+_FIRST = {MarketSpec: 21, StatusChange: 4, PairSpec: 6}
 _FIELDS = {kind: attrgetter(*kind.__slots__[: _FIRST.get(kind)]) for kind in Event.__args__}
 _ABSENT = -(2**63)  # stands for None among the numbers
 
@@ -305,7 +318,7 @@ def fingerprint(
     for market in markets:
         digest.update(f"{astuple(market)[: _FIRST[MarketSpec]]!r}{_later(market)}".encode())
     for pair in pairs:
-        digest.update(repr(astuple(pair)).encode())
+        digest.update(f"{astuple(pair)[: _FIRST[PairSpec]]!r}{_later(pair)}".encode())
     row = array("q")  # level changes are nearly all there is: their numbers are hashed in blocks
     for event in events:
         if isinstance(event, LevelSet):
@@ -320,7 +333,7 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def _later(of: MarketSpec | Event) -> str:
+def _later(of: MarketSpec | PairSpec | Event) -> str:
     first = _FIRST.get(type(of))
     late = fields(of)[first:] if first is not None else ()
     found = [(each.name, getattr(of, each.name)) for each in late]

@@ -153,7 +153,7 @@ def stale_terms(world: World) -> None:
         (halted, "refused_state"),
         (reducing, "refused_state"),
         (killed, "refused_state"),
-        (unapproved, "refused_state"),
+        (unapproved, "refused_pair"),
         (not_live, "refused_trust"),
         (other_generation, "refused_trust"),
         (no_feed, "refused_alive"),

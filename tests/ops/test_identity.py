@@ -9,7 +9,7 @@ import numpy as np
 
 from ops.config import load
 from ops.identity import identify, parameters_row, publish
-from ops.venues.script import MarketSpec, PairSpec
+from ops.venues.script import Difference, MarketSpec, PairSpec
 from shm_layout import (
     BODY,
     ENTRY,
@@ -88,6 +88,17 @@ def test_pairs_name_instruments_polarity_and_their_own_hurdle() -> None:
     script.pairs = (replace(Script.pairs[0], hurdle_e6=None),)
     default = view(identify(script, SETTINGS).pairs[0], PAIR)
     assert default["hurdle_e6"] == SETTINGS.edge.hurdle_e6
+
+
+def test_a_pair_whose_markets_differ_is_approved_by_force_alone() -> None:
+    script = Script()
+    strike = Difference("strike", "58,900", "58,000")
+    script.pairs = (replace(Script.pairs[0], differs=(strike,)),)
+    for is_forced in (False, True):
+        identity = identify(script, SETTINGS, is_forced=is_forced)
+        assert view(identity.pairs[0], PAIR)["approved"] == is_forced
+        assert identity.said == (("kalshi KX-B", "polymarket b", is_forced, (strike,)),)
+    assert identify(Script(), SETTINGS).said[0].is_approved
 
 
 def test_feeds_and_products_have_their_slots() -> None:
