@@ -87,10 +87,10 @@ def _facts(request: web.Request) -> web.Response:
         told: dict[str, Any] = {
             "orderbooks": {"orderbooks": []},
             "markets": {"markets": markets, "cursor": ""},
-            "E": {"event": {"series_ticker": "S"}},
+            "events": {"events": [{"event_ticker": "E", "series_ticker": "S"}]},
             "S": {"series": {"fee_type": "quadratic", "fee_multiplier": 1}},
         }
-        return web.json_response(told[last])
+        return web.json_response(told.get(last, {}), status=200 if last in told else 404)
     if last.startswith("0x"):
         return web.json_response({"mts": 0.01, "ao": True, "fd": {"r": 0.07, "e": 1}})
     wanted = request.query.getall("condition_ids")

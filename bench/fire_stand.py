@@ -21,6 +21,7 @@ from bench import fire_feed
 from bench.fire_feed import Place
 from bench.fire_sender import SenderSpec, serve_process
 from bench.fire_streams import PRODUCTS, Left
+from feeds.warm import warm
 from ops.process import counters_at, histogram_at
 from ops.venues.tls import make_tls
 from shm_layout import COUNTERS, FEED_ROLE, HISTOGRAMS, VENUES, Segment, percentile
@@ -56,6 +57,7 @@ class Stand:
         self._ports: dict[str, int] = {}
 
     async def __aenter__(self) -> Stand:
+        warm(Segment.private())  # else each feed compiles for itself, all at once
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="arb-bench-"))
         self._folder = Path(folder)
         self._tls = make_tls(self._folder)
