@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from ops.venues.kalshi_exchange import EASTERN
 from ops.venues.script import MarketSpec, PairSpec
 
 LINEAR_CENT = ((0, 1_000_000, 10_000),)
@@ -67,6 +68,14 @@ _TAIL = replace(CALM, half_e6=2_500, levels=8, spacing=2, size_e6=500_000_000)
 _TAIL_SLOW = replace(CALM_SLOW, half_e6=2_500, levels=8, spacing=2, size_e6=400_000_000)
 
 
+def kalshi_ticker(series: str, close_epoch_s: int) -> str:
+    """A 15-minute window's market: named by its close in US Eastern, summer time included
+    (kalshi.md 15). In the hour that comes twice in November two windows have one name.
+    """
+    eastern = datetime.fromtimestamp(close_epoch_s, EASTERN)
+    return f"{series}-{eastern.strftime('%y%b%d%H%M').upper()}-{eastern:%M}"
+
+
 def _none(_stamp: str) -> tuple[Play, ...]:
     return ()
 
@@ -76,7 +85,7 @@ def cast(begin_epoch_ns: int, more: Callable[[str], Iterable[Play]] = _none) -> 
     name). The same whatever the seed."""
     close = datetime.fromtimestamp(begin_epoch_ns // 10**9, UTC) + timedelta(days=1)
     close = close.replace(minute=close.minute // 15 * 15, second=0)
-    eastern = close - timedelta(hours=5)  # standard time; only names depend on it
+    eastern = close.astimezone(EASTERN)
     stamp = eastern.strftime("%y%b%d").upper()
     plays = (*_crypto(close, eastern, stamp), *_others(close, stamp), *more(stamp))
     return tuple(_dated(play, begin_epoch_ns, close) for play in plays)
@@ -87,7 +96,7 @@ def _crypto(close: datetime, eastern: datetime, stamp: str) -> tuple[Play, ...]:
     return (
         Play(
             kalshi=kalshi_market(
-                f"KXBTC15M-{stamp}{eastern:%H%M}-{eastern:%M}", "BTC up in the next 15 minutes",
+                kalshi_ticker("KXBTC15M", window + 900), "BTC up in the next 15 minutes",
                 TAPERED_DECI_CENT, CRYPTO_SHARD,
             ),
             polymarket=polymarket_market(

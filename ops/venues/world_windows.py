@@ -9,7 +9,6 @@ Listed for a bounded time: the engine learns of no market after its start.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ops.venues.indices import WINDOW_S
@@ -22,6 +21,7 @@ from ops.venues.world_cast import (
     SPOT_E8,
     TAPERED_DECI_CENT,
     kalshi_market,
+    kalshi_ticker,
     polymarket_market,
 )
 
@@ -81,11 +81,8 @@ def _spec(series: Series, close_s: int, begin_epoch_ns: int) -> MarketSpec:
             70_000, taker_delay_ns=150_000_000, index=CHAINLINK[series.product],
             twap_ns=WINDOW_S * SECOND_NS, outcomes=("Up", "Down"), **common,
         )  # fmt: skip
-    # standard time; only names depend on it
-    eastern = datetime.fromtimestamp(close_s, UTC) - timedelta(hours=5)
-    stamp = eastern.strftime("%y%b%d%H%M").upper()
     return kalshi_market(
-        f"KXBTC15M-{stamp}-{eastern:%M}", "BTC price up in next 15 mins?", TAPERED_DECI_CENT,
+        kalshi_ticker("KXBTC15M", close_s), "BTC price up in next 15 mins?", TAPERED_DECI_CENT,
         CRYPTO_SHARD, index=CF_INDEX[series.product], strike_type="greater_or_equal",
         round_digits=ROUND_DIGITS, status="active" if is_open else "initialized", **common,
     )  # fmt: skip

@@ -22,6 +22,7 @@ from ops.venues.script import (
     StatusChange,
 )
 from ops.venues.world import digest_of, make_world
+from ops.venues.world_cast import kalshi_ticker
 from ops.venues.world_maker import grid_of
 from ops.venues.world_window_motion import WindowMotion
 from ops.venues.world_windows import listed
@@ -250,3 +251,16 @@ def test_a_pair_can_ask_the_other_way_round() -> None:
     mirrored = [{1_000_000 - price: size for price, size in side.items()} for side in (asks, bids)]
     assert list(turned_books.sides[9]) == mirrored
     assert turned_books.is_sane(9)
+
+
+@pytest.mark.parametrize(
+    ("close_epoch_s", "name"),
+    [
+        (1_790_879_400, "KXBTC15M-26OCT011430-30"),  # 18:30 UTC, summer time
+        (1_795_000_500, "KXBTC15M-26NOV180615-15"),  # 11:15 UTC, winter
+        (1_793_510_100, "KXBTC15M-26NOV010115-15"),  # the hour that comes twice
+        (1_793_513_700, "KXBTC15M-26NOV010115-15"),
+    ],
+)
+def test_a_window_is_named_by_its_close_in_new_york(close_epoch_s: int, name: str) -> None:
+    assert kalshi_ticker("KXBTC15M", close_epoch_s) == name
