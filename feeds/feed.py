@@ -23,6 +23,9 @@ from feeds.update import FeedError
 from feeds.venues import FactsReader, Job, Reach, work_until
 from shm_layout import TICK_EPOCH, Segment, run_epoch_ns
 
+FIRST_NS = 4 * FACTS_AGAIN_NS  # a round before the first subscription counts for nothing
+SHARD_LOOKS = 25  # in the time until facts would be read again
+
 __all__ = ["Feed", "FeedParams", "Headers"]
 
 
@@ -204,11 +207,12 @@ class Feed:
         A quote is untrusted from a new link until a round that began after the subscription: what
         changed before it was told to nobody. While a rival listens nothing is missed.
         """
-        await wait(self._facts_due, FACTS_AGAIN_NS)  # the first subscription
+        await wait(self._facts_due, FIRST_NS)  # the first subscription
         backoff = Backoff(
             base_ns=FACTS_AGAIN_NS, max_ns=self._params.facts_ns, seed=self._params.seed
         )
         while not stop.is_set():
+            await self._all_heard(stop)
             self._facts_due.clear()
             if self._is_told:
                 self._is_told = False
@@ -231,6 +235,16 @@ class Feed:
                 backoff.worked()
                 await wait(stop, FACTS_AGAIN_NS)
                 await wait(self._facts_due, self._params.facts_ns)
+
+
+    async def _all_heard(self, stop: asyncio.Event) -> None:
+        """While some shards are heard and others not yet: the subscription of each makes a round
+        under way count for nothing, so wait a moment for them."""
+        for _ in range(SHARD_LOOKS):
+            heard = [shard.is_heard for shard in self.shards]
+            if all(heard) or not any(heard):
+                return
+            await wait(stop, FACTS_AGAIN_NS // SHARD_LOOKS)
 
 
 class _Owner:

@@ -40,7 +40,7 @@ class Inspector:
         self._clock = clock
         self._segment: shm.Segment | None = None
         self._file = (0, 0)
-        self._held: dict[tuple[str, int], np.void] = {}
+        self._held: dict[str, dict[int, tuple[int, np.void]]] = {}  # block: index: sequence, row
 
     def look(self) -> View:
         """The engine now. Raises Absent if none runs, LayoutError if what is there is not ours."""
@@ -87,14 +87,18 @@ class Inspector:
         return self._segment
 
     def _rows(self, block: str, count: int) -> Iterator[tuple[int, np.void]]:
-        """The written slots of a block; a busy one as it was last seen."""
-        assert self._segment is not None
-        for index in range(count):
-            row = self._segment.read(block, index)
-            if row is None:
-                row = self._held.get((block, index))
+        """The written slots of a block; a busy one as it was last seen. Only those that were
+        written since the last look are read."""
+        segment, held = self._segment, self._held.setdefault(block, {})
+        assert segment is not None
+        first, cells = segment.at(block), segment.layout.blocks[block].cells_each
+        sequences = segment.words[first : first + count * cells : cells].tolist()
+        for index, sequence in enumerate(sequences):
+            seen, row = held.get(index, (0, None))
+            if sequence != seen and (found := segment.read(block, index)) is not None:
+                row = found
+                held[index] = sequence, row
             if row is not None:
-                self._held[block, index] = row
                 yield index, row
 
     def _label(self, identities: dict[int, np.void], index: int) -> tuple[str, str]:

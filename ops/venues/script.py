@@ -18,7 +18,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import NamedTuple, Protocol
 
@@ -307,6 +307,8 @@ class Script(Protocol):
 # A field that came later counts only where it is not its default: an old script keeps its name.
 _FIRST = {MarketSpec: 21, StatusChange: 4, PairSpec: 6}
 _FIELDS = {kind: attrgetter(*kind.__slots__[: _FIRST.get(kind)]) for kind in Event.__args__}
+_FIRST_OF = {kind: attrgetter(*kind.__slots__[: _FIRST[kind]]) for kind in (MarketSpec, PairSpec)}
+_LATE = {kind: fields(kind)[first:] for kind, first in _FIRST.items()}
 _ABSENT = -(2**63)  # stands for None among the numbers
 
 
@@ -316,9 +318,9 @@ def fingerprint(
     """sha256 hex over specs and events: what `Script.digest` holds. The same on every Python."""
     digest = hashlib.sha256()
     for market in markets:
-        digest.update(f"{astuple(market)[: _FIRST[MarketSpec]]!r}{_later(market)}".encode())
+        digest.update(f"{_FIRST_OF[MarketSpec](market)!r}{_later(market)}".encode())
     for pair in pairs:
-        digest.update(f"{astuple(pair)[: _FIRST[PairSpec]]!r}{_later(pair)}".encode())
+        digest.update(f"{_FIRST_OF[PairSpec](pair)!r}{_later(pair)}".encode())
     row = array("q")  # level changes are nearly all there is: their numbers are hashed in blocks
     for event in events:
         if isinstance(event, LevelSet):
@@ -334,8 +336,7 @@ def fingerprint(
 
 
 def _later(of: MarketSpec | PairSpec | Event) -> str:
-    first = _FIRST.get(type(of))
-    late = fields(of)[first:] if first is not None else ()
+    late = _LATE.get(type(of), ())
     found = [(each.name, getattr(of, each.name)) for each in late]
     told = [pair for pair, each in zip(found, late, strict=True) if pair[1] != each.default]
     return repr(told) if told else ""

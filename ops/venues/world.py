@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice, takewhile
 
 from ops.venues.script import Event, MarketSpec, PairSpec, Script, Timeline, fingerprint
@@ -95,6 +95,7 @@ def digest_of(
     return fingerprint(*_cast(0, plays, windows, opposite), islice(begun, DIGEST_EVENTS))
 
 
+@lru_cache(maxsize=1)
 def _plays(begin_epoch_ns: int, count: int, opposite: tuple[int, ...]) -> tuple[Play, ...]:
     plays = cast(begin_epoch_ns, partial(crowd, count - PLAYS))
     return tuple(opposed(play) if at in opposite else play for at, play in enumerate(plays))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from functools import cache
 
 from ops.venues.script import (
     ASK,
@@ -23,6 +24,7 @@ _TRADE_ONE_IN = 24  # size changes that are a trade at the touch
 _FRACTION_ONE_IN = 7  # sizes with hundredths, as 13-16 % of Kalshi's are
 
 
+@cache  # a few grids for thousands of makers
 def grid_of(ranges: tuple[tuple[int, int, int], ...]) -> tuple[int, ...]:
     """All legal prices, ascending, without 0 and 1."""
     prices = {price for start, end, step in ranges for price in range(start, end + 1, step)}
