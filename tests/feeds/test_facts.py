@@ -53,6 +53,9 @@ class FakeRest:
             raise FeedError(f"GET {path}: status: found 404, wanted 200")
         return answer if isinstance(answer, bytes) else orjson.dumps(answer)
 
+    async def ask(self, path: str, body: bytes) -> bytes:
+        return await self.get(path, orjson.loads(body))
+
 
 def an_instrument(ticker: str, *, local: int = 0, condition: int = 0) -> Instrument:
     return Instrument(
