@@ -262,12 +262,12 @@ def test_a_lapped_control_ring_is_taken_from_the_slots() -> None:
     world = two_venues()
     row = np.zeros(BODY, np.int64)
     row[c.I_INDEX] = 900
-    for _ in range(2_100):
+    for _ in range(4_200):
         ring = world.segment.at("control_ring")
         ring_append(
             world.words, ring, world.segment.entries("control_ring"), K_INSTRUMENT, row, BODY
         )
-    world.seen["control_ring"] = 2_105  # the recorder was there, and keeps nothing of it
+    world.seen["control_ring"] = 4_205  # the recorder was there, and keeps nothing of it
     world.quote(0, KALSHI, ((400_000, 80 * E6),), ((410_000, 80 * E6),))
     world.quote(1, POLYMARKET, ((500_000, 80 * E6),), ((510_000, 80 * E6),))
     detector = Detector(world.segment, 1, gateway_eventfd=-1)
