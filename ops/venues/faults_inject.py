@@ -144,6 +144,10 @@ class Injector:
             if live.due_ns is None and live.fault.on == name:
                 live.due_ns = self._clock.mono_ns()
 
+    def clear(self) -> None:
+        """Nothing new goes wrong from now on."""
+        self._live.clear()
+
     def lost(self, link: Link) -> None:
         """A connection is gone, and with it what it still should have sent."""
         self._pending.pop(link, None)

@@ -91,6 +91,8 @@ class Link(asyncio.Protocol):
         for item in out:
             if isinstance(item, Raw):
                 self._put_raw(item)
+                if item.is_last:
+                    return
             else:
                 self._protocol.send_text(item)
         self._server.count("frames", len(out))

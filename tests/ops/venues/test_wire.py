@@ -11,6 +11,7 @@ from websockets.http11 import Request
 from websockets.uri import parse_uri
 
 from ops.venues import wire
+from ops.venues.faults_inject import Raw
 from ops.venues.session import VenueLog
 from ops.venues.wire import Link, WsServer
 
@@ -121,6 +122,17 @@ def test_a_reader_that_is_too_slow_is_told_and_dropped() -> None:
     _, closing = ends.take()
     assert (closing.opcode, closing.data[:2]) == (Opcode.CLOSE, (1013).to_bytes(2, "big"))
     assert ends.log.counts["v"]["slow_readers"] == 1
+
+
+def test_nothing_follows_a_frame_that_was_cut() -> None:
+    async def body() -> None:
+        ends = Ends()
+        for item in (b"before", Raw(b"\x81\x05cu", is_last=True), b"after"):
+            ends.link.put(item)
+        ends.server.flush()
+        assert b"".join(ends.pipe.writes) == b"\x81\x06before\x81\x05cu"
+
+    asyncio.run(body())
 
 
 def test_the_hub_hears_of_a_loss_once() -> None:
