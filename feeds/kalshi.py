@@ -6,7 +6,7 @@ the mirror of our ask, mean the other scale, and nothing is traded on it.
 
 `seq` counts per subscription over all its markets. A hole makes every market of it untrusted until
 a requested snapshot has come; an exact repeat of the frame before is dropped, any other number from
-the past is a hole as well. `ok` and other answers consume numbers too.
+the past is a hole as well and of no use. `ok` and other answers consume numbers too.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ class Kalshi:
             assert isinstance(frame, EventLifecycle)
 
     def _in_sequence(self, frame: Numbered, recv_ns: int) -> bool:
-        """Take the number of a frame of the book's subscription. False: a repeat, drop it."""
+        """Take the number of a frame of the book's subscription. False: not to be used."""
         stream = self._stream
         if not stream.sid and isinstance(frame, Snapshot):
             stream.sid = frame.sid  # the answer to the subscription was lost: snapshots tell it too
@@ -299,8 +299,10 @@ class Kalshi:
         if stream.seq != NONE_NS and frame.seq != stream.seq + 1:
             if stream.is_repeat(frame):
                 self._publisher.count("duplicates")
+            else:
+                self._gap(recv_ns)
+            if frame.seq <= stream.seq:  # what was held back somewhere is older than our book
                 return False
-            self._gap(recv_ns)
         stream.take(frame)
         return True
 
@@ -311,11 +313,8 @@ class Kalshi:
         self._resync(recv_ns)
 
     def _snapshot(self, frame: Snapshot, payload: Payload, recv_ns: int, last: bool) -> None:
-        message = frame.msg
-        if not self._in_sequence(frame, recv_ns):
-            return
-        local = self._locals.get(message.market_ticker)
-        if local is None:
+        message, local = frame.msg, self._locals.get(frame.msg.market_ticker)
+        if not self._in_sequence(frame, recv_ns) or local is None:
             return
         self._publisher.count("snapshots")
         flat = triples(message, self._prices.parse, self._sizes.parse)

@@ -21,6 +21,7 @@ Whole = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 Milliseconds = Annotated[int, Meta(ge=0, le=STAMP_MAX_MS)]
 Seconds = Annotated[int, Meta(ge=0, le=STAMP_MAX_MS // 1000)]
 Side = Literal["yes", "no"]
+Name = Annotated[str, Meta(min_length=1)]  # a book frame of no market may be of any of ours
 Levels = list[tuple[str, str]]
 
 
@@ -28,7 +29,7 @@ class SnapshotMsg(Struct):
     """A whole book; an absent key is an empty side. `yes`, `no` are the form that ended on
     2026-03-12 (cents): present, they mean that this is no book we can read."""
 
-    market_ticker: str
+    market_ticker: Name
     yes_dollars_fp: Levels = []
     no_dollars_fp: Levels = []
     yes: Raw | UnsetType = UNSET
@@ -38,7 +39,7 @@ class SnapshotMsg(Struct):
 class DeltaMsg(Struct):
     """A signed change at one level."""
 
-    market_ticker: str
+    market_ticker: Name
     price_dollars: str
     delta_fp: str
     side: Side

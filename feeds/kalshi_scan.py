@@ -173,7 +173,7 @@ def scan(words, state, memory, frame, recv_ns, last):
     side = name(payload, memory[_SIDE], memory[_SIDE + 1], size)
     is_yes = is_key(side, _YES)
     size_e6, is_number = _signed(payload, memory[_CHANGE], memory[_CHANGE + 1])
-    if not is_number or (not is_yes and not is_key(side, _NO)):
+    if not is_number or (not is_yes and not is_key(side, _NO)) or memory[_TICKER + 1] == 0:
         return FALL
     memory[SEQ] = seq
     _keep(mem, payload, size)

@@ -56,7 +56,7 @@ ASSETS_MAX = 500  # above it the venue stops sending first books without a word
 PING_NS = 10 * SECOND_NS  # a text, not a protocol ping
 DOUBT_NS = 300 * MS_NS  # a touch may be named a frame or two before its rows have come
 ANSWER_NS = 2 * SECOND_NS
-MISSING_NS = 5 * SECOND_NS
+MISSING_NS, MUTE_NS = 5 * SECOND_NS, 10 * SECOND_NS  # a first book missing, all of them
 TRIES_MAX = 3
 NEVER_DRESSED = -(1 << 40)  # of a connection that never had them
 BARE_MAX = 3  # changes in a row without touch or time, of a connection on which they had both
@@ -95,7 +95,7 @@ class Polymarket:
     def _reset(self) -> None:
         self._is_open = False
         self._is_dirty = False
-        self._pinged_ns = 0
+        self._opened_ns = self._pinged_ns = 0
         self._bare = NEVER_DRESSED
         self._doubts = Lasting(DOUBT_NS)
         self._resyncs.clear()
@@ -116,7 +116,7 @@ class Polymarket:
         self._judge.opened()
         self._sentinel.opened(now_ns)
         self._is_open = True
-        self._pinged_ns = now_ns
+        self._opened_ns = self._pinged_ns = now_ns
         for local in range(len(self._tokens)):
             self._missing.expect(local, now_ns)
         assets = [token for pair in self._tokens for token in pair]
@@ -146,6 +146,8 @@ class Polymarket:
         status, waiting = self._publisher.status, self._publisher.having(NO_SNAPSHOT)
         wanted = [local for local in waiting if status(local) == ST_ACTIVE]
         self._ask(self._missing.due(wanted, now_ns))
+        if wanted and len(waiting) == len(self._tokens):  # accepted, and perhaps never heard
+            self.must_reconnect |= now_ns - self._opened_ns > MUTE_NS
 
     def _count_frames(self) -> None:
         self._publisher.count("frames", self._frames)

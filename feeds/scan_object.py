@@ -34,7 +34,7 @@ from shm_layout import Words
 COMMA, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET = 44, 123, 125, 91, 93
 # What a member's value is, and the two cells it leaves: TEXT first byte and end; DECIMAL_6,
 # DECIMAL_8, DIGITS (a text), ISO (ns), WHOLE (a number): the value; NAME: its value in the table of
-# names, FALL if unknown; LITERAL: its first letter; NESTED: left to the caller
+# names, FALL if unknown, and its length; LITERAL: its first letter; NESTED: left to the caller
 TEXT, DECIMAL_6, DECIMAL_8, DIGITS, ISO, WHOLE, NAME, LITERAL, NESTED = range(9)
 _ROW_CELLS: Final = 4  # length, first and last 8 bytes of the key, kind
 
@@ -124,7 +124,7 @@ def _text(payload, place, size, kind, names):
     elif kind == ISO:
         value = iso_ns(payload, start, end)
     elif kind == NAME:
-        return find(names, 0, payload, start, end, size), 0, end + 1
+        return find(names, 0, payload, start, end, size), end - start, end + 1
     return value, second, end + 1 if value != FALL else FALL
 
 

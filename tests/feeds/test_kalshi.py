@@ -252,6 +252,17 @@ def test_an_old_number_with_another_content_is_a_hole() -> None:
     assert made.rig.trust(0) == GAP and made.rig.counted("gaps") == 1
 
 
+def test_a_snapshot_that_was_held_back_does_not_heal_a_newer_hole() -> None:
+    made = line()
+    made.snapshot()
+    made.delta("yes", "0.4600", "1.00", seq=9)
+    made.snapshot(yes=(("0.1000", "1.00"),), seq=2)
+    assert made.rig.trust(0) == GAP and made.rig.counted("snapshots") == 1
+    assert made.rig.levels(0)[0][0][0] == 470_000, "and the older book is not taken"
+    made.snapshot(seq=10)
+    assert made.rig.trust(0) == 0 and made.rig.counted("gaps") == 2
+
+
 def test_a_snapshot_that_does_not_come_is_asked_for_again_then_the_link_is_given_up() -> None:
     made = line()
     made.snapshot()

@@ -220,8 +220,9 @@ def test_a_number_that_is_none_breaks_the_book_it_was_for(field: str, value: str
 
 @pytest.mark.parametrize(
     "broken",
-    [{"side": "maybe"}, {"price_dollars": 42}, {"ts_ms": -1}, {"delta_fp": None}],
-)
+    [{"side": "maybe"}, {"price_dollars": 42}, {"ts_ms": -1}, {"delta_fp": None},
+     {"market_ticker": ""}],
+)  # fmt: skip
 def test_a_book_frame_of_another_shape_leaves_a_hole_behind(broken: dict[str, Any]) -> None:
     made = line()
     made.snapshot()

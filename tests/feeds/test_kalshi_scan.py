@@ -174,6 +174,7 @@ def test_what_the_venue_sends_today_is_taken(frame: Any, told: int) -> None:
         altered(new=1),
         altered(side=None),
         altered(side="maybe"),
+        altered(market_ticker=""),
         altered(price_dollars=0.47),
         altered(delta_fp="one"),
         {**DELTA, "type": "orderbook_delt"},

@@ -7,7 +7,15 @@ from typing import Any
 import orjson
 import pytest
 
-from feeds.polymarket import ANSWER_NS, DOUBT_NS, MISSING_NS, PING_NS, TRIES_MAX, Polymarket
+from feeds.polymarket import (
+    ANSWER_NS,
+    DOUBT_NS,
+    MISSING_NS,
+    MUTE_NS,
+    PING_NS,
+    TRIES_MAX,
+    Polymarket,
+)
 from feeds.update import FeedError, MarketFacts
 from shm_layout import DRIFT, E6, GAP, NO_SNAPSHOT, NOT_OPEN, REST_MISMATCH, ST_ACTIVE, ST_SETTLED
 from tests.conftest import reference
@@ -203,6 +211,18 @@ def test_a_first_book_that_silently_never_comes_is_asked_for() -> None:
     made = Line()
     assert made.tick(MISSING_NS // 2) == []
     assert [each["operation"] for each in made.tick(MISSING_NS)] == ["unsubscribe", "subscribe"]
+
+
+def test_a_connection_on_which_no_book_ever_comes_is_given_up() -> None:
+    other = Market("n", token_yes=333, token_no=444, index=1)
+    markets = (Market("m", token_yes=int(YES), token_no=int(NO), index=0), other)
+    mute, heard = Line(*markets), Line(*markets)
+    heard.give(book([("0.4", "5")], [("0.5", "5")]))
+    for line in (mute, heard):
+        line.tick(MUTE_NS - 1)
+        assert not line.venue.must_reconnect
+        line.tick(2)
+    assert mute.venue.must_reconnect and not heard.venue.must_reconnect
 
 
 def test_a_crossed_whole_book_is_not_a_good_one() -> None:
