@@ -94,7 +94,9 @@ class Screen:
 def one_line(found: Mapping[str, Any]) -> str:
     """The state in one plain line."""
     trust = " ".join(
-        f"{name} {feed['trusted']}/{feed['instruments']}" for name, feed in found["feeds"].items()
+        f"{name} {feed['trusted']}/{feed['instruments']}"
+        for name, feed in found["feeds"].items()
+        if not feed["stands_by"]
     )
     p50 = found["tick_to_order_ns"]["p50"]
     speed = f" · tick-to-order p50 {p50 / 1000:,.0f} us" if p50 else ""
@@ -135,9 +137,10 @@ def _feeds(feeds: Mapping[str, Mapping[str, Any]]) -> Table:
         is_whole = feed["live"] and feed["trusted"] == feed["instruments"]
         style = "green" if is_whole else "yellow" if feed["live"] and feed["trusted"] else "red"
         ratio = feed["trusted_ratio"]
+        share = f"[{style}]{feed['trusted']}/{feed['instruments']}[/]"
         table.add_row(
             name,
-            f"[{style}]{feed['trusted']}/{feed['instruments']}[/]",
+            "stands by" if feed["stands_by"] else share,
             "" if ratio is None else f"{100 * ratio:.1f} %",
             f"{feed['frames']:,}",
             f"{feed['quotes']:,}",

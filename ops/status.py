@@ -11,6 +11,7 @@ from ops import clock
 from ops.index_rows import index_rows
 from ops.refused import refused_pairs
 from ops.refused_text import best, sums
+from ops.sim_spot import FALLBACK
 from ops.usage import Used
 from shm_layout import FEED_ROLE, NURSERY, SUPERVISOR
 
@@ -93,6 +94,8 @@ def feeds(run: Supervisor) -> dict[str, dict[str, Any]]:
         found[name] = {
             "trusted": feed.trusted,
             "instruments": feed.total,
+            "not_open": feed.resting,
+            "stands_by": name == FALLBACK and not feed.trusted,
             "live": feed.is_live,
             "connected": heard_ns > 0,
             "link_age_ms": (clock.mono_ns() - heard_ns) // clock.MS_NS if heard_ns > 1 else None,

@@ -39,8 +39,12 @@ def text(found: Mapping[str, Any]) -> str:
         heard = "" if quiet is None else f", heard {quiet} ms ago"
         link = f"connected{heard}" if feed["connected"] else "not connected"
         link = "blocked by the venue" if feed.get("blocked") else link
+        if feed["stands_by"]:
+            lines.append(f"feed {name}: stands by until a spot stream is down")
+            continue
+        shut = f" ({feed['not_open']} more not open)" if feed["not_open"] else ""
         lines.append(
-            f"feed {name}: {feed['trusted']} of {feed['instruments']} trusted{share}, {link},"
+            f"feed {name}: {feed['trusted']} of {feed['instruments']} trusted{shut}{share}, {link},"
             f" {feed['frames']} frames, {feed['gaps']} gaps"
         )
     if "refused_edges" in found:

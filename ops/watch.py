@@ -32,6 +32,8 @@ from shm_layout import (
     ROLE,
     SIGNER,
     SPOT,
+    ST_ACTIVE,
+    ST_UNKNOWN,
     VENUES,
     Segment,
     cell,
@@ -46,11 +48,12 @@ _RECORD = {"quotes": QUOTE, "spot": SPOT}
 @dataclass(frozen=True, slots=True)
 class FeedState:
     """How far one feed may be traded on. `trusted` of `total` instruments (spot products, where it
-    has no instrument).
+    has no instrument), beside `resting` ones of markets that its venue says are not open.
     """
 
     trusted: int
     total: int
+    resting: int
     is_live: bool
     is_optional: bool = False  # nobody waits for it
 
@@ -133,8 +136,18 @@ class Watch:
         at, words, record = self._slots[feed, block], self.segment.words, _RECORD[block]
         of_epoch = words[at + cell(record, "epoch")] == epoch
         trusted = int(np.count_nonzero(of_epoch & (words[at + cell(record, "trust")] == 0)))
-        is_optional = VENUES[feed] in self.identity.optional
-        return FeedState(trusted if epoch else 0, len(at), epoch != 0, is_optional)
+        resting = 0
+        if block == "quotes":
+            status = words[at + cell(QUOTE, "status")]
+            is_shut = (status != ST_UNKNOWN) & (status != ST_ACTIVE)
+            resting = int(np.count_nonzero(of_epoch & is_shut))
+        return FeedState(
+            trusted=trusted if epoch else 0,
+            total=len(at) - resting,
+            resting=resting,
+            is_live=epoch != 0,
+            is_optional=VENUES[feed] in self.identity.optional,
+        )
 
     def trusted_ratio(self, feed: int) -> float | None:
         """Trusted instrument-seconds over all; None before the first."""

@@ -22,10 +22,15 @@ STATUS: dict[str, Any] = {
     },
     "events": [{"epoch_ms": 1, "text": "feed kalshi died (killed by SIGKILL): [red]not markup[/]"}],
     "feeds": {
-        "kalshi": {"trusted": 6, "instruments": 7, "live": True, "connected": True, "frames": 1000,
-                   "quotes": 900, "gaps": 2, "trusted_ratio": 0.987},
-        "coinbase": {"trusted": 0, "instruments": 2, "live": False, "connected": False, "frames": 0,
-                     "quotes": 0, "gaps": 0, "trusted_ratio": None},
+        "kalshi": {"trusted": 6, "instruments": 7, "not_open": 3, "stands_by": False, "live": True,
+                   "connected": True, "frames": 1000, "quotes": 900, "gaps": 2,
+                   "trusted_ratio": 0.987},
+        "coinbase": {"trusted": 0, "instruments": 2, "not_open": 0, "stands_by": False,
+                     "live": False, "connected": False, "frames": 0, "quotes": 0, "gaps": 0,
+                     "trusted_ratio": None},
+        "coingecko": {"trusted": 0, "instruments": 2, "not_open": 0, "stands_by": True,
+                      "live": True, "connected": False, "frames": 0, "quotes": 0, "gaps": 0,
+                      "trusted_ratio": 0.0},
     },
     "processes": [
         {"name": "detector", "pid": 101, "beat_age_ms": 12, "restarts": 0, "cpu_percent": 6.1,
@@ -59,8 +64,9 @@ def test_one_line_says_state_trust_orders_and_money() -> None:
 def test_status_as_text_has_every_process_and_feed() -> None:
     shown = text(STATUS)
     assert "detector" in shown and "feed kalshi" in shown
-    assert "feed kalshi: 6 of 7 trusted, 98.7 % of the time, connected" in shown
+    assert "feed kalshi: 6 of 7 trusted (3 more not open), 98.7 % of the time, connected" in shown
     assert "feed coinbase: 0 of 2 trusted, not connected" in shown
+    assert "feed coingecko: stands by until a spot stream is down" in shown
     assert "waiting: detector: spins 20 us, then futex" in shown
     assert "killed by SIGKILL" in shown
 
