@@ -8,6 +8,7 @@ nothing it does can be felt by the engine. A slot that is torn at every try keep
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,16 @@ def clean(text: str) -> str:
     """Venue text made harmless for a terminal: what is not printable (escape codes, control and
     direction characters) becomes a middle dot."""
     return "".join(c if c.isprintable() else "·" for c in text)
+
+
+def _name_in(cells: shm.Words) -> str:
+    """A name of a market, made harmless. Thousands of them are asked for again with every look."""
+    return _made_harmless(cells.tobytes())
+
+
+@lru_cache(maxsize=4 * shm.INSTRUMENTS_MAX)
+def _made_harmless(raw: bytes) -> str:
+    return clean(shm.cells_to_text(np.frombuffer(raw, np.int64)))
 
 
 class Inspector:
@@ -106,7 +117,7 @@ class Inspector:
         row = identities.get(index)
         if row is None:
             return "?", f"#{index}"
-        return venue_of(int(row["venue"])), clean(shm.cells_to_text(row["ticker"]))
+        return venue_of(int(row["venue"])), _name_in(row["ticker"])
 
     def _quotes(
         self, identities: dict[int, np.void], now_ns: int
@@ -258,8 +269,8 @@ def _quote(
     return Quote(
         index=index,
         venue=venue_of(int(identity["venue"])),
-        ticker=clean(shm.cells_to_text(identity["ticker"])),
-        title=clean(shm.cells_to_text(identity["title"])),
+        ticker=_name_in(identity["ticker"]),
+        title=_name_in(identity["title"]),
         bid_e6=None if bid is None or bid == shm.NO_BID_E6 else bid,
         bid_size_e6=sizes[0],
         ask_e6=None if ask is None or ask == shm.NO_ASK_E6 else ask,
