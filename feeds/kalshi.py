@@ -297,7 +297,7 @@ class Kalshi:
         if frame.sid != stream.sid:
             raise FeedError(f"sid: found {frame.sid}, wanted {stream.sid}")
         if stream.seq != NONE_NS and frame.seq != stream.seq + 1:
-            if stream.is_repeat(frame):
+            if stream.is_repeat(frame, DECODER.decode):
                 self._publisher.count("duplicates")
             else:
                 self._gap(recv_ns)

@@ -8,14 +8,13 @@ mean. Both work on the same `Subscription`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numba import njit
 
 from feeds.book import change
-from feeds.kalshi_frames import DECODER, Frame, Numbered
 from feeds.scan import (
     FALL,
     address,
@@ -45,6 +44,9 @@ from feeds.scan_object import (
 )
 from feeds.update import MS_NS, STAMP_MAX_MS
 from shm_layout import ASK, BID, NONE_NS
+
+if TYPE_CHECKING:  # only for types: what a kernel's file imports is part of its cache's name
+    from feeds.kalshi_frames import Frame, Numbered
 
 NOTHING: Final = 64  # beside the bits that `change` returns: of a market that is not ours
 SIZE_MAX: Final = 1_024  # bytes; a delta has 330, with an order id of ours 400
@@ -106,11 +108,11 @@ class Subscription:
         """A decoded frame has the newest number."""
         self._last, self.memory[SEQ], self.memory[KEPT] = frame, frame.seq, 0
 
-    def is_repeat(self, frame: Numbered) -> bool:
+    def is_repeat(self, frame: Numbered, decode: Callable[[bytes], Frame]) -> bool:
         """True if it says exactly what the one with the newest number said."""
         size = int(self.memory[KEPT])
         if size:
-            self._last = DECODER.decode(self.memory[_BYTES:_TOP].tobytes()[:size])
+            self._last = decode(self.memory[_BYTES:_TOP].tobytes()[:size])
         return frame == self._last
 
 
