@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from bench import fire
+from bench import fire, fire_sustained
 from bench.fire_sender import framed
 from bench.fire_stand import Sample
 from bench.fire_streams import BEGIN_MS, STREAMS
@@ -76,6 +76,15 @@ def test_a_stream_goes_on_where_it_was_and_is_json(feed: str) -> None:
     assert frames == first and whole.left() == parted.left()
     assert all(isinstance(orjson.loads(frame), dict) for frame in frames)
     assert next(iter(parted.frames(1, BEGIN_MS, 1_000.0))) not in frames
+
+
+def test_only_a_wire_held_up_by_others_is_not_judged() -> None:
+    others = f"{fire_sustained.OTHERS}: it had 0.30 of its core"
+    wire, handler = "over_tls 40,000/s, wanted 60,000/s", "offline 90,000/s, wanted 150,000/s"
+    assert fire_sustained.verdict([], others).startswith("pass")
+    assert fire_sustained.verdict([wire], others).startswith("no verdict")
+    assert fire_sustained.verdict([wire], fire_sustained.OWN_LIMIT) == f"fail: {wire}"
+    assert fire_sustained.verdict([handler, wire], others).startswith("fail: offline")
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
