@@ -74,6 +74,8 @@ class Oracle(Listener):
         self._newest = [0] * len(books)
         self.given: dict[TaggedLink, Given] = {}
         self.accepted_ns: list[int] = []
+        self.wholes_ns: list[list[int]] = [[] for _ in books]  # when good whole books came
+        self.spoiled: set[int] = set()  # markets that were given a whole book that is none
         self.has_odd_stamps = False  # a fault has moved the venue's clock on some connection
         self.moments: list[Moment] = []
         self.trust = [-1] * len(books)
@@ -143,7 +145,10 @@ class Oracle(Listener):
         after = link.told[number] if number < len(link.told) else ()
         given.passing = {part.market for part in parts if part in after}
         for market, state, is_whole, is_stamped in parts:
-            if is_whole and not is_odd:
+            if is_whole and is_odd:
+                self.spoiled.add(market)
+            elif is_whole:
+                self.wholes_ns[market].append(self._now_ns())
                 given.clean.add(market)
             elif market not in given.states and not is_whole:
                 continue

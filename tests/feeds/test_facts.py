@@ -334,9 +334,7 @@ class ManyMarkets:
     """A Polymarket of many alike markets. `shown`: what Gamma says anew of some."""
 
     def __init__(self, count: int) -> None:
-        self.instruments = [
-            an_instrument(f"m{i}", local=i, condition=i + 1) for i in range(count)
-        ]
+        self.instruments = [an_instrument(f"m{i}", local=i, condition=i + 1) for i in range(count)]
         self.shown: dict[str, Any] = {}
         self.asked: list[str] = []
         self._reader = PolymarketFacts(self, self, taker_delay_ns=0)  # type: ignore[arg-type]

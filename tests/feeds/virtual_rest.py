@@ -29,7 +29,7 @@ class VirtualRest:
     routes: Routes
     not_found: Handler
     faults: Injector
-    hung_ns = 0  # when the last request without an answer was given up
+    hung_ns = 0  # until when the last request without an answer waits
 
     def __init__(self, base_url: str, *, ca_file: Path | None, **limits: int) -> None:
         self._base = urlsplit(base_url).path.rstrip("/")
@@ -70,7 +70,6 @@ class VirtualRest:
                 reply = await self._reply(method, self._base + path, query, body)
                 await asyncio.sleep(self.random.choice((0.001, 0.005, 0.03)))
         except TimeoutError as error:
-            VirtualRest.hung_ns = self.loop.now_ns()
             raise FeedError(f"{method} {path}: TimeoutError") from error
         if reply.status != 200:
             raise StatusError(f"{method} {path}: found {reply.status}", reply.status, 0)
@@ -88,6 +87,7 @@ class VirtualRest:
             if hit is not None:
                 reply = spoiled(reply, hit, self.faults)
         if reply.is_silent:
+            VirtualRest.hung_ns = self.loop.now_ns() + int(TOTAL_S * 1e9)
             await asyncio.sleep(2 * TOTAL_S)
         await asyncio.sleep(reply.delay_ms / 1_000)
         return reply
