@@ -6,8 +6,8 @@ encrypted ahead, a TLS record a frame, written every millisecond on a fixed sche
 answers REST and looks on. Kalshi deltas and Polymarket changes over 8 markets each, Coinbase and
 Binance trades over 2 products each, a quarter of the rate each. Judged: what a feed applied is what
 its venue sent, and its slots show, trusted, what the sender's own books end in; no gap, repeat, bad
-frame, reconnect or slow-reader alarm; unread bytes, CPU a frame and memory of the last third are
-those of the first. Then how much one feed process sustains (bench/fire_sustained.py).
+frame, reconnect or slow-reader alarm; bytes unread and unsent, CPU a frame and memory of the last
+third are those of the first. Then how much one feed process sustains (bench/fire_sustained.py).
 Cores: 2.
 What would make it lie: nobody reads the rings and no detector runs; sizes repeat more than real
 ones; the sender writes in steps of a millisecond, so each feed is woken at most a thousand times a
@@ -30,7 +30,7 @@ from ops import clock
 SECONDS, RATE = 60.0, 20_000
 CPU_GROWTH_MAX = 1.2  # CPU a frame, last third beside first: other work on the machine is in it
 RSS_GROWTH_MAX_BYTES = 1 << 20
-UNREAD_GROWTH_MAX_BYTES = 64 << 10  # of the 90th percentile
+QUEUE_GROWTH_MAX_BYTES = 64 << 10  # of the 90th percentile
 SAMPLE_S, DRAIN_S, LEAD_NS = 0.1, 2.0, 300 * clock.MS_NS
 FAULTS = ("gaps", "duplicates", "bad_frames", "reconnects", "resyncs", "behind", "negative")
 COUNTED = (*FAULTS, "changes", "trusted_ns", "instrument_ns")
@@ -53,12 +53,13 @@ def cpu_of(samples: list[Sample]) -> float:
 def figures_of(samples: list[Sample]) -> dict[str, Any]:
     """CPU, memory and queue of one feed, first third beside last."""
     first, last = thirds(samples)
-    cpu, rss, unread = (
+    cpu, rss, unread, unsent = (
         [act(part) for part in (first, last)]
         for act in (
             cpu_of,
             lambda part: float(np.mean([each.rss_bytes for each in part])),
             lambda part: float(np.percentile([each.unread for each in part], 90)),
+            lambda part: float(np.percentile([each.unsent for each in part], 90)),
         )
     )
     wall_ns = samples[-1].at_ns - samples[0].at_ns
@@ -67,6 +68,7 @@ def figures_of(samples: list[Sample]) -> dict[str, Any]:
         "cpu_share": round((samples[-1].cpu_ns - samples[0].cpu_ns) / wall_ns, 3),
         "rss_kib_first": round(rss[0] / 1024), "rss_kib_last": round(rss[1] / 1024),
         "unread_p90_bytes_first": round(unread[0]), "unread_p90_bytes_last": round(unread[1]),
+        "unsent_p90_bytes_first": round(unsent[0]), "unsent_p90_bytes_last": round(unsent[1]),
         "unread_max_bytes": max(each.unread for each in samples),
     }  # fmt: skip
 
@@ -83,8 +85,10 @@ def faults_of(feed: str, row: dict[str, Any]) -> list[str]:
         found.append(f"{feed}: CPU a frame grew beyond {CPU_GROWTH_MAX} times")
     if (row["rss_kib_last"] - row["rss_kib_first"]) * 1024 > RSS_GROWTH_MAX_BYTES:
         found.append(f"{feed}: memory grew")
-    if row["unread_p90_bytes_last"] - row["unread_p90_bytes_first"] > UNREAD_GROWTH_MAX_BYTES:
-        found.append(f"{feed}: its queue grew")
+    for queue in ("unread", "unsent"):
+        first, last = (row[f"{queue}_p90_bytes_{part}"] for part in ("first", "last"))
+        if last - first > QUEUE_GROWTH_MAX_BYTES:
+            found.append(f"{feed}: {queue} bytes grew")
     return found
 
 

@@ -231,8 +231,9 @@ class Sender:
             wait_ns = start_ns + turn * TURN_NS - now_ns()
             if wait_ns > 0:
                 time.sleep(wait_ns / 1e9)
-            due = min(int((now_ns() - start_ns) * per_s / 1e9), total)
-            late_ns = max(late_ns, -wait_ns)
+            since_ns = now_ns() - start_ns
+            due = min(int(since_ns * per_s / 1e9), total)
+            late_ns = max(late_ns, since_ns - turn * TURN_NS)
             for place, (link, sealed, ends) in enumerate(works):
                 end = ends[min(due, len(ends)) - 1] if due else 0
                 try:

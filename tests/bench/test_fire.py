@@ -36,6 +36,7 @@ WELL = {
     "sent": 10, "applied": 10, "shows_the_senders_books": True, **dict.fromkeys(fire.FAULTS, 0),
     "cpu_ns_a_frame_first": 100, "cpu_ns_a_frame_last": 110, "rss_kib_first": 9_000,
     "rss_kib_last": 9_100, "unread_p90_bytes_first": 500, "unread_p90_bytes_last": 4_000,
+    "unsent_p90_bytes_first": 0, "unsent_p90_bytes_last": 9,
 }  # fmt: skip
 
 
@@ -48,7 +49,8 @@ WELL = {
         ({"behind": 1}, "behind"),
         ({"cpu_ns_a_frame_last": 130}, "CPU"),
         ({"rss_kib_last": 11_000}, "memory"),
-        ({"unread_p90_bytes_last": 90_000}, "queue"),
+        ({"unread_p90_bytes_last": 90_000}, "unread"),
+        ({"unsent_p90_bytes_last": 90_000}, "unsent"),
     ],
 )
 def test_each_thing_that_is_not_as_it_must_be_is_named(change: dict[str, Any], named: str) -> None:
