@@ -129,7 +129,7 @@ class Requests:
 
     def expect(self, market: int, now_ns: int) -> None:
         """One is on its way: asked for, or what the venue sends after the subscription."""
-        doubled = min(self._bad.get(market, 0), DOUBLINGS_MAX)
+        doubled = min(max(self._bad.get(market, 0) - 1, 0), DOUBLINGS_MAX)  # one may be chance
         self._next_ns[market] = now_ns + (self._answer_ns << doubled)
 
     def answered(self, market: int, *, is_good: bool) -> None:
