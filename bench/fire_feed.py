@@ -141,7 +141,8 @@ def role(spec: RoleSpec, segment: Segment) -> Any:
         products=dict(zip(PRODUCTS.get(spec.name, ()), slots(spec.name), strict=False)),
         link_silent_ns=_SILENT_NS, link_dead_ns=_DEAD_NS, check_ns=3_600 * 10**9,
     )  # fmt: skip
-    return FeedRole(spec.name, lambda: Feed(segment, params, spec.epoch, clock.mono_ns))
+    log = Path(spec.log)
+    return FeedRole(spec.name, lambda: Feed(segment, params, spec.epoch, clock.mono_ns), log)
 
 
 class _Floor:

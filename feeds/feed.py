@@ -142,6 +142,10 @@ class Feed:
         """What could not be read or reached, one line each."""
         self.errors = errors
 
+    def news(self) -> tuple[list[str], list[tuple[str, bytes]]]:
+        """Alerts for people since the last call, and samples of what was odd (name, what came)."""
+        return self.publisher.notices.take()
+
     def _unread(self, errors: list[str]) -> None:
         self.failed(errors)
         self.publisher.count("rest_errors", len(errors))

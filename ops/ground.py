@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ops import clock
+from ops.alerts import Alerts, empty_samples
 from ops.children import Children
 from ops.control import AlreadyRunning
 from ops.helpers import Helpers
@@ -64,6 +65,8 @@ class Ground:
         self._log = os.open(
             self.log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
+        empty_samples(self.log_path)
+        self.alerts = Alerts(self.log_path)
 
     def make(self, channels: tuple[str, ...]) -> None:
         """Segments and doorbells. Raises GroundError or AlreadyRunning."""
@@ -127,6 +130,7 @@ class Ground:
             self._has_segment = False
         self.children.close()
         self.selector.close()
+        self.alerts.close()
         os.close(self._log)
 
 

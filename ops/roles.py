@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
+from ops.alerts import tell
 from ops.console import err
 from ops.process import RoleSpec
 from shm_layout import CHANNEL, GATEWAY, Segment
@@ -129,8 +130,9 @@ def _canceller(spec: RoleSpec, segment: Segment) -> Any:
 class FeedRole:
     """A feed in its event loop: `main`, with `step` every 20 ms beside it."""
 
-    def __init__(self, name: str, make: Callable[[], Feed]) -> None:
+    def __init__(self, name: str, make: Callable[[], Feed], log: Path) -> None:
         self._name = name
+        self._log = log
         self._make = make
         self._stop = asyncio.Event()
         self._told: list[str] = []
@@ -143,6 +145,7 @@ class FeedRole:
         def step() -> None:
             feed.step(clock.mono_ns())
             self._tell(feed.errors)
+            tell(self._name, *feed.news(), self._log)
             handles.append(loop.call_later(STEP_S, step))
             del handles[:-1]
 
@@ -197,7 +200,8 @@ def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
     headers: Callable[[str, str], Awaitable[dict[str, str]]] | None = None
     if venue in params.channels:
         headers = _signing(spec, segment, venue).headers
-    return FeedRole(spec.name, lambda: Feed(segment, told, spec.epoch, clock.mono_ns, headers))
+    log = Path(spec.log)
+    return FeedRole(spec.name, lambda: Feed(segment, told, spec.epoch, clock.mono_ns, headers), log)
 
 
 class VenuesRole:

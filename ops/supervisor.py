@@ -210,6 +210,8 @@ class Supervisor:
         self._heart.beat(now_ns)
         self.clock.follow(now_ns)
         self.tally.poll()
+        for line in self.ground.alerts.new():
+            self.note(line, is_logged=True)
         if self.ending is None:
             self._start_due(now_ns)
             self._look_after(now_ns)
@@ -336,10 +338,11 @@ class Supervisor:
         wait_ms = (verdict.at_ns - death.at_ns) // clock.MS_NS
         self.note(f"{line}: {verdict.reason}; restart {verdict.restarts} in {wait_ms} ms")
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, *, is_logged: bool = False) -> None:
         """Something happened: kept for status, told to whoever watches, written to the log."""
         self.events.append((clock.epoch_ns(), text))
-        self.ground.log(text)
+        if not is_logged:
+            self.ground.log(text)
         self.say(text)
 
     def _hear(self) -> None:

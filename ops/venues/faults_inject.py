@@ -156,8 +156,14 @@ class Injector:
     # ---- which one
 
     def of(self, where: str) -> list[Live]:
-        """The faults that strike there, as the plan orders them."""
-        return [live for live in self._live if where in live.fault.where]
+        """The faults that strike there now, as the plan orders them. One that is to come must cost
+        nothing: to pad every frame to 2 MiB for it would stop the venue."""
+        if not self._live:
+            return []
+        now_ns = self._clock.mono_ns()
+        return [
+            live for live in self._live if where in live.fault.where and self._is_due(live, now_ns)
+        ]
 
     def _begin_ns(self, live: Live) -> int | None:
         """The machine stamp from which it is due, None: not known yet."""
@@ -170,11 +176,14 @@ class Injector:
             return clock.due_ns(clock.begin_epoch_ns) + fault.machine_ms * MS_NS
         return clock.due_ns(clock.begin_epoch_ns + (fault.at_ms or 0) * MS_NS)
 
+    def _is_due(self, live: Live, now_ns: int) -> bool:
+        begin_ns = self._begin_ns(live)
+        return begin_ns is not None and now_ns >= begin_ns
+
     def take(self, live: Live, *, connection: int, what: bytes) -> bool:
-        """Whether this matching message is hit. Counts it if so."""
+        """Whether this matching message is hit by a fault of `of`. Counts it if so."""
         fault, now_ns, begin_ns = live.fault, self._clock.mono_ns(), self._begin_ns(live)
-        if begin_ns is None or now_ns < begin_ns:
-            return False
+        assert begin_ns is not None, "asked of a fault that is not due"
         live.seen += 1
         nth = live.seen - fault.after
         if nth <= 0:

@@ -61,8 +61,10 @@ class Role:
                 assert self.turns < 3, "a bug of ours"
             async def main(self, stop):
                 await stop.wait()
+            def news(self):
+                return [], []
             def close(self): ...
-        await FeedRole("feed x", Feed).main()
+        await FeedRole("feed x", Feed, "no log").main()
 
     def raises(self):
         raise AssertionError("a bug of ours")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from websockets.frames import Opcode
 
+from ops.venues import faults_inject
 from ops.venues.faults import KINDS, SHAKE, Fault
 from ops.venues.faults_inject import Injector
 from ops.venues.script import Timeline
@@ -100,6 +101,22 @@ def test_count_every_and_a_time_bound_it() -> None:
     bench.wait(100)
     assert bench.send(A) == [A]
     assert bench.faults.is_idle
+
+
+def test_a_fault_to_come_touches_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the venue pads every frame until then."""
+    spoiled: list[bytes] = []
+
+    def spoil(fault: Fault, text: bytes) -> bytes:
+        spoiled.append(text)
+        return text + b" "
+
+    monkeypatch.setattr(faults_inject, "spoil", spoil)
+    bench = Bench(fault("oversize", bytes=1 << 20, machine_ms=80))
+    bench.clock.start(bench.now_ns)
+    assert bench.send(A) == [A] and spoiled == []
+    bench.wait(80)
+    assert bench.send(B) == [B + b" "] and spoiled == [B]
 
 
 def test_it_begins_with_the_run_the_machine_or_a_name() -> None:
