@@ -11,6 +11,14 @@ def dollars(value_e6: int) -> str:
     return f"{'-' if cents < 0 else ''}${abs(cents) // 100:,}.{abs(cents) % 100:02d}"
 
 
+STATES = ("HALTED", "REDUCING", "ACTIVE")
+
+
+def effective(state: str, gate: str) -> str:
+    """The lower of the supervisor's trading state and the gateway's own ("STATE (reason)")."""
+    return min(state, gate.partition(" ")[0], key=STATES.index)
+
+
 def microseconds(figures: Mapping[str, int | None]) -> str:
     """p50 p99 p99.9 max of a set of figures."""
     if not figures["count"]:

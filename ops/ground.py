@@ -10,6 +10,7 @@ import os
 import secrets
 import selectors
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,9 @@ class Ground:
 
     def log(self, text: str) -> None:
         """One line in the run's log, beside what the children print."""
-        os.write(self._log, f"{clock.epoch_ns() // clock.MS_NS} supervisor: {text}\n".encode())
+        now = datetime.fromtimestamp(clock.epoch_ns() / clock.SECOND_NS, UTC)
+        stamp = now.isoformat(timespec="milliseconds")
+        os.write(self._log, f"{stamp} supervisor: {text}\n".encode())
 
     def last_words(self, name: str) -> str:
         """The last line a process wrote into the log under its name."""

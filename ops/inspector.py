@@ -290,7 +290,7 @@ def _process_name(role: int, row: np.void) -> str:
 
 def _process(role: int, row: np.void, live_epoch: int, now_ns: int) -> Process:
     beat_ns = int(row["beat_ns"])
-    age_ns = now_ns - beat_ns if beat_ns else None
+    age_ns = max(now_ns - beat_ns, 0) if beat_ns else None  # it may beat while we look
     has_epoch = role not in (shm.SUPERVISOR, shm.NURSERY)  # these two are granted none
     if has_epoch and live_epoch == 0:
         health = "dead"
@@ -300,6 +300,7 @@ def _process(role: int, row: np.void, live_epoch: int, now_ns: int) -> Process:
         health = "ok" if age_ns is None or age_ns <= LATE_NS else "late"
     names = shm.COUNTERS.get(shm.kind_of_role(role), ())
     counters = {name: int(row["counters"][i]) for i, name in enumerate(names)}
+    heard_ns = int(row["connected"])
     if health == "ok" and counters.get("blocked") and not row["connected"]:
         health = "blocked"
     return Process(
@@ -313,6 +314,6 @@ def _process(role: int, row: np.void, live_epoch: int, now_ns: int) -> Process:
         loops=int(row["loops"]),
         restarts=int(row["restarts"]),
         is_connected=bool(row["connected"]),
-        link_age_ns=now_ns - heard_ns if (heard_ns := int(row["connected"])) > 1 else None,
+        link_age_ns=max(now_ns - heard_ns, 0) if heard_ns > 1 else None,
         counters=counters,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from setproctitle import setproctitle
 
@@ -14,7 +13,7 @@ from ops.identity import publish
 from ops.launch import REFUSED, Launch, LaunchError
 from ops.run_folder import RunFolder
 from ops.session import Request, SessionError
-from ops.summary import lines, summary
+from ops.summary import faults_done, lines, summary
 from ops.supervisor import Supervisor
 
 
@@ -35,7 +34,7 @@ def run(told: Launch, folder: RunFolder, helpers: Helpers) -> int:
     if told.asked.json:
         out(json.dumps(found))
     else:
-        _print(found)
+        _print(lines(found) + faults_done(supervisor.log.counts))
     return ending.code
 
 
@@ -73,8 +72,7 @@ def _prepared(told: Launch, folder: RunFolder, ground: Ground) -> Supervisor:
     return supervisor
 
 
-def _print(found: dict[str, Any]) -> None:
-    rows = lines(found)
+def _print(rows: list[tuple[str, str]]) -> None:
     width = max(len(title) for title, _ in rows)
     for title, text in rows:
         out(f"{title:<{width}}  {text}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ops import clock
-from ops.figures import dollars, microseconds
+from ops.figures import dollars, effective, microseconds
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -98,10 +98,12 @@ def one_line(found: Mapping[str, Any]) -> str:
         for name, feed in found["feeds"].items()
         if not feed["stands_by"]
     )
+    state = effective(found["state"], found["gate"])
+    why = "" if state == found["state"] else f", gate {found['gate']}"
     p50 = found["tick_to_order_ns"]["p50"]
     speed = f" · tick-to-order p50 {p50 / 1000:,.0f} us" if p50 else ""
     return (
-        f"{found['seconds']:.0f} s {found['state']} · trusted {trust} · {found['edges']} edges"
+        f"{found['seconds']:.0f} s {state}{why} · trusted {trust} · {found['edges']} edges"
         f" · {found['orders']} orders · {found['fills']} fills"
         f" · {dollars(found['profit_e6'])}{speed}"
     )
@@ -112,9 +114,10 @@ def picture(found: Mapping[str, Any]) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    colour = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "red"}[found["state"]]
+    state = effective(found["state"], found["gate"])
+    colour = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "red"}[state]
     head = Text.assemble(
-        (f" {found['state']} ", f"bold reverse {colour}"),
+        (f" {state} ", f"bold reverse {colour}"),
         f"  {found['mode']} · {found['seconds']:.0f} s · {found['state_reason']}"
         f" · gate {found['gate']}",
     )

@@ -13,7 +13,7 @@ from ops.refused import refused_pairs
 from ops.refused_text import best, sums
 from ops.sim_spot import FALLBACK
 from ops.usage import Used
-from shm_layout import FEED_ROLE, NURSERY, SUPERVISOR
+from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, NURSERY, SUPERVISOR
 
 if TYPE_CHECKING:
     from ops.supervisor import Supervisor
@@ -41,12 +41,12 @@ def status(run: Supervisor) -> dict[str, Any]:
         "processes": processes(run, now_ns),
         "feeds": feeds(run),
         "indices": index_rows(run.watch.segment, run.watch.identity.products),
-        "edges": run.watch.counter(2, "edges"),
+        "edges": run.watch.counter(DETECTOR, "edges"),
         "intents": len(run.tally.lives),
         "orders": run.tally.orders,
         "fills": run.tally.fills,
         "one_legged": run.tally.one_legged,
-        "refusals": dict(run.tally.refusals),
+        "refusals": refusals(run),
         "refused_edges": sums(refused),
         "refused_pairs": best(refused, REFUSED_MAX),
         "profit_e6": run.profit_e6(),
@@ -105,6 +105,17 @@ def feeds(run: Supervisor) -> dict[str, dict[str, Any]]:
             "gaps": run.watch.counter(role, "gaps"),
             "trusted_ratio": run.watch.trusted_ratio(run.watch.feed_index(name)),
         }
+    return found
+
+
+def refusals(run: Supervisor) -> dict[str, int]:
+    """Why what paid was not sent: the gateway's reasons by intent, the detector's (prefixed) by
+    decision.
+    """
+    found = dict(sorted(run.tally.refusals.items()))
+    for name in COUNTERS["detector"]:
+        if name.startswith("refused_") and (count := run.watch.counter(DETECTOR, name)):
+            found[name.replace("refused_", "detector_")] = count
     return found
 
 

@@ -16,11 +16,14 @@ COLUMNS = (
 
 def text(found: Mapping[str, Any]) -> str:
     """State, processes, feeds, waiting, what happened."""
+    refusals = found.get("refusals", {})
+    reasons = ", ".join(f"{name} {count:,}" for name, count in refusals.items())
     lines = [
         f"{found['state']} ({found['state_reason']}), gate {found['gate']}, {found['mode']},"
         f" {found['seconds']:.0f} s, pid {found['pid']}, segment {found['segment']}",
         f"{found['edges']} edges, {found['intents']} intents, {found['orders']} orders,"
         f" {found['fills']} fills, {found['one_legged']} one-legged",
+        *([f"refused by reason: {reasons}"] if reasons else []),
         f"cores: {found['cores']}",
         *(f"waiting: {role}: {how}" for role, how in found["waiting"].items()),
         "",

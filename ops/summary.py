@@ -11,9 +11,10 @@ from ops import clock
 from ops.figures import dollars, microseconds
 from ops.refused import refused_pairs
 from ops.refused_text import sums, texts
-from ops.status import waiting
+from ops.sim_spot import FALLBACK
+from ops.status import refusals, waiting
 from ops.tally import percentiles, wire_to_order_ns
-from shm_layout import COUNTERS, DETECTOR, FEED_ROLE
+from shm_layout import DETECTOR, FEED_ROLE
 
 if TYPE_CHECKING:
     from ops.supervisor import Supervisor
@@ -68,17 +69,6 @@ def summary(run: Supervisor) -> dict[str, Any]:
     return found
 
 
-def refusals(run: Supervisor) -> dict[str, int]:
-    """Why what paid was not sent: the gateway's reasons by intent, the detector's (prefixed) by
-    decision.
-    """
-    found = dict(sorted(run.tally.refusals.items()))
-    for name in COUNTERS["detector"]:
-        if name.startswith("refused_") and (count := run.watch.counter(DETECTOR, name)):
-            found[name.replace("refused_", "detector_")] = count
-    return found
-
-
 def _rounded(ratio: float | None) -> float | None:
     return None if ratio is None else round(ratio, 6)
 
@@ -86,13 +76,15 @@ def _rounded(ratio: float | None) -> float | None:
 def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The summary as (title, text), for a table."""
     hedged, pairs = found["one_legged"], found["refused_pairs"]
+    seed = "recorded" if found["seed"] is None else f"seed {found['seed']}"
     shown = [
         ("ended", f"{found['exit_reason']}  ({found['seconds']:.1f} s counted)"),
-        ("script", f"seed {found['seed']} · {found['script_hash'][:16]}"),
+        ("script", f"{seed} · {found['script_hash'][:16]}"),
     ]
     for name, venue in found["venues"].items():
         ratio = venue["trusted_ratio"]
         trust = "" if ratio is None else f" · trusted {100 * ratio:.1f} %"
+        trust = " · stood by" if name == FALLBACK and not ratio else trust
         text = (
             f"{venue['frames']:,} frames · {venue['quotes']:,} quotes · {venue['gaps']} gaps{trust}"
         )
@@ -115,3 +107,18 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("waiting", ", ".join(f"{role} {kind}" for role, kind in found["waiting"].items())),
     ]
     return shown
+
+
+def faults_done(counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:
+    """What the simulated venues did wrong on demand, a line a venue; `counts` as they tell them."""
+    found = []
+    for venue, by_name in counts.items():
+        done = {
+            name.removeprefix("fault_"): count
+            for name, count in sorted(by_name.items())
+            if name.startswith("fault_") and count
+        }
+        if done:
+            text = ", ".join(f"{kind} {count:,}" for kind, count in done.items())
+            found.append(("faults", f"{venue}: {text}"))
+    return found

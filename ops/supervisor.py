@@ -111,7 +111,7 @@ class Supervisor:
             while self.ending is None:
                 self.turn(TURN_NS)
             self.ended_ns = clock.mono_ns()
-            self.say(f"stopping: {self.ending.reason}")
+            self.note(f"stopping: {self.ending.reason}")
             stop_in_order(self)
             self.tally.poll()
         return self.ending
@@ -228,9 +228,10 @@ class Supervisor:
 
     def _look_after(self, now_ns: int) -> None:
         """What came back is lifted; what hangs is killed and comes back as any other death."""
+        for line in self.watch.gate_news():
+            self.note(line)
         for name in list(self.trading.lowered):
-            plan = self.plans[name]
-            if name in self.children.by_name and self._is_ready(plan):
+            if name in self.children.by_name and self._is_ready(self.plans[name]):
                 self.trading.lift(name)
                 self.note(f"{name} is back: trading state {self.trading.text}")
         for name, died_ns in list(self._waiting_for_trust.items()):

@@ -86,9 +86,10 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--profile", default="testing", metavar="NAME", help="default: testing")
     start.add_argument("--replay", type=Path, nargs="+", action="extend", metavar="PATH",
                        help="recorded data instead of the seeded world")  # fmt: skip
-    start.add_argument("--seed", type=int, default=1, help="of the simulated world (default 1)")
+    start.add_argument("--seed", type=_seed, metavar="N",
+                       help="of the simulated world and of --faults (default 1)")  # fmt: skip
     start.add_argument("--markets", type=_markets, metavar="N",
-                       help="of the simulated world on each venue (default: 7)")  # fmt: skip
+                       help="of the simulated world on a venue: 7 (default) to 1000")  # fmt: skip
     start.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS",
                        help="counted from full trust (default: until stopped)")  # fmt: skip
     start.add_argument("--speed", dest="speed_e6", type=_speed, default=1_000_000, metavar="X",
@@ -106,12 +107,19 @@ def parser() -> argparse.ArgumentParser:
 
 def _decimal(text: str, what: str, low: float, high: float) -> float:
     if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text) or not low <= float(text) <= high:
-        raise argparse.ArgumentTypeError(f"found {text!r}, wanted {what} from {low:g} to {high:g}")
+        wanted = f"{what} from {low:.9g} to {high:.9g}"
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted {wanted}")
     return float(text)
 
 
 def _seconds(text: str) -> float:
     return _decimal(text, "seconds", 0.1, 10_000_000)
+
+
+def _seed(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted a whole number")
+    return int(text)
 
 
 def _markets(text: str) -> int:
@@ -175,6 +183,8 @@ def _talk(asked: argparse.Namespace) -> int:
         from ops.status_text import text
 
         out(text(answer))
+    elif asked.command == "stop":
+        out("stop: done; the run has ended")
     else:
         out(f"{asked.command}: done; trading state {answer.get('state', 'unknown')}")
     return 0
@@ -194,6 +204,9 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
         return fail("--from and --gap-max are for --replay", USAGE)
     if asked.replay is not None and asked.markets is not None:
         return fail("--markets is of the simulated world, not of --replay", USAGE)
+    if asked.replay is not None and asked.faults is None and asked.seed is not None:
+        return fail("--seed is of the simulated world and of --faults, not of --replay", USAGE)
+    asked.seed = 1 if asked.seed is None else asked.seed
     try:
         settings = config.load(asked.profile, asked.config, os.environ)
         if asked.markets is not None:

@@ -28,7 +28,7 @@ KEYS = "1-6 pane  / filter  s sort  r turn  space pause  z zoom  q quit"
 HELP = """1 to 6      quotes, pairs, processes, orders, positions, latency
 tab         next pane          z   one pane or all (large terminals)
 /           keep rows that hold a text; Enter keeps it, Escape clears it
-s, S        sort by the next, the previous column      r   turn the order round
+s, S        sort by the next, the previous column   r   turn it round
 space, p    pause: the engine goes on, the picture stays
 arrows, page up, page down, home, end   scroll
 ?           this help          q   quit"""

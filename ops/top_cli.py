@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, NoReturn
@@ -58,10 +59,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _interval(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 60:
-        raise argparse.ArgumentTypeError(f"found {text}, wanted 0.1 to 60 seconds")
-    return value
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) or not 0.1 <= float(text) <= 60:
+        raise argparse.ArgumentTypeError(f"found {text!r}, wanted 0.1 to 60 seconds")
+    return float(text)
 
 
 def main(arguments: list[str] | None = None) -> int:

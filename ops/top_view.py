@@ -234,7 +234,7 @@ POSITIONS = Table(
     lambda view: (*view.positions, *view.cash),
     (
         _text("venue", "venue"),
-        Column("what", lambda row: getattr(row, "ticker", f"cash {_account(row)}"),
+        Column("what", lambda row: getattr(row, "ticker", f"cash, account {_account(row)}"),
                lambda row: getattr(row, "ticker", ""), right=False, least=20),
         Column("held", lambda row: size(row.position_e6) if _is_held(row) else money(row.cash_e6),
                lambda row: row.position_e6 if _is_held(row) else row.cash_e6),
@@ -359,6 +359,7 @@ def _fit(text: str, width: int, right: bool) -> str:
 
 def headline(view: View) -> str:
     """The state in one line of at most 80 columns."""
+    shut = sum("not_open" in quote.trust for quote in view.quotes)  # as the supervisor counts
     trusted = sum(quote.is_trusted for quote in view.quotes)
     paying = sum(any(way.pays_e6 for way in pair.ways) for pair in view.pairs)
     ill = [process.name for process in view.processes if process.health != "ok"]
@@ -366,7 +367,7 @@ def headline(view: View) -> str:
         f"{view.state}",
         view.mode,
         f"{view.seconds:.0f} s",
-        f"trusted {trusted}/{len(view.quotes)}",
+        f"trusted {trusted}/{len(view.quotes) - shut}",
         f"paying {paying}/{len(view.pairs)}",
     ]
     if view.gate != view.supervisor_state:

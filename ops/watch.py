@@ -69,6 +69,7 @@ class Watch:
     def __init__(self, segment: Segment, identity: Identity) -> None:
         self.segment = segment
         self.identity = identity
+        self._gate_told = ""
         views = [body.view(PAIR)[0] for body in identity.pairs]
         self._slots = {
             (feed, "quotes"): self._places("quotes", instruments)
@@ -104,6 +105,15 @@ class Watch:
     def gate_text(self) -> str:
         """The gateway's own trading state, as people read it."""
         return f"{TEXT[self.gate('state')]} ({REASONS[self.gate('reason')]})"
+
+    def gate_news(self) -> list[str]:
+        """What the gateway made of its trading state since the last look, once it was ACTIVE: it
+        halts by itself, and nobody else tells."""
+        found, before = self.gate_text(), self._gate_told
+        if found == before or not (before or found.startswith("ACTIVE")):
+            return []
+        self._gate_told = found
+        return [f"gateway: trading state {found}"] if before else []
 
     def feed_index(self, name: str) -> int:
         """Number of a feed by its venue's name."""

@@ -22,7 +22,18 @@ from ops.process import (
     StepRole,
 )
 from ops.watch import Watch
-from shm_layout import DETECTOR, FEED_ROLE, ROLE, Segment, cells_to_text
+from shm_layout import (
+    ACTIVE,
+    DETECTOR,
+    FEED_ROLE,
+    GATE,
+    HALTED,
+    ROLE,
+    Segment,
+    cell,
+    cells_to_text,
+    word_store,
+)
 from tests.ops.fakes import FakeScript
 from tests.ops.rig import ROOT, until
 
@@ -169,3 +180,19 @@ def test_watch_reads_what_the_heart_wrote() -> None:
     assert watch.role(FEED_ROLE, "beat_ns") == 42
     assert watch.counter(FEED_ROLE, "frames") == 0
     assert watch.counter(FEED_ROLE, "no such counter") == 0
+
+
+def test_watch_tells_what_the_gateway_made_of_its_state_once_it_was_active() -> None:
+    segment = Segment.private()
+    watch = Watch(segment, identify(FakeScript(), load("testing")))
+    at = segment.at("gate") + cell(GATE, "state")
+    assert watch.gate_news() == []  # HALTED is how it begins
+    word_store(segment.words, at, ACTIVE)
+    assert watch.gate_news() == []
+    word_store(segment.words, at, HALTED)
+    assert [line.partition(" (")[0] for line in watch.gate_news()] == [
+        "gateway: trading state HALTED"
+    ]
+    assert watch.gate_news() == []
+    word_store(segment.words, at, ACTIVE)
+    assert watch.gate_news()[0].startswith("gateway: trading state ACTIVE")

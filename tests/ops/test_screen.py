@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops.figures import dollars, microseconds
+from ops.figures import dollars, effective, microseconds
 from ops.screen import one_line, picture
 from ops.status_text import text
+from ops.summary import faults_done
 
 STATUS: dict[str, Any] = {
     "mode": "sim", "pid": 100, "segment": "arb", "seconds": 12.3, "state": "ACTIVE",
@@ -59,6 +60,23 @@ def test_one_line_says_state_trust_orders_and_money() -> None:
         "12 s ACTIVE · trusted kalshi 6/7 coinbase 0/2 · 1234 edges · 40 orders · 39 fills · $12.34"
         " · tick-to-order p50 61 us"
     )
+
+
+def test_a_gateway_that_halted_by_itself_is_the_state_that_is_shown() -> None:
+    halted = STATUS | {"gate": "HALTED (one_legged)"}
+    assert one_line(halted).startswith("12 s HALTED, gate HALTED (one_legged) · trusted")
+    out = io.StringIO()
+    Console(file=out, width=80, force_terminal=False).print(picture(halted))
+    assert out.getvalue().startswith(" HALTED ")
+    assert effective("HALTED", "ACTIVE (done)") == "HALTED"
+
+
+def test_what_was_refused_and_which_faults_were_done_is_told() -> None:
+    shown = text(STATUS | {"refusals": {"moved": 2, "detector_size": 1000}})
+    assert "refused by reason: moved 2, detector_size 1,000" in shown
+    assert "refused by reason" not in text(STATUS)
+    counts = {"kalshi": {"frames": 9, "fault_lose": 3, "fault_swap": 0}, "coinbase": {"frames": 1}}
+    assert faults_done(counts) == [("faults", "kalshi: lose 3")]
 
 
 def test_status_as_text_has_every_process_and_feed() -> None:

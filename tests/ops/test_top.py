@@ -66,7 +66,7 @@ def test_80_by_24_shows_one_pane_and_the_keys_reach_the_others(segment: shm.Segm
             "2": ["KXBTC15M", "btc-updown", "+5.05c", "20"],
             "3": ["gateway", "late", "dead", "830 us"],
             "4": ["BUY", "20/20", "partial", "0.5200"],
-            "5": ["-15", "cash 1", "989.25"],
+            "5": ["-15", "cash, account 1", "989.25"],
             "6": ["tick_to_order", "1000", "p99.9"],
         }
         for key, texts in wanted.items():

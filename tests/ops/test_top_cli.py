@@ -99,7 +99,7 @@ def test_a_foreign_segment_is_one_line_and_exit_3() -> None:
     [
         (["--wat"], "unrecognized arguments: --wat"),
         (["--view", "prices"], "invalid choice: 'prices'"),
-        (["--interval", "0"], "found 0, wanted 0.1 to 60 seconds"),
+        (["--interval", "0"], "found '0', wanted 0.1 to 60 seconds"),
         ([], "not all a terminal: use --once or --json"),
     ],
 )
