@@ -84,7 +84,7 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, venue in found["venues"].items():
         ratio = venue["trusted_ratio"]
         trust = "" if ratio is None else f" · trusted {100 * ratio:.1f} %"
-        trust = " · stood by" if name == FALLBACK and not ratio else trust
+        trust = " · asked while a spot stream is down" if name == FALLBACK and not ratio else trust
         text = (
             f"{venue['frames']:,} frames · {venue['quotes']:,} quotes · {venue['gaps']} gaps{trust}"
         )
