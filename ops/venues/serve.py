@@ -47,6 +47,7 @@ EXCHANGES: Mapping[str, type[BinancePorts] | type[Kraken] | type[CoinGecko]] = {
 }
 RELAYS = ("kalshi", "polybolt")  # of indices
 EVENTS_AHEAD = 1_000  # and so the most that one wake-up applies
+TURN_MAX_NS = 5_000_000  # of one wake-up, for a venue that is behind
 
 __all__ = ["Accounts", "VenuesSpec", "run"]
 
@@ -189,10 +190,14 @@ class Venues:
         self._flush()
 
     def _ring(self) -> None:
-        """Apply all events that are due, then one write a connection, then sleep until the next."""
-        now_ns, ahead = self._clock.mono_ns(), self._ahead
+        """Apply the events that are due, then one write a connection, then sleep until the next.
+        Who is behind still serves its sockets between two turns."""
+        mono_ns, ahead = self._clock.mono_ns, self._ahead
+        now_ns = mono_ns()
         while ahead and self._clock.due_ns(ahead[0].at_epoch_ns) <= now_ns:
             self._apply(ahead.popleft())
+            if mono_ns() - now_ns > TURN_MAX_NS:
+                break
         self._flush()
         self._look_ahead()
         if ahead:
