@@ -24,6 +24,7 @@ from shm_layout import (
     CANCELLER,
     COUNTERS,
     HEADER,
+    KILL,
     KILL_AT,
     ROLE,
     Segment,
@@ -40,6 +41,7 @@ JOIN_S = 0.05
 KALSHI_PATH = "/trade-api/v2/portfolio/events/orders"
 POLYMARKET_PATH = "/cancel-all"
 SECOND_NS = 1_000_000_000
+SET_AT = KILL_AT + cell(KILL, "set_ns")  # set again, it cancels again
 _COUNT_AT = {n: cell(ROLE, "counters") + i for i, n in enumerate(COUNTERS["canceller"])}
 
 
@@ -131,7 +133,7 @@ class Canceller:
         self._lock = threading.Lock()  # around the client, while the venues' threads run
         self._targets: list[Target] = []
         self._add_targets()
-        self._handled = 0  # the kill word that has been acted on
+        self._handled = self._handled_ns = 0  # the kill word that has been acted on, when set
         self._stop, self._breath = threading.Event(), threading.Event()
         self._supervisor_fd = _watch_creator(segment)
         self.results: dict[str, int] = {}
@@ -179,10 +181,11 @@ class Canceller:
         if self.is_orphan():
             self.cancel_all()  # again even after a kill: who knows what went out since
             return False
-        if word and not self._handled:
+        set_ns = int(word_load(self._words, SET_AT))
+        if word and (not self._handled or set_ns != self._handled_ns):
             self._count("kills")
             self.cancel_all()
-        self._handled = word
+        self._handled, self._handled_ns = word, set_ns
         return True
 
     def wait(self) -> None:

@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.accounts import Accounts
+from gateway.commands import RESUME
 from gateway.dispatch import Dispatcher, VenueLine
+from gateway.flatten import Flattener
 from gateway.gate import Gate
 from gateway.intake import Intake, market_of, pair_of
 from gateway.intent import Intent
@@ -26,6 +28,7 @@ from gateway.lone import Unwinder
 from gateway.look import CONTROL, NOTHING, SKIPPED
 from gateway.memory import ENTRY_AT, Memory
 from gateway.opening import Opening
+from gateway.operator import Operator
 from gateway.order import Order
 from gateway.params import DeskParams
 from gateway.ports import Fee, LastLook, PlanUnwind, Reader
@@ -47,7 +50,6 @@ from shm_layout import (
 )
 
 __all__ = ["Desk", "DeskParams", "VenueLine"]
-RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
 POLL_S = 0.05
 STEPS_MAX = 8  # steps of one turn
 DRAIN_MAX = 64  # entries of the rings taken in one step
@@ -56,7 +58,7 @@ ASK_NS = 50_000_000
 SETTLE_NS = 1_000_000_000
 UNKNOWN, ONE_LEGGED = reason("unknown_outcome"), reason("one_legged")
 JOURNAL = reason("journal")
-_COMMAND = cell(COMMAND, "command")
+_COMMAND, _COMMAND_NUMBER = cell(COMMAND, "command"), cell(COMMAND, "number")
 log = logging.getLogger("gateway")
 
 
@@ -117,6 +119,7 @@ class Desk:
             gate=self.gate, run_times=self.run_times, resolver=self.resolver,
             reception=self.reception, unwinder=self.unwinder, clock=clock,
         )  # fmt: skip
+        self.operator = self._operator(plan_unwind, epoch)
         self._ticked_ns = self._syncs = self._connects = 0
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -133,6 +136,17 @@ class Desk:
         return Resolver(
             self.ledger, venues, readers, self._params, self._clock, self.run_times.at,
             self._on_lost,
+        )  # fmt: skip
+
+    def _operator(self, plan_unwind: PlanUnwind, epoch: int) -> Operator:
+        flattener = Flattener(
+            self._params, plan_unwind, epoch, self.intake.quote, self._send_unwind, self.accounts,
+            lambda: bool(self.accounts.flights or self.unwinder.cases),
+            lambda number, why: self.operator.flattened(number, why),
+        )  # fmt: skip
+        return Operator(
+            accounts=self.accounts, ledger=self.ledger, resolver=self.resolver,
+            reports=self.reports, gate=self.gate, flattener=flattener, clock=self._clock,
         )  # fmt: skip
 
     def _wire(self, line: VenueLine) -> None:
@@ -215,6 +229,7 @@ class Desk:
         self.reception.retry()
         if self.opening.is_done:  # before, it is not known which tokens are held
             done += self.unwinder.step(now_ns)
+            done += self.operator.flattener.step(now_ns)
         if done:
             self.ledger.tell()
         if now_ns - self._ticked_ns >= TICK_NS:
@@ -299,6 +314,10 @@ class Desk:
     def _control(self, kind: int, body: list[int], now_ns: int) -> None:
         if kind == K_COMMAND and body[_COMMAND] == RESUME:
             self.resume(now_ns)
+        elif kind == K_COMMAND:
+            self.operator.take(
+                body[_COMMAND], body[_COMMAND_NUMBER], now_ns, is_open=self.opening.is_done
+            )
         elif kind == K_INSTRUMENT:
             market = market_of(body)
             if VENUES.index(market.venue) in self.lines:

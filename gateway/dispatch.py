@@ -35,7 +35,7 @@ from gateway.memory import (
     N_LEG,
     Memory,
 )
-from gateway.order import E_LOSE, E_SEND, Order
+from gateway.order import E_LOSE, E_REJECT, E_SEND, Order
 from gateway.order_record import HASH_CELLS, order_id
 from gateway.ports import (
     Facts,
@@ -51,10 +51,21 @@ from gateway.ports import (
 from gateway.reports import Reports
 from gateway.throttle import Bucket
 from gateway.transport import Answer, Channel, Link, Pool
-from shm_layout import BODY, FLAG_TIMER, FLAG_UNWIND, LEGS_MAX, P_REJECTED, Words, reason
+from shm_layout import (
+    BODY,
+    FLAG_TIMER,
+    FLAG_UNWIND,
+    KILL_AT,
+    LEGS_MAX,
+    P_REJECTED,
+    Words,
+    reason,
+    word_load,
+)
 
 NO_SIGNATURE, NO_CONNECTION = reason("no_signature"), reason("no_connection")
 JOURNAL, UNKNOWN, KILLED = reason("journal"), reason("unknown_outcome"), reason("killed")
+NOT_SENT = "not sent"
 _new = tuple.__new__  # a named tuple without the call of its constructor
 _ROWS = tuple(tuple(FOUND_CELLS * (leg + 1) for leg in range(legs)) for legs in range(LEGS_MAX + 1))
 _PLACES = tuple(tuple(reversed(range(legs))) for legs in range(LEGS_MAX + 1))  # the last leg first
@@ -126,13 +137,23 @@ class Dispatcher:
                 self.lines[row[0]].pool.give(link)
             return None, why
         works: list[Work] = []  # the one that is made once the bytes have left
-        replied, stamps = self._replied, []
+        replied, words, stamps = self._replied, self.words, []
         for place, link in enumerate(links):
+            if place and word_load(words, KILL_AT):  # frozen between the legs, and killed meanwhile
+                break
             stamps.append(link.send(requests[place].wire, partial(replied, works, place)))
         work = self._work(rows, requests, taken_ns)
         works.append(work)
         self._sent(work, requests, stamps)
+        if len(stamps) < len(links):
+            self._held_back(work, links, len(stamps))
         return work, 0
+
+    def _held_back(self, work: Work, links: Sequence[Link], sent: int) -> None:
+        """The kill word came between the legs: those behind the first have not left."""
+        for order, link in zip(work.orders[sent:], links[sent:], strict=True):
+            self.lines[order.venue].pool.give(link)
+            self.ledger.learn(work, order, Outcome(E_REJECT, KILLED, 0, 0, 0, True, text=NOT_SENT))
 
     def _links(self, rows: Sequence[Sequence[int]]) -> list[Link] | None:
         """A free connection for each leg."""
@@ -195,7 +216,7 @@ class Dispatcher:
         for request in requests:
             self.journal.append({
                 "k": "out", "key": request.key, "placed": P_REJECTED, "why": KILLED, "cum": None,
-                "exact": False, "vid": "", "text": "not sent",
+                "exact": False, "vid": "", "text": NOT_SENT,
             })  # fmt: skip
         intent = self.memory.cells[FOUND_AT + F_ID]
         self.journal.append({"k": "end", "intent": intent, "why": KILLED})
@@ -240,8 +261,9 @@ class Dispatcher:
     def _sent(self, work: Work, requests: Sequence[Request], stamps: Sequence[int]) -> None:
         """Ledger, budgets, stamps, the first report of each leg."""
         intent, last_ns, memory = work.intent, max(stamps), self.memory
-        for order, stamp_ns in zip(work.orders, stamps, strict=True):
+        for order in work.orders:
             order.move(E_SEND)
+        for order, stamp_ns in zip(work.orders, stamps, strict=False):
             order.send_ns = stamp_ns
             line = self.lines[order.venue]
             line.bucket.take(line.venue.order_cost, last_ns)

@@ -67,11 +67,12 @@ class Resolver:
                     continue
                 if self._is_due(work, order, now_ns):
                     self.asking.add((order.intent, order.leg))
-                    self._spawn(self._ask(work, order))
+                    self.spawn(self._ask(work, order))
                     started += 1
         return started
 
-    def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run a task of ours; one that dies of an error ends the process."""
         task = asyncio.get_running_loop().create_task(job)
         self.tasks.add(task)
         task.add_done_callback(self._done)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from gateway.accounts import Accounts
+from gateway.commands import End, Row, answer_cells
 from gateway.intent import Intent
 from gateway.order import Order
 from shm_layout import (
@@ -28,6 +29,7 @@ from shm_layout import (
     HISTOGRAMS,
     HISTOGRAMS_MAX,
     K_ACCOUNT,
+    K_COMMAND,
     K_LEG,
     K_TERMINAL,
     LINE,
@@ -240,6 +242,11 @@ class Reports:
             self._body[_R[name]] = value
         self._append(K_ACCOUNT, self._body)
         self._cash_slot(account, accounts, now_ns)
+
+    def answer(self, number: int, row: Row | End, now_ns: int, place: int = -1) -> None:
+        """A row of the answer to an operator's command, or its end."""
+        self._body[:] = answer_cells(number, row, now_ns, place)
+        self._append(K_COMMAND, self._body)
 
     def _start(
         self, intent: Intent, values: Mapping[str, int], taken_ns: int, now_ns: int

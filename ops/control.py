@@ -1,7 +1,9 @@
 """The control socket: a 0600 Unix socket in the state folder, one JSON object a line each way.
 
-A command is {"command": "status" | "stop" | "halt" | "resume"}; the answer is one object. After
-`stop` the supervisor keeps the connection open until it is done: its end is the end of the run.
+A command is {"command": one of COMMANDS}; the answer is one object. After `stop` the supervisor
+keeps the connection open until it is done: its end is the end of the run. `lift` clears the kill
+word and stays halted. `plan` shows what `flatten` would order; `flatten` and `reconcile` answer
+with a number at once, and `answers` with what the gateway has said so far, by number.
 Imports nothing heavy, so that `status` answers at once. Paths longer than the kernel allows for a
 socket are reached through the folder's descriptor.
 """
@@ -21,7 +23,9 @@ from typing import Any
 
 SOCKET = "arb.sock"
 LOCK = "lock"
-COMMANDS = ("status", "stop", "halt", "resume")
+COMMANDS = (
+    "status", "stop", "halt", "resume", "lift", "plan", "flatten", "reconcile", "answers",
+)  # fmt: skip
 LINE_MAX = 4096
 ANSWER_MAX = 1 << 20
 CLIENTS_MAX = 16
@@ -29,6 +33,10 @@ CLIENTS_MAX = 16
 
 class NotRunning(Exception):
     """No supervisor answers."""
+
+
+class Refused(Exception):
+    """The supervisor does not do that now; says why."""
 
 
 class AlreadyRunning(Exception):
@@ -62,17 +70,28 @@ class Lock:
             str(path) for path in _parsed(os.pread(self._fd, LINE_MAX, 0)).get("leftovers", [])
         ]
 
-    def note(self, leftovers: list[str]) -> None:
-        """What the next start must remove if this run cannot."""
-        raw = json.dumps({"pid": os.getpid(), "leftovers": leftovers}).encode()
+    def note(self, leftovers: list[str], **more: Any) -> None:
+        """What the next start must remove if this run cannot; `kill`: where the kill word lies
+        (ops/kill_word.py).
+        """
+        raw = json.dumps({"pid": os.getpid(), "leftovers": leftovers, **more}).encode()
         assert len(raw) <= LINE_MAX
-        os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, raw, 0)
+        os.ftruncate(self._fd, len(raw))
 
     def release(self) -> None:
         """The run is over and left nothing."""
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """What the supervisor of a lock file has noted there; {}: nothing."""
+    try:
+        with open(path, "rb") as file:
+            return _parsed(file.read(LINE_MAX))
+    except OSError:
+        return {}
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

@@ -26,16 +26,16 @@ from shm_layout import (
     BODY,
     CHANNEL,
     COMMAND,
+    GATEWAY,
     K_COMMAND,
     RUN_CLOCK,
     LayoutError,
     Segment,
+    bell_ring,
     cell,
     ring_append,
-    word_store,
 )
 
-RESUME = 2  # COMMAND.command: an operator lifts what the gateway raised by itself
 BELLS = ("gateway",)  # consumers woken by an eventfd, which the supervisor makes and holds
 
 
@@ -61,6 +61,7 @@ class Ground:
         self.segment: Segment
         self._channels: list[Segment] = []
         self._has_segment = False
+        self._commands = 0
         (state_dir / "log").mkdir(exist_ok=True, mode=0o700)
         self.log_path = state_dir / "log" / "engine.log"
         self._log = os.open(
@@ -92,22 +93,26 @@ class Ground:
             body[cell(RUN_CLOCK, name)] = value
         self.segment.write("run_clock", 0, body)
 
-    def tell_resume(self) -> None:
-        """The kill word is cleared, and the gateway clears what it raised by itself."""
-        word_store(self.segment.words, self.segment.at("kill"), 0)
+    def tell(self, command: int) -> int:
+        """Ask the gateway for something (gateway/commands.py). The command's number."""
+        self._commands += 1
         body = np.zeros(BODY, np.int64)
-        body[cell(COMMAND, "command")] = RESUME
+        body[cell(COMMAND, "number")] = self._commands
+        body[cell(COMMAND, "command")] = command
         body[cell(COMMAND, "at_ns")] = clock.mono_ns()
         ring = self.segment.at("control_ring")
         ring_append(
             self.segment.words, ring, self.segment.entries("control_ring"), K_COMMAND, body, BODY
         )
+        bell_ring(self.segment.words, self.segment.at("bells", GATEWAY), self.fds["gateway"])
+        return self._commands
 
     def log(self, text: str) -> None:
-        """One line in the run's log, beside what the children print."""
+        """One line in the run's log, beside what the children print. A full disk stops nothing."""
         now = datetime.fromtimestamp(clock.epoch_ns() / clock.SECOND_NS, UTC)
         stamp = now.isoformat(timespec="milliseconds")
-        os.write(self._log, f"{stamp} supervisor: {text}\n".encode())
+        with contextlib.suppress(OSError):
+            os.write(self._log, f"{stamp} supervisor: {text}\n".encode())
 
     def last_words(self, name: str) -> str:
         """The last line a process wrote into the log under its name."""

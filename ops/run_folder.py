@@ -28,7 +28,12 @@ class RunFolder:
         self.leftovers = (str(self.path), str(state_dir / SOCKET))
         me: Any = multiprocessing.current_process()
         me._config["tempdir"] = str(self.path)  # where multiprocessing puts the forkserver's socket
+        self._lock = lock
         lock.note(list(self.leftovers))
+
+    def note_kill(self, place: dict[str, Any]) -> None:
+        """Where the kill word of the run lies, for who must set it without us."""
+        self._lock.note(list(self.leftovers), kill=place)
 
     def remove(self) -> None:
         """It and everything in it."""

@@ -6,6 +6,7 @@ import json
 
 from setproctitle import setproctitle
 
+from ops.commands import kill_place
 from ops.console import out
 from ops.ground import Ground, GroundError
 from ops.helpers import Helpers
@@ -67,6 +68,7 @@ def _prepared(told: Launch, folder: RunFolder, ground: Ground) -> Supervisor:
     except GroundError as error:
         raise LaunchError(str(error), error.code) from error
     publish(ground.segment, session.identity)
+    folder.note_kill(kill_place(ground, session.identity))
     supervisor = Supervisor(request, session, ground, say=told.shown.say, began_ns=told.began_ns)
     supervisor.tick = told.shown.tick
     return supervisor

@@ -33,6 +33,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "seconds": round((now_ns - run.began_ns) / clock.SECOND_NS, 1),
         "state": run.trading.text,
         "state_reason": run.trading.reason,
+        "killed": run.commands.is_killed,
         "gate": run.watch.gate_text(),
         "counts_from": run.counted_from or None,
         "ending": run.ending.reason if run.ending else None,

@@ -19,6 +19,7 @@ from typing import Any
 
 from ops import clock
 from ops.children import NURSERY, Children, Death, NurseryDied
+from ops.commands import Commands
 from ops.control import ControlServer
 from ops.cores import assign
 from ops.ground import Ground
@@ -91,7 +92,8 @@ class Supervisor:
         self.selector = ground.selector
         self.children: Children = ground.children
         self.children.on_gone, self.children.on_death = self._gone, self._died
-        self.control = ControlServer(request.state_dir, self.selector, self._command)
+        self.commands = Commands(self)
+        self.control = ControlServer(request.state_dir, self.selector, self.commands.take)
         self._heart = Heart(ground.segment, SUPERVISOR)
         self.plans: dict[str, Plan] = {}
         self.cores = assign((), settings.cores_min)
@@ -210,6 +212,7 @@ class Supervisor:
         self._heart.beat(now_ns)
         self.clock.follow(now_ns)
         self.tally.poll()
+        self.commands.turn()
         for line in self.ground.alerts.new():
             self.note(line, is_logged=True)
         if self.ending is None:
@@ -379,18 +382,6 @@ class Supervisor:
         self.end(f"interrupted by {name}", DONE)
         if times == 2:
             self.ending = Ending(f"interrupted twice, by {name}", INTERRUPTED)
-
-    def _command(self, command: str) -> dict[str, Any]:
-        if command == "stop":
-            self.end("stopped by command", DONE)
-        elif command == "halt":
-            self.trading.operator_halt("halted by command")
-            self.note("halted by command")
-        elif command == "resume":
-            self.trading.operator_active("resumed by command")
-            self.ground.tell_resume()
-            self.note("resumed by command")
-        return self.status()
 
     def status(self) -> dict[str, Any]:
         """The state of the run as one plain dict."""

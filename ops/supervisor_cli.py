@@ -28,9 +28,36 @@ EXITS = """exit codes:
     3  a config, recording, file of faults or foreign segment was refused
     4  already running, or not running
     5  a process died for good
+    6  done here, but not confirmed by a venue, or something is left or differs
    75  /dev/shm is full
   130  interrupted before it ran, or twice"""
 USAGE, REFUSED, RUNNING, FAILED = 2, 3, 4, 5
+TEXTS = {
+    "start": ("run the engine until stopped, or for a time", ""),
+    "status": ("what runs, with heartbeat, memory, trust", ""),
+    "stop": ("end the run in order and wait for it", ""),
+    "halt": ("start nothing new; lone legs are finished", ""),
+    "resume": ("trade again after halt or kill", "Clears the kill word and every halt."),
+    "kill": (
+        "nothing leaves any more, now; cancel everything at the venues",
+        "Sets the kill word in shared memory itself: it needs neither the supervisor nor the disk\n"
+        "nor a gateway that listens. Then the canceller cancels everything at both venues; waits\n"
+        "up to 5 s for its word. Lone legs are not finished, nothing is sold. Again: cancels\n"
+        "again. Lifted by `resume`, or by `resume --halted` to look, flatten or reconcile first.\n"
+        "If the supervisor is dead, everything else is too, and the canceller has cancelled.",
+    ),
+    "flatten": (
+        "sell everything we hold",
+        "Shows what would be sold and what it costs, asks (--yes: does not), halts trading, then\n"
+        "sells each holding with orders that only reduce, no worse than unwind_loss_max from the\n"
+        "touch, and asks the venues what is left. Waits up to 45 s. Stays halted.",
+    ),
+    "reconcile": (
+        "ask both venues now and print where our books differ",
+        "Cash, positions and open orders, read while nothing of ours moves (else: not known; halt\n"
+        "first). A difference halts trading until `resume`.",
+    ),
+}
 EXAMPLES = {
     "start": "arb-supervisor start --for 20\n"
     "  arb-supervisor start --markets 1000 --for 60\n"
@@ -39,7 +66,10 @@ EXAMPLES = {
     "status": "arb-supervisor status --json",
     "stop": "arb-supervisor stop",
     "halt": "arb-supervisor halt",
-    "resume": "arb-supervisor resume",
+    "resume": "arb-supervisor resume\n  arb-supervisor resume --halted",
+    "kill": "arb-supervisor kill --json",
+    "flatten": "arb-supervisor flatten --plan\n  arb-supervisor flatten --yes",
+    "reconcile": "arb-supervisor reconcile --json",
 }
 ENVIRONMENT = (  # what children may inherit
     "PATH", "HOME", "USER", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "NO_COLOR",
@@ -64,21 +94,24 @@ def parser() -> argparse.ArgumentParser:
         dest="command", required=True, metavar="COMMAND", parser_class=_Parser
     )
     made = {}
-    for name, text in (
-        ("start", "run the engine until stopped, or for a time"),
-        ("status", "what runs, with heartbeat, memory, trust"),
-        ("stop", "end the run in order and wait for it"),
-        ("halt", "start nothing new; lone legs are finished"),
-        ("resume", "trade again after halt"),
-    ):
+    for name, (text, more) in TEXTS.items():
         made[name] = commands.add_parser(
-            name, help=text, description=text, formatter_class=raw,
+            name, help=text, description=f"{text}\n\n{more}".strip(), formatter_class=raw,
             epilog=f"example:\n  {EXAMPLES[name]}\n\n{EXITS}",
         )  # fmt: skip
         made[name].add_argument(
             "--json", action="store_true", help="one JSON object on standard output"
         )
-    start = made["start"]
+    made["resume"].add_argument(
+        "--halted", action="store_true", help="clear the kill word, but stay halted"
+    )
+    made["flatten"].add_argument("--yes", action="store_true", help="do not ask")
+    made["flatten"].add_argument("--plan", action="store_true", help="show it and do nothing")
+    _start_flags(made["start"])
+    return top
+
+
+def _start_flags(start: argparse.ArgumentParser) -> None:
     start.add_argument(
         "--mode", default="sim", choices=("sim", "paper", "live"), help="only sim for now"
     )
@@ -102,7 +135,6 @@ def parser() -> argparse.ArgumentParser:
                        help="what the simulated venues do wrong, TOML or JSON")  # fmt: skip
     start.add_argument("--force-approve", action="store_true",
                        help="trade pairs whose markets differ; simulated venues only")  # fmt: skip
-    return top
 
 
 def _decimal(text: str, what: str, low: float, high: float) -> float:
@@ -169,10 +201,20 @@ def main(argv: list[str] | None = None, make_session: SessionFactory | None = No
 
 
 def _talk(asked: argparse.Namespace) -> int:
-    from ops import cache, control
+    from ops import cache, control, operator_cli
 
+    long = {
+        "kill": operator_cli.kill,
+        "flatten": operator_cli.flatten,
+        "reconcile": operator_cli.reconcile,
+    }
     try:
-        answer = control.ask(cache.state_dir(), asked.command)
+        if asked.command in long:
+            return long[asked.command](asked)
+        word = "lift" if asked.command == "resume" and asked.halted else asked.command
+        answer = control.ask(cache.state_dir(), word)
+    except control.Refused as error:
+        return fail(f"{asked.command}: {error}", REFUSED)
     except control.NotRunning as error:
         if asked.json:
             out(json.dumps({"running": False, "error": str(error)}))
