@@ -6,7 +6,8 @@ SIGUSR1 makes the detector loop without end (beside its own decisions it writes 
 again, with fresh stamps, whatever anyone says) and blocks the gateway's event loop for 5 s. The
 gateway's journal files are small, so that a full disk is felt soon. ARB_DEAF: the gateway is
 compiled without its look at the kill word. The venues write a line to ARB_TOLD for each order and
-each cancel that they read, and outlive a dead supervisor by some seconds.
+each cancel that they read, and whenever their event loop was late (what they read was then stamped
+late as well); they outlive a dead supervisor by some seconds.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ BLOCK_S = 5.0
 AGAIN_NS = 20 * clock.MS_NS
 AGAIN = 8  # intents written again each time
 OUTLIVE_S = 6.0
+TICK_S = 0.02
 LIFE_NS = 10 * clock.SECOND_NS
 JOURNAL_BYTES = 128 << 10
 ROGUES = ("detector", "gateway", "venues")
@@ -160,6 +162,21 @@ class Telling:
                 super().request(venue, method, target, status)
 
         class Venues(serve.Venues):
+            async def serve(self) -> None:
+                due_s = self._loop.time() + TICK_S
+
+                def tick() -> None:
+                    nonlocal due_s
+                    late_s = self._loop.time() - due_s
+                    if late_s > TICK_S:
+                        now_ns = clock.mono_ns()
+                        os.write(told, f"late venues {now_ns} {int(late_s * 1e9)}\n".encode())
+                    due_s = self._loop.time() + TICK_S
+                    self._loop.call_at(due_s, tick)
+
+                tick()
+                await super().serve()
+
             def _hear(self) -> None:
                 try:
                     is_over = self._conn.poll() and not self._conn.fileno() < 0 and self._is_eof()
