@@ -13,7 +13,7 @@ from typing import cast
 
 import httptools
 
-REPLY_NS = 2_000_000_000
+REPLY_NS = 2_000_000_000  # how long a request waits for its whole answer
 Clock = Callable[[], int]
 OnFree = Callable[["Link"], None] | None
 
@@ -34,9 +34,16 @@ Then = Callable[[Answer], None]
 class Link(asyncio.Protocol):
     """One connection, from being made to being lost. Made anew for each connect."""
 
-    def __init__(self, clock: Clock, reply_max_bytes: int, on_free: OnFree = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        reply_max_bytes: int,
+        on_free: OnFree = None,
+        reply_max_ns: int = REPLY_NS,
+    ) -> None:
         """`on_free` is told each time it could take a request (again)."""
         self._clock = clock
+        self._reply_max_ns = reply_max_ns
         self._reply_max = reply_max_bytes
         self._on_free = on_free
         self._transport: asyncio.Transport | None = None
@@ -67,7 +74,7 @@ class Link(asyncio.Protocol):
 
     def expire(self, now_ns: int) -> bool:
         """End a request that has waited too long; the connection goes with it. True if it did."""
-        if self._then is None or now_ns - self.sent_ns < REPLY_NS:
+        if self._then is None or now_ns - self.sent_ns < self._reply_max_ns:
             return False
         self.drop("timeout")
         return True

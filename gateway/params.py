@@ -46,6 +46,8 @@ class DeskParams:
     delay_grace_ns: int = 500_000_000
     intents_open_max: int = 32
     links_per_venue: int = 6
+    connect_max_ns: int = 1_000_000_000
+    reply_max_ns: int = 2_000_000_000
     kalshi_tokens_per_second: int = 100
     kalshi_tokens_burst: int = 100
     kalshi_reserve: int = 20

@@ -36,11 +36,15 @@ WAITING_MAX = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a venue's REST listens. `context` None: plain TCP (tests)."""
+    """Where a venue's REST listens, and how long we wait for a connection and for an answer.
+    `context` None: plain TCP (tests).
+    """
 
     host: str
     port: int
     context: ssl.SSLContext | None
+    connect_max_ns: int = CONNECT_NS
+    reply_max_ns: int = REPLY_NS
 
 
 class Seat:
@@ -82,9 +86,11 @@ class Seat:
         address = self._address
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(CONNECT_NS / 1e9):
+            async with asyncio.timeout(address.connect_max_ns / 1e9):
                 _, link = await loop.create_connection(
-                    lambda: Link(self._clock, self._reply_max, self._on_free),
+                    lambda: Link(
+                        self._clock, self._reply_max, self._on_free, address.reply_max_ns
+                    ),
                     address.host,
                     address.port,
                     ssl=address.context,
@@ -122,6 +128,7 @@ class Pool:
         """
         assert size > 0 and reads > 0 and size + reads <= LINKS_MAX
         self._clock = clock
+        self._reply_max_ns = address.reply_max_ns
         self._warm = warm
         self._free: deque[Link] = deque()  # longest unused first; some may be gone or busy
         self._seats = [
@@ -186,7 +193,7 @@ class Pool:
         self._waiting.append((wire, future))
         self._feed()
         try:
-            async with asyncio.timeout(2 * REPLY_NS / 1e9):
+            async with asyncio.timeout(2 * self._reply_max_ns / 1e9):
                 return await future
         except TimeoutError:
             return Answer(error="timeout", ack_ns=self._clock())

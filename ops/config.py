@@ -88,6 +88,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """How long it waits for a venue."""
+
+    connect_max_ns: int = _key("connect_max_ms", MS, 50, 5_000)
+    reply_max_ns: int = _key("reply_max_ms", MS, 50, 5_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Processes:
     """How processes wait, start and come back."""
 
@@ -145,6 +153,7 @@ class Settings:
     files: tuple[str, ...]
     edge: Edge
     limits: Limits
+    gateway: Gateway
     processes: Processes
     feeds: Feeds
     sim: Sim
@@ -154,6 +163,7 @@ class Settings:
 SECTIONS: dict[str, type[Any]] = {
     "edge": Edge,
     "limits": Limits,
+    "gateway": Gateway,
     "processes": Processes,
     "feeds": Feeds,
     "sim": Sim,

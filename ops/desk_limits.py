@@ -32,4 +32,6 @@ def desk_params(settings: Settings) -> DeskParams:
         signal_age_max_ns=edge.signal_age_max_ns,
         loss_cap_e6=limits.loss_cap_e6,
         time_cap_ns=limits.time_cap_ns,
+        connect_max_ns=settings.gateway.connect_max_ns,
+        reply_max_ns=settings.gateway.reply_max_ns,
     )

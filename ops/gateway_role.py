@@ -128,7 +128,13 @@ def _polymarket(
 
 
 def _pool(address: VenueAddress, context: ssl.SSLContext, told: DeskParams, warm: bytes) -> Pool:
-    place = Address(host=HOST, port=address.rest, context=context)
+    place = Address(
+        host=HOST,
+        port=address.rest,
+        context=context,
+        connect_max_ns=told.connect_max_ns,
+        reply_max_ns=told.reply_max_ns,
+    )
     return Pool(place, clock.mono_ns, size=told.links_per_venue, warm=warm, reads=READS)
 
 

@@ -34,6 +34,7 @@ ROOMS: tuple[str, ...] = (
     "engine.detector", "engine.fees", "engine.sizes", "engine.unwind", "feeds.feed",
     "gateway.canceller", "ops.gateway_role", "gateway.signer", "ops.sim",
 )  # fmt: skip
+VENUES_TOLD = "venues.json"  # beside the log: what the simulated venues say of the run
 STEP_S = 0.02  # of a feed: it wants one at least every 50 ms
 
 
@@ -226,7 +227,8 @@ class VenuesRole:
 
 def _venues(spec: RoleSpec, segment: Segment) -> VenuesRole:
     assert spec.conn is not None
-    return VenuesRole(spec.conn, spec.params.spec)
+    told = Path(spec.log).with_name(VENUES_TOLD)
+    return VenuesRole(spec.conn, dataclasses.replace(spec.params.spec, told_file=str(told)))
 
 
 def _gateway(spec: RoleSpec, segment: Segment) -> Any:

@@ -86,7 +86,7 @@ class SimSession:
     def __init__(self, request: Request, folder: Path) -> None:
         self._request = request
         self._folder = folder
-        self.script: Script = _script(request)
+        self.script: Script = self.make_script(request)
         self.seed = None if request.replay else request.seed
         self.script_hash = self.script.digest
         self.timeline = self.script.timeline
@@ -107,6 +107,11 @@ class SimSession:
         self._feeds += self.identity.products
         self._clients = ("gateway", "canceller", *(f for f in self._feeds if f in SIGNED_FEEDS))
         self.channels = tuple(f"sign-{client}" for client in self._clients)
+
+    @staticmethod
+    def make_script(request: Request) -> Script:
+        """What the venues play. Raises SessionError."""
+        return _script(request)
 
     @property
     def venues(self) -> Plan:

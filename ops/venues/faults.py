@@ -15,6 +15,9 @@ import msgspec
 
 DRIFTS = ("renamed", "missing", "retyped", "rescaled", "zero", "added")
 BOMBS = ("nested", "deflate")
+# Where a request is cut: its bytes come and none is read; `bytes` of them are read (more than there
+# are: any number); it is carried out and not answered; its answer breaks off (the default).
+POINTS = ("unread", "bytes", "executed", "reply")
 MS_MAX = 7 * 86_400_000
 BYTES_MAX = 1 << 28
 PLAN_MAX = 1_000
@@ -22,6 +25,8 @@ PLAN_MAX = 1_000
 # Where a kind strikes: frames of a socket, answers of REST, handshakes, events of the script.
 FRAME, REST, SHAKE, EVENT = "frame", "rest", "shake", "event"
 EVERYWHERE = frozenset({FRAME, REST})
+# Stages of a request.
+BYTES, REFUSED, ANSWERED = "bytes", "refused", "answered"
 # kind: (where, the arguments it takes beside venue, kind, time and target)
 KINDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "gap": (frozenset({FRAME}), frozenset()),
@@ -29,19 +34,24 @@ KINDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "reorder": (frozenset({FRAME}), frozenset()),
     "freeze": (frozenset({FRAME}), frozenset()),
     "half_open": (EVERYWHERE, frozenset()),
-    "cut": (EVERYWHERE, frozenset()),
+    "cut": (EVERYWHERE, frozenset({"point", "bytes"})),
     "delay": (EVERYWHERE, frozenset({"delay_ms"})),
     "stale_clock": (EVERYWHERE, frozenset({"offset_ms"})),
     "wrong_tick": (EVERYWHERE, frozenset({"offset_e6"})),
     "drift": (EVERYWHERE, frozenset({"field", "how", "factor"})),
     "oversize": (EVERYWHERE, frozenset({"bytes"})),
     "bomb": (EVERYWHERE, frozenset({"how", "bytes", "depth"})),
-    "status": (frozenset({REST, SHAKE}), frozenset({"status", "body", "retry_after_s"})),
+    "status": (
+        frozenset({REST, SHAKE}),
+        frozenset({"status", "body", "retry_after_s", "executed"}),
+    ),
+    "garbage": (frozenset({REST}), frozenset({"executed"})),
     "silence": (frozenset({REST, SHAKE}), frozenset()),
     "close_storm": (frozenset({SHAKE}), frozenset({"code", "delay_ms"})),
     "burst": (frozenset({EVENT}), frozenset({"times"})),
     "crossed": (frozenset({EVENT}), frozenset()),
     "second_snapshot": (frozenset({EVENT}), frozenset()),
+    "shut": (frozenset({EVENT}), frozenset({"delay_ms"})),
 }
 NEEDED = {
     "delay": ("delay_ms",),
@@ -49,6 +59,8 @@ NEEDED = {
     "drift": ("field", "how"),
     "status": ("path", "status"),
     "silence": ("path",),
+    "garbage": ("path",),
+    "shut": ("delay_ms",),
 }
 _ARGUMENTS = frozenset().union(*(given for _, given in KINDS.values()))
 _LIMITS = {  # field: (least, most)
@@ -66,7 +78,7 @@ _LIMITS = {  # field: (least, most)
     "bytes": (1, BYTES_MAX),
     "depth": (1, 10**6),
     "times": (1, 10_000),
-    "status": (400, 599),
+    "status": (200, 599),
     "retry_after_s": (0, 3_600),
     "code": (1_000, 4_999),
 }
@@ -86,11 +98,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     What: `connection` counts the venue's sockets from 1; `channel` is what the frame says it is
     (its type); `market` any name of a market, which the frame holds; `path` the beginning of the
-    path of the request or of the socket's handshake, without it no request of REST is hit.
+    path of the request or of the socket's handshake, without it no request of REST is hit. A
+    request with a `market` is hit only if its path or body names it.
 
     `offset_ms`: added to the stamps in frames. `offset_e6`: added to a price. `how`: what happens
     to `field`, or what kind of bomb. `factor`: of a rescaled field. `bytes`: of an oversize frame,
-    or of what a bomb becomes. `times`: frames of a burst. `code`: of a close frame.
+    or of what a bomb becomes. `times`: frames of a burst. `code`: of a close frame. `executed`: the
+    request is carried out before it gets this answer. `point`: where a request is cut. `delay_ms`
+    of a shut port of REST: how long it takes no connections.
     """
 
     venue: str
@@ -120,6 +135,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     body: dict[str, Any] | None = None
     retry_after_s: int | None = None
     code: int = 1001
+    executed: bool = False
+    point: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -138,10 +155,23 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.how and self.how not in wanted:
             choice = ", ".join(wanted) or "none"
             raise FaultError(f"how: found {self.how!r}, wanted one of {choice}")
+        if self.point and self.point not in POINTS:
+            wanted_points = ", ".join(POINTS)
+            raise FaultError(f"point: found {self.point!r}, wanted one of {wanted_points}")
 
     @property
     def where(self) -> frozenset[str]:
         return KINDS[self.kind][0]
+
+    @property
+    def stage(self) -> str:
+        """When it strikes a request: as its bytes come, before it is carried out, or at its
+        answer.
+        """
+        if self.kind == "cut" and self.point in ("unread", "bytes"):
+            return BYTES
+        is_refused = self.kind in ("status", "garbage") and not self.executed
+        return REFUSED if is_refused or self.kind == "half_open" else ANSWERED
 
     @property
     def hits_max(self) -> int | None:

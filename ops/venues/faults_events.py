@@ -8,6 +8,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from ops.venues.faults import EVENT, Fault
@@ -59,6 +60,13 @@ class Venue(Protocol):
 
 
 @runtime_checkable
+class CanShut(Protocol):
+    """A port that can be gone for a while."""
+
+    def shut(self, is_shut: bool = True) -> None: ...
+
+
+@runtime_checkable
 class HasBooks(Protocol):
     """A venue that can send a whole book once more, unasked."""
 
@@ -69,7 +77,7 @@ class Faulty:
     """A venue whose sockets, REST and script go through an injector."""
 
     def __init__(self, venue: Venue, faults: Injector, *, clock: RunClock, later: Later) -> None:
-        self._venue = venue
+        self.venue = venue
         self._clock = clock
         self._later = later
         self._stands: dict[int, LevelSet] = {}  # what ends a crossed book, by market
@@ -78,24 +86,24 @@ class Faulty:
             server.faults = faults
 
     def flush(self) -> None:
-        self._venue.flush()
+        self.venue.flush()
 
     async def listen(self, context: ssl.SSLContext) -> dict[str, int]:
-        return await self._venue.listen(context)
+        return await self.venue.listen(context)
 
     async def close(self) -> None:
-        await self._venue.close()
+        await self.venue.close()
 
     def apply(self, event: Event) -> None:
         """One event, and what the faults make of it."""
         if self.faults.is_idle and not self._stands:
-            self._venue.apply(event)
+            self.venue.apply(event)
             return
         market = getattr(event, "market", None)
         if market in self._stands and isinstance(event, LevelSet | BookSet):
             ending = self._stands.pop(event.market)
-            self._venue.apply(replace(ending, at_epoch_ns=event.at_epoch_ns))
-        self._venue.apply(event)
+            self.venue.apply(replace(ending, at_epoch_ns=event.at_epoch_ns))
+        self.venue.apply(event)
         if not self._clock.is_running:  # the books that are there before the start
             return
         for live in self.faults.of(EVENT):
@@ -111,29 +119,38 @@ class Faulty:
     def _deed(self, fault: Fault, event: Event) -> Callable[[], None] | None:
         """How to do this fault after this event, None: it cannot be done."""
         if fault.kind == "second_snapshot":
-            venue = self._venue
+            venue = self.venue
             if isinstance(event, LevelSet | BookSet) and isinstance(venue, HasBooks):
                 return lambda: venue.again(event.market)
         elif fault.kind == "crossed" and isinstance(event, LevelSet):
             crossing = _crossing(event)
             return None if crossing is None else lambda: self._cross(crossing, fault)
+        elif fault.kind == "shut":
+            return lambda: self._shut((fault.delay_ms or 0) * MS_NS)
         elif fault.kind == "burst" and isinstance(event, _BURSTS):
             return lambda: self._burst(event, fault.times)
         return None
+
+    def _shut(self, delay_ns: int) -> None:
+        """Its ports of REST lose every connection and take none for a while."""
+        for server in self.venue.servers:
+            if isinstance(server, CanShut):
+                server.shut()
+                self._later(delay_ns, partial(server.shut, is_shut=False))
 
     def _burst(self, event: Event, times: int) -> None:
         """`times` more events: a level goes up lot by lot and back."""
         for nth in range(1, times):
             if isinstance(event, LevelSet):
-                self._venue.apply(replace(event, size_e6=event.size_e6 + nth * LOT_E6))
+                self.venue.apply(replace(event, size_e6=event.size_e6 + nth * LOT_E6))
             else:
-                self._venue.apply(event)
-        self._venue.apply(event)
+                self.venue.apply(event)
+        self.venue.apply(event)
 
     def _cross(self, crossing: LevelSet, fault: Fault) -> None:
         """The cross ends with the market's next event, or when its time is over."""
         market, ending = crossing.market, replace(crossing, size_e6=0)
-        self._venue.apply(crossing)
+        self.venue.apply(crossing)
         self._stands[market] = ending
 
         def end() -> None:
@@ -141,7 +158,7 @@ class Faulty:
                 del self._stands[market]
                 run_ns = self._clock.run_ns() // MS_NS * MS_NS
                 at_ns = max(run_ns, ending.at_epoch_ns)
-                self._venue.apply(replace(ending, at_epoch_ns=at_ns))
+                self.venue.apply(replace(ending, at_epoch_ns=at_ns))
 
         if fault.for_ms is not None:
             self._later(fault.for_ms * MS_NS, end)

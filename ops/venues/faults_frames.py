@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from websockets.frames import Frame, Opcode
 
+from ops.venues.faults import Fault
 from ops.venues.numerals import ONE_E6
 
 ZEROS = bytes(1 << 16)
@@ -194,3 +195,17 @@ def _iso(text: str, offset_ms: int) -> str:
     if digits < 1:
         return shown.isoformat(timespec="seconds") + "Z"
     return shown.isoformat(timespec="microseconds").ljust(20 + digits, "0")[: 20 + digits] + "Z"
+
+
+SPOILED = frozenset({"stale_clock", "wrong_tick", "drift", "oversize"})
+
+
+def spoil(fault: Fault, text: bytes) -> bytes | None:
+    """The message with this fault in it, None: it has nothing of the kind."""
+    if fault.kind == "stale_clock":
+        return stale(text, fault.offset_ms or 0)
+    if fault.kind == "wrong_tick":
+        return off_grid(text, fault.offset_e6)
+    if fault.kind == "drift":
+        return drifted(text, fault.field, fault.how, fault.factor)
+    return padded(text, fault.bytes)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import orjson
 
 from ops.venues import faults_frames as frames
-from ops.venues.faults import FRAME, REST, SHAKE, Fault, Plan
+from ops.venues.faults import ANSWERED, BYTES, FRAME, REFUSED, REST, SHAKE, Fault, Plan
 from ops.venues.numerals import MS_NS
 from ops.venues.script import MarketSpec
 from ops.venues.session import FaultRow, RunClock, VenueLog
@@ -180,8 +180,10 @@ class Injector:
         begin_ns = self._begin_ns(live)
         return begin_ns is not None and now_ns >= begin_ns
 
-    def take(self, live: Live, *, connection: int, what: bytes) -> bool:
-        """Whether this matching message is hit by a fault of `of`. Counts it if so."""
+    def take(self, live: Live, *, connection: int, what: bytes, key: str = "") -> bool:
+        """Whether this matching message (with an order of that key) is hit by a fault of `of`.
+        Counts it if so.
+        """
         fault, now_ns, begin_ns = live.fault, self._clock.mono_ns(), self._begin_ns(live)
         assert begin_ns is not None, "asked of a fault that is not due"
         live.seen += 1
@@ -199,7 +201,8 @@ class Injector:
         if live.hits == fault.hits_max:
             self._live.remove(live)
         shown = what[:WHAT_MAX].decode("utf-8", "replace")
-        self._log.fault(FaultRow(self.venue, fault.kind, now_ns, connection, shown))
+        status = fault.status or 0
+        self._log.fault(FaultRow(self.venue, fault.kind, now_ns, connection, shown, key, status))
         return True
 
     # ---- frames
@@ -235,8 +238,8 @@ class Injector:
     def _made(self, live: Live, link: Link, text: bytes) -> Callable[[], Sequence[Item]] | None:
         """How to do this fault to this frame, None: it cannot be done to it."""
         fault = live.fault
-        if fault.kind in _SPOILED:
-            spoiled = spoil(fault, text)
+        if fault.kind in frames.SPOILED:
+            spoiled = frames.spoil(fault, text)
             return None if spoiled is None else lambda: (spoiled,)
         if fault.kind == "freeze" and text in PONGS:
             return None
@@ -325,24 +328,46 @@ class Injector:
 
     # ---- requests
 
-    def request(self, method: str, path: str, *, body: bytes | None) -> Fault | None:
-        """The fault that hits this request; before it is handled (`body` None), or its answer."""
+    def request(
+        self, method: str, path: str, *, body: bytes | None, asked: bytes = b"", key: str = ""
+    ) -> Fault | None:
+        """The fault that hits this request; before it is handled (`body` None), or its answer.
+        `asked`: its own body; `key`: of the order in it.
+        """
+        stage = REFUSED if body is None else ANSWERED
+        return self._asked(stage, method, path, asked=asked, body=body or b"", key=key)
+
+    def arrives(self, method: str, path: str, asked: bytes) -> Fault | None:
+        """The fault that hits the bytes of a request before they are understood."""
+        return self._asked(BYTES, method, path, asked=asked)
+
+    def _asked(
+        self, stage: str, method: str, path: str, *, asked: bytes, body: bytes = b"", key: str = ""
+    ) -> Fault | None:
         for live in self.of(REST):
             fault = live.fault
-            is_before = fault.kind in ("status", "half_open")
-            if is_before is not (body is None) or not fault.path:
+            if fault.stage != stage or not fault.path or not path.startswith(fault.path):
                 continue
-            if not path.startswith(fault.path) or fault.method not in ("", method):
+            if fault.method not in ("", method):
                 continue
-            if body is not None and fault.kind in _SPOILED and spoil(fault, body) is None:
+            named = path.encode() + asked
+            if live.words and not any(word in named for word in live.words):
                 continue
-            if self.take(live, connection=0, what=f"{method} {path}".encode()):
+            is_spoiled = stage == ANSWERED and fault.kind in frames.SPOILED
+            if is_spoiled and frames.spoil(fault, body) is None:
+                continue
+            what = f"{method} {path} {fault.market}".rstrip()
+            if self.take(live, connection=0, what=what.encode(), key=key):
                 return fault
         return None
 
     def place(self, size: int) -> int:
         """Where to cut a message of `size` bytes."""
         return self._random.randrange(1, max(2, size))
+
+    def noise(self) -> bytes:
+        """Bytes that are no answer."""
+        return b"\x00" + self._random.randbytes(64)
 
 
 Deed = Callable[[Injector, Fault, Link, bytes], Sequence[Item]]
@@ -356,24 +381,12 @@ _DEEDS: dict[str, Deed] = {
     "delay": Injector._delay,
     "bomb": Injector._bomb,
 }
-_SPOILED = frozenset({"stale_clock", "wrong_tick", "drift", "oversize"})
-
-
-def spoil(fault: Fault, text: bytes) -> bytes | None:
-    """The message with this fault in it, None: it has nothing of the kind."""
-    if fault.kind == "stale_clock":
-        return frames.stale(text, fault.offset_ms or 0)
-    if fault.kind == "wrong_tick":
-        return frames.off_grid(text, fault.offset_e6)
-    if fault.kind == "drift":
-        return frames.drifted(text, fault.field, fault.how, fault.factor)
-    return frames.padded(text, fault.bytes)
 
 
 def status_body(fault: Fault) -> dict[str, Any]:
     """What a refused request is told."""
-    if fault.body is not None:
-        return fault.body
+    if fault.body is not None or (fault.status or 0) < HTTPStatus.BAD_REQUEST:
+        return fault.body or {}
     return {"error": HTTPStatus(fault.status or 0).phrase.lower()}
 
 

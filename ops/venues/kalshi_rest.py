@@ -48,6 +48,10 @@ class KalshiRest:
         for path, handler in PublicCalls(venue).rows():
             self._route("GET", path, handler)
 
+    def key_of(self, call: Call) -> str | None:
+        """Of the order that a request places; None: it places none."""
+        return _client_id(call) if (call.method, call.path) == ("POST", CREATE) else None
+
     def not_found(self, call: Call) -> Answer:
         """What no route matches."""
         return Answer(404, NOT_FOUND)

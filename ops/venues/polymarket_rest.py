@@ -15,11 +15,11 @@ from ops.venues.polymarket_gamma_rest import GammaRest
 from ops.venues.polymarket_heartbeat import Heartbeats
 from ops.venues.polymarket_keys import Credential, l1
 from ops.venues.polymarket_limits import TIERS, EdgeLimits, SignerLimits, Verdict
-from ops.venues.polymarket_order import OrderError, read_order
+from ops.venues.polymarket_order import OrderError, read_fields, read_order
 from ops.venues.polymarket_public import PublicRest, cursor_page, error_answer
 from ops.venues.polymarket_trades import VENUE
 from ops.venues.rest import Answer, Call, Handler, Routes
-from ops.venues.signatures import EXCHANGE, EXCHANGES_V3, NEG_RISK_EXCHANGE
+from ops.venues.signatures import EXCHANGE, EXCHANGES_V3, NEG_RISK_EXCHANGE, order_hashes
 
 BATCH_MAX = 15
 CANCELS_MAX = 1000
@@ -75,6 +75,19 @@ class PolymarketRest:
         PublicRest(venue, self.routes)
         GammaRest(venue, self.routes, is_shared=True)
         DataRest(venue, self.routes)
+
+    def key_of(self, call: Call) -> str | None:
+        """The hash of the order that a request places, "": it has none; None: it places none."""
+        if (call.method, call.path) != ("POST", "/order"):
+            return None
+        try:
+            fields = read_fields(call.json())
+        except OrderError:
+            return ""
+        market = self._venue.by_token.get(str(fields["tokenId"]))
+        if market is None:
+            return ""
+        return "0x" + order_hashes(fields, neg_risk=market.spec.neg_risk)[1].hex()
 
     def not_found(self, call: Call) -> Answer:
         """What no route matches."""

@@ -6,7 +6,9 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
+from ops.venues import told
 from ops.venues.faults_events import Server
 from ops.venues.kalshi import Kalshi
 from ops.venues.kalshi_rest import KalshiRest
@@ -17,6 +19,7 @@ from ops.venues.script import Event, MarketSpec
 from ops.venues.session import RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 
+UNHANDLED = "fault_"  # outcome of an order in the log that a fault kept from the desk
 Later = Callable[[int, Callable[[], None]], None]
 
 
@@ -54,6 +57,10 @@ class KalshiPorts:
     def again(self, market: int) -> None:
         """A whole book that nobody asked for."""
         self.venue.again(market)
+
+    def account(self) -> dict[str, Any]:
+        """What it says we did and have."""
+        return told.kalshi(self.venue.account)
 
     def apply(self, event: Event) -> None:
         self.venue.apply(event)
@@ -116,6 +123,10 @@ class PolymarketPorts:
         """A whole book that nobody asked for."""
         self.venue.again(market)
 
+    def account(self) -> dict[str, Any]:
+        """What it says the session's own trader did and has."""
+        return told.polymarket(self.venue.account)
+
     def apply(self, event: Event) -> None:
         self.venue.apply(event)
 
@@ -141,11 +152,20 @@ def _rest_server(
     venue: Kalshi | Polymarket,
     reply_delay_ns: int,
 ) -> RestServer:
+    clock, log, name = venue.clock.mono_ns, venue.log, venue.server.venue
+
+    def unhandled(key: str, read_ns: int, kind: str) -> None:
+        log.order(name, key, read_ns, clock(), f"{UNHANDLED}{kind}")
+
+    more: dict[str, Any] = {}
+    if isinstance(routes, KalshiRest | PolymarketRest):
+        more = {"key_of": routes.key_of, "on_unhandled": unhandled}
     return RestServer(
         routes=routes.routes,
         not_found=routes.not_found,
+        **more,
         after=venue.flush,
-        clock=venue.clock.mono_ns,
-        on_answer=partial(venue.log.request, venue.server.venue),
+        clock=clock,
+        on_answer=partial(log.request, name),
         reply_delay_ns=reply_delay_ns,
     )

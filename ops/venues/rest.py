@@ -16,8 +16,9 @@ import orjson
 from aiohttp import web
 from multidict import MultiMapping
 
+from ops.venues.faults import Fault
 from ops.venues.faults_inject import Injector
-from ops.venues.faults_rest import Reply, refused, send, spoiled
+from ops.venues.faults_rest import Reply, arriving, refused, send, spoiled
 from ops.venues.session import Clock
 
 KEEP_ALIVE_S = 300.0
@@ -88,28 +89,64 @@ class Routes:
 
 
 class _Stamped(web.RequestHandler):
-    """Notes when bytes came, before anything is parsed."""
+    """Notes when bytes came, before anything is parsed; and is where they may be cut."""
 
-    clock: Clock
+    server: RestServer
     read_ns = 0
+    is_cut = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.server.lines.add(self)
+        if self.server.is_shut:
+            self.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.server.lines.discard(self)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self.read_ns = self.clock()
+        self.read_ns = self.server.clock()
+        faults = self.server.faults
+        if self.is_cut:
+            return
+        if faults is not None and not faults.is_idle and (hit := _arrives(faults, data)):
+            self.is_cut = True
+            if part := arriving(data, hit, faults):
+                super().data_received(part)
+            self.abort()
+            return
         super().data_received(data)
+
+    def abort(self) -> None:
+        """Drop the connection, whatever is still to be sent."""
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+
+
+def _arrives(faults: Injector, data: bytes) -> Fault | None:
+    """The fault that hits these bytes, if they begin a request."""
+    method, _, rest = data.partition(b" ")
+    path, mark, asked = rest.partition(b" ")
+    if not mark or not method.isalpha():
+        return None
+    return faults.arrives(method.decode(), path.partition(b"?")[0].decode("latin-1"), asked)
 
 
 class _StampedServer(web.Server):
-    clock: Clock
+    owner: RestServer
 
     def __call__(self) -> web.RequestHandler:
         handler = _Stamped(self, loop=self._loop, **self._kwargs)
-        handler.clock = self.clock
+        handler.server = self.owner
         return handler
 
 
 class RestServer:
     """One HTTP port. `not_found` answers what no route matches; `after` runs once an answer is
-    made (flushes frames); `on_answer` hears method, target and status of every request.
+    made (flushes frames); `on_answer` hears method, target and status of every request; `key_of`
+    says which order a request places, None: none; `on_unhandled` hears of an order that a fault
+    kept from being handled: key, when it was read, the fault's kind.
     """
 
     def __init__(
@@ -121,11 +158,16 @@ class RestServer:
         clock: Clock,
         on_answer: Callable[[str, str, int], None],
         reply_delay_ns: int = 0,
+        key_of: Callable[[Call], str | None] = lambda _: None,
+        on_unhandled: Callable[[str, int, str], None] = lambda *_: None,
     ) -> None:
         self._routes = routes
         self._not_found = not_found
         self._after = after
-        self._clock = clock
+        self.clock = clock
+        self._key_of, self._on_unhandled = key_of, on_unhandled
+        self.lines: set[_Stamped] = set()
+        self.is_shut = False
         self._on_answer = on_answer
         self._reply_delay_ns = reply_delay_ns
         self.faults: Injector | None = None
@@ -138,7 +180,7 @@ class RestServer:
         self._http = _StampedServer(
             self._serve, access_log=None, keepalive_timeout=KEEP_ALIVE_S, tcp_keepalive=False
         )
-        self._http.clock = self._clock
+        self._http.owner = self
         self._server = await loop.create_server(self._http, "127.0.0.1", 0, ssl=context)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
@@ -149,6 +191,12 @@ class RestServer:
         if self._http:
             await self._http.shutdown(timeout=0.2)
 
+    def shut(self, is_shut: bool = True) -> None:
+        """Reset every connection and take no new ones, until it is opened again."""
+        self.is_shut = is_shut
+        for line in list(self.lines) if is_shut else ():
+            line.abort()
+
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read() if request.can_read_body else b""
         protocol = request.protocol
@@ -156,9 +204,14 @@ class RestServer:
         path, mark, _ = request.raw_path.partition("?")
         query = request.query if mark else {}
         call = Call(request.method, path, query, request.headers, body, protocol.read_ns)
-        faults = self.faults
-        if faults is not None and (hit := faults.request(call.method, path, body=None)):
-            reply = refused(hit)
+        faults = None if self.faults is None or self.faults.is_idle else self.faults
+        order = "" if faults is None else self._key_of(call)
+        if faults is not None and (hit := faults.request(
+            call.method, path, body=None, asked=body, key=order or ""
+        )):  # fmt: skip
+            reply = refused(hit, faults)
+            if order is not None:
+                self._on_unhandled(order, call.read_ns, hit.kind)
             self._on_answer(call.method, request.raw_path, reply.status)
             return await send(request, reply)
         found = self._routes.find(call.method, path)
@@ -173,6 +226,8 @@ class RestServer:
             await asyncio.sleep(self._reply_delay_ns / 1e9)
         payload = b"" if answer.body is None else orjson.dumps(answer.body)
         headers = {"Content-Type": "application/json", **answer.headers}
-        if faults is not None and (hit := faults.request(call.method, path, body=payload)):
+        if faults is not None and (hit := faults.request(
+            call.method, path, body=payload, asked=body, key=order or ""
+        )):  # fmt: skip
             return await send(request, spoiled(Reply(answer.status, payload, headers), hit, faults))
         return web.Response(status=answer.status, body=payload, headers=headers)

@@ -20,9 +20,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
 import uvloop
 
+from ops.venues import told
 from ops.venues.binance_rest import BinancePorts
 from ops.venues.coinbase import Coinbase
 from ops.venues.coingecko import CoinGecko
@@ -241,7 +244,18 @@ class Venues:
         counts = {name: dict(found) for name, found in self._log.counts.items()}
         if self._log.keeps_requests:
             self._conn.send(("requests", self._log.requests))
+        if self._spec.told_file:
+            told.write(Path(self._spec.told_file), self._log, self._accounts())
         self._conn.send(("log", self._log.rows, counts))
+
+    def _accounts(self) -> dict[str, dict[str, Any]]:
+        """What each venue that trades says of our account."""
+        ports = {name: faulty.venue for name, faulty in self._venues.items()}
+        return {
+            name: venue.account()
+            for name, venue in ports.items()
+            if isinstance(venue, told.HasAccount)
+        }
 
     async def serve(self) -> None:
         """Bind, say so, and run until told to stop."""

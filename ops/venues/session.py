@@ -23,7 +23,8 @@ Clock = Callable[[], int]
 
 class FaultRow(NamedTuple):
     """One fault done: when (machine ns), on which socket (0: none), and the beginning of what it
-    hit.
+    hit; for a request also the order's key, if it carried one, and the status of a fault that is
+    an answer (0: none).
     """
 
     venue: str
@@ -31,6 +32,8 @@ class FaultRow(NamedTuple):
     mono_ns: int
     connection: int
     what: str
+    key: str = ""
+    status: int = 0
 
 
 class RunClock:

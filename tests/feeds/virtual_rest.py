@@ -80,7 +80,7 @@ class VirtualRest:
     async def _reply(self, method: str, path: str, query: MultiDict[str], body: bytes) -> Reply:
         hit = self.faults.request(method, path, body=None)
         if hit is not None:
-            reply = refused(hit)
+            reply = refused(hit, self.faults)
         else:
             reply = self._answer(method, path, query, body)
             hit = self.faults.request(method, path, body=reply.payload)

@@ -211,14 +211,19 @@ def too_late(scene: Scene) -> list[str]:
 
 
 def untrusted(scene: Scene) -> list[str]:
+    """Opening orders of a scene on untrusted quotes."""
+    return untrusted_of(scene.witness)
+
+
+def untrusted_of(witness: Witness) -> list[str]:
     """Opening orders decided on an untrusted quote, or sent when a look back would have shown one.
 
     The newest quote that the desk must have seen is the one of LOOK_NS before the send.
     """
     found = []
-    for leg, intent in _opened(scene.witness):
+    for leg, intent in _opened(witness):
         for instrument, number, _ in _quotes_of(intent):
-            quotes = scene.witness.quotes
+            quotes = witness.quotes
             decided = quotes[instrument, number]
             if decided["trust"]:
                 found.append(f"quote {instrument}/{number}: trust {decided['trust']}")

@@ -50,6 +50,7 @@ class Witness:
     intents: dict[int, np.void] = field(default_factory=dict)  # by id; the detector's
     legs: list[np.void] = field(default_factory=list)  # reports of kind K_LEG
     ends: dict[int, str] = field(default_factory=dict)  # reason by intent
+    terminals: list[tuple[int, str]] = field(default_factory=list)  # every last word, as it came
     quotes: dict[tuple[int, int], np.void] = field(default_factory=dict)  # by instrument, number
 
     def __post_init__(self) -> None:
@@ -94,7 +95,9 @@ class Witness:
             if kind == K_LEG:
                 self.legs.append(report)
             elif kind == K_TERMINAL:
-                self.ends.setdefault(int(report["intent"]), REASONS[int(report["reason"])])
+                intent, why = int(report["intent"]), REASONS[int(report["reason"])]
+                self.ends.setdefault(intent, why)
+                self.terminals.append((intent, why))
 
     def until(self, holds: Callable[[], bool], seconds: float, what: str) -> float:
         """Poll until it holds; the seconds that took. Fails when time is up."""

@@ -29,9 +29,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"venue": "kalshi", "kind": "drift", "field": "x", "how": "odd"},
         "how: found 'odd', wanted one of renamed, missing",
     ),
-    "a good status": (
-        {"venue": "kalshi", "kind": "status", "path": "/", "status": 200},
-        "status: found 200, wanted 400 to 599",
+    "no answer's status": (
+        {"venue": "kalshi", "kind": "status", "path": "/", "status": 101},
+        "status: found 101, wanted 200 to 599",
+    ),
+    "cut nowhere": (
+        {"venue": "kalshi", "kind": "cut", "path": "/", "point": "somewhere"},
+        "point: found 'somewhere', wanted one of unread, bytes, executed, reply",
     ),
     "no path": ({"venue": "kalshi", "kind": "silence"}, "path: missing"),
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from websockets.frames import Opcode
 
-from ops.venues import faults_inject
+from ops.venues import faults_frames
 from ops.venues.faults import KINDS, SHAKE, Fault
 from ops.venues.faults_inject import Injector
 from ops.venues.script import Timeline
@@ -111,7 +111,7 @@ def test_a_fault_to_come_touches_no_frame(monkeypatch: pytest.MonkeyPatch) -> No
         spoiled.append(text)
         return text + b" "
 
-    monkeypatch.setattr(faults_inject, "spoil", spoil)
+    monkeypatch.setattr(faults_frames, "spoil", spoil)
     bench = Bench(fault("oversize", bytes=1 << 20, machine_ms=80))
     bench.clock.start(bench.now_ns)
     assert bench.send(A) == [A] and spoiled == []

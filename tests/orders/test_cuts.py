@@ -1,0 +1,115 @@
+"""Orders that are cut off from their answers, at each point, at both venues, on both legs: what
+the checker asks of every order holds. All cases of a seed are one run of the engine.
+
+`pytest -m cuts` runs 50 seeds, a continuous integration (ARB_SHORT) one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ops import clock, control
+from shm_layout import ORIGIN_DETECTOR, intent_parts
+from tests.ops.rig import Engine, engine
+from tests.orders.checker import violations
+from tests.orders.cut_cases import POINTS, Case, cases
+from tests.orders.evidence import Evidence, Keeper, gather
+from tests.session.witness import Witness
+
+SEEDS = range(1, 3) if os.environ.get("ARB_SHORT") else range(1, 51)
+COMMAND = [sys.executable, "-m", "tests.orders.cut_session"]
+SETTINGS = {
+    "ARB_GATEWAY_REPLY_MAX_MS": "400", "ARB_GATEWAY_CONNECT_MAX_MS": "400",
+    "ARB_LIMITS_UNWIND_LOSS_MAX": "0.20", "ARB_LIMITS_UNWIND_TIME_MAX_MS": "10000",
+    "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
+    "ARB_FEEDS_LANES": "1",
+}  # fmt: skip
+TRADED_S = 90
+QUIET_NS = 3 * clock.SECOND_NS  # longer than any question waits for its answer
+
+
+def run(tmp_path: Path, seed: int) -> Evidence:
+    """One engine through all cases of a seed, to its end in order."""
+    plan = tmp_path / "faults.json"
+    found = cases(seed)
+    plan.write_text(json.dumps({"fault": [case.fault() for case in found]}))
+    with engine(tmp_path, command=COMMAND, settings=SETTINGS) as made:
+        made.start("--seed", str(seed), "--faults", str(plan), "--json")
+        witness, keeper = Witness.of(made), Keeper(tmp_path)
+        made.wait_until_trading()
+        keeper.poll()
+        until_done(made, witness, len(found))
+        assert "error" not in control.ask(tmp_path, "halt")
+        ended_ns = clock.mono_ns()
+        assert "error" not in control.ask(tmp_path, "stop")
+        witness.to_the_end(made, 30)
+    return gather(tmp_path, keeper, witness, ended_ns)
+
+
+def until_done(made: Engine, witness: Witness, pairs: int) -> None:
+    """Until each pair has sent both legs of an intent, every intent has its last word, and the
+    gateway has had nothing to tell for a while.
+    """
+    told, since_ns = 0, clock.mono_ns()
+
+    def is_quiet() -> bool:
+        nonlocal told, since_ns
+        now_ns = clock.mono_ns()
+        if len(witness.legs) != told:
+            told, since_ns = len(witness.legs), now_ns
+        sent = {int(leg["intent"]): int(leg["pair"]) for leg in witness.legs if leg["send_ns"]}
+        ended = {intent for intent, _ in witness.terminals}
+        is_over = len(set(sent.values())) == pairs and sent.keys() <= ended
+        return is_over and now_ns - since_ns > QUIET_NS
+
+    try:
+        witness.until(is_quiet, TRADED_S, "an end of every intent of every pair")
+    except AssertionError as late:
+        late.add_note(f"{Counter(why for _, why in witness.terminals)}")
+        late.add_note((made.state_dir / "log" / "engine.log").read_text()[-2_000:])
+        raise
+
+
+def undone(evidence: Evidence, found: list[Case]) -> list[str]:
+    """Cases whose fault did not strike, or did the other thing."""
+    struck = {fault.what.split()[-1]: fault for fault in evidence.faults if fault.connection == 0}
+    wrong = []
+    for case in found:
+        if case.point == "before accept":
+            continue
+        fault = struck.get(case.market)
+        if fault is None:
+            wrong.append(f"{case.name}: it did not strike")
+        elif fault.key and (fault.key in evidence.placed) is not case.executed:
+            wrong.append(f"{case.name}: carried out is {not case.executed}")
+    shut = sum(fault.kind == "shut" for fault in evidence.faults)
+    wanted = sum(case.point == "before accept" for case in found)
+    return wrong if shut == wanted else [*wrong, f"{shut} ports were shut, wanted {wanted}"]
+
+
+def test_the_cases_are_every_point_at_both_venues_on_both_legs_done_and_undone() -> None:
+    found = cases(1)
+    assert {case.point for case in found} == set(POINTS) and len(POINTS) == 12
+    whole = Counter((case.point, case.executed) for case in found)
+    assert set(whole.values()) == {4}
+    assert len(whole) == sum(kind is not None for kinds in POINTS.values() for kind in kinds)
+    orders = {tuple(case[1:5] for case in cases(seed)) for seed in range(1, 51)}
+    assert len(orders) == 50, "each seed has an order of its own"
+
+
+@pytest.mark.cuts
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_cut_leaves_an_order_that_nobody_knows(tmp_path: Path, seed: int) -> None:
+    found = cases(seed)
+    evidence = run(tmp_path, seed)
+    assert undone(evidence, found) == []
+    assert violations(evidence) == []
+    opened = {o.intent for o in evidence.sent if intent_parts(o.intent)[0] == ORIGIN_DETECTOR}
+    assert len(opened) >= len(found)
