@@ -23,7 +23,7 @@ from shm_layout import P_DELAYED, P_NEW, P_SENT, S_MATCHED, S_MINED, VENUES
 
 ABSENT_READS = 2
 REFINE_NS = 2_000_000_000
-SLOW_FACTOR = 10
+SLOW_FACTOR = 4
 TASKS_MAX = 16
 RETRY_S = 0.05
 
@@ -143,7 +143,8 @@ class Resolver:
         order.queries += 1
         gap_ns = self.params.query_gap_ns
         if order.queries >= self.params.query_tries_max and not order.is_final:
-            gap_ns *= SLOW_FACTOR
+            if not order.absent_count:  # else the venue answers again: the second read is near
+                gap_ns *= SLOW_FACTOR
             if not work.ended:
                 self.on_lost(work)
         order.next_query_ns = self.clock() + gap_ns

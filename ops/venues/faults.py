@@ -46,6 +46,7 @@ KINDS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset({"status", "body", "retry_after_s", "executed"}),
     ),
     "garbage": (frozenset({REST}), frozenset({"executed"})),
+    "late": (frozenset({REST}), frozenset({"delay_ms"})),
     "silence": (frozenset({REST, SHAKE}), frozenset()),
     "close_storm": (frozenset({SHAKE}), frozenset({"code", "delay_ms"})),
     "burst": (frozenset({EVENT}), frozenset({"times"})),
@@ -60,6 +61,7 @@ NEEDED = {
     "status": ("path", "status"),
     "silence": ("path",),
     "garbage": ("path",),
+    "late": ("path", "delay_ms"),
     "shut": ("delay_ms",),
 }
 _ARGUMENTS = frozenset().union(*(given for _, given in KINDS.values()))
@@ -105,7 +107,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     to `field`, or what kind of bomb. `factor`: of a rescaled field. `bytes`: of an oversize frame,
     or of what a bomb becomes. `times`: frames of a burst. `code`: of a close frame. `executed`: the
     request is carried out before it gets this answer. `point`: where a request is cut. `delay_ms`
-    of a shut port of REST: how long it takes no connections.
+    of a shut port of REST: how long it takes no connections; of a late request: how long after it
+    came it is carried out, whether anybody still waits or not.
     """
 
     venue: str
@@ -171,7 +174,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.kind == "cut" and self.point in ("unread", "bytes"):
             return BYTES
         is_refused = self.kind in ("status", "garbage") and not self.executed
-        return REFUSED if is_refused or self.kind == "half_open" else ANSWERED
+        return REFUSED if is_refused or self.kind in ("half_open", "late") else ANSWERED
 
     @property
     def hits_max(self) -> int | None:

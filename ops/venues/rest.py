@@ -22,6 +22,7 @@ from ops.venues.faults_rest import Reply, arriving, refused, send, spoiled
 from ops.venues.session import Clock
 
 KEEP_ALIVE_S = 300.0
+MS_PER_S = 1_000
 
 
 @dataclass(slots=True)
@@ -120,7 +121,7 @@ class _Stamped(web.RequestHandler):
 
     def abort(self) -> None:
         """Drop the connection, whatever is still to be sent."""
-        if isinstance(self.transport, asyncio.Transport):
+        if self.transport is not None:
             self.transport.abort()
 
 
@@ -206,9 +207,12 @@ class RestServer:
         call = Call(request.method, path, query, request.headers, body, protocol.read_ns)
         faults = None if self.faults is None or self.faults.is_idle else self.faults
         order = "" if faults is None else self._key_of(call)
-        if faults is not None and (hit := faults.request(
+        hit = None if faults is None else faults.request(
             call.method, path, body=None, asked=body, key=order or ""
-        )):  # fmt: skip
+        )  # fmt: skip
+        if hit is not None and hit.kind == "late":
+            await asyncio.sleep((hit.delay_ms or 0) / MS_PER_S)
+        elif faults is not None and hit is not None:
             reply = refused(hit, faults)
             if order is not None:
                 self._on_unhandled(order, call.read_ns, hit.kind)

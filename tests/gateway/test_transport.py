@@ -106,6 +106,29 @@ def test_each_request_gets_exactly_one_answer(
     assert link.is_open is stays_open
 
 
+def test_how_long_an_answer_may_take_is_a_setting() -> None:
+    async def story(double: Double, clock: Clock) -> None:
+        address = t.Address(
+            host="127.0.0.1", port=double.port, context=None, reply_max_ns=300_000_000
+        )
+        pool = t.Pool(address, clock, size=1, warm=WARM)
+        await until(lambda: pool.free_count == 1, lambda: pool.tick(clock()))
+        double.script = [SILENT]
+        answers: list[t.Answer] = []
+        link = pool.take()
+        assert link is not None
+        link.send(REQUEST, answers.append)
+        clock.skew_ns += 299_999_999
+        pool.tick(clock())
+        assert not answers
+        clock.skew_ns += 1
+        pool.tick(clock())
+        assert [answer.error for answer in answers] == ["timeout"]
+        pool.close()
+
+    play(story)
+
+
 def test_a_timeout_ends_the_request_and_the_connection() -> None:
     async def story(double: Double, clock: Clock) -> None:
         pool = pool_of(double, clock)

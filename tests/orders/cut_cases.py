@@ -33,16 +33,24 @@ LEVELS = 5
 FIRST_MS = 1_500  # from the start of run time to the first gap: the pool has signed
 PERIOD_MS = (120, 260)  # between gaps
 SHUT_MS = 300
+LATE_MS = 900  # longer than the gateway waits, shorter than it takes to ask
+DEAF_MS = 120_000
+READS = {"kalshi": ("/trade-api/v2/portfolio",), "polymarket": ("/data/",)}
+ILL_MS = 4_000  # reads fail so long at each venue, shorter than questions are asked quickly
+PRIVATE = {  # frames of the private channels, by their types; the paths of their sockets
+    "kalshi": ("/trade-api/ws/v2", ("fill", "user_order", "market_position")),
+    "polymarket": ("/ws/user", ("order", "trade")),
+}
 VENUES = ("kalshi", "polymarket")
 PATHS = {"kalshi": "/trade-api/v2/portfolio/events/orders", "polymarket": "/order"}
 
-# Each cut point, undone and carried out, as the faults of ops/venues/faults.py; () where the one
+# Each cut point, undone and carried out, as the faults of ops/venues/faults.py; None where one
 # makes no sense: an order that was never read is not carried out, and 425 and 429 say that it was
 # not (polymarket reference, section 9; kalshi reference, section 9).
 Fields = dict[str, Any]
 POINTS: dict[str, tuple[Fields | None, Fields | None]] = {
     "before accept": ({"kind": "shut", "delay_ms": SHUT_MS}, None),
-    "after the ack": ({"kind": "cut", "point": "unread"}, None),
+    "after the ack": ({"kind": "cut", "point": "unread"}, {"kind": "late", "delay_ms": LATE_MS}),
     "after n bytes": ({"kind": "cut", "point": "bytes"}, None),
     "after execution": (None, {"kind": "cut", "point": "executed"}),
     "mid-reply": (None, {"kind": "cut", "point": "reply"}),
@@ -69,6 +77,8 @@ class Case(NamedTuple):
     buys: bool
     opens_ms: int
     size_e6: int
+    is_deaf: bool  # what the private channel says of it is lost too
+    also: str  # the point at which the other leg is cut, "": it is not
 
     @property
     def name(self) -> str:
@@ -79,23 +89,57 @@ class Case(NamedTuple):
     @property
     def markets(self) -> tuple[str, str]:
         """(Kalshi's ticker, Polymarket's slug)."""
-        return f"KXCUT-26-C{self.number}", f"cut-c{self.number}"
+        number = f"{self.number:03d}"  # none is the beginning of another
+        return f"KXCUT-26-C{number}", f"cut-c{number}"
 
     @property
     def market(self) -> str:
         """What the fault knows its market by."""
+        return self.name_at(self.venue)
+
+    def name_at(self, venue: str) -> str:
+        """What faults know a market of it by."""
         ticker, slug = self.markets
-        return ticker if self.venue == "kalshi" else _polymarket(slug).condition_id
+        return ticker if venue == "kalshi" else _polymarket(slug).condition_id
+
+    def faults(self) -> list[Fields]:
+        """Rows of a file of faults."""
+        path, kinds = PRIVATE[self.venue]
+        silent = {"venue": self.venue, "market": self.market, "kind": "gap", "path": path}
+        found = [{**silent, "channel": kind, "for_ms": DEAF_MS} for kind in kinds]
+        both = [self.other()] if self.also else []
+        return [self.fault(), *both, *(found if self.is_deaf else ())]
+
+    def other(self) -> Fields:
+        """What the other venue does to the other leg, once."""
+        venue = VENUES[self.venue == VENUES[0]]
+        return self._on(venue, POINTS[self.also][0] or POINTS[self.also][1])
 
     def fault(self) -> Fields:
-        """What the venue does to its first order: a row of a file of faults."""
+        """What the venue does to its first order."""
         undone, done = POINTS[self.point]
-        fields = done if self.executed else undone
+        return self._on(self.venue, done if self.executed else undone)
+
+    def _on(self, venue: str, fields: Fields | None) -> Fields:
         assert fields is not None, self.name
-        if fields.get("status") == 200 and self.venue == "kalshi":
+        if fields.get("status") == 200 and venue == "kalshi":
             fields = {**fields, "status": 201}
-        where = {} if fields["kind"] == "shut" else {"path": PATHS[self.venue], "method": "POST"}
-        return {"venue": self.venue, "market": self.market, **fields, **where}
+        where = {} if fields["kind"] == "shut" else {"path": PATHS[venue], "method": "POST"}
+        return {"venue": venue, "market": self.name_at(venue), **fields, **where}
+
+
+def outages(seed: int) -> list[Fields]:
+    """Each venue refuses to tell about orders for a while: rows of a file of faults."""
+    random = Random(f"outages/{seed}")
+    return [
+        {
+            "venue": venue, "kind": "status", "status": random.choice((429, 500, 503)),
+            "path": path, "method": "GET", "machine_ms": random.randrange(FIRST_MS, 12_000),
+            "for_ms": ILL_MS,
+        }
+        for venue, paths in READS.items()
+        for path in paths
+    ]  # fmt: skip
 
 
 def cases(seed: int) -> list[Case]:
@@ -112,7 +156,19 @@ def cases(seed: int) -> list[Case]:
     found, at_ms = [], FIRST_MS
     for number, row in enumerate(wanted):
         buys, size_e6 = random.random() < 0.5, random.choice((10, 20, 40)) * 1_000_000
-        found.append(Case(number, *row, buys=buys, opens_ms=at_ms, size_e6=size_e6))
+        is_deaf = random.random() < 0.5
+        also = random.choice([*POINTS, *[""] * 3 * len(POINTS)])
+        found.append(
+            Case(
+                number,
+                *row,
+                buys=buys,
+                opens_ms=at_ms,
+                size_e6=size_e6,
+                is_deaf=is_deaf,
+                also="" if also == "before accept" else also,
+            )
+        )
         at_ms += random.randint(*PERIOD_MS)
     return found
 
@@ -188,6 +244,7 @@ class CutScript:
             # both markets hear of it: a port that is shut by its market's event is shut now
             yield LevelSet(at_ns, high, ASK, 520_000, 2 * DEEP_E6)
             yield LevelSet(at_ns, low, ASK, 400_000, case.size_e6)
+        yield LevelSet(begin_ns + DAY_NS // 2, 0, ASK, 560_000, DEEP_E6)  # the data has no end
 
     def _sides(self, case: Case) -> tuple[int, int]:
         """Markets where the pair buys and where it sells."""

@@ -26,6 +26,8 @@ class CutSession(SimSession):
 
 
 if __name__ == "__main__":
+    from ops import sim
     from ops.supervisor_cli import main
 
-    sys.exit(main(sys.argv[1:], CutSession))
+    sim.SimSession = CutSession  # type: ignore[misc]
+    sys.exit(main())

@@ -18,7 +18,7 @@ from ops import clock, control
 from shm_layout import ORIGIN_DETECTOR, intent_parts
 from tests.ops.rig import Engine, engine
 from tests.orders.checker import violations
-from tests.orders.cut_cases import POINTS, Case, cases
+from tests.orders.cut_cases import POINTS, Case, cases, outages
 from tests.orders.evidence import Evidence, Keeper, gather
 from tests.session.witness import Witness
 
@@ -38,7 +38,8 @@ def run(tmp_path: Path, seed: int) -> Evidence:
     """One engine through all cases of a seed, to its end in order."""
     plan = tmp_path / "faults.json"
     found = cases(seed)
-    plan.write_text(json.dumps({"fault": [case.fault() for case in found]}))
+    rows = [*outages(seed), *(row for case in found for row in case.faults())]
+    plan.write_text(json.dumps({"fault": rows}))
     with engine(tmp_path, command=COMMAND, settings=SETTINGS) as made:
         made.start("--seed", str(seed), "--faults", str(plan), "--json")
         witness, keeper = Witness.of(made), Keeper(tmp_path)

@@ -1,0 +1,106 @@
+"""Questions about an order that is unknown, in time moved by hand: none too early, none too late
+after the venue is well again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.ledger import Work
+from gateway.order import E_LOSE, E_SEND, Order
+from gateway.params import DeskParams
+from gateway.ports import Fill, Outcome, Placing, VenueError
+from gateway.reconcile import Resolver
+from gateway.recovery import _NO_FACTS as FACTS
+from shm_layout import P_REJECTED
+
+STEP_NS = 50_000_000
+S_NS = 1_000_000_000
+LAG_NS = 1_500_000_000
+
+
+class Stand:
+    """One order whose answer was lost at 0, and a venue that never got it. `ill_ns`: until when
+    every read fails; `slow_ns`: how long that takes.
+    """
+
+    def __init__(self, ill_ns: int, slow_ns: int = 0) -> None:
+        self.now_ns, self.ill_ns, self.slow_ns = 1, ill_ns, slow_ns
+        self.asked_ns: list[int] = []
+        self.lost = 0
+        order = Order(
+            intent=1, leg=0, venue=0, instrument=0, generation=1, side=0, limit_e6=400_000,
+            size_e6=10_000_000, placing=Placing(0, 0, 400_000), key="k",
+        )  # fmt: skip
+        order.move(E_SEND)
+        order.move(E_LOSE)
+        order.send_ns = 1
+        self.order = order
+        intent: Any = SimpleNamespace(id=1)
+        self.work = Work(intent, [order], [0], [FACTS], 1)
+        ledger: Any = SimpleNamespace(
+            askable={1: self.work}, learn=self._learn,
+            accounts=SimpleNamespace(markets={0: SimpleNamespace()}),
+            reports=SimpleNamespace(count=lambda _: None),
+        )  # fmt: skip
+        venue: Any = SimpleNamespace(query=self._query, query_delay_ns=LAG_NS)
+        reader: Any = None
+        self.resolver = Resolver(
+            ledger, {0: venue}, {0: reader}, DeskParams(), lambda: self.now_ns, lambda ns: ns,
+            self._lost,
+        )  # fmt: skip
+
+    def _learn(self, work: Work, order: Order, outcome: Outcome) -> None:
+        order.learn(outcome)
+
+    def _lost(self, work: Work) -> None:
+        self.lost += 1
+        work.ended = True
+
+    async def _query(self, reader: object, query: object) -> tuple[Outcome | None, list[Fill]]:
+        self.asked_ns.append(self.now_ns)
+        began_ns = self.now_ns
+        if began_ns >= self.ill_ns:
+            return None, []
+        while self.now_ns < began_ns + self.slow_ns:
+            await asyncio.sleep(0)
+        raise VenueError("not well")
+
+    async def play(self, seconds: float) -> int:
+        """When its outcome was known, in ns."""
+        while not self.order.is_final:
+            assert self.now_ns < seconds * S_NS, f"not known after {seconds} s"
+            self.now_ns += STEP_NS
+            self.resolver.step(self.now_ns)
+            for _ in range(3):
+                await asyncio.sleep(0)
+        self.resolver.close()
+        return self.now_ns
+
+
+def test_an_order_that_never_arrived_is_known_after_two_reads_past_the_lag() -> None:
+    stand = Stand(ill_ns=0)
+    known_ns = asyncio.run(stand.play(10))
+    assert stand.order.placed == P_REJECTED and not stand.lost
+    assert stand.asked_ns[0] >= LAG_NS and len(stand.asked_ns) == 2
+    assert known_ns < 4 * S_NS
+
+
+@pytest.mark.parametrize("slow_ns", [0, 4 * S_NS])
+@pytest.mark.parametrize("ill_s", [3, 9, 11, 14, 30, 61, 62, 63, 64, 65])
+def test_it_is_known_within_10_s_of_the_venues_health(ill_s: int, slow_ns: int) -> None:
+    stand = Stand(ill_s * S_NS, slow_ns)
+    known_ns = asyncio.run(stand.play(200))
+    assert known_ns - stand.ill_ns < 8 * S_NS, "with room for a slow connection"
+
+
+def test_questions_have_a_bound_and_their_end_is_told_once() -> None:
+    stand = Stand(ill_ns=60 * S_NS)
+    asyncio.run(stand.play(80))
+    assert stand.lost == 1
+    tries = DeskParams().query_tries_max
+    assert len(stand.asked_ns) < tries + 30, "it goes on seldom"
