@@ -131,6 +131,7 @@ class Order:
     absent_count: int = 0
     next_query_ns: int = 0
     queries: int = 0
+    refines: int = 0  # questions about a final order that were answered
     recheck: bool = False  # ask once more: a user channel was down
 
     @property
@@ -147,9 +148,9 @@ class Order:
     @property
     def wants_refining(self) -> bool:
         """Filled by an answer that gives averages only, its trades have not come, and few
-        questions were asked.
+        questions were answered.
         """
-        if self.is_exact or self.cumulative is None or self.queries >= REFINES_MAX:
+        if self.is_exact or self.cumulative is None or self.refines >= REFINES_MAX:
             return False
         told_e6 = sum(trade.size_e6 for trade in self.trades.values())
         return told_e6 < self.cumulative.filled_e6

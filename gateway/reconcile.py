@@ -134,6 +134,7 @@ class Resolver:
             if order.absent_count >= ABSENT_READS:
                 self.ledger.learn(work, order, Outcome(E_ABSENT, 0, 0, 0, 0, is_exact=True))
         order.recheck = False
+        order.refines += order.is_final
         self._later(work, order)
 
     def _later(self, work: Work, order: Order) -> None:
@@ -142,10 +143,10 @@ class Resolver:
         """
         order.queries += 1
         gap_ns = self.params.query_gap_ns
-        if order.queries >= self.params.query_tries_max and not order.is_final:
-            if not order.absent_count:  # else the venue answers again: the second read is near
+        if order.queries >= self.params.query_tries_max:
+            if order.is_final or not order.absent_count:  # else the second read is near
                 gap_ns *= SLOW_FACTOR
-            if not work.ended:
+            if not order.is_final and not work.ended:
                 self.on_lost(work)
         order.next_query_ns = self.clock() + gap_ns
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.ledger import Work
-from gateway.order import E_LOSE, E_SEND, Order
+from gateway.order import E_FINISH, E_LOSE, E_SEND, REFINES_MAX, Order
 from gateway.params import DeskParams
 from gateway.ports import Fill, Outcome, Placing, VenueError
 from gateway.reconcile import Resolver
@@ -74,12 +74,16 @@ class Stand:
         """When its outcome was known, in ns."""
         while not self.order.is_final:
             assert self.now_ns < seconds * S_NS, f"not known after {seconds} s"
-            self.now_ns += STEP_NS
-            self.resolver.step(self.now_ns)
-            for _ in range(3):
-                await asyncio.sleep(0)
+            await self.turn()
         self.resolver.close()
         return self.now_ns
+
+    async def turn(self) -> None:
+        """One look at the time."""
+        self.now_ns += STEP_NS
+        self.resolver.step(self.now_ns)
+        for _ in range(3):
+            await asyncio.sleep(0)
 
 
 def test_an_order_that_never_arrived_is_known_after_two_reads_past_the_lag() -> None:
@@ -96,6 +100,25 @@ def test_it_is_known_within_10_s_of_the_venues_health(ill_s: int, slow_ns: int) 
     stand = Stand(ill_s * S_NS, slow_ns)
     known_ns = asyncio.run(stand.play(200))
     assert known_ns - stand.ill_ns < 8 * S_NS, "with room for a slow connection"
+
+
+@pytest.mark.parametrize("ill_s", [0, 4, 20])
+def test_what_a_filled_order_paid_is_asked_for_until_the_venue_tells(ill_s: int) -> None:
+    """Else cash stays wrong by the rounding of an average."""
+
+    async def story() -> None:
+        stand = Stand(ill_s * S_NS)
+        order = stand.order
+        order.learn(Outcome(E_FINISH, 0, 10_000_000, 3_800_000, 165_000))
+        assert order.wants_refining
+        while order.wants_refining and stand.now_ns < 60 * S_NS:
+            await stand.turn()
+        answered = [ns for ns in stand.asked_ns if ns >= stand.ill_ns]
+        assert len(answered) == REFINES_MAX, "and no oftener, where it does not"
+        assert answered[0] - stand.ill_ns < 5 * S_NS
+        stand.resolver.close()
+
+    asyncio.run(story())
 
 
 def test_questions_have_a_bound_and_their_end_is_told_once() -> None:

@@ -78,7 +78,8 @@ class Case(NamedTuple):
     opens_ms: int
     size_e6: int
     is_deaf: bool  # what the private channel says of it is lost too
-    also: str  # the point at which the other leg is cut, "": it is not
+    also: str  # the point at which the other market is cut, "": it is not
+    after: int  # there the other leg (0), or what comes after it (1): the leg is given back
 
     @property
     def name(self) -> str:
@@ -111,9 +112,10 @@ class Case(NamedTuple):
         return [self.fault(), *both, *(found if self.is_deaf else ())]
 
     def other(self) -> Fields:
-        """What the other venue does to the other leg, once."""
+        """What the other venue does to the other leg, or to the order that gives it back."""
         venue = VENUES[self.venue == VENUES[0]]
-        return self._on(venue, POINTS[self.also][0] or POINTS[self.also][1])
+        fields = POINTS[self.also][0] or POINTS[self.also][1]
+        return {**self._on(venue, fields), "after": self.after}
 
     def fault(self) -> Fields:
         """What the venue does to its first order."""
@@ -167,9 +169,12 @@ def cases(seed: int) -> list[Case]:
                 size_e6=size_e6,
                 is_deaf=is_deaf,
                 also="" if also == "before accept" else also,
+                after=random.randrange(2),
             )
         )
         at_ms += random.randint(*PERIOD_MS)
+        if row[0] == "before accept":
+            at_ms += SHUT_MS  # it would hit the next ones too
     return found
 
 
