@@ -22,6 +22,7 @@ from feeds.judge import SPOT, Judge
 from feeds.limits import NUMBER_MAX
 from feeds.scan import direct
 from feeds.seat import Seat
+from feeds.sentinel import Sentinel
 from feeds.update import MS_NS, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
 from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, SELL
 
@@ -68,7 +69,22 @@ class Frame(Struct):
 FRAME: Final = msgspec.json.Decoder(Frame)
 TRADE: Final = msgspec.json.Decoder(Trade)
 BOOK_TICKER: Final = msgspec.json.Decoder(BookTicker)
+_KEYS: Final = {
+    "trade": frozenset(["e", "E", "s", "t", "p", "q", "T", "m", "M"]),
+    "bookTicker": frozenset(["u", "s", "b", "B", "a", "A"]),
+}
 _KNOWN: Final = frozenset({"trade", "aggTrade", "depthUpdate", "bookTicker", "serverShutdown"})
+
+
+def strange(frame: object) -> tuple[str, list[str]]:
+    """The type of a decoded frame and its keys that nobody told us about."""
+    if not isinstance(frame, dict):
+        return "", []
+    data = frame.get("data", frame)
+    kind = str(frame.get("stream", "")).partition("@")[2]
+    if not isinstance(data, dict) or kind not in _KEYS:
+        return kind, []
+    return kind, sorted(data.keys() - _KEYS[kind])
 
 
 class Binance:
@@ -85,7 +101,8 @@ class Binance:
         self._streams = [f"{name.lower()}@{kind}" for name in products for kind in STREAMS]
         self._numbers = Numbers(8)
         self._judge = Judge(publisher, "binance", jumps=SPOT)
-        self._frames = 0
+        self._sentinel = Sentinel(publisher, "binance", strange)
+        self._frames = self._ticked = self._seen = 0
         self._asked = 0  # number of the newest subscription
         self._words, self._state = publisher.words, publisher.state
         self._scan = spot_scan.memory_of(products)
@@ -96,6 +113,7 @@ class Binance:
     def opened(self, now_ns: int) -> None:
         """One message subscribes to everything."""
         self._judge.opened()
+        self._sentinel.opened(now_ns)
         self.must_reconnect = self.is_subscribed = False
         self._asked += 1
         self._book_ids[:] = 0
@@ -112,8 +130,10 @@ class Binance:
     def tick(self, now_ns: int) -> None:
         """Carry the counters over; look at clock and jumps."""
         self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect
+        self._sentinel.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
         self._publisher.count("frames", self._frames)
+        self._ticked += self._frames
         self._frames = 0
 
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
@@ -123,17 +143,33 @@ class Binance:
         is_view = type(payload) is memoryview
         if is_view and self._read(words, state, memory, payload, recv_ns) >= 0:
             return
+        self._seen += 1
+        sentinel, kind = self._sentinel, ""
+        if sentinel.wants(self._seen, len(payload)) and not sentinel.look(payload):
+            self._publisher.count("bad_frames")
+            return
         try:
             frame = FRAME.decode(payload)
+            kind = frame.stream.partition("@")[2] or frame.stream
             if frame.stream:
-                kind = frame.stream.partition("@")[2]
-                self._data(kind or frame.stream, frame.data, recv_ns)
+                self._data(kind, frame.data, recv_ns)
             elif frame.e or frame.u:
-                self._data(frame.e or "bookTicker", payload, recv_ns)
+                kind = frame.e or "bookTicker"
+                self._data(kind, payload, recv_ns)
             else:
                 self._answer(frame)
-        except (FeedError, *UNREADABLE):
+        except FeedError as error:
             self._publisher.count("bad_frames")
+            if sentinel.lasts(self._ticked + self._frames):
+                sentinel.drift(kind, "data", str(error), payload, recv_ns)
+        except UNREADABLE as error:
+            self._publisher.count("bad_frames")
+            is_typed = isinstance(error, msgspec.ValidationError)
+            if is_typed and sentinel.lasts(self._ticked + self._frames):
+                sentinel.refused(kind or "a frame", str(error), payload, recv_ns)
+        else:
+            if sentinel.is_drifted:
+                sentinel.well(kind)
 
     def _answer(self, frame: Frame) -> None:
         if frame.code is not None:
@@ -157,7 +193,7 @@ class Binance:
         if local is None:
             return
         before = self._trade_ids[local]
-        if trade.t <= before:
+        if not spot_scan.is_new(self._scan, local, trade.t):
             self._publisher.count("duplicates")
             return
         price_e8, size_e8 = self._numbers.parse(trade.p), self._numbers.parse(trade.q)

@@ -124,6 +124,9 @@ class CfBenchmarks:
         self._judge.opened()
         self._watch.opened(now_ns)
         self._seqs.clear()
+        self._newest = [0] * len(self._newest)
+        for ticks in self._ticks:
+            ticks.clear()
         self.must_reconnect, self._is_asked = False, True
         names = list(self._board.locals)
         quick = [name for name in names if name in QUICK_INDICES]
@@ -206,12 +209,13 @@ class CfBenchmarks:
         value_e8, event_ns = decimal_e8(msg.value_usd), stamp_ns(msg.source_ts_ms)
         if local is None:
             return
+        self._board.check(event_ns, recv_ns)
         if event_ns <= self._newest[local]:
             self._seat.count("duplicates")
             return
         self._newest[local] = event_ns
         relay_ns = (frame.sending_ts_ms or msg.received_at) * MS_NS
-        self._watch.heard(event_ns, recv_ns)
+        self._watch.heard(local, CF_FIFTH, event_ns, recv_ns)
         self._board.value(
             local, value_e8, event_ns, recv_ns,
             relay_ns=relay_ns, sequence=frame.seq, source=CF_FIFTH,
@@ -225,6 +229,7 @@ class CfBenchmarks:
         value_e8, event_ns = decimal_e8(data.value), stamp_ns(data.time)
         if local is None:
             return
+        self._board.check(event_ns, recv_ns)
         ticks = self._ticks[local]
         if ticks and event_ns <= next(reversed(ticks)):
             self._seat.count("duplicates")
@@ -234,7 +239,7 @@ class CfBenchmarks:
         if len(ticks) > _KEPT:
             ticks.popitem(last=False)
         relay_ns = (frame.sending_ts_ms or msg.received_at) * MS_NS
-        self._watch.heard(event_ns, recv_ns)
+        self._watch.heard(local, CF_SECOND, event_ns, recv_ns)
         self._board.set_mean(local, mean)
         self._board.value(
             local, value_e8, event_ns, recv_ns,

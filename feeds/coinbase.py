@@ -22,7 +22,7 @@ from feeds.scan import direct
 from feeds.seat import Seat
 from feeds.sentinel import Sentinel
 from feeds.update import UNREADABLE, FeedError, Numbers, epoch_ns_of
-from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
+from shm_layout import BUY, GAP, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
 
 CHANNELS = ("matches", "ticker", "heartbeat")
 
@@ -91,7 +91,7 @@ _KNOWN: Final[dict[str, frozenset[str]]] = {
     "error": frozenset({"type", "message", "reason"}),
 }  # fmt: skip
 _TYPES: Final = {**_KNOWN, "last_match": _KNOWN["match"]}
-ODD_MAX = 3  # numbers in a row that are none: single ones occur (spot.md 2.1)
+LOST_MAX = 3  # heartbeats, a second apart
 
 
 def strange(frame: object) -> tuple[str, list[str]]:
@@ -124,11 +124,12 @@ class Coinbase:
         count = len(products)
         self._trade_ids = self._scan[spot_scan.TRADES : spot_scan.TRADES + count]
         self._beat_ids = [0] * len(self._products)  # newest trade by the heartbeat before
+        self._lost = [0] * len(self._products)  # heartbeats in a row that named lost trades
         # losses up to here are counted
         self._counted_ids = self._scan[spot_scan.COUNTED : spot_scan.COUNTED + count]
         self._judge = Judge(publisher, "coinbase", jumps=SPOT)
         self._sentinel = Sentinel(publisher, "coinbase", strange)
-        self._seen = self._ticked = self._odd_at = 0
+        self._seen = self._ticked = 0
         self._second: tuple[str, int] = ("", 0)  # one ISO second parsed last
 
     def opened(self, now_ns: int) -> None:
@@ -136,6 +137,7 @@ class Coinbase:
         self._judge.opened()
         self._sentinel.opened(now_ns)
         self.must_reconnect = self.is_subscribed = False
+        self._lost = [0] * len(self._products)
         message = {"type": "subscribe", "product_ids": self._products, "channels": list(CHANNELS)}
         self.outbox.append(orjson.dumps(message))
 
@@ -185,7 +187,7 @@ class Coinbase:
         elif isinstance(frame, Ticker):
             self._ticker(frame, recv_ns)
         elif isinstance(frame, Heartbeat):
-            self._heartbeat(frame)
+            self._heartbeat(frame, recv_ns)
         elif isinstance(frame, Subscriptions):
             self.is_subscribed = True
         else:
@@ -193,12 +195,7 @@ class Coinbase:
             self._publisher.count("bad_frames")
 
     def _doubt(self, frame: Frame, error: str, payload: bytes | memoryview, recv_ns: int) -> None:
-        """Frames without a number: only several in a row are another venue than we know."""
-        number = self._ticked + self._frames
-        if number != self._odd_at + 1:
-            self._sentinel.streak("frames", "odd", False, ODD_MAX)
-        self._odd_at = number
-        if self._sentinel.streak("frames", "odd", True, ODD_MAX):
+        if self._sentinel.lasts(self._ticked + self._frames):
             kind = str(type(frame).__struct_config__.tag)
             self._sentinel.drift(kind, self._culprit(frame), error, payload, recv_ns)
 
@@ -218,7 +215,9 @@ class Coinbase:
         if local is None:
             return
         before = self._trade_ids[local]
-        if frame.trade_id <= before and not isinstance(frame, LastMatch):
+        if not isinstance(frame, LastMatch) and not spot_scan.is_new(
+            self._scan, local, frame.trade_id
+        ):
             self._publisher.count("duplicates")
             return
         price_e8, size_e8 = self._numbers.parse(frame.price), self._numbers.parse(frame.size)
@@ -254,9 +253,10 @@ class Coinbase:
             recv_ns=recv_ns,
         )
 
-    def _heartbeat(self, frame: Heartbeat) -> None:
+    def _heartbeat(self, frame: Heartbeat, recv_ns: int) -> None:
         """It names the newest trade: one that the heartbeat before named and we still lack is lost
-        (channels are not in step, so the newest one may be on its way)."""
+        (channels are not in step, so the newest one may be on its way). If that lasts, the channel
+        of trades is dead."""
         local = self._locals.get(frame.product_id)
         if local is None:
             return
@@ -264,6 +264,12 @@ class Coinbase:
         if 0 < max(self._trade_ids[local], self._counted_ids[local]) < named:
             self._publisher.count("gaps")
             self._counted_ids[local] = named
+            self._lost[local] += 1
+            if self._lost[local] >= LOST_MAX:
+                self._publisher.mark(local, raised=GAP, now_ns=recv_ns)
+                self.must_reconnect = True
+        else:
+            self._lost[local] = 0
 
     def _stamp_ns(self, text: str, recv_ns: int) -> int:
         """The venue's stamp in ns; ours in run time where it has none (the year 1 occurs)."""

@@ -14,7 +14,7 @@ import numpy as np
 from feeds.index import CELLS, index_tick
 from feeds.seat import Seat
 from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, FeedError
-from shm_layout import NONE_NS, Words, run_epoch_ns
+from shm_layout import LINK_SILENT, NONE_NS, Words, run_epoch_ns
 
 # INDEX.source: what an entry brings. A mean's entry repeats the newest value, with its stamp.
 (CF_SECOND, CF_FIFTH, POLYBOLT_CHAINLINK, POLYBOLT_PYTH, POLYBOLT_TWAP, RTDS_CHAINLINK,
@@ -47,6 +47,7 @@ VALUE_MAX_E8 = 10**18  # beyond it, the text is wrong
 
 SILENT_NS = 5 * SECOND_NS  # no newer stamp for so long: not to be used
 DEAD_NS = 15 * SECOND_NS  # … and a new connection
+AHEAD_NS = 5 * SECOND_NS  # of our clock: no relay's is that far off, its stamp is none
 
 
 def canonical(name: str) -> str:
@@ -116,6 +117,12 @@ class Board:
         self._states = [_State() for _ in products]
         self._told: Words = np.zeros(CELLS, np.int64)
 
+    def check(self, event_ns: int, recv_ns: int) -> None:
+        """A stamp from the future would make every later tick an old one. Raises FeedError."""
+        run_ns = int(run_epoch_ns(self.seat.words, recv_ns))
+        if run_ns > 0 and event_ns > run_ns + AHEAD_NS:
+            raise FeedError(f"stamp: found {event_ns - run_ns} ns ahead of us, wanted {AHEAD_NS}")
+
     def place(self, name: str) -> int | None:
         """The place of an index by any of its names; None: not ours. Raises FeedError."""
         return self.locals.get(canonical(name))
@@ -177,44 +184,60 @@ class Board:
 
 
 class TickWatch:
-    """Whether stamps still grow. Pings prove nothing about data, and so does a repeated stamp.
+    """Whether stamps still grow, of each index and each of its series. Pings prove nothing about
+    data, and so does a repeated stamp.
 
-    Machine time; it stands while run time does, because then there is nothing to be heard.
+    An index of which one series has fallen silent is LINK_SILENT, whatever the others do. Machine
+    time; it stands while run time does, because then there is nothing to be heard.
     """
 
     def __init__(self, seat: Seat) -> None:
         self._seat = seat
-        self._newest_ns = self._run_ns = 0
-        self._grew_ns: int | None = None
-        self._is_silent = False
+        self._run_ns = 0
+        self._grew_ns: int | None = None  # anything; None: not connected
+        self._series: dict[tuple[int, int], tuple[int, int]] = {}  # newest stamp, when it came
+        self._silent: set[int] = set()
 
     def opened(self, now_ns: int) -> None:
         """A new connection: its time starts now."""
-        self._newest_ns, self._grew_ns, self._is_silent = 0, now_ns, False
+        self._grew_ns = now_ns
+        self._series.clear()
+        self._silent.clear()
 
     def closed(self) -> None:
         """Nothing to watch."""
         self._grew_ns = None
 
-    def heard(self, event_ns: int, recv_ns: int) -> None:
-        """A tick with this stamp."""
-        if event_ns <= self._newest_ns:
+    def heard(self, local: int, series: int, event_ns: int, recv_ns: int) -> None:
+        """A tick of a series with this stamp."""
+        if event_ns <= self._series.get((local, series), (0, 0))[0]:
             return
-        self._newest_ns, self._grew_ns = event_ns, recv_ns
-        if self._is_silent:
-            self._is_silent = False
-            self._seat.silence(False, recv_ns)
+        self._series[local, series] = event_ns, recv_ns
+        self._grew_ns = recv_ns
+        if local in self._silent and local not in self._silent_at(recv_ns):
+            self._silent.discard(local)
+            self._seat.mark(local, lowered=LINK_SILENT, now_ns=recv_ns)
+
+    def _silent_at(self, now_ns: int) -> set[int]:
+        series = self._series.items()
+        return {local for (local, _), (_, grew_ns) in series if now_ns - grew_ns > SILENT_NS}
 
     def is_dead(self, now_ns: int) -> bool:
-        """Every tick: raises LINK_SILENT when it is time. True: only a new connection helps."""
+        """Every tick: raises LINK_SILENT when it is time. True: only a new connection helps, on
+        which a series counts from its first tick on."""
         run_ns = int(run_epoch_ns(self._seat.words, now_ns))
         stands, self._run_ns = run_ns == self._run_ns, run_ns
-        if self._grew_ns is None or stands:
-            self._grew_ns = self._grew_ns and now_ns
+        if self._grew_ns is None:
             return False
-        age_ns = now_ns - self._grew_ns
-        if age_ns > SILENT_NS and not self._is_silent:
-            self._is_silent = True
-            self._seat.count("link_silent")
-            self._seat.silence(True, now_ns)
-        return age_ns > DEAD_NS
+        if stands:
+            self._grew_ns = now_ns
+            self._series = {key: (newest, now_ns) for key, (newest, _) in self._series.items()}
+            return False
+        for local in self._silent_at(now_ns):
+            if not self._seat.trust(local) & LINK_SILENT:  # a link that speaks again lowers it
+                self._seat.mark(local, raised=LINK_SILENT, now_ns=now_ns)
+            if local not in self._silent:
+                self._silent.add(local)
+                self._seat.count("link_silent")
+        grew_ns = min((at_ns for _, at_ns in self._series.values()), default=self._grew_ns)
+        return now_ns - grew_ns > DEAD_NS

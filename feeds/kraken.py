@@ -19,6 +19,7 @@ from feeds.judge import SPOT, Judge
 from feeds.kraken_book import Book, Level, digits
 from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
+from feeds.sentinel import Sentinel
 from feeds.session import Requests
 from feeds.update import SECOND_NS, UNREADABLE, FeedError, Numbers, epoch_ns_of
 from shm_layout import (
@@ -112,6 +113,22 @@ STATUS: Final = msgspec.json.Decoder(list[StatusRow])
 _KNOWN: Final = frozenset({"heartbeat", "ohlc", "instrument"})
 
 
+_KEYS: Final = {
+    "trade": frozenset(["symbol", "side", "price", "qty", "ord_type", "trade_id", "timestamp"]),
+    "book": frozenset(["symbol", "bids", "asks", "checksum", "timestamp"]),
+}
+
+
+def strange(frame: object) -> tuple[str, list[str]]:
+    """The channel of a decoded frame and the keys of its first row that nobody told us about."""
+    if not isinstance(frame, dict):
+        return "", []
+    kind, rows = str(frame.get("channel", "")), frame.get("data")
+    if kind not in _KEYS or not isinstance(rows, list) or not rows or not isinstance(rows[0], dict):
+        return kind, []
+    return kind, sorted(rows[0].keys() - _KEYS[kind])
+
+
 class Kraken:
     """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
 
@@ -128,7 +145,8 @@ class Kraken:
         self._shown: list[tuple[object, object]] = [(None, None)] * len(products)
         self._trade_ids = [0] * len(products)
         self._judge = Judge(publisher, "kraken", jumps=SPOT)
-        self._frames = 0
+        self._sentinel = Sentinel(publisher, "kraken", strange)
+        self._frames = self._ticked = self._seen = 0
         self._unanswered: set[tuple[str, str]] = set()
         self._is_open = False
         self._broken: dict[int, None] = {}  # products whose checksum differed
@@ -142,6 +160,7 @@ class Kraken:
     def opened(self, now_ns: int) -> None:
         """Both channels of every product; the newest trades come with the subscription."""
         self._judge.opened()
+        self._sentinel.opened(now_ns)
         self.must_reconnect, self._is_open = False, True
         self._unanswered = {(kind, name) for kind in ("trade", "book") for name in self._products}
         self._ask("subscribe", "trade", self._products, snapshot=True)
@@ -162,8 +181,10 @@ class Kraken:
     def tick(self, now_ns: int) -> None:
         """Carry the counters over; look at clock and jumps; ask again for books that differ."""
         self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect
+        self._sentinel.step(now_ns)
+        self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
         self._publisher.count("frames", self._frames)
+        self._ticked += self._frames
         self._frames = 0
         for local in self._requests.due(list(self._broken), now_ns):
             self._publisher.count("resyncs")
@@ -178,24 +199,43 @@ class Kraken:
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises. Every trade is published, so `last` does not matter."""
         self._frames += 1
+        self._seen += 1
+        sentinel, kind = self._sentinel, "a frame"
+        if sentinel.wants(self._seen, len(payload)) and not sentinel.look(payload):
+            self._publisher.count("bad_frames")
+            return
         try:
             frame = FRAME.decode(payload)
-            if frame.channel == "book":
-                for row in BOOKS.decode(frame.data):
-                    self._book(row, frame.type == "snapshot", recv_ns)
-            elif frame.channel == "trade":
-                self._trades(TRADES.decode(frame.data), frame.type == "snapshot", recv_ns)
-            elif frame.channel == "ticker":
-                for ticker in TICKERS.decode(frame.data):
-                    self._ticker(ticker, recv_ns)
-            elif frame.channel == "status":
-                self._status(STATUS.decode(frame.data), recv_ns)
-            elif frame.method:
-                self._answer(frame)
-            elif frame.channel not in _KNOWN:
-                self._publisher.count("unknown_keys" if frame.channel else "bad_frames")
-        except (FeedError, *UNREADABLE):
+            kind = frame.channel or kind
+            self._take(frame, recv_ns)
+        except FeedError as error:
             self._publisher.count("bad_frames")
+            if sentinel.lasts(self._ticked + self._frames):
+                sentinel.drift(kind, "data", str(error), payload, recv_ns)
+        except UNREADABLE as error:
+            self._publisher.count("bad_frames")
+            is_typed = isinstance(error, msgspec.ValidationError)
+            if is_typed and sentinel.lasts(self._ticked + self._frames):
+                sentinel.refused(kind, str(error), payload, recv_ns)
+        else:
+            if sentinel.is_drifted:
+                sentinel.well(kind)
+
+    def _take(self, frame: Frame, recv_ns: int) -> None:
+        if frame.channel == "book":
+            for row in BOOKS.decode(frame.data):
+                self._book(row, frame.type == "snapshot", recv_ns)
+        elif frame.channel == "trade":
+            self._trades(TRADES.decode(frame.data), frame.type == "snapshot", recv_ns)
+        elif frame.channel == "ticker":
+            for ticker in TICKERS.decode(frame.data):
+                self._ticker(ticker, recv_ns)
+        elif frame.channel == "status":
+            self._status(STATUS.decode(frame.data), recv_ns)
+        elif frame.method:
+            self._answer(frame)
+        elif frame.channel not in _KNOWN:
+            self._publisher.count("unknown_keys" if frame.channel else "bad_frames")
 
     def _answer(self, frame: Frame) -> None:
         """A refused subscription stays unanswered, and the session starts anew."""

@@ -126,6 +126,7 @@ class Polybolt:
         """Credentials first; the subscriptions follow their answer."""
         self._judge.opened()
         self._watch.opened(now_ns)
+        self._newest.clear()
         self._seqs.clear()
         self.must_reconnect, self._unanswered = False, -1
         told = self._credentials
@@ -230,13 +231,14 @@ class Polybolt:
     def _point(self, local: int, frame: _Frame, told: _Payload, recv_ns: int) -> None:
         value_e8, event_ns = decimal_e8(told.full_accuracy_value), stamp_ns(told.timestamp)
         is_twap = frame.channel == TWAP
+        self._board.check(event_ns, recv_ns)
         if event_ns <= self._newest.get((local, is_twap), 0):
             self._seat.count("duplicates")
             return
         self._newest[local, is_twap] = event_ns
         if told.is_carried_forward:  # no observation: that second is missing
             return
-        self._watch.heard(event_ns, recv_ns)
+        self._watch.heard(local, int(is_twap), event_ns, recv_ns)
         relay_ns = 0 if told.data is not None else frame.ts * MS_NS
         if not is_twap:
             self._board.value(

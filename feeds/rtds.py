@@ -83,6 +83,7 @@ class Rtds:
         """
         self._judge.opened()
         self._watch.opened(now_ns)
+        self._newest.clear()
         self.must_reconnect = self.is_subscribed = False
         rows = [{"topic": topic, "type": "update"} for topic in (CHAINLINK, TWAP)]
         self.outbox.append(orjson.dumps({"action": "subscribe", "subscriptions": rows}))
@@ -139,11 +140,12 @@ class Rtds:
             raise FeedError(f"window_s: found {told.window_s}, wanted {WINDOW_S}")
         if local is None:
             return
+        self._board.check(event_ns, recv_ns)
         if event_ns <= self._newest.get((local, is_twap), 0):
             self._seat.count("duplicates")
             return
         self._newest[local, is_twap] = event_ns
-        self._watch.heard(event_ns, recv_ns)
+        self._watch.heard(local, int(is_twap), event_ns, recv_ns)
         relay_ns = frame.timestamp * MS_NS
         if not is_twap:
             self._board.value(

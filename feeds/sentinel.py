@@ -38,6 +38,7 @@ QUIET_NS = 2 * SECOND_NS
 RETRY_NS, RETRY_MAX_NS = SECOND_NS, 60 * SECOND_NS
 RELAPSES_MAX = 8
 CALM_NS = 600 * SECOND_NS  # without drift for so long: the relapses are forgotten
+ODD_MAX = 3  # frames in a row: single ones occur (spot.md 2.1)
 KEYS_MAX = 256  # unknown keys remembered
 
 Strange = Callable[[object], tuple[str, list[str]]]  # a decoded frame: its type, its unknown keys
@@ -55,7 +56,7 @@ class Sentinel:
         self._streaks: dict[tuple[str, str], int] = {}
         self._good: dict[str, int] = {}  # drifted types, and how often they came well since
         self._is_new = False  # on a connection that was opened after the drift
-        self._since_ns = 0
+        self._since_ns = self._odd_at = 0
         self._number = self._drift.number  # drifts of the venue this connection has heeded
         self.lengths: Final = bytearray(LENGTHS)  # 1: a frame of that length was looked at
         self.is_drifted = False
@@ -148,6 +149,14 @@ class Sentinel:
             return False
         self._streaks[key] = self._streaks.get(key, 0) + 1
         return self._streaks[key] >= limit
+
+    def lasts(self, number: int) -> bool:
+        """Frame `number` of this connection cannot be used. Of frames without a sequence single
+        odd ones occur; True: this is the third in a row, and the venue another than we know."""
+        if number != self._odd_at + 1:
+            self.streak("frames", "odd", False, ODD_MAX)
+        self._odd_at = number
+        return self.streak("frames", "odd", True, ODD_MAX)
 
     def refused(self, kind: str, error: str, payload: bytes | memoryview, now_ns: int) -> None:
         """The typed decoder refused a frame of a known type; `error` is its own line. Of bytes that

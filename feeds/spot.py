@@ -17,6 +17,7 @@ from feeds.levels import (
     BOOKS_AT,
     CONFIRM_NS,
     COUNT,
+    KIND,
     LEAD,
     LEAD_BEFORE,
     N_CHANGES,
@@ -38,7 +39,16 @@ from feeds.levels import (
 from feeds.outlier import forget, is_outlier
 from feeds.race import HANDED, LAGS, OURS, TAKEN, line_of, record_of, turn
 from feeds.skew import stamp
-from shm_layout import NO_ASK_E6, NO_SNAPSHOT, OUTLIER, bell_ring, histogram_add
+from shm_layout import (
+    CROSSED,
+    K_SPOT,
+    NO_ASK_E6,
+    NO_BID_E6,
+    NO_SNAPSHOT,
+    OUTLIER,
+    bell_ring,
+    histogram_add,
+)
 
 
 @njit(cache=True)
@@ -80,8 +90,17 @@ def _keep_trade(state, local, book):
 
 
 @njit(cache=True)
+def _is_crossed(state, book):
+    """Bid and ask are both there and not in their order: a venue that was misread, or is ill."""
+    bid, ask = state[book + SPOT_BID], state[book + SPOT_BID + 2]
+    return state[KIND] == K_SPOT and 0 < ask <= bid
+
+
+@njit(cache=True)
 def _send_spot(words, state, local, book):
     word = state[book + TRUST]
+    if _is_crossed(state, book):
+        word |= CROSSED
     if _jumped(state, book):
         word |= OUTLIER
     state[book + AT_TRUST] = word
@@ -134,5 +153,8 @@ def spot_mark(words, state, local, raised, lowered, recv_ns):
         is_due = since_ns != 0 and recv_ns - since_ns >= state[CONFIRM_NS]
         if trust != state[book + TRUST] or state[book + SHOWN] == 0 or is_due:
             state[book + TRUST] = trust
+            if raised & NO_SNAPSHOT and state[KIND] == K_SPOT:  # a touch of before says nothing
+                at = book + SPOT_BID
+                state[at], state[at + 1], state[at + 2], state[at + 3] = NO_BID_E6, 0, NO_ASK_E6, 0
             state[book + SPOT_RECV] = recv_ns
             _send_spot(words, state, i, book)

@@ -68,9 +68,11 @@ _IS_TRADE, _IS_TOUCH, _IS_BUY, _IS_SELL = (
     key(text) for text in ("trade", "bookTicker", "buy", "sell")
 )
 
-# the memory: by local number newest trade, newest book, and losses counted up to; cells; names
-TRADES, BOOKS, COUNTED = 0, PRODUCTS_MAX, 2 * PRODUCTS_MAX
-_TOP = 3 * PRODUCTS_MAX
+# the memory: by local number newest trade, newest book, losses counted up to, older trades in a
+# row; cells; names
+TRADES, BOOKS, COUNTED, OLDS = (i * PRODUCTS_MAX for i in range(4))
+_TOP = 4 * PRODUCTS_MAX
+OLD_MAX = 50  # older trades in a row: then the newest never was one, and they are new
 _NAMES = _TOP + max(each.cells for each in (_WRAPPED, _TRADE, _TOUCH, _MATCH, _TICKER))
 
 
@@ -82,13 +84,24 @@ def memory_of(products: Sequence[str]) -> Words:
     return found
 
 
+def is_new(memory: Words, local: int, number: int) -> bool:
+    """What `_traded` says of a trade that was decoded with types; it counts older ones in a row."""
+    if number <= memory[TRADES + local] and memory[OLDS + local] < OLD_MAX:
+        memory[OLDS + local] += 1
+        return False
+    memory[OLDS + local] = 0
+    return True
+
+
 @njit(cache=True)
 def _traded(words, state, memory, local, number, price, size, side, event_ns, recv_ns):
     """One trade whose frame is whole: counted, and published if it is new. Numbers grow by one."""
     before = memory[TRADES + local]
-    if number <= before:
+    if number <= before and memory[OLDS + local] < OLD_MAX:
+        memory[OLDS + local] += 1
         state[_DUPLICATES] += 1
         return
+    memory[OLDS + local] = 0
     if before > 0 and number > max(before, memory[COUNTED + local]) + 1:
         state[_GAPS] += 1
     memory[TRADES + local] = number

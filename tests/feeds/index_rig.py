@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from feeds.publisher import Publisher
-from shm_layout import BODY, ENTRY, INDEX, K_INDEX, LINE, Segment, ring_read, ring_tail
+from shm_layout import BODY, ENTRY, INDEX, K_INDEX, LINE, Segment, ring_read, ring_tail, word_store
 from tests.conftest import reference
 from tests.feeds.rig import Clock
 
@@ -65,3 +65,10 @@ def fixtures(name: str, direction: str = "in") -> list[dict[str, Any]]:
     path = reference(f"fixtures/{name}")
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return [row for row in rows if row.get("dir", "in") == direction]
+
+
+def running(segment: Segment, run_ns: int, speed_e6: int = 1_000_000) -> None:
+    """The run clock stands at `run_ns`."""
+    clock = segment.at("run_clock")
+    for place, value in ((8, run_ns), (10, speed_e6), (0, 2)):
+        word_store(segment.words, clock + place, value)

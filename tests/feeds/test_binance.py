@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from feeds.binance import Binance
-from shm_layout import BUY, E8, NO_BID_E6, NO_SNAPSHOT, SELL, VENUES
+from shm_layout import BUY, DRIFT, E8, NO_BID_E6, NO_SNAPSHOT, SELL, VENUES
 from tests.feeds.spot_line import SLOT, Line, recorded
 
 STAMP_MS = 1_787_315_652_707
@@ -145,5 +145,30 @@ def test_every_frame_of_the_archive_comes_out_as_expected() -> None:
         if row["dir"] == "in":
             made.give(row["raw"].encode())
     assert made.counted("bad_frames") == 2, "the error, and a stamp of microseconds not asked for"
-    assert made.counted("trades") == 3 and made.counted("unknown_keys") == 0
+    assert made.counted("trades") == 3
+    assert made.counted("unknown_keys") == 0, made.publisher.notices.alerts
     assert made.cells("ask_size_e8", slot=SLOT + 2) == [4_066_000_000]
+
+
+def test_fields_that_drift_are_told_and_end_trust() -> None:
+    made = line()
+    made.give(trade(7))
+    renamed = trade(8)
+    renamed["data"]["price"] = renamed["data"].pop("p")
+    for _ in range(2):
+        made.give(renamed)
+    assert made.trust() == 0, "single ones occur"
+    made.give(renamed)
+    assert made.trust() == DRIFT
+    told = made.publisher.notices.alerts
+    assert [line for line in told if "schema drift: trade: p" in line], told
+
+
+def test_an_additive_key_is_told_once() -> None:
+    made = line()
+    for number in (7, 8):
+        frame = trade(number)
+        frame["data"]["new"] = 1
+        made.give(frame)
+    assert made.publisher.notices.alerts == ["binance: unknown key new in trade"]
+    assert made.trust() == 0 and made.counted("trades") == 2

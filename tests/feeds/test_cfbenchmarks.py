@@ -10,7 +10,7 @@ import pytest
 from feeds.cfbenchmarks import CfBenchmarks
 from feeds.indices import CF_FIFTH, CF_SECOND
 from shm_layout import NO_SNAPSHOT, NONE_NS
-from tests.feeds.index_rig import IndexRig, fixtures, index_rig
+from tests.feeds.index_rig import IndexRig, fixtures, index_rig, running
 
 CLOSE_MS = 1_791_159_300_000
 
@@ -213,3 +213,21 @@ def test_ticks_of_the_past_are_not_published_twice() -> None:
     handler.frame(slow(CLOSE_MS - 1000, "84000.00"), 5, True)
     assert len(rig.entries()) == 1
     assert rig.counted("duplicates") == 3
+
+
+def test_one_tick_from_the_future_does_not_freeze_the_index() -> None:
+    rig, handler = made("BRTI")
+    running(rig.segment, CLOSE_MS * 1_000_000)
+    handler.frame(slow(CLOSE_MS, "64000.00"), 5, True)
+    handler.frame(slow(CLOSE_MS + 3_600_000, "64001.00"), 6, True)
+    handler.frame(slow(CLOSE_MS + 1_000, "64002.00"), 7, True)
+    assert rig.slot()["value_e8"] == 6_400_200_000_000 and rig.counted("bad_frames") == 1
+
+
+def test_a_new_connection_begins_without_the_stamps_of_the_one_before() -> None:
+    rig, handler = made("BRTI")
+    handler.frame(slow(CLOSE_MS, "64000.00"), 5, True)
+    handler.closed(6)
+    handler.opened(7)
+    handler.frame(slow(CLOSE_MS, "64000.00"), 8, True)
+    assert rig.counted("duplicates") == 0 and not rig.publisher.trust(0) & NO_SNAPSHOT

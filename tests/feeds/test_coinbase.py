@@ -7,13 +7,17 @@ from typing import Any
 import orjson
 import pytest
 
+from feeds import spot_scan
 from feeds.coinbase import Coinbase
 from feeds.publisher import Publisher
 from shm_layout import (
     BUY,
+    CROSSED,
     E8,
+    GAP,
     LINK_SILENT,
     NO_ASK_E6,
+    NO_BID_E6,
     NO_SNAPSHOT,
     SELL,
     Segment,
@@ -25,6 +29,12 @@ from tests.feeds.rig import Clock, Rig
 PRODUCT, SLOT, FEED = "BTC-USD", 2, 3
 STAMP = "2026-05-13T21:51:32.145616Z"
 STAMP_NS = 1_778_709_092_145_616_000
+MATCH = {"type": "match", "trade_id": 1, "maker_order_id": "m", "taker_order_id": "t",
+         "side": "sell", "size": "0.5", "price": "100.1", "product_id": PRODUCT, "sequence": 5,
+         "time": STAMP}  # fmt: skip
+TICKER = {"type": "ticker", "product_id": PRODUCT, "best_bid": "99", "best_bid_size": "1",
+          "best_ask": "101", "best_ask_size": "1", "time": STAMP}  # fmt: skip
+BEAT = {"type": "heartbeat", "product_id": PRODUCT, "sequence": 1, "time": STAMP}
 
 
 class Line:
@@ -216,3 +226,47 @@ def test_bytes_that_are_no_utf8_are_a_bad_frame() -> None:
     made = Line()
     made.give(b'{"type":"match","trade_id":1,"product_id":"\xff","price":"1","size":"1"}')
     assert made.rig.counted("bad_frames") == 1
+
+
+def test_after_a_cut_the_touch_of_before_is_gone() -> None:
+    made = Line()
+    made.match(10)
+    made.give({**TICKER, "best_bid": "99", "best_ask": "101"})
+    assert made.spot()["bid_e8"] == 99 * E8
+    made.venue.closed(made.recv_ns)
+    made.venue.opened(made.recv_ns)
+    made.match(5_000)
+    row = made.spot()
+    assert (row["trust"], row["bid_e8"], row["ask_e8"]) == (0, NO_BID_E6, NO_ASK_E6)
+
+
+def test_a_touch_that_is_crossed_is_not_to_be_used() -> None:
+    made = Line()
+    made.match(10)
+    made.give({**TICKER, "best_bid": "210", "best_ask": "190"})
+    assert made.spot()["trust"] == CROSSED
+    made.give({**TICKER, "best_bid": "190", "best_ask": "210"})
+    assert made.spot()["trust"] == 0
+
+
+def test_a_trade_number_that_never_was_one_does_not_freeze_the_price() -> None:
+    for payload in (memoryview, bytes):  # scanned, decoded
+        made = Line()
+        made.match(10)
+        made.match(2**52, price="100.1")
+        for number in range(11, 12 + spot_scan.OLD_MAX):
+            made.recv_ns += 1
+            frame = orjson.dumps({**MATCH, "trade_id": number, "price": "150.00"})
+            made.venue.frame(payload(frame), made.recv_ns, True)
+        assert made.spot()["last_e8"] == 150 * E8, payload
+        assert made.rig.counted("duplicates") == spot_scan.OLD_MAX
+
+
+def test_trades_named_by_heartbeats_that_never_come_end_the_connection() -> None:
+    made = Line()
+    made.match(10)
+    for number in (100, 150, 200):
+        made.give({**BEAT, "last_trade_id": number})
+    assert made.spot()["trust"] == 0 and not made.venue.must_reconnect, "they may be on their way"
+    made.give({**BEAT, "last_trade_id": 250})
+    assert made.spot()["trust"] == GAP and made.venue.must_reconnect

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from feeds.indices import (
+    AHEAD_NS,
     ALIASES,
     CF_FIFTH,
     CF_SECOND,
@@ -16,8 +17,8 @@ from feeds.indices import (
     stamp_ns,
 )
 from feeds.update import SECOND_NS, FeedError
-from shm_layout import LINK_SILENT, Segment, word_store
-from tests.feeds.index_rig import IndexRig, index_rig
+from shm_layout import LINK_SILENT
+from tests.feeds.index_rig import IndexRig, index_rig, running
 
 BEGIN = 1_790_000_000 * SECOND_NS
 
@@ -146,24 +147,17 @@ def test_a_sick_connections_ticks_do_not_take_the_trust() -> None:
     assert rig.slot()["trust"] == LINK_SILENT
 
 
-def running(segment: Segment, run_ns: int, speed_e6: int = 1_000_000) -> None:
-    """The run clock stands at `run_ns`."""
-    clock = segment.at("run_clock")
-    for place, value in ((8, run_ns), (10, speed_e6), (0, 2)):
-        word_store(segment.words, clock + place, value)
-
-
 def test_the_watch_is_on_the_stamp_not_on_the_frames() -> None:
     rig = index_rig("BRTI")
     watch = TickWatch(rig.publisher)
     watch.opened(0)
     for second in range(8):
         running(rig.segment, BEGIN + second * SECOND_NS)
-        watch.heard(BEGIN, second * SECOND_NS)  # the same stamp again and again
+        watch.heard(0, 0, BEGIN, second * SECOND_NS)  # the same stamp again and again
         assert not watch.is_dead(second * SECOND_NS)
     assert rig.counted("link_silent") == 1
     assert rig.publisher.trust(0) & LINK_SILENT
-    watch.heard(BEGIN + SECOND_NS, 9 * SECOND_NS)
+    watch.heard(0, 0, BEGIN + SECOND_NS, 9 * SECOND_NS)
     assert not rig.publisher.trust(0) & LINK_SILENT
     for second in range(9, 26):
         running(rig.segment, BEGIN + second * SECOND_NS)
@@ -177,3 +171,47 @@ def test_while_run_time_stands_there_is_nothing_to_be_heard() -> None:
     watch.opened(0)
     assert not any(watch.is_dead(second * SECOND_NS) for second in range(100))
     assert rig.counted("link_silent") == 0
+
+
+def test_one_index_that_stops_is_silent_whatever_the_others_do() -> None:
+    rig = index_rig("BRTI", "ETHUSD_RTI")
+    watch = TickWatch(rig.publisher)
+    watch.opened(0)
+    dead = []
+    for second in range(18):
+        running(rig.segment, BEGIN + second * SECOND_NS)
+        watch.heard(1, 0, BEGIN + second * SECOND_NS, second * SECOND_NS)
+        if second == 0:
+            watch.heard(0, 0, BEGIN, 0)
+        dead.append(watch.is_dead(second * SECOND_NS))
+        silent = [rig.publisher.trust(local) & LINK_SILENT != 0 for local in range(2)]
+        assert silent == [second > 5, False], second
+    assert dead.index(True) == 16, "then a new connection is tried"
+
+
+def test_a_series_that_stops_is_seen_and_a_link_that_speaks_does_not_hide_it() -> None:
+    rig = index_rig("BRTI")
+    watch = TickWatch(rig.publisher)
+    watch.opened(0)
+    watch.heard(0, 0, BEGIN, 0)
+    for second in range(8):
+        running(rig.segment, BEGIN + second * SECOND_NS)
+        watch.heard(0, 1, BEGIN + second * SECOND_NS, second * SECOND_NS)
+        watch.is_dead(second * SECOND_NS)
+    assert rig.publisher.trust(0) & LINK_SILENT
+    rig.publisher.silence(False, 8 * SECOND_NS)
+    running(rig.segment, BEGIN + 8 * SECOND_NS)
+    watch.is_dead(8 * SECOND_NS)
+    assert rig.publisher.trust(0) & LINK_SILENT
+    watch.heard(0, 0, BEGIN + 9 * SECOND_NS, 9 * SECOND_NS)
+    assert not rig.publisher.trust(0) & LINK_SILENT
+
+
+def test_a_stamp_from_the_future_is_refused() -> None:
+    rig = index_rig("BRTI")
+    board = Board(rig.publisher, ("BRTI",))
+    board.check(BEGIN + 3_600 * SECOND_NS, 5)  # no run time yet: nothing can be said
+    running(rig.segment, BEGIN)
+    board.check(BEGIN + AHEAD_NS, 5)
+    with pytest.raises(FeedError, match="stamp: found 5000000001 ns ahead"):
+        board.check(BEGIN + AHEAD_NS + 1, 5)

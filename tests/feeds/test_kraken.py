@@ -12,7 +12,7 @@ import pytest
 from feeds.kraken import DEPTH, TRIES_MAX, Kraken
 from feeds.kraken_book import Book, digits
 from feeds.update import SECOND_NS
-from shm_layout import BUY, E8, NO_ASK_E6, NO_SNAPSHOT, NOT_OPEN, REST_MISMATCH, SELL, VENUES
+from shm_layout import BUY, DRIFT, E8, NO_ASK_E6, NO_SNAPSHOT, NOT_OPEN, REST_MISMATCH, SELL, VENUES
 from tests.feeds.spot_line import SLOT, Line, recorded
 
 FRAMES = {row["id"]: row["raw"].encode() for row in recorded("kraken_v2.jsonl")}
@@ -285,3 +285,14 @@ def test_every_frame_of_the_archive_comes_out_as_expected() -> None:
     assert made.counted("bad_frames") == made.counted("unknown_keys") == 0
     assert made.cells("trade_id", "last_e8") == [104950594, 6_466_890_000_000]
     assert made.counted("mismatch") == 1, "an update of another day's book on the example"
+
+
+def test_fields_that_drift_are_told_and_end_trust() -> None:
+    made = line()
+    made.give(trade(7))
+    renamed = trade(8).replace(b'"price"', b'"px"')
+    for _ in range(3):
+        assert made.trust() == 0, "single ones occur"
+        made.give(renamed)
+    assert made.trust() == DRIFT
+    assert any("schema drift: trade:" in told for told in made.publisher.notices.alerts)
