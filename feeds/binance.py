@@ -70,7 +70,7 @@ FRAME: Final = msgspec.json.Decoder(Frame)
 TRADE: Final = msgspec.json.Decoder(Trade)
 BOOK_TICKER: Final = msgspec.json.Decoder(BookTicker)
 _KEYS: Final = {
-    "trade": frozenset(["e", "E", "s", "t", "p", "q", "T", "m", "M"]),
+    "trade": frozenset(["e", "E", "s", "t", "p", "q", "T", "m", "M", "a", "b"]),  # a, b: in old frames
     "bookTicker": frozenset(["u", "s", "b", "B", "a", "A"]),
 }
 _KNOWN: Final = frozenset({"trade", "aggTrade", "depthUpdate", "bookTicker", "serverShutdown"})
