@@ -70,7 +70,8 @@ FRAME: Final = msgspec.json.Decoder(Frame)
 TRADE: Final = msgspec.json.Decoder(Trade)
 BOOK_TICKER: Final = msgspec.json.Decoder(BookTicker)
 _KEYS: Final = {
-    "trade": frozenset(["e", "E", "s", "t", "p", "q", "T", "m", "M", "a", "b"]),  # a, b: in old frames
+    # a and b: order ids in old frames
+    "trade": frozenset(["e", "E", "s", "t", "p", "q", "T", "m", "M", "a", "b"]),
     "bookTicker": frozenset(["u", "s", "b", "B", "a", "A"]),
 }
 _KNOWN: Final = frozenset({"trade", "aggTrade", "depthUpdate", "bookTicker", "serverShutdown"})
