@@ -17,8 +17,8 @@ from typing import Any
 
 from gateway.accounts import Accounts
 from gateway.commands import RESUME
+from gateway.deadman import deadman_of
 from gateway.dispatch import Dispatcher, VenueLine
-from gateway.flatten import Flattener
 from gateway.gate import Gate
 from gateway.intake import Intake, market_of, pair_of
 from gateway.intent import Intent
@@ -28,7 +28,7 @@ from gateway.lone import Unwinder
 from gateway.look import CONTROL, NOTHING, SKIPPED
 from gateway.memory import ENTRY_AT, Memory
 from gateway.opening import Opening
-from gateway.operator import Operator
+from gateway.operator import operator_of
 from gateway.order import Order
 from gateway.params import DeskParams
 from gateway.ports import Fee, LastLook, PlanUnwind, Reader
@@ -57,7 +57,7 @@ TICK_NS = 10_000_000
 ASK_NS = 50_000_000
 SETTLE_NS = 1_000_000_000
 UNKNOWN, ONE_LEGGED = reason("unknown_outcome"), reason("one_legged")
-JOURNAL = reason("journal")
+JOURNAL, RATE = reason("journal"), reason("limit_rate")
 _COMMAND, _COMMAND_NUMBER = cell(COMMAND, "command"), cell(COMMAND, "number")
 log = logging.getLogger("gateway")
 
@@ -109,6 +109,7 @@ class Desk:
             words=segment.words, memory=self.memory, accounts=self.accounts, ledger=self.ledger,
             reports=self.reports, journal=journal, lines=self.lines, last_look=last_look,
             clock=clock, run_id=self.intake.run_id, on_journal=self._on_journal, soon=self._soon,
+            on_stopped=lambda text: self.gate.halt(RATE, text),
         )  # fmt: skip
         self.reception = Reception(
             self.dispatcher, self.reports, clock, self.intake.before,
@@ -119,7 +120,8 @@ class Desk:
             gate=self.gate, run_times=self.run_times, resolver=self.resolver,
             reception=self.reception, unwinder=self.unwinder, clock=clock,
         )  # fmt: skip
-        self.operator = self._operator(plan_unwind, epoch)
+        self.operator = operator_of(self, params, plan_unwind, epoch, clock)
+        self.deadman = deadman_of(self)
         self._ticked_ns = self._syncs = self._connects = 0
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -136,17 +138,6 @@ class Desk:
         return Resolver(
             self.ledger, venues, readers, self._params, self._clock, self.run_times.at,
             self._on_lost,
-        )  # fmt: skip
-
-    def _operator(self, plan_unwind: PlanUnwind, epoch: int) -> Operator:
-        flattener = Flattener(
-            self._params, plan_unwind, epoch, self.intake.quote, self._send_unwind, self.accounts,
-            lambda: bool(self.accounts.flights or self.unwinder.cases),
-            lambda number, why: self.operator.flattened(number, why),
-        )  # fmt: skip
-        return Operator(
-            accounts=self.accounts, ledger=self.ledger, resolver=self.resolver,
-            reports=self.reports, gate=self.gate, flattener=flattener, clock=self._clock,
         )  # fmt: skip
 
     def _wire(self, line: VenueLine) -> None:
@@ -168,6 +159,7 @@ class Desk:
         tasks += [
             loop.create_task(line.channel.run()) for line in self.lines.values() if line.channel
         ]
+        tasks += [loop.create_task(self.deadman.run(number)) for number in self.lines]
         try:
             while not self._stop.is_set():
                 _raise_broken(tasks + self.resolver.broken)
@@ -341,6 +333,7 @@ class Desk:
                 work.is_lone = False
         self.ledger.tell()
         self._note({"k": "resume", "run": self.intake.run_id})
+        self.deadman.renew()
         self.gate.resume(now_ns)
 
     def _note(self, record: dict[str, Any]) -> None:
@@ -352,6 +345,7 @@ class Desk:
         self.gate.halt(JOURNAL, f"journal: {self._journal.failed}")
 
     async def _open(self) -> None:
+        await self.deadman.armed()
         await self.opening.open()
         self.ledger.tell()
         self._turn()

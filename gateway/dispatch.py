@@ -44,6 +44,7 @@ from gateway.ports import (
     Outcome,
     Placing,
     Request,
+    Stopped,
     Update,
     Venue,
     VenueError,
@@ -104,6 +105,7 @@ class Dispatcher:
     run_id: int
     on_journal: Callable[[], None]
     soon: Callable[[], None]
+    on_stopped: Callable[[str], None]
     facts: dict[int, tuple[list[int], Facts]] = field(default_factory=dict)
     _run: str = field(init=False)
     _found: memoryview = field(init=False)
@@ -328,3 +330,5 @@ class Dispatcher:
                 found = self.ledger.find(event.key)
                 if found is not None:
                     self.ledger.learn(*found, event.outcome)
+            elif isinstance(event, Stopped):
+                self.on_stopped(event.text)

@@ -10,7 +10,7 @@ else is `lose`, and the order is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -26,8 +26,10 @@ from gateway.ports import (
     Placing,
     Query,
     Reader,
+    Reply,
     Request,
     Snapshot,
+    Stopped,
     Update,
     UserEvent,
     VenueError,
@@ -37,7 +39,8 @@ from shm_layout import BUY, E6, S_CONFIRMED, LayoutError, int_to_text, reason, t
 CREATE = "/trade-api/v2/portfolio/events/orders"
 PORTFOLIO = "/trade-api/v2/portfolio"
 WS_PATH = "/trade-api/ws/v2"
-CHANNELS = ("fill", "user_orders", "market_positions")
+GROUP = "/trade-api/v2/portfolio/order_groups/create"
+CHANNELS = ("fill", "user_orders", "market_positions", "order_group_updates")
 PAGES_MAX = 20
 _new = tuple.__new__  # a named tuple without the call of its constructor
 PARTS_MAX = 4096  # requests made ahead but for their id and signature
@@ -80,27 +83,35 @@ class KalshiVenue:
         1_500_000_000  # reads lag writes by the order of a second (reference, section 7)
     )
 
-    def __init__(self, signing: HeaderStock, host: str) -> None:
+    def __init__(self, signing: HeaderStock, host: str, *, group_max_e6: int = 0) -> None:
+        """`group_max_e6`: contracts that may match within 15 s before the venue itself cancels and
+        refuses (an order group for each shard); 0: no groups.
+        """
         self._signing = signing
+        self._group_max_e6 = group_max_e6
+        self.groups: dict[int, str] = {}  # by shard
         self._head = f"POST {CREATE} HTTP/1.1\r\nHost: {host}\r\n".encode()
         self._host = host.encode()
         self._parts: dict[tuple[int, int, int, int, int], tuple[int, bytes]] = {}
+        self._bare: dict[tuple[int, int, int, int, int], tuple[int, bytes]] = {}  # of unwinds
         self._warm = f"GET /trade-api/v2/exchange/status HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
     def prepare(
         self, market: Market, placing: Placing, size_e6: int, order_id: str, tick_epoch: int,
         now_ns: int, urgent: bool,
     ) -> Request | None:  # fmt: skip
-        """An IOC limit with its client id and shard. The signature covers time, method and path
-        only.
+        """An IOC limit with its client id and shard, in its shard's group unless it is urgent: a
+        group that was triggered must not keep us from reducing. The signature covers time, method
+        and path only.
         """
         headers = self._signing.take_headers("POST", CREATE, now_ns, for_unwind=urgent)
         if headers is None:
             return None
         _, side, price_e6 = placing
-        parts = self._parts.get((market.instrument, market.generation, side, price_e6, size_e6))
+        made = self._bare if urgent else self._parts
+        parts = made.get((market.instrument, market.generation, side, price_e6, size_e6))
         if parts is None or parts[0] != len(order_id):
-            parts = self._make(market, placing, size_e6, len(order_id))
+            parts = self._make(market, placing, size_e6, len(order_id), urgent)
         wire = b"".join((self._head, headers, parts[1], order_id.encode(), b'"}'))
         return _new(Request, (order_id, wire, b""))
 
@@ -108,12 +119,13 @@ class KalshiVenue:
         """Nothing holds for a second here."""
 
     def _make(
-        self, market: Market, placing: Placing, size_e6: int, id_bytes: int
+        self, market: Market, placing: Placing, size_e6: int, id_bytes: int, urgent: bool
     ) -> tuple[int, bytes]:
         """Everything between the signed lines and the client's id, and how long an id it is for:
         made once for each side, price and size of a market.
         """
-        fixed = {
+        made = self._bare if urgent else self._parts
+        fixed: dict[str, Any] = {
             "ticker": market.ticker,
             "time_in_force": "immediate_or_cancel",
             "self_trade_prevention_type": "taker_at_cross",
@@ -122,13 +134,15 @@ class KalshiVenue:
             "count": int_to_text(size_e6, 6, 2),
             "price": int_to_text(placing.price_e6, 6, 4),
         }
+        if not urgent and market.exchange_index in self.groups:
+            fixed["order_group_id"] = self.groups[market.exchange_index]
         body = orjson.dumps(fixed)[:-1] + b',"client_order_id":"'
         length = len(body) + id_bytes + len(b'"}')
         head = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
-        if len(self._parts) >= PARTS_MAX:
-            self._parts.clear()
+        if len(made) >= PARTS_MAX:
+            made.clear()
         key = (market.instrument, market.generation, placing.side, placing.price_e6, size_e6)
-        found = self._parts[key] = (id_bytes, head + body)
+        found = made[key] = (id_bytes, head + body)
         return found
 
     def outcome(
@@ -159,9 +173,48 @@ class KalshiVenue:
                 return [Update(_key(body), _order_row(body))]
             case "market_position", dict():
                 return _held([body], markets)
+            case "order_group_updates", dict():
+                return self._group_event(body)
             case "error", _:
                 raise VenueError(f"kalshi user channel: {str(body)[:200]}")
         return []
+
+    def _group_event(self, body: dict[str, Any]) -> list[UserEvent]:
+        """Reached its limit, or triggered by hand: no order enters it any more."""
+        name = str(body.get("order_group_id") or "")
+        if body.get("event_type") != "triggered" or name not in self.groups.values():
+            return []
+        return [Stopped(f"kalshi: order group {name} is triggered: resume arms a new one")]
+
+    async def stay_alive(
+        self, send: Callable[[bytes], Awaitable[Reply]], markets: Sequence[Market], *, anew: bool
+    ) -> int:
+        """An order group for each shard (reference, section 6): one shard per group, so each
+        market's orders name its own. A group that exists needs nothing more.
+        """
+        shards = dict.fromkeys(m.exchange_index for m in markets if m.venue == self.name)
+        for shard in shards if self._group_max_e6 else ():
+            if anew or shard not in self.groups:
+                self.groups[shard] = await self._group(send, shard)
+                self._parts.clear()
+        return 0
+
+    async def _group(self, send: Callable[[bytes], Awaitable[Reply]], shard: int) -> str:
+        limit = int_to_text(self._group_max_e6, 6, 2)
+        body = orjson.dumps({"contracts_limit_fp": limit, "exchange_index": shard})
+        try:
+            signed = await self._signing.headers("POST", GROUP)
+        except OSError as error:
+            raise VenueError(f"kalshi POST {GROUP}: no signature: {error}") from error
+        lines = "".join(f"{name}: {text}\r\n" for name, text in signed.items()).encode()
+        head = f"POST {GROUP} HTTP/1.1\r\nHost: ".encode() + self._host + b"\r\n" + lines
+        length = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        reply = await send(head + length + body)
+        found = str((object_of(reply.body) or {}).get("order_group_id") or "")
+        if reply.error or reply.status != 201 or not found:
+            said = reply.error or f"{reply.status} {reply.body[:80]!r}"
+            raise VenueError(f"kalshi POST {GROUP}: found {said}, wanted 201 with a group")
+        return found
 
     async def read(self, path: str, query: str) -> bytes:
         """A signed GET; the signature leaves the query out. Raises OSError without a signer."""
@@ -181,7 +234,7 @@ class KalshiVenue:
         return await self._signing.headers("GET", WS_PATH)
 
     def subscription(self, markets: Sequence[Market]) -> list[bytes]:
-        """One command for the three private channels, all markets."""
+        """One command for the private channels, all markets."""
         command = {"id": 1, "cmd": "subscribe", "params": {"channels": list(CHANNELS)}}
         return [orjson.dumps(command)]
 

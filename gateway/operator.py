@@ -11,16 +11,21 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gateway.accounts import Accounts
 from gateway.commands import FLATTEN, RECONCILE, End, Row
 from gateway.flatten import Flattener
 from gateway.gate import Gate
 from gateway.ledger import Ledger
-from gateway.ports import Snapshot
+from gateway.params import DeskParams
+from gateway.ports import PlanUnwind, Snapshot
 from gateway.reconcile import Resolver, snapshots
 from gateway.reports import Reports
 from shm_layout import VENUES, reason
+
+if TYPE_CHECKING:
+    from gateway.desk import Desk
 
 UNKNOWN, PAUSED = reason("unknown_outcome"), reason("paused_pair")
 NOT_ANSWERED = reason("no_connection")
@@ -161,3 +166,19 @@ class Operator:
         for place, row in enumerate(rows):
             self.reports.answer(number, row, self.clock(), place)
         self.reports.answer(number, End(len(rows), why), self.clock())
+
+
+def operator_of(
+    desk: Desk, params: DeskParams, plan: PlanUnwind, epoch: int, clock: Callable[[], int]
+) -> Operator:
+    """Of a desk that has all else."""
+    flattener = Flattener(
+        params, plan, epoch, desk.intake.quote,
+        lambda intent: desk.dispatcher.send(intent, clock()), desk.accounts,
+        lambda: bool(desk.accounts.flights or desk.unwinder.cases),
+        lambda number, why: desk.operator.flattened(number, why),
+    )  # fmt: skip
+    return Operator(
+        accounts=desk.accounts, ledger=desk.ledger, resolver=desk.resolver, reports=desk.reports,
+        gate=desk.gate, flattener=flattener, clock=clock,
+    )  # fmt: skip

@@ -38,6 +38,7 @@ _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
 _Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
 
 _ORDERS = "/trade-api/v2/portfolio/events/orders"
+_GROUP = "/trade-api/v2/portfolio/order_groups/create"
 _SOCKET = ("GET", "/trade-api/ws/v2")
 _READS = (
     "portfolio/balance", "portfolio/positions", "portfolio/orders", "portfolio/orders/*",
@@ -99,7 +100,7 @@ CANCELLER_RIGHTS = ClientRights(name="canceller", paths=(("DELETE", _ORDERS),))
 GATEWAY_RIGHTS = ClientRights(
     name="gateway",
     paths=(
-        ("POST", _ORDERS), ("DELETE", _ORDERS + "/*"), _SOCKET,
+        ("POST", _ORDERS), ("DELETE", _ORDERS + "/*"), ("POST", _GROUP), _SOCKET,
         *(("GET", f"/trade-api/v2/{name}") for name in _READS),
     ),
     may_order=True,

@@ -17,7 +17,7 @@ FAK may send no frame at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -34,6 +34,7 @@ from gateway.ports import (
     Placing,
     Query,
     Reader,
+    Reply,
     Request,
     Snapshot,
     Update,
@@ -53,6 +54,7 @@ from shm_layout import (
 )
 
 ORDER = "/order"
+HEARTBEAT = "/v1/heartbeats"
 LENGTHS_MAX = 4096
 _new = tuple.__new__  # a named tuple without the call of its constructor
 REJECTED, RATE, UNKNOWN = reason("venue_rejected"), reason("limit_rate"), reason("unknown_outcome")
@@ -118,8 +120,13 @@ class PolymarketVenue:
         *,
         signature_type: int,
         wall_s: Callable[[], int],
+        heartbeat_ns: int = 0,
     ) -> None:
+        """`heartbeat_ns`: from one heartbeat to the next (reference, section 9: 10 s without one
+        cancel every order of the key); 0: none.
+        """
         self._pool = pool
+        self._heartbeat_ns, self._beat_id = heartbeat_ns, ""
         self._l2 = L2Auth(secrets)
         self._l2_post = self._l2.path("POST", ORDER)
         self._host = host.encode()
@@ -215,6 +222,31 @@ class PolymarketVenue:
             elif row.get("event_type") == "order":
                 events.append(Update(str(row.get("id") or ""), _order_frame(row)))
         return events
+
+    async def stay_alive(
+        self, send: Callable[[bytes], Awaitable[Reply]], markets: Sequence[Market], *, anew: bool
+    ) -> int:
+        """One heartbeat. It names the id last received; who names another is told the right one,
+        and that did not count, so it is said again at once, once.
+        """
+        if not self._heartbeat_ns:
+            return 0
+        for _ in range(2):
+            body = orjson.dumps({"heartbeat_id": self._beat_id})
+            lines = self._l2.header_bytes("POST", HEARTBEAT, body, self._wall_s())
+            reply = await send(
+                b"POST %b HTTP/1.1\r\nHost: %b\r\n%bContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n%b"
+                % (HEARTBEAT.encode(), self._host, lines, len(body), body)
+            )
+            found = str((object_of(reply.body) or {}).get("heartbeat_id") or "")
+            self._beat_id = found or self._beat_id
+            if not reply.error and reply.status == 200 and found:
+                return self._heartbeat_ns
+            if reply.status != 400:
+                break
+        said = reply.error or f"{reply.status} {reply.body[:80]!r}"
+        raise VenueError(f"polymarket POST {HEARTBEAT}: found {said}, wanted 200 with an id")
 
     async def read(self, path: str, query: str) -> bytes:
         """A GET with fresh L2 headers; the HMAC leaves the query out."""

@@ -7,7 +7,7 @@ token it trades (0 YES, 1 NO), because that is what the venue fills and charges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -217,7 +217,14 @@ class Held:
     no_e6: int
 
 
-UserEvent = Fill | Update | Held
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The venue has stopped our trading by itself (an order group was triggered)."""
+
+    text: str
+
+
+UserEvent = Fill | Update | Held | Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +308,13 @@ class Venue(Protocol):
 
     async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
         """What the venue says of one order. (None, []): it does not know it. Raises VenueError."""
+
+    async def stay_alive(
+        self, send: Callable[[bytes], Awaitable[Reply]], markets: Sequence[Market], *, anew: bool
+    ) -> int:
+        """Arm or renew what cancels at the venue when we fall silent or run away; `anew`: also
+        what stands. Ns until it must be called again; 0: not by itself. Raises VenueError.
+        """
 
     async def read(self, path: str, query: str) -> bytes:
         """Ready bytes of a GET. Raises OSError if there is no signature."""

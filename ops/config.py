@@ -122,6 +122,14 @@ class Feeds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Deadman:
+    """What the venues themselves do when we run away or fall silent."""
+
+    group_max_e6: int = _key("kalshi_group_max", CONTRACTS, 0, 10_000_000)
+    heartbeat_ns: int = _key("polymarket_heartbeat_ms", MS, 0, 5_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sim:
     """The simulated accounts and venues."""
 
@@ -156,6 +164,7 @@ class Settings:
     gateway: Gateway
     processes: Processes
     feeds: Feeds
+    deadman: Deadman
     sim: Sim
     spot: Spot
 
@@ -166,6 +175,7 @@ SECTIONS: dict[str, type[Any]] = {
     "gateway": Gateway,
     "processes": Processes,
     "feeds": Feeds,
+    "deadman": Deadman,
     "sim": Sim,
     "spot": Spot,
 }

@@ -46,7 +46,7 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
     kalshi, polymarket = (params.addresses.get(name) for name in ("kalshi", "polymarket"))
     if kalshi is not None:
         client.keep("POST", CREATE, HEADERS_KEPT)
-        lines[VENUES.index("kalshi")] = _kalshi(client, kalshi, context, told)
+        lines[VENUES.index("kalshi")] = _kalshi(params, client, kalshi, context, told)
     if polymarket is not None:
         pool = OrderPool(
             client,
@@ -78,9 +78,13 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
 
 
 def _kalshi(
-    client: SigningClient, address: VenueAddress, context: ssl.SSLContext, told: DeskParams
+    params: RoleParams,
+    client: SigningClient,
+    address: VenueAddress,
+    context: ssl.SSLContext,
+    told: DeskParams,
 ) -> VenueLine:
-    venue = KalshiVenue(client, HOST)
+    venue = KalshiVenue(client, HOST, group_max_e6=params.settings.deadman.group_max_e6)
     channel = Channel(
         address.ws_url(KALSHI_WS),
         context,
@@ -107,7 +111,10 @@ def _polymarket(
     told: DeskParams,
 ) -> VenueLine:
     secrets = load_api_secrets(str(params.keys.polymarket_api_file))
-    venue = PolymarketVenue(orders, HOST, secrets, signature_type=EOA, wall_s=clock.epoch_s)
+    venue = PolymarketVenue(
+        orders, HOST, secrets, signature_type=EOA, wall_s=clock.epoch_s,
+        heartbeat_ns=params.settings.deadman.heartbeat_ns,
+    )  # fmt: skip
     channel = Channel(
         address.ws_url(f"{POLYMARKET_WS}/user"),
         context,

@@ -25,6 +25,7 @@ from shm_layout import (
     CHANNEL,
     COUNTERS,
     HEADER,
+    KILL,
     KILL_AT,
     ROLE,
     Segment,
@@ -158,6 +159,14 @@ def test_the_kill_word_cancels_once_at_both_venues_with_valid_signatures(
 def test_a_cleared_and_set_again_kill_word_cancels_again(room: Room, venue: Venue) -> None:
     for word in (1, 1, 0, 2):
         room.kill(word)
+        room.stock()
+    assert len(venue.seen) == 4
+
+
+def test_a_kill_word_that_is_set_once_more_cancels_once_more(room: Room, venue: Venue) -> None:
+    for set_ns in (5, 5, 6):
+        word_store(room.desk.main.words, KILL_AT + cell(KILL, "set_ns"), set_ns)
+        room.kill()
         room.stock()
     assert len(venue.seen) == 4
 

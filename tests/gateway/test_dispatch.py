@@ -46,6 +46,41 @@ def test_a_kill_word_after_the_last_look_stops_both_legs_and_no_successor_looks_
     play(story, tmp_path)
 
 
+def test_a_kill_word_between_the_legs_holds_the_second_back_and_it_is_known_not_sent(
+    tmp_path: Path,
+) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            words, at = rig.scene.segment.words, rig.scene.segment.at("kill")
+            take = rig.desk.lines[KALSHI].pool.take
+
+            def frozen_after_it() -> Any:
+                link = take()
+                assert link is not None
+                send = link.send
+
+                def sends(*args: Any) -> int:
+                    stamp_ns = send(*args)
+                    word_store(words, at + cell(KILL, "word"), 1)
+                    return stamp_ns
+
+                link.send = sends  # type: ignore[method-assign]
+                return link
+
+            rig.desk.lines[KALSHI].pool.take = frozen_after_it  # type: ignore[method-assign]
+            rig.kalshi.script = [kalshi_filled("10.00")]
+            number = rig.fire()
+            assert REASONS[(await rig.end_of(number))["reason"]] == "one_legged"
+            assert len(rig.kalshi.orders) == 1 and not rig.poly.orders
+            held_back = [leg for leg in rig.legs(number) if leg["venue"] == POLY][-1]
+            assert held_back["placed"] == P_REJECTED and not held_back["send_ns"]
+            assert REASONS[held_back["reason"]] == "killed"
+            assert not rig.desk.accounts.flights
+            assert rig.desk.lines[POLY].pool.free_count == 3
+
+    play(story, tmp_path)
+
+
 @pytest.mark.parametrize("lacks", ["headers", "order"])
 def test_connections_of_legs_that_are_not_signed_go_back(tmp_path: Path, lacks: str) -> None:
     async def story(path: Path) -> None:

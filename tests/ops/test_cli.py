@@ -44,6 +44,11 @@ IN_PROCESS = {  # flags -> exit code, what the line says
     "nothing runs: stop": (["stop"], 4, "no engine is running in"),
     "nothing runs: halt": (["halt"], 4, "no engine is running in"),
     "nothing runs: resume": (["resume"], 4, "no engine is running in"),
+    "nothing runs: resume halted": (["resume", "--halted"], 4, "no engine is running in"),
+    "nothing runs: kill": (["kill"], 4, "no engine is running in"),
+    "nothing runs: flatten": (["flatten", "--yes"], 4, "no engine is running in"),
+    "nothing runs: reconcile": (["reconcile"], 4, "no engine is running in"),
+    "flatten as JSON asks nobody": (["flatten", "--json"], 2, "wanted --yes or --plan beside it"),
 }
 
 
@@ -68,7 +73,7 @@ def test_wrong_input_is_one_line_and_a_code(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["start", "status", "stop", "halt", "resume"])
+@pytest.mark.parametrize("command", sorted(supervisor_cli.EXAMPLES))
 def test_help_has_an_example_and_the_exit_codes(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
