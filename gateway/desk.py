@@ -122,10 +122,9 @@ class Desk:
         )  # fmt: skip
         self.operator = operator_of(self, params, plan_unwind, epoch, clock)
         self.deadman = deadman_of(self)
-        self._ticked_ns = self._syncs = self._connects = 0
+        self._ticked_ns = self._syncs = self._connects = self._settled_ns = self._asked_ns = 0
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._settled_ns = self._asked_ns = 0
         for line in self.lines.values():
             self._wire(line)
 
