@@ -10,16 +10,18 @@ import json
 import os
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops import clock, control
-from shm_layout import ORIGIN_DETECTOR, intent_parts
+from shm_layout import ORIGIN_DETECTOR, P_REJECTED, P_UNKNOWN, intent_parts
 from tests.ops.rig import Engine, engine
-from tests.orders.checker import violations
+from tests.orders.checker import RULES, violations
 from tests.orders.cut_cases import POINTS, Case, cases, outages
-from tests.orders.evidence import Evidence, Keeper, gather
+from tests.orders.evidence import Evidence, Keeper, Placed, gather
 from tests.session.witness import Witness
 
 SEEDS = range(1, 3) if os.environ.get("ARB_SHORT") else range(1, 51)
@@ -94,6 +96,33 @@ def undone(evidence: Evidence, found: list[Case]) -> list[str]:
     return wrong if shut == wanted else [*wrong, f"{shut} ports were shut, wanted {wanted}"]
 
 
+def tampered(run: Evidence) -> dict[str, Evidence]:
+    """The same run with one thing changed for each rule of the checker."""
+    key = next(key for key, order in run.placed.items() if order.filled_e6)
+    order = next(order for order in run.sent if order.key == key)
+    account = next(iter(run.desk_cash))
+    lost = next(fault.key for fault in run.faults if fault.status == 500 and fault.key)
+    at_ns = next(order.taken_ns for order in run.sent if order.key == lost)
+    refused = {"k": "out", "key": lost, "placed": P_REJECTED, "why": 0, "cum": None, "ns": at_ns}
+    late = {**refused, "placed": P_UNKNOWN, "ns": at_ns - 60 * clock.SECOND_NS}
+    return {
+        "unjournalled": replace(
+            run, records=[record for record in run.records if order.intent not in _named(record)]
+        ),
+        "doubled": replace(run, reads=[*run.reads, next(r for r in run.reads if r.key == key)]),
+        "misbooked": replace(run, placed={**run.placed, key: Placed(order.size_e6 + 1, 0)}),
+        "unproven": replace(run, records=[*run.records[:1], refused, *run.records[1:]]),
+        "apart": replace(run, desk_cash={**run.desk_cash, account: run.desk_cash[account] + 1}),
+        "unresolved": replace(run, records=[late, *run.records]),
+        "unanswered": replace(run, terminals=[*run.terminals, (order.intent, "done")]),
+        "untrusted": replace(run, untrusted=["quote 0/1: trust 2"]),
+    }
+
+
+def _named(record: dict[str, Any]) -> list[int]:
+    return record["intent"][:1] if record["k"] == "order" else []
+
+
 def test_the_cases_are_every_point_at_both_venues_on_both_legs_done_and_undone() -> None:
     found = cases(1)
     assert {case.point for case in found} == set(POINTS) and len(POINTS) == 12
@@ -112,5 +141,9 @@ def test_no_cut_leaves_an_order_that_nobody_knows(tmp_path: Path, seed: int) -> 
     evidence = run(tmp_path, seed)
     assert undone(evidence, found) == []
     assert violations(evidence) == []
+    wrongs = tampered(evidence)
+    assert wrongs.keys() == RULES.keys()
+    for rule, changed in wrongs.items():
+        assert any(text.startswith(rule) for text in violations(changed)), rule
     opened = {o.intent for o in evidence.sent if intent_parts(o.intent)[0] == ORIGIN_DETECTOR}
     assert len(opened) >= len(found)
