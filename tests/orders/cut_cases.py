@@ -32,7 +32,7 @@ DEEP_E6 = 1_000_000_000
 LEVELS = 5
 FIRST_MS = 1_500  # from the start of run time to the first gap: the pool has signed
 PERIOD_MS = (120, 260)  # between gaps
-SHUT_MS = 300
+SHUT, SHUT_MS = "before accept", 300
 LATE_MS = 900  # longer than the gateway waits, shorter than it takes to ask
 DEAF_MS = 120_000
 READS = {"kalshi": ("/trade-api/v2/portfolio",), "polymarket": ("/data/",)}
@@ -49,7 +49,7 @@ PATHS = {"kalshi": "/trade-api/v2/portfolio/events/orders", "polymarket": "/orde
 # not (polymarket reference, section 9; kalshi reference, section 9).
 Fields = dict[str, Any]
 POINTS: dict[str, tuple[Fields | None, Fields | None]] = {
-    "before accept": ({"kind": "shut", "delay_ms": SHUT_MS}, None),
+    SHUT: ({"kind": "shut", "delay_ms": SHUT_MS}, None),
     "after the ack": ({"kind": "cut", "point": "unread"}, {"kind": "late", "delay_ms": LATE_MS}),
     "after n bytes": ({"kind": "cut", "point": "bytes"}, None),
     "after execution": (None, {"kind": "cut", "point": "executed"}),
@@ -155,6 +155,7 @@ def cases(seed: int) -> list[Case]:
         if kinds[executed] is not None
     ]
     random.shuffle(wanted)
+    wanted.sort(key=lambda row: row[0] == SHUT)  # at the end: a shut port hits others' orders too
     found, at_ms = [], FIRST_MS
     for number, row in enumerate(wanted):
         buys, size_e6 = random.random() < 0.5, random.choice((10, 20, 40)) * 1_000_000
@@ -168,13 +169,13 @@ def cases(seed: int) -> list[Case]:
                 opens_ms=at_ms,
                 size_e6=size_e6,
                 is_deaf=is_deaf,
-                also="" if also == "before accept" else also,
+                also="" if also == SHUT else also,
                 after=random.randrange(2),
             )
         )
         at_ms += random.randint(*PERIOD_MS)
-        if row[0] == "before accept":
-            at_ms += SHUT_MS  # it would hit the next ones too
+        if number + 1 < len(wanted) and wanted[number + 1][0] == SHUT:
+            at_ms += 2 * SHUT_MS
     return found
 
 

@@ -20,7 +20,7 @@ from ops import clock, control
 from shm_layout import ORIGIN_DETECTOR, P_REJECTED, P_UNKNOWN, intent_parts
 from tests.ops.rig import Engine, engine
 from tests.orders.checker import RULES, violations
-from tests.orders.cut_cases import POINTS, Case, cases, outages
+from tests.orders.cut_cases import POINTS, SHUT, Case, cases, outages
 from tests.orders.evidence import Evidence, Keeper, Placed, gather
 from tests.session.witness import Witness
 
@@ -84,7 +84,7 @@ def undone(evidence: Evidence, found: list[Case]) -> list[str]:
     struck = {fault.what.split()[-1]: fault for fault in evidence.faults if fault.connection == 0}
     wrong = []
     for case in found:
-        if case.point == "before accept":
+        if case.point == SHUT:
             continue
         fault = struck.get(case.market)
         if fault is None:
@@ -92,7 +92,7 @@ def undone(evidence: Evidence, found: list[Case]) -> list[str]:
         elif fault.key and (fault.key in evidence.placed) is not case.executed:
             wrong.append(f"{case.name}: carried out is {not case.executed}")
     shut = sum(fault.kind == "shut" for fault in evidence.faults)
-    wanted = sum(case.point == "before accept" for case in found)
+    wanted = sum(case.point == SHUT for case in found)
     return wrong if shut == wanted else [*wrong, f"{shut} ports were shut, wanted {wanted}"]
 
 
