@@ -123,6 +123,7 @@ class Desk:
         self.operator = operator_of(self, params, plan_unwind, epoch, clock)
         self.deadman = deadman_of(self)
         self._ticked_ns = self._syncs = self._connects = self._settled_ns = self._asked_ns = 0
+        self._is_journal_told = False
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         for line in self.lines.values():
@@ -340,10 +341,15 @@ class Desk:
             self._on_journal()
 
     def _on_journal(self) -> None:
+        """It takes no more records: nothing is sent, not even what would end a lone leg."""
         self.memory.journal(failed=True)
-        self.gate.halt(JOURNAL, f"journal: {self._journal.failed}")
+        if not self._is_journal_told:
+            self._is_journal_told = True
+            self.gate.halt(JOURNAL, f"journal: {self._journal.failed}")
 
     async def _open(self) -> None:
+        if self._journal.failed:  # damaged: the records behind it are not known
+            self._on_journal()
         await self.deadman.armed()
         await self.opening.open()
         self.ledger.tell()

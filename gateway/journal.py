@@ -1,33 +1,26 @@
 """The gateway's own file: an order is written here before its first byte leaves.
 
-Preallocated files `journal-NNNNNN.bin`, mapped into memory. A file is a 64-byte head, then frames:
+Files and frames are those of gateway/journal_files.py, mapped into memory. The link to a frame is
+made after the bytes have left that it is about. Orders are cells (gateway/order_record.py) put
+there by one kernel call, all other records are JSON. A store into the page cache survives the death
+of the process, not of the machine: a thread of its own syncs at most `sync_ns` behind and then
+makes the page in use and the next one writable again (MADV_POPULATE_WRITE; after a sync the first
+store to a page faults: p50 17 -> 52 us). A failed sync is final: the kernel marks the pages clean,
+so it is never tried again and `failed` stays set.
 
-    length u32 · check u32 · sequence u64 · chain 16 bytes · payload · zeros to 8 bytes
-
-The check (gateway/frame.py) covers length, sequence, chain and payload; `chain` is BLAKE2b of the
-frame before this one with its chain as key, so a frame of another file or another past does not
-fit, and the link to a frame is made after the bytes have left that it is about. Orders are cells
-(gateway/order_record.py) put there by one kernel call, all other records are JSON. A store into
-the page cache survives the death of the process, not of the machine: a thread of its own syncs at
-most `sync_ns` behind and then makes the page in use and the next one writable again
-(MADV_POPULATE_WRITE; after a sync the first store to a page faults: p50 17 -> 52 us). A failed sync
-is final: the kernel marks the pages clean, so it is never tried again and `failed` stays set.
-
-Recovery keeps the longest valid prefix. What follows it must be zeros; if it is not, `damage` says
-where, nothing behind it is read, and nothing is appended to that file again.
+Recovery keeps the longest valid prefix. A frame that a death left unfinished is wiped out and
+written over. Past damage nothing is ever written: `failed` is set from the beginning.
 """
 
 from __future__ import annotations
 
 import ctypes
 import fcntl
-import hashlib
 import mmap
 import os
 import struct
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,114 +34,45 @@ from gateway.frame import (
     J_SIZE,
     JOURNAL_CELLS,
     R_JOURNAL,
-    check_of,
     put_order,
     seal,
 )
-from gateway.order_record import order_record
+from gateway.journal_files import (
+    FIRST,
+    FRAME,
+    HEAD,
+    HEAD_BYTES,
+    MAGIC,
+    RECORD_MAX_BYTES,
+    Recovered,
+    files,
+    link,
+    padded,
+    read,
+    walk,
+)
 from shm_layout import Words
 
-MAGIC = b"ARBJRNL2"
-HEAD = struct.Struct(
-    "<8sqqq16s"
-)  # magic, number of the file, first sequence, bytes, chain of the first frame
-HEAD_BYTES = 64
-FRAME = struct.Struct("<IIQ16s")
+__all__ = [
+    "FRAME", "HEAD", "HEAD_BYTES", "RECORD_MAX_BYTES", "Journal", "JournalError", "Recovered",
+    "files", "read", "walk",
+]  # fmt: skip
 _LENGTH = struct.Struct("<I")
 _LINK_AT = 8 * J_LINK
-RECORD_MAX_BYTES = 64 << 10
 FILE_BYTES = 16 << 20
 FILES_MAX = 10_000
 PAGE = mmap.PAGESIZE
 POPULATE_WRITE = (
     23  # MADV_POPULATE_WRITE, Linux 5.14; the mmap module of Python 3.11 has no name for it
 )
-_MADVISE = ctypes.CDLL(None).madvise
+_LIBC = ctypes.CDLL(None)
+_MADVISE = _LIBC.madvise
+_FALLOCATE = _LIBC.fallocate
+PUNCH_HOLE = 0x03  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 
 
 class JournalError(Exception):
     """The journal cannot be used. Names the file, what was found and what was wanted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """The valid prefix of one file. `end` is where it stops; `damage` is empty or says what stands
-    there.
-    """
-
-    records: list[dict[str, Any]]
-    number: int
-    end: int
-    sequence: int
-    chain: bytes
-    damage: str
-
-
-def read(path: Path) -> Recovered:
-    """The valid prefix of a journal file, also while another process writes it. Raises
-    JournalError on a bad head.
-    """
-    raw = path.read_bytes()
-    if len(raw) < HEAD_BYTES:
-        raise JournalError(f"{path}: found {len(raw)} bytes, wanted at least {HEAD_BYTES}")
-    magic, number, sequence, size, chain = HEAD.unpack_from(raw)
-    if magic != MAGIC or size != len(raw):
-        raise JournalError(
-            f"{path}: found {magic!r} of {size} bytes, wanted {MAGIC!r} of {len(raw)}"
-        )
-    cells: Words = np.frombuffer(raw, np.int64)
-    records: list[dict[str, Any]] = []
-    at, damage = HEAD_BYTES, ""
-    while at + FRAME.size <= size:
-        length, check, found, _ = FRAME.unpack_from(raw, at)
-        if length == 0 and check == 0 and found == 0:
-            break
-        payload = raw[at + FRAME.size : at + FRAME.size + length]
-        damage = _fault(cells, at, payload, sequence, chain)
-        if damage:
-            damage = f"{path} at byte {at}: {damage}"
-            break
-        records.append(_record(payload))
-        chain, sequence = _link(chain, payload), sequence + 1
-        at += _padded(length)
-    if not damage and raw[at:].strip(b"\0"):
-        damage = f"{path} at byte {at}: found bytes behind the end, wanted zeros"
-    return Recovered(records, number, at, sequence, chain, damage)
-
-
-def _fault(cells: Words, at: int, payload: bytes, sequence: int, chain: bytes) -> str:
-    """What is wrong with the frame at this byte, or nothing."""
-    length, check, found, link = FRAME.unpack_from(cells.data, at)
-    if length > RECORD_MAX_BYTES or len(payload) < length:
-        return f"length: found {length}, wanted at most {min(RECORD_MAX_BYTES, len(payload))}"
-    if check_of(cells, at // 8, length) != check:
-        return "check: the frame is torn or changed"
-    if found != sequence:
-        return f"sequence: found {found}, wanted {sequence}"
-    if link != chain:
-        return "chain: the frame does not follow the one before it"
-    return ""
-
-
-def _link(chain: bytes, payload: bytes) -> bytes:
-    return hashlib.blake2b(payload, digest_size=16, key=chain).digest()
-
-
-def _record(payload: bytes) -> dict[str, Any]:
-    """A record in words."""
-    if payload.startswith(b"{"):
-        found: dict[str, Any] = orjson.loads(payload)
-        return found
-    return order_record(payload)
-
-
-def _padded(length: int) -> int:
-    return FRAME.size + (length + 7 & ~7)
-
-
-def files(folder: Path) -> list[Path]:
-    """The journal files of a folder, oldest first."""
-    return sorted(folder.glob("journal-[0-9][0-9][0-9][0-9][0-9][0-9].bin"))
 
 
 class Journal:
@@ -161,9 +85,8 @@ class Journal:
     ) -> None:
         """Recover what is there and open for appending; starts no thread. Raises JournalError.
 
-        `recovered`: every record of the valid prefix, oldest first. `damage`: not empty if it ends
-        early; the caller decides whether it may trade then. New records go to a fresh file in that
-        case.
+        `recovered`: every record of the valid prefix, oldest first. `damage`: not empty if more
+        stands behind it that cannot be read; `failed` then says so, and nothing is written.
         """
         if file_bytes % PAGE or file_bytes < 2 * RECORD_MAX_BYTES:
             raise JournalError(
@@ -177,6 +100,7 @@ class Journal:
         self._state: Words = np.zeros(JOURNAL_CELLS, np.int64)
         self._cells = self._state.data
         self._raw = self._cells.cast("B")
+        self._fd = -1
         self._linked = 0  # where the last frame begins whose link is not made yet
         self._file_bytes = file_bytes
         self._sync_s = sync_ns / 1e9
@@ -195,55 +119,60 @@ class Journal:
         self._open_last()
 
     def _open_last(self) -> None:
-        paths = files(self._folder)
-        number, sequence, chain, end = 0, 1, b"\0" * 16, 0
-        for place, path in enumerate(paths):
-            found = read(path)
-            follows = place == 0 or (found.number == number + 1)
+        """Take in what is there and map the file to go on in; none past damage."""
+        self.path = self._folder
+        place, last = FIRST, None
+        for path, found in walk(self._folder):
             self.recovered += found.records
-            number, sequence, chain, end = found.number, found.sequence, found.chain, found.end
-            self.damage = found.damage or (
-                "" if follows else f"{path}: a file before it is missing"
-            )
-            if self.damage:
-                number = max(int(later.stem[-6:]) for later in paths)
-                end = 0
-                break
-        self._number = number
-        self._cells[J_SEQUENCE] = sequence
-        self._raw[_LINK_AT : _LINK_AT + 16] = chain
-        if end:
-            self._map(paths[-1], end)
-        else:
+            self.damage, place, last = found.damage, found.next_file, (path, found)
+        self._number = place.number - 1
+        self._cells[J_SEQUENCE] = place.sequence
+        self._raw[_LINK_AT : _LINK_AT + 16] = place.chain
+        if self.damage:
+            self.failed = f"damaged: {self.damage}"
+        elif last is None:
             self._start_file()
+        else:
+            path, found = last
+            self._map(path, found.end)
+            if found.torn_bytes:  # front first: what is left of it never looks whole
+                size = found.torn_bytes
+                self._map_of[found.end : found.end + size] = bytes(size)
 
     def _start_file(self) -> None:
-        """Preallocate and map the next file."""
-        self._number += 1
-        if self._number > FILES_MAX:
+        """Preallocate and map the next file. It gets its name when it is whole: whenever we die,
+        there is no journal file without its head.
+        """
+        number = self._number + 1
+        if number > FILES_MAX:
             raise JournalError(f"{self._folder}: {FILES_MAX} files, the limit")
-        path = self._folder / f"journal-{self._number:06d}.bin"
+        path = self._folder / f"journal-{number:06d}.bin"
+        made = path.with_suffix(".new")
         chain = bytes(self._raw[_LINK_AT : _LINK_AT + 16])
-        head = HEAD.pack(MAGIC, self._number, self._cells[J_SEQUENCE], self._file_bytes, chain)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        head = HEAD.pack(MAGIC, number, self._cells[J_SEQUENCE], self._file_bytes, chain)
+        fd = os.open(made, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(
-                fd, 0, self._file_bytes
-            )  # a full disk is an error here, not a SIGBUS later
+            _reserve(fd, self._file_bytes, path)
             os.pwrite(fd, head, 0)
             os.fsync(fd)
-        except OSError as error:
-            path.unlink()
-            raise JournalError(
-                f"{path}: cannot reserve {self._file_bytes} bytes: {error.strerror}"
-            ) from error
+            made.rename(path)
+        except JournalError:
+            made.unlink()
+            raise
         finally:
             os.close(fd)
+        folder = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        self._number = number
         self._map(path, HEAD_BYTES)
 
     def _map(self, path: Path, end: int) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         size = os.fstat(self._fd).st_size
+        _reserve(self._fd, size, path)  # a closed journal's unused part was given back
         self._map_of = mmap.mmap(self._fd, size)
         self._file: Words = np.frombuffer(self._map_of, np.int64)
         self._cells[J_SIZE] = size
@@ -263,7 +192,7 @@ class Journal:
             self.failed = f"record of {length} bytes, at most {RECORD_MAX_BYTES}"
             return False
         self.link()
-        if self._cells[J_END] + _padded(length) > self._cells[J_SIZE] and not self._rotate():
+        if self._cells[J_END] + padded(length) > self._cells[J_SIZE] and not self._rotate():
             return False
         at = self._cells[J_END] + FRAME.size
         self._map_of[at : at + length] = payload
@@ -295,7 +224,7 @@ class Journal:
         (length,) = _LENGTH.unpack_from(self._map_of, at)
         payload = self._map_of[at + FRAME.size : at + FRAME.size + length]
         chain = bytes(self._raw[_LINK_AT : _LINK_AT + 16])
-        self._raw[_LINK_AT : _LINK_AT + 16] = _link(chain, payload)
+        self._raw[_LINK_AT : _LINK_AT + 16] = link(chain, payload)
         self._linked = end
 
     def extend(self, records: Iterable[dict[str, Any]]) -> bool:
@@ -325,6 +254,8 @@ class Journal:
             self._sync()
 
     def _sync(self) -> None:
+        if self.failed:
+            return
         end = self._cells[J_END]
         try:
             os.fdatasync(self._fd)
@@ -372,7 +303,26 @@ class Journal:
         if not self.failed:
             self.sync()
         self._file = np.zeros(0, np.int64)  # its view would keep the mapping
-        self._map_of.close()
-        os.close(self._fd)
+        if self._fd >= 0:
+            self._map_of.close()
+            self._give_back()
+            os.close(self._fd)
         os.close(self._lock_fd)
         self._lock_fd = -1
+
+    def _give_back(self) -> None:
+        """The file keeps its size, the disk gets back what was not used. Where a file system cannot
+        do it nothing happens.
+        """
+        end = (self._cells[J_END] + PAGE - 1) // PAGE * PAGE
+        left = self._cells[J_SIZE] - end
+        if left > 0:
+            _FALLOCATE(self._fd, PUNCH_HOLE, ctypes.c_long(end), ctypes.c_long(left))
+
+
+def _reserve(fd: int, size: int, path: Path) -> None:
+    """Blocks for every byte: a full disk is an error here, not a SIGBUS later."""
+    try:
+        os.posix_fallocate(fd, 0, size)
+    except OSError as error:
+        raise JournalError(f"{path}: cannot reserve {size} bytes: {error.strerror}") from error

@@ -29,7 +29,7 @@ from shm_layout import reason
 RECONCILE_NS = 10_000_000_000
 AUDIT_S = 1.0
 WAIT_S = 0.02
-UNKNOWN, JOURNAL = reason("unknown_outcome"), reason("journal")
+UNKNOWN = reason("unknown_outcome")
 log = logging.getLogger("gateway")
 
 
@@ -51,8 +51,6 @@ class Opening:
 
     async def open(self) -> None:
         """Tried again until it holds."""
-        if self.journal.damage:
-            self.gate.halt(JOURNAL, f"journal damaged: {self.journal.damage}")
         costs, loss_e6, left_ns = self.reports.left(self.accounts)
         past = past_of(self.journal.recovered, self.intake.run_id, self.intake.quote)
         for part in past.run_times:

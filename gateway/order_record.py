@@ -35,13 +35,18 @@ def order_id(run_id: int, intent: int, leg: int) -> str:
     return f"{run_id:016x}-{intent:016x}-{leg}"
 
 
+def order_bytes(legs: int) -> int:
+    """Length of the record of an intent with so many legs."""
+    return 8 * (O_LEG + legs * LEG_ROW)
+
+
 def order_record(payload: bytes) -> dict[str, Any]:
     """The record in words. Raises ValueError if it is not one."""
     cells = struct.unpack(f"<{len(payload) // 8}q", payload[: len(payload) // 8 * 8])
     legs = cells[O_LEGS] if len(cells) > O_LEGS else 0
     if cells[:1] != (ORDER_RECORD,) or not 1 <= legs <= LEGS_MAX:
         raise ValueError(f"order record: found {cells[:4]}, wanted kind {ORDER_RECORD} and legs")
-    if len(payload) != 8 * (O_LEG + legs * LEG_ROW):
+    if len(payload) != order_bytes(legs):
         raise ValueError(f"order record: found {len(payload)} bytes for {legs} legs")
     run_id, intent = cells[O_RUN], cells[O_INTENT:O_LEG]
     rows = [cells[O_LEG + i * LEG_ROW : O_LEG + (i + 1) * LEG_ROW] for i in range(legs)]

@@ -143,7 +143,9 @@ def test_a_damaged_journal_never_trades(tmp_path: Path) -> None:
         task = asyncio.create_task(rig.build().main())
         await rig.until(lambda: rig.desk.opening.is_done)
         assert rig.gate == (HALTED, "journal")
-        assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "halted"
+        assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "journal"
+        rig.desk.resume(rig.scene.clock())
+        assert rig.gate == (HALTED, "journal"), "an operator cannot lift it either"
         rig.desk.stop()
         await task
         await rig.kalshi.stop()

@@ -33,7 +33,7 @@ def test_the_check_is_the_plain_one() -> None:
 
 
 def test_every_flipped_bit_of_a_frame_is_seen(tmp_path: Path) -> None:
-    journal = j.Journal(tmp_path)
+    journal = j.Journal(tmp_path, file_bytes=2 * j.RECORD_MAX_BYTES)
     assert journal.append({"text": "two words"})
     journal.close()
     whole = journal.path.read_bytes()
