@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ops import clock, sim_index, sim_spot
+from ops import clock, journals, sim_index, sim_spot
 from ops.config import Settings
 from ops.identity import Identity, identify
 from ops.session import Plan, Request, SessionError
@@ -103,6 +103,7 @@ class SimSession:
             self._keys.polymarket_api_file, has_rtds=bool(request.settings.feeds.rtds)
         )
         self._tls: TlsPaths = make_tls(folder)
+        self._journal = journals.fresh(request.state_dir, clock.epoch_ns())
         self._feeds = [VENUES[feed] for feed in self.identity.instruments_of]
         self._feeds += self.identity.products
         self._clients = ("gateway", "canceller", *(f for f in self._feeds if f in SIGNED_FEEDS))
@@ -163,7 +164,7 @@ class SimSession:
             "keys": self._keys,
             "products": self.identity.products,
             "options": self._options,
-            "journal": str(self._folder / "journal"),
+            "journal": str(self._journal),
             "seed": self._request.seed,
         }
 

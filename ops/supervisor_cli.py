@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from ops import audit_cli
 from ops.console import err, out
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ EXITS = """exit codes:
     0  done as asked
     1  internal error
     2  wrong usage
-    3  a config, recording, file of faults or foreign segment was refused
+    3  a config, recording, file of faults, journal or foreign segment was refused
     4  already running, or not running
     5  a process died for good
     6  done here, but not confirmed by a venue, or something is left or differs
+    7  a journal is damaged
    75  /dev/shm is full
   130  interrupted before it ran, or twice"""
 USAGE, REFUSED, RUNNING, FAILED = 2, 3, 4, 5
@@ -107,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made["flatten"].add_argument("--yes", action="store_true", help="do not ask")
     made["flatten"].add_argument("--plan", action="store_true", help="show it and do nothing")
+    audit_cli.add(commands, EXITS)
     _start_flags(made["start"])
     return top
 
@@ -197,6 +200,8 @@ def main(argv: list[str] | None = None, make_session: SessionFactory | None = No
     asked = parser().parse_args(argv)
     if asked.command == "start":
         return _start(asked, make_session)
+    if asked.command == "audit":
+        return audit_cli.run(asked)
     return _talk(asked)
 
 
