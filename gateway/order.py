@@ -128,6 +128,7 @@ class Order:
     trades: dict[str, Fill] = field(default_factory=dict)
     folded: Amounts = NOTHING  # what the accounts have booked of it
     cash_e6: int = 0  # cash it moved so far, without fees: signed
+    absence_ns: int = 0  # from when on a venue that does not know it has never had it
     absent_count: int = 0
     next_query_ns: int = 0
     queries: int = 0

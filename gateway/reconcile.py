@@ -86,8 +86,11 @@ class Resolver:
     def _is_due(self, work: Work, order: Order, now_ns: int) -> bool:
         if order.placed in (P_NEW, P_SENT):
             return False
+        if not order.is_final and order.absence_ns == 0:
+            order.absence_ns = self._first_ns(work, order, now_ns)
         if order.next_query_ns == 0:
-            order.next_query_ns = self._first_ns(work, order, now_ns)
+            first_ns = self._first_ns(work, order, now_ns) if order.is_final else order.absence_ns
+            order.next_query_ns = first_ns
         if now_ns < order.next_query_ns:
             return False
         return not order.is_final or order.recheck or order.wants_refining
@@ -123,13 +126,14 @@ class Resolver:
             side=order.placing.side,
             sent_epoch_s=self.run_time_of(order.send_ns or work.taken_ns) // 10**9,
         )
+        asked_ns = self.clock()
         outcome, fills = await self.venues[order.venue].query(self.readers[order.venue], query)
         for fill in fills:
             self.ledger.trade(fill)
         if outcome is not None:
             order.absent_count = 0
             self.ledger.learn(work, order, outcome)
-        elif not order.is_final:
+        elif not order.is_final and asked_ns >= order.absence_ns:  # a channel's opening asks sooner
             order.absent_count += 1
             if order.absent_count >= ABSENT_READS:
                 self.ledger.learn(work, order, Outcome(E_ABSENT, 0, 0, 0, 0, is_exact=True))

@@ -70,6 +70,32 @@ def test_a_successor_asks_about_orders_only_when_the_venue_must_know_them(tmp_pa
     play(story, tmp_path)
 
 
+def test_what_is_asked_because_a_channel_opened_does_not_prove_that_an_order_never_arrived(
+    tmp_path: Path,
+) -> None:
+    """A successor's channels open at once, and the venue's reads lag behind what it has done."""
+
+    async def story(path: Path) -> None:
+        async with lives(path) as (rig, replace):
+            rig.scene.quote(KALSHI, bid=400_000, ask=420_000, taker_delay_ns=3 * LAG_NS)
+            rig.kalshi.script, rig.poly.script = [SILENT], [poly_filled("5", "10")]
+            number = rig.fire()
+            await rig.until(lambda: len(rig.legs(number)) >= 3)
+            await replace()
+            for _ in range(3):
+                asked = orders_read(rig)
+                await rig.until(lambda: not rig.desk.resolver.asking)
+                rig.desk.resolver.ask_all_again(KALSHI)
+                await rig.until(lambda: orders_read(rig) > asked)  # noqa: B023
+            await rig.until(lambda: not rig.desk.resolver.asking)
+            assert not rig.ended(number), "three empty answers, all too early"
+            rig.kalshi.reads[ORDERS] = (200, {"orders": [executed(number)], "cursor": ""})
+            rig.scene.skew_ns += 5 * LAG_NS
+            assert REASONS[(await rig.end_of(number))["reason"]] == "done"
+
+    play(story, tmp_path)
+
+
 def test_an_order_found_late_is_booked_once_and_nothing_is_lifted_before(tmp_path: Path) -> None:
     async def story(path: Path) -> None:
         async with lives(path) as (rig, replace):
