@@ -35,6 +35,7 @@ SETTINGS = {
     "ARB_FEEDS_LANES": "1",
 }  # fmt: skip
 LIFE_S = 60  # a gateway that does not come to the place where it is to die is killed from outside
+QUIET_NS = 3 * clock.SECOND_NS  # longer than any question waits for its answer
 BACK_S = 20  # from a death until the successor has asked both venues
 
 
@@ -99,6 +100,18 @@ class Killing:
         self.died[point] += 1
         self.down_ns.append((clock.mono_ns(), 0))
 
+    def until_told(self) -> None:
+        """Until the gateway has had nothing to tell for a while: exact amounts come last."""
+        told, since_ns = 0, clock.mono_ns()
+
+        def is_told() -> bool:
+            nonlocal told, since_ns
+            if len(self.witness.legs) != told:
+                told, since_ns = len(self.witness.legs), clock.mono_ns()
+            return clock.mono_ns() - since_ns > QUIET_NS
+
+        self.witness.until(is_told, 30, "nothing more to tell")
+
     def come_back(self) -> None:
         """Wait until a gateway has reconciled; the time without one is over."""
         died_ns = self.down_ns[-1][0]
@@ -120,6 +133,7 @@ def run(tmp_path: Path, seed: int) -> tuple[Evidence, Killing]:
         killing.come_back()
         killing.scene.until_trading()
         killing.scene.until_quiet()
+        killing.until_told()
         ended_ns = clock.mono_ns()
         killing.scene.command("stop")
         witness.to_the_end(made, 30)
