@@ -19,6 +19,8 @@ from gateway import order_record as o
 from gateway.frame import check_of
 from tests.twins.frame import check_of as plain_check_of
 
+pytestmark = pytest.mark.timeout(300)  # every byte, on a busy machine
+
 RECORDS = 100
 SEED = 4
 PATH = Path("journal-000001.bin")
