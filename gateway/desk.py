@@ -123,7 +123,6 @@ class Desk:
         self.operator = operator_of(self, params, plan_unwind, epoch, clock)
         self.deadman = deadman_of(self)
         self._ticked_ns = self._syncs = self._connects = self._settled_ns = self._asked_ns = 0
-        self._is_journal_told = False
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         for line in self.lines.values():
@@ -343,12 +342,12 @@ class Desk:
     def _on_journal(self) -> None:
         """It takes no more records: nothing is sent, not even what would end a lone leg."""
         self.memory.journal(failed=True)
-        if not self._is_journal_told:
-            self._is_journal_told = True
+        if self.gate.held != JOURNAL:  # asked for it many times a second
             self.gate.halt(JOURNAL, f"journal: {self._journal.failed}")
 
     async def _open(self) -> None:
-        if self._journal.failed:  # damaged: the records behind it are not known
+        if self._journal.failed:  # the records behind the damage are not known
+            log.error("journal %s", self._journal.failed)
             self._on_journal()
         await self.deadman.armed()
         await self.opening.open()
