@@ -163,7 +163,7 @@ _VOCABULARY = _table("""
     reasons: done partial nothing_filled one_legged stale lapped halted killed untrusted moved epoch
         edge_gone tick lot minimum band cash limit_order limit_market limit_event limit_venue
         limit_total limit_day limit_unhedged limit_rate duplicate no_signature no_connection journal
-        venue_rejected unknown_outcome reduce_only paused_pair generation
+        venue_rejected unknown_outcome reduce_only paused_pair generation limit_asset blocked
 """)
 VENUES = _VOCABULARY["venues"]  # number of a venue = its place; of a feed too, unless it is a shard
 ROLES = _VOCABULARY["roles"]  # row of a process in the roles block; feeds follow from FEED_ROLE on
@@ -307,7 +307,7 @@ _GUARDED = _table(f"""
         pair direction position_e6 position_cost_e6 account cash_free_e6 event_epoch_ns flags
         intent_kind publish_ns taken_ns order_key*8
     position: instrument generation position_e6 cost_e6 fees_e6 unknown_e6 open_e6 mark_ns yes_e6
-        no_e6 day_loss_e6
+        no_e6 day_loss_e6 mismatches blocked lone_e6 lone_cost_e6 lone_intent
     cash: account venue exchange_index cash_e6 reserved_e6 start_e6 at_ns used
     step: number kind now_ns run_epoch_ns state alive timer intent_counter epoch drained
         lap_ring lap_to cursors*{CURSORS}

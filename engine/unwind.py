@@ -28,7 +28,8 @@ class Lone(Protocol):
     """Contracts that one leg holds and the other does not.
 
     `side` is that of the filled leg, `price_e6` its average fill, `levels` the opposite side of its
-    market, best first; empty: nothing is shown. `spent_e6`: lost by earlier tries.
+    market, best first; `is_blind`: no book of it is to be trusted. `spent_e6`: lost by earlier
+    tries.
     """
 
     @property
@@ -46,17 +47,21 @@ class Lone(Protocol):
     @property
     def attempt(self) -> int: ...
     @property
+    def is_blind(self) -> bool: ...
+    @property
     def facts(self) -> Facts: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class Missing(Protocol):
     """The leg that did not fill: its side and what its market shows to it, best first (trusted
     only)."""
 
-    side: int
-    levels: tuple[tuple[int, int], ...]
-    facts: Facts
+    @property
+    def side(self) -> int: ...
+    @property
+    def levels(self) -> tuple[tuple[int, int], ...]: ...
+    @property
+    def facts(self) -> Facts: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,7 @@ class Plan:
 
 
 def plan_unwind(lone: Lone) -> tuple[int, int] | None:
-    """(size, limit) of the next order that gives a lone leg back in its own market, on the
+    """(size, limit) of the next order that gives contracts back in their own market, on the
     opposite side.
 
     None: nothing within the loss cap, or too little for an order.
@@ -99,18 +104,18 @@ def plan_lone(lone: Lone, missing: Missing | None = None) -> Plan:
 def give_back(lone: Lone) -> Plan | None:
     """Sell what was bought (a BUY in YES terms sells the NO token), down to the cap.
 
-    With nothing shown the fill itself is the last price known: the first tries go at once as far
+    With no book to trust the fill itself is the last price known: the first tries go at once as far
     from it as the cap reaches (the order still fills at the best price there is), the others wait
-    for a book.
+    for a book. A book that shows nobody is waited for.
     """
     side = SELL if lone.side == BUY else BUY
     sign = 1 if lone.side == BUY else -1
-    blind = ((lone.price_e6, lone.size_e6),) if lone.attempt < STEPS else ()
+    blind = ((lone.price_e6, lone.size_e6),) if lone.is_blind and lone.attempt < STEPS else ()
 
     def loss(price_e6: int) -> int:
         return sign * (lone.price_e6 - price_e6)
 
-    levels = lone.levels or blind
+    levels = blind if lone.is_blind else lone.levels
     return _within_cap(lone, GIVE_BACK, side, levels, lone.facts, loss, is_buy=False)
 
 
@@ -149,7 +154,7 @@ def _within_cap(
     if size == 0:
         return None
     if action == GIVE_BACK:
-        attempt = lone.attempt if lone.levels else STEPS
+        attempt = STEPS if lone.is_blind else lone.attempt
         limit = _stepped(limit, side, room, size, attempt, facts, loss)
     size = legal_size(
         _fitting(room, size, loss(limit), limit, facts),

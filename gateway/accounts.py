@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gateway.memory import Memory
 from gateway.order import Order
 from gateway.ports import NO, YES, Held, Market
+from gateway.standing import Standing
 from shm_layout import BUY, P_UNKNOWN
 
 DAY_NS = 86_400_000_000_000
@@ -71,6 +72,7 @@ class Accounts:
         self, markets: Sequence[Market], nets: Mapping[str, bool], memory: Memory | None = None
     ) -> None:
         self.memory = memory or Memory()
+        self.standing = Standing(self.memory)
         self.markets = {market.instrument: market for market in markets}
         self.known: tuple[Market, ...] = ()
         self._nets = dict(nets)
@@ -239,6 +241,15 @@ class Accounts:
         self._day, self.realized_day_e6 = run_epoch_ns // DAY_NS, -loss_e6
         self.memory.day_loss(self.day_loss_e6)
         self._settled_e6.clear()
+
+    def lose_ahead(self, instrument: int, loss_e6: int) -> None:
+        """A pair was completed for more than a dollar: its loss counts today, not again when its
+        event settles.
+        """
+        event = self.markets[instrument].event
+        self.realized_day_e6 -= loss_e6
+        self._settled_e6[event] = self._settled_e6.get(event, 0) + loss_e6
+        self.memory.day_loss(self.day_loss_e6)
 
     # ---- fills
 

@@ -31,11 +31,12 @@ from gateway.opening import Opening
 from gateway.operator import operator_of
 from gateway.order import Order
 from gateway.params import DeskParams
-from gateway.ports import Fee, LastLook, PlanUnwind, Reader
+from gateway.ports import Fee, LastLook, PlanLone, Reader
 from gateway.reception import Reception
 from gateway.reconcile import Resolver, VenueReader
 from gateway.reports import Reports
 from gateway.run_times import RunTimes
+from gateway.standing import Left
 from shm_layout import (
     COMMAND,
     ENTRY,
@@ -51,13 +52,15 @@ from shm_layout import (
 
 __all__ = ["Desk", "DeskParams", "VenueLine"]
 POLL_S = 0.05
+UNWIND_S = 0.005  # while a leg is alone
 STEPS_MAX = 8  # steps of one turn
 DRAIN_MAX = 64  # entries of the rings taken in one step
 TICK_NS = 10_000_000
 ASK_NS = 50_000_000
 SETTLE_NS = 1_000_000_000
-UNKNOWN, ONE_LEGGED = reason("unknown_outcome"), reason("one_legged")
-JOURNAL, RATE = reason("journal"), reason("limit_rate")
+UNKNOWN, ONE_LEGGED, JOURNAL, RATE = (
+    reason(n) for n in ("unknown_outcome", "one_legged", "journal", "limit_rate")
+)
 _COMMAND, _COMMAND_NUMBER = cell(COMMAND, "command"), cell(COMMAND, "number")
 log = logging.getLogger("gateway")
 
@@ -80,7 +83,7 @@ class Desk:
         fee: Fee,
         take: LastLook,
         last_look: LastLook,
-        plan_unwind: PlanUnwind,
+        plan_lone: PlanLone,
         epoch: int | None = None,
     ) -> None:
         self._words, self._params, self._clock, self._pump = segment.words, params, clock, pump
@@ -101,8 +104,8 @@ class Desk:
         )  # fmt: skip
         epoch = self.intake.epoch if epoch is None else epoch
         self.unwinder = Unwinder(
-            params, plan_unwind, epoch, self.intake.quote, self._send_unwind, self.gate.halt,
-            self._named,
+            params, plan_lone, epoch, self.intake.quote, self._alive, self._send_unwind,
+            self.gate.halt, self._named, self.accounts.lose_ahead, self._left,
         )  # fmt: skip
         self.resolver = self._resolver()
         self.dispatcher = Dispatcher(
@@ -120,7 +123,7 @@ class Desk:
             gate=self.gate, run_times=self.run_times, resolver=self.resolver,
             reception=self.reception, unwinder=self.unwinder, clock=clock,
         )  # fmt: skip
-        self.operator = operator_of(self, params, plan_unwind, epoch, clock)
+        self.operator = operator_of(self, params, plan_lone, epoch, clock)
         self.deadman = deadman_of(self)
         self._ticked_ns = self._syncs = self._connects = self._settled_ns = self._asked_ns = 0
         self._stop = asyncio.Event()
@@ -164,7 +167,8 @@ class Desk:
                 _raise_broken(tasks + self.resolver.broken)
                 self._turn()
                 try:
-                    await asyncio.wait_for(self._stop.wait(), POLL_S)
+                    poll_s = UNWIND_S if self.unwinder.cases else POLL_S
+                    await asyncio.wait_for(self._stop.wait(), poll_s)
                 except TimeoutError:
                     continue
         finally:
@@ -326,10 +330,9 @@ class Desk:
         if self._journal.failed or not self.opening.is_done:
             log.warning("resume: refused, the journal has failed or orders are not found yet")
             return
-        busy = {id(case.parent) for case in self.unwinder.cases}
-        for work in self.ledger.works.values():
-            if work.is_lone and id(work) not in busy:
-                work.is_lone = False
+        self.unwinder.resume(self.ledger.works.values())
+        for instrument in self.accounts.standing.clear():
+            self.reports.publish(instrument, self.accounts, now_ns)
         self.ledger.tell()
         self._note({"k": "resume", "run": self.intake.run_id})
         self.deadman.renew()
@@ -362,6 +365,14 @@ class Desk:
     def _on_lone(self, work: Work, order: Order, size_e6: int) -> None:
         self.unwinder.add(work, order, size_e6, self._clock())
         self._soon()
+
+    def _alive(self, instrument: int) -> int:
+        feed = self.accounts.markets[instrument].feed
+        return self.intake.alive(feed, self._clock(), self._params.beat_max_ns)
+
+    def _left(self, instrument: int, left: Left) -> None:
+        self.accounts.standing.leave(instrument, left)
+        self.reports.publish(instrument, self.accounts, self._clock())
 
     def _named(self, intent: Intent, order: Order, size_e6: int, cost_e6: int) -> None:
         """A leg is left to an operator: a successor must know."""

@@ -17,7 +17,7 @@ from gateway.facts import facts_of, levels_of
 from gateway.intent import Intent, Leg
 from gateway.ledger import Work, yes_price_e6
 from gateway.params import DeskParams
-from gateway.ports import NO, YES, Lone, PlanUnwind
+from gateway.ports import NO, YES, Lone, PlanLone
 from shm_layout import (
     BUY,
     E6,
@@ -40,6 +40,7 @@ QUIET_NS = 5_000_000_000  # so long what is on the wire is waited for
 LIMIT_NS = 15_000_000_000  # then so long is tried
 PLAN_NS = 100_000_000  # a plan waits so long for its signature
 GAP_NS = 20_000_000  # between tries that could not be sent
+HALT = "halt"  # of a plan: no price within the cap
 
 
 def lone_of(
@@ -52,7 +53,8 @@ def lone_of(
     side = BUY if token == YES else SELL
     return Lone(
         side=side, size_e6=size_e6, price_e6=touch_e6, levels=levels_of(quote, back(token)),
-        loss_cap_e6=cap_e6, spent_e6=spent_e6, attempt=attempt, facts=facts_of(quote),
+        loss_cap_e6=cap_e6, spent_e6=spent_e6, attempt=attempt, is_blind=False,
+        facts=facts_of(quote),
     )  # fmt: skip
 
 
@@ -84,7 +86,7 @@ class Flattener:
     """`start` begins, `step` goes on; `on_end(number, why)` when no order is left to send."""
 
     params: DeskParams
-    plan: PlanUnwind
+    plan: PlanLone
     epoch: int
     quote: Callable[[int], list[int] | None]
     send: Callable[[Intent], tuple[Work | None, int]]
@@ -178,12 +180,12 @@ class Flattener:
         return 1
 
     def _planned(self, target: Target, quote: list[int]) -> tuple[int, int] | None:
-        return self.plan(
-            lone_of(
-                target.token, target.left_e6, quote, touch_e6=target.touch_e6,
-                cap_e6=target.cap_e6, spent_e6=target.spent_e6, attempt=target.tries,
-            )
+        lone = lone_of(
+            target.token, target.left_e6, quote, touch_e6=target.touch_e6,
+            cap_e6=target.cap_e6, spent_e6=target.spent_e6, attempt=target.tries,
         )  # fmt: skip
+        plan = self.plan(lone, None)
+        return None if plan.action == HALT else (plan.size_e6, plan.limit_e6)
 
     def _intent(
         self, target: Target, quote: list[int], size_e6: int, limit_e6: int, now_ns: int

@@ -4,8 +4,9 @@ own numbers (gateway/memory.py). Compiled and pure; the plain twin is tests/twin
 Each check answers 0 or an index of REASONS; the first that is not 0 refuses the whole intent.
 Comparisons are written as "accept only if". An opening intent must be a hedge: its two legs
 together pay 1 a contract whatever happens, and after exact fees at the limits something must be
-left. A reducing one (an unwind, or the detector in REDUCING) need not earn, but must shrink what we
-hold.
+left. A reducing one (the detector in REDUCING) need not earn, but must shrink what we hold. An
+unwind of the desk gives a lone leg back, or (FLAG_TRUE_UP) completes its pair: its loss was capped
+where it was planned, and no band, limit or trading state but the kill word keeps it from the wire.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -20,6 +21,7 @@ from shm_layout import (
     BUY,
     E6,
     FLAG_REDUCE,
+    FLAG_TRUE_UP,
     FLAG_UNWIND,
     HALTED,
     LAYOUT_HASH,
@@ -31,18 +33,19 @@ from shm_layout import (
     Words,
 )
 
+AHEAD_MAX_NS = SECOND_NS  # a frame may come after the look began; further ahead no clock is right
 NOTIONAL_MAX_E6 = 10**12  # a venue that asks for more than a million dollars is misread
 (
     R_STALE, R_HALTED, R_KILLED, R_UNTRUSTED, R_MOVED, R_EPOCH, R_EDGE, R_TICK, R_LOT, R_MINIMUM,
     R_BAND, R_CASH, R_ORDER, R_MARKET, R_EVENT, R_VENUE, R_SUM, R_DAY, R_UNHEDGED, R_RATE,
-    R_DUPLICATE, R_REDUCE, R_PAUSED, R_GENERATION, R_JOURNAL,
+    R_DUPLICATE, R_REDUCE, R_PAUSED, R_GENERATION, R_JOURNAL, R_ASSET, R_BLOCKED,
 ) = (
     REASONS.index(name)
     for name in (
         "stale", "halted", "killed", "untrusted", "moved", "epoch", "edge_gone", "tick", "lot",
         "minimum", "band", "cash", "limit_order", "limit_market", "limit_event", "limit_venue",
         "limit_total", "limit_day", "limit_unhedged", "limit_rate", "duplicate", "reduce_only",
-        "paused_pair", "generation", "journal",
+        "paused_pair", "generation", "journal", "limit_asset", "blocked",
     )
 )  # fmt: skip
 
@@ -58,20 +61,20 @@ def judge(mem: Words, now: int) -> int:
     """0: every rule holds now; else the reason of the first that does not. `look` has read, and
     fee and legal size of each priced leg stand in its look."""
     flags, legs = mem[m.INTENT_AT + m.N_FLAGS], mem[m.INTENT_AT + m.N_LEGS]
-    unwinds = flags & FLAG_UNWIND != 0
+    unwinds, opens = flags & FLAG_UNWIND != 0, flags & (FLAG_UNWIND | FLAG_REDUCE) == 0
     why = check_state(mem, flags, legs, now)
-    if why == 0 and not unwinds and not now <= mem[m.INTENT_AT + m.N_EXPIRES]:
-        why = R_STALE
+    if why == 0 and not unwinds:
+        why = check_age(mem, now)
     for leg in range(legs):
         if why == 0:
-            why = check_quote(mem, leg, unwinds, now)
+            why = check_quote(mem, leg, unwinds and flags & FLAG_TRUE_UP == 0, now)
         if why == 0:
-            why = check_form(mem, leg)
+            why = check_form(mem, leg, opens)
     if why == 0 and not unwinds:
         why = check_reduces(mem, legs) if flags & FLAG_REDUCE else check_edge(mem, legs)
     if why == 0:
         why = check_cash(mem, legs)
-    if why == 0 and flags & (FLAG_UNWIND | FLAG_REDUCE) == 0:
+    if why == 0 and opens:
         why = check_limits(mem, legs)
     if why == 0:
         why = check_room(mem, legs, unwinds, now)
@@ -123,7 +126,16 @@ def check_state(mem: Words, flags: int, legs: int, now: int) -> int:
 
 
 @njit(cache=True)
-def check_quote(mem: Words, leg: int, unwinds: bool, now: int) -> int:
+def check_age(mem: Words, now: int) -> int:
+    """Its own word on how long it holds, and ours on how old a decision may be."""
+    if not now <= mem[m.INTENT_AT + m.N_EXPIRES]:
+        return R_STALE
+    age = now - mem[m.INTENT_AT + m.N_DECIDE]
+    return 0 if -AHEAD_MAX_NS <= age <= mem[m.P_SIGNAL] else R_STALE
+
+
+@njit(cache=True)
+def check_quote(mem: Words, leg: int, gives_back: bool, now: int) -> int:
     """The slot as it is now against the one decided on."""
     at = m.LOOKS_AT + leg * m.LOOK_CELLS
     row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
@@ -138,14 +150,14 @@ def check_quote(mem: Words, leg: int, unwinds: bool, now: int) -> int:
         return R_GENERATION
     if mem[at + m.Q_TICK_EPOCH] != mem[row + m.L_TICK_EPOCH]:
         return R_TICK
-    if unwinds:
+    if gives_back:
         return 0  # on whatever is shown, within the loss cap (DESIGN section 4)
     alive = mem[at + m.K_ALIVE]
     if not (alive == mem[at + m.Q_EPOCH] and alive == mem[row + m.L_EPOCH]):
         return R_EPOCH
     if mem[at + m.Q_TRUST] != 0:
         return R_UNTRUSTED
-    if not 0 <= now - mem[at + m.Q_RECV] <= mem[m.P_AGE]:
+    if not -AHEAD_MAX_NS <= now - mem[at + m.Q_RECV] <= mem[m.P_AGE]:
         return R_STALE
     if mem[at + m.Q_NUMBER] == mem[row + m.L_NUMBER]:
         return 0
@@ -183,12 +195,16 @@ def is_on_grid(mem: Words, grid: int, price: int) -> bool:
 
 
 @njit(cache=True)
-def check_form(mem: Words, leg: int) -> int:
-    """Band, grid, lots and minimums, in terms of the token that will be traded."""
+def check_form(mem: Words, leg: int, opens: bool) -> int:
+    """Band (of what opens: what is held must go at any price), grid, lots and minimums, in terms
+    of the token that will be traded; and whether the market is blocked for what opens."""
     at = m.LOOKS_AT + leg * m.LOOK_CELLS
     row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
     limit, size = mem[row + m.L_LIMIT], mem[row + m.L_SIZE]
-    if not mem[m.P_LOW] <= limit <= mem[m.P_HIGH]:
+    known = m.INSTRUMENTS_AT + mem[row + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
+    if opens and mem[known + m.I_BLOCKED]:
+        return R_BLOCKED
+    if opens and not mem[m.P_LOW] <= limit <= mem[m.P_HIGH]:
         return R_BAND
     if not is_on_grid(mem, at + m.Q_GRID, limit):
         return R_TICK
@@ -204,14 +220,15 @@ def check_form(mem: Words, leg: int) -> int:
 
 
 @njit(cache=True)
-def cost_of(mem: Words, leg: int) -> int:
-    """The most a leg can cost in cash with its fee, rounded up: the dearer form (BUY p, SELL
-    1−p). Only of a leg whose form was checked."""
+def cost_of(mem: Words, leg: int, fee_cell: int) -> int:
+    """What a leg costs in cash at its limit with a fee, rounded up: the dearer form (BUY p, SELL
+    1−p). `fee_cell` K_FEE: that of the limit; K_WORST: the most that can be charged. Only of a leg
+    whose form was checked."""
     row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
     limit = mem[row + m.L_LIMIT]
     unit = limit if mem[row + m.L_SIDE] == BUY else E6 - limit
     cost = (unit * mem[row + m.L_SIZE] + E6 - 1) // E6
-    return cost + mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_FEE]
+    return cost + mem[m.LOOKS_AT + leg * m.LOOK_CELLS + fee_cell]
 
 
 @njit(cache=True)
@@ -219,7 +236,6 @@ def check_reduces(mem: Words, legs: int) -> int:
     """Whether every leg only shrinks the net position of its instrument."""
     for leg in range(legs):
         row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
-        mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST] = cost_of(mem, leg)
         net = mem[m.INSTRUMENTS_AT + mem[row + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS + m.I_NET]
         if not (net if mem[row + m.L_SIDE] == SELL else -net) >= mem[row + m.L_SIZE]:
             return R_REDUCE
@@ -239,7 +255,7 @@ def check_edge(mem: Words, legs: int) -> int:
         return R_EDGE
     if mem[one + m.L_INSTRUMENT] == mem[other + m.L_INSTRUMENT]:
         return R_EDGE
-    left = size - cost_of(mem, 0) - cost_of(mem, 1)
+    left = size - cost_of(mem, 0, m.K_FEE) - cost_of(mem, 1, m.K_FEE)
     return 0 if left > 0 and left >= mem[m.P_EDGE] * size // E6 else R_EDGE
 
 
@@ -247,7 +263,7 @@ def check_edge(mem: Words, legs: int) -> int:
 def check_cash(mem: Words, legs: int) -> int:
     """Cash of each account for all legs it pays; selling what is held and free brings cash in."""
     for leg in range(legs):
-        mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST] = cost_of(mem, leg)
+        mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST] = cost_of(mem, leg, m.K_WORST)
     for leg in range(legs):
         account = account_of(mem, leg)
         need = 0
@@ -292,13 +308,14 @@ def check_limits(mem: Words, legs: int) -> int:
         cost = mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST]
         row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS
         own = m.INSTRUMENTS_AT + mem[row + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
-        event, venue = mem[own + m.I_EVENT], mem[own + m.I_VENUE]
-        in_event = in_venue = 0
+        event, asset, venue = mem[own + m.I_EVENT], mem[own + m.I_ASSET], mem[own + m.I_VENUE]
+        in_event = in_asset = in_venue = 0
         for other in range(legs):
             row = m.INTENT_AT + m.N_LEG + other * m.LEG_CELLS
             beside = m.INSTRUMENTS_AT + mem[row + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
             adds = mem[m.LOOKS_AT + other * m.LOOK_CELLS + m.K_COST]
             in_event += adds if mem[beside + m.I_EVENT] == event else 0
+            in_asset += adds if mem[beside + m.I_ASSET] == asset else 0
             in_venue += adds if mem[beside + m.I_VENUE] == venue else 0
         if not cost <= mem[m.P_ORDER]:
             return R_ORDER
@@ -306,6 +323,8 @@ def check_limits(mem: Words, legs: int) -> int:
             return R_MARKET
         if not mem[m.EVENTS_AT + event] + in_event <= mem[m.P_EVENT]:
             return R_EVENT
+        if not mem[m.ASSETS_AT + asset] + in_asset <= mem[m.P_ASSET]:
+            return R_ASSET
         if not mem[m.VENUES_AT + venue * m.VENUE_CELLS + m.V_EXPOSURE] + in_venue <= mem[m.P_VENUE]:
             return R_VENUE
         if not mem[m.M_TOTAL] + total <= mem[m.P_TOTAL]:

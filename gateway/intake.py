@@ -33,6 +33,7 @@ from shm_layout import (
     cell,
     cells_to_text,
     cells_to_uint256,
+    feed_alive,
     ring_read,
     ring_tail,
     rings_pending,
@@ -64,6 +65,7 @@ def market_of(row: list[int]) -> Market:
         token_yes=str(yes),
         token_no=str(no),
         feed=row[_I["feed"]],
+        asset=row[_I["asset"]],
     )
 
 
@@ -146,6 +148,10 @@ class Intake:
         if slot_load(self._words, at, self._body, BODY) <= 0:
             return None
         return list(self._body.tolist())
+
+    def alive(self, feed: int, now_ns: int, beat_max_ns: int) -> int:
+        """Live epoch of a feed; 0: dead, or its heartbeat is late."""
+        return int(feed_alive(self._words, feed, now_ns, beat_max_ns))
 
     def settlement_e6(self, instrument: int) -> int | None:
         """What YES pays, once the market has settled."""

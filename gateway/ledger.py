@@ -25,6 +25,7 @@ from gateway.standing import lone_cost_e6, tell
 from shm_layout import (
     BUY,
     E6,
+    FLAG_TRUE_UP,
     FLAG_UNWIND,
     P_DONE,
     P_REJECTED,
@@ -290,6 +291,10 @@ class Ledger:
         self.end(work, why, now_ns)
         if why == ONE_LEGGED:
             self.reports.count("one_legged")
+            markets = [order.instrument for order in work.orders]
+            self.accounts.standing.mismatch(markets)
+            for instrument in markets:
+                self.reports.publish(instrument, self.accounts, now_ns)
         if why == PARTIAL:
             self.reports.count("partial")
         self._rebalance(work)
@@ -330,12 +335,13 @@ class Ledger:
         self.on_lone(work, work.orders[leg], abs(fresh_e6))
 
     def _reopen(self, work: Work, child: Work) -> None:
-        """An unwind lost fills that were counted (a trade failed): what it gave back is alone
-        again.
+        """An unwind lost fills that were counted (a trade failed): what it gave back or completed
+        is alone again.
         """
         back = child.orders[0]
         lost_e6 = child.counted_e6 - back.folded.filled_e6
-        order = next(order for order in work.orders if order.instrument == back.instrument)
+        completed = bool(child.intent.flags & FLAG_TRUE_UP)  # then its partner is alone again
+        order = next(x for x in work.orders if (x.instrument == back.instrument) != completed)
         if lost_e6 <= 0 or not is_lone(order, work, lost_e6, self.dust_e6):
             return
         child.counted_e6 -= lost_e6

@@ -34,6 +34,7 @@ from shm_layout import (
 )
 
 EVENTS_MAX = 1024  # an event's number beyond it shares a row, and so its limit, with another
+ASSETS_MAX = 1024  # of an asset likewise
 VENUES_MAX = 16
 INSTRUMENT_CELLS, VENUE_CELLS, LOOK_CELLS, FOUND_CELLS = 16, 16, BODY + 24, 8
 LEG_CELLS = len(LEG)
@@ -52,6 +53,7 @@ _BLOCKS = (
     ("instruments", INSTRUMENTS_MAX * INSTRUMENT_CELLS),
     ("pairs", PAIRS_MAX * PAIR_CELLS),
     ("events", EVENTS_MAX),
+    ("assets", ASSETS_MAX),
     ("rate", RATE_CELLS),
 )
 
@@ -69,8 +71,8 @@ AT = _places()
 META_AT, FOUND_AT, PARAMS_AT, ENTRY_AT = AT["meta"], AT["found"], AT["params"], AT["entry"]
 INTENT_AT = ENTRY_AT + LINE  # body of the entry taken last
 LOOKS_AT, VENUES_AT, ACCOUNTS_AT = AT["looks"], AT["venues"], AT["accounts"]
-INSTRUMENTS_AT, PAIRS_AT, EVENTS_AT, RATE_AT = (
-    AT[name] for name in ("instruments", "pairs", "events", "rate")
+INSTRUMENTS_AT, PAIRS_AT, EVENTS_AT, ASSETS_AT, RATE_AT = (
+    AT[name] for name in ("instruments", "pairs", "events", "assets", "rate")
 )
 
 # meta: cursors stand side by side, as rings_wait wants them
@@ -86,18 +88,18 @@ FL_VENUE, FL_INSTRUMENT, FL_TOKEN, FL_SIDE, FL_PRICE, FL_SIZE, FL_TICK_EPOCH = r
 _LIMITS = (
     "order_max_e6", "market_max_e6", "event_max_e6", "venue_max_e6", "total_max_e6", "day_max_e6",
     "unhedged_max_e6", "edge_min_e6", "price_low_e6", "price_high_e6", "beat_max_ns",
-    "quote_age_max_ns", "duplicate_ns", "intents_open_max",
+    "quote_age_max_ns", "duplicate_ns", "intents_open_max", "asset_max_e6", "signal_age_max_ns",
 )  # fmt: skip
 (
     P_ORDER, P_MARKET, P_EVENT, P_VENUE, P_TOTAL, P_DAY, P_UNHEDGED, P_EDGE, P_LOW, P_HIGH, P_BEAT,
-    P_AGE, P_DUPLICATE, P_OPEN,
+    P_AGE, P_DUPLICATE, P_OPEN, P_ASSET, P_SIGNAL,
 ) = range(PARAMS_AT, PARAMS_AT + len(_LIMITS))  # fmt: skip
 
 # cells of an instrument, a venue, a pair
 (
     I_KNOWN, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_ACCOUNT, I_YES_FREE, I_NO_FREE, I_NET,
-    I_EXPOSURE,
-) = range(10)  # fmt: skip
+    I_EXPOSURE, I_ASSET, I_BLOCKED,
+) = range(12)  # fmt: skip
 V_KNOWN, V_NETS, V_COST, V_EXPOSURE, V_RATE, V_BURST, V_RESERVE, V_LEVEL, V_FILLED = range(9)
 PR_KNOWN, PR_APPROVED, PR_SAME, PR_PAUSED, PR_SENT = range(5)
 S_AT, S_LEGS, S_CELLS = range(3)
@@ -106,12 +108,16 @@ S_AT, S_LEGS, S_CELLS = range(3)
 (
     K_KNOWN, K_READ, K_ALIVE, K_TOKEN, K_SIDE, K_PRICE, K_PRICED, K_FEE, K_LEGAL, K_COST, K_HASH,
 ) = range(BODY, BODY + 11)  # fmt: skip
-assert K_HASH + HASH_CELLS <= LOOK_CELLS and len(VENUES) <= VENUES_MAX
+K_WORST = K_HASH + HASH_CELLS  # a leg's highest fee; K_FEE: its fee at the limit
+assert K_WORST < LOOK_CELLS and len(VENUES) <= VENUES_MAX
 
 # places in the records
-N_ID, N_PAIR, N_DIRECTION, N_LEGS, N_FLAGS, N_EXPIRES, N_LEG = (
+N_ID, N_PAIR, N_DIRECTION, N_LEGS, N_FLAGS, N_EXPIRES, N_DECIDE, N_LEG = (
     cell(INTENT, name)
-    for name in ("id", "pair", "direction", "leg_count", "flags", "expires_ns", f"{LEG[0]}_0")
+    for name in (
+        *("id", "pair", "direction", "leg_count", "flags", "expires_ns", "decide_ns"),
+        f"{LEG[0]}_0",
+    )
 )
 (
     L_VENUE, L_INSTRUMENT, L_GENERATION, L_SIDE, L_LIMIT, L_SIZE, L_CASH, L_NUMBER, L_EPOCH,
@@ -146,6 +152,7 @@ class Memory:
         self.cells = self.words.data
         self.raw = self.cells.cast("B")
         told = params or DeskParams()
+        self.mismatches_max = told.mismatches_max
         for place, name in enumerate(_LIMITS):
             self.cells[PARAMS_AT + place] = getattr(told, name)
         self.cells[P_EDGE] = min(told.edge_min_e6, E6)  # no contract earns a dollar
@@ -164,7 +171,9 @@ class Memory:
         self.cells[M_RUN] = run_id
 
     def market(self, market: Market) -> None:
-        """An instrument's identity. Its exposure moves to the sums of its new event and venue."""
+        """An instrument's identity. Its exposure moves to the sums of its new event, asset and
+        venue.
+        """
         row = self.row(market.instrument)
         self.exposure(market.instrument, 0)
         venue = VENUES.index(market.venue)
@@ -172,6 +181,7 @@ class Memory:
         self.cells[row + I_GENERATION], self.cells[row + I_VENUE] = market.generation, venue
         self.cells[row + I_FEED], self.cells[row + I_ACCOUNT] = market.feed, market.account
         self.cells[row + I_EVENT] = market.event % EVENTS_MAX
+        self.cells[row + I_ASSET] = market.asset % ASSETS_MAX
         self.cells[row + I_KNOWN] = int(inside)
 
     @staticmethod
@@ -221,6 +231,7 @@ class Memory:
         if moved_e6:
             cells[row + I_EXPOSURE] = cost_e6
             cells[EVENTS_AT + cells[row + I_EVENT]] += moved_e6
+            cells[ASSETS_AT + cells[row + I_ASSET]] += moved_e6
             cells[VENUES_AT + cells[row + I_VENUE] * VENUE_CELLS + V_EXPOSURE] += moved_e6
             cells[M_TOTAL] += moved_e6
 
@@ -248,6 +259,10 @@ class Memory:
             if 0 <= pair < PAIRS_MAX:
                 self.cells[self.pair_row(pair) + PR_PAUSED] = int(pair in pairs)
         self._paused = pairs
+
+    def block(self, instrument: int, blocked: bool) -> None:
+        """Nothing is opened in this market until an operator resumes; or again."""
+        self.cells[self.row(instrument) + I_BLOCKED] = int(blocked)
 
     def is_paused(self, pair: int) -> bool:
         """Whether a pair stops."""

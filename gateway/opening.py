@@ -55,7 +55,9 @@ class Opening:
         past = past_of(self.journal.recovered, self.intake.run_id, self.intake.quote)
         for part in past.run_times:
             self.run_times.know(part)
-        recover(past, self.resolver.ledger, self.unwinder.take_up, self.clock())
+        recover(
+            past, self.resolver.ledger, self.unwinder.take_up, self.unwinder.stand, self.clock()
+        )
         self.reception.answer_gone()
         await self._read_lag(past, await self._find_orders())
         found = await self._snapshots()

@@ -19,7 +19,7 @@ from gateway.flatten import Flattener
 from gateway.gate import Gate
 from gateway.ledger import Ledger
 from gateway.params import DeskParams
-from gateway.ports import PlanUnwind, Snapshot
+from gateway.ports import PlanLone, Snapshot
 from gateway.reconcile import Resolver, snapshots
 from gateway.reports import Reports
 from shm_layout import VENUES, reason
@@ -169,7 +169,7 @@ class Operator:
 
 
 def operator_of(
-    desk: Desk, params: DeskParams, plan: PlanUnwind, epoch: int, clock: Callable[[], int]
+    desk: Desk, params: DeskParams, plan: PlanLone, epoch: int, clock: Callable[[], int]
 ) -> Operator:
     """Of a desk that has all else."""
     flattener = Flattener(

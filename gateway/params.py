@@ -15,14 +15,16 @@ class DeskParams:
     a decision.
 
     `day_max_e6`: realised loss a run day. `unhedged_max_e6`: worst cost of what one leg alone may
-    hold. `loss_cap_e6`: what a lone leg may lose per contract when it is given back, fees included;
-    `time_cap_ns`: how long that may take. `dust_e6`: an imbalance worth less is left and counted.
+    hold. `loss_cap_e6`: what a lone leg may lose per contract when its pair is completed or it is
+    given back, fees included; `time_cap_ns`: how long that may take. `mismatches_max`: lone legs of
+    a market, then it is blocked. `dust_e6`: an imbalance worth less is left and counted.
     `*_reserve`: venue tokens that only unwinds may use.
     """
 
     order_max_e6: int = 25_000_000
     market_max_e6: int = 100_000_000
     event_max_e6: int = 200_000_000
+    asset_max_e6: int = 300_000_000
     venue_max_e6: int = 500_000_000
     total_max_e6: int = 1_000_000_000
     day_max_e6: int = 20_000_000
@@ -38,7 +40,8 @@ class DeskParams:
     signal_age_max_ns: int = 50_000_000
     duplicate_ns: int = 1_000_000_000
     loss_cap_e6: int = 50_000
-    time_cap_ns: int = 10_000_000_000
+    time_cap_ns: int = 250_000_000
+    mismatches_max: int = 3
     unwind_tries_max: int = 8
     dust_e6: int = 200_000
     query_tries_max: int = 20
@@ -69,6 +72,7 @@ class DeskParams:
             ("order_max_e6", "market_max_e6"),
             ("market_max_e6", "total_max_e6"),
             ("event_max_e6", "total_max_e6"),
+            ("asset_max_e6", "total_max_e6"),
             ("venue_max_e6", "total_max_e6"),
             ("unhedged_max_e6", "total_max_e6"),
             ("price_low_e6", "price_high_e6"),

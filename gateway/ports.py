@@ -62,8 +62,8 @@ class Lone:
     """What one leg holds that the other does not, and the book it could be given back to.
 
     `side` is that of the filled leg in YES terms, `price_e6` its average fill, `levels` the
-    opposite side of its market, best first, as (price_e6, size_e6); empty: nothing trusted is
-    shown. `floor_e6`: last trusted price.
+    opposite side of its market, best first, as (price_e6, size_e6); `is_blind`: no book of it is to
+    be trusted. `spent_e6`: lost by the tries so far, of which there were `attempt`.
     """
 
     side: int
@@ -73,14 +73,38 @@ class Lone:
     loss_cap_e6: int
     spent_e6: int
     attempt: int
+    is_blind: bool
     facts: Facts
 
 
-class PlanUnwind(Protocol):
-    """(size_e6, limit_e6) of the next order that gives a lone leg back, in YES terms on the
-    opposite side of the leg in the same market. None: nothing within the loss cap."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """The leg that did not fill: its side in YES terms, and what its market shows to it."""
 
-    def __call__(self, lone: Lone) -> tuple[int, int] | None: ...
+    side: int
+    levels: tuple[tuple[int, int], ...]
+    facts: Facts
+
+
+class LonePlan(Protocol):
+    """`action` "complete" (an order on the missing leg's market), "give_back" (on the filled leg's)
+    or "halt" (none within the loss cap); side, size and limit of that order in YES terms.
+    """
+
+    @property
+    def action(self) -> str: ...
+    @property
+    def side(self) -> int: ...
+    @property
+    def size_e6(self) -> int: ...
+    @property
+    def limit_e6(self) -> int: ...
+
+
+class PlanLone(Protocol):
+    """The next order about a lone leg, whichever loses less. `missing` None: giving back only."""
+
+    def __call__(self, lone: Lone, missing: Missing | None) -> LonePlan: ...
 
 
 class PooledOrder(Protocol):
@@ -144,6 +168,7 @@ class Market:
     token_yes: str
     token_no: str
     feed: int
+    asset: int = 0
 
 
 class Placing(NamedTuple):

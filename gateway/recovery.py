@@ -12,9 +12,12 @@ from gateway.ledger import Ledger, Work, is_lone
 from gateway.order import E_LOSE, E_SEND, Amounts, Order
 from gateway.ports import Facts, Fill, Placing
 from gateway.run_times import Mapping
-from shm_layout import P_DELAYED, P_LIVE, P_NEW
+from shm_layout import P_DELAYED, P_LIVE, P_NEW, reason
 
 _ORDER = ("leg", "venue", "instrument", "generation", "side", "limit_e6", "size_e6", "key")
+
+
+ONE_LEGGED = reason("one_legged")
 
 
 class TakeUp(Protocol):
@@ -28,11 +31,13 @@ class TakeUp(Protocol):
 @dataclass(slots=True)
 class Past:
     """What the journal says of this run. `newest_ns`: machine time of its newest record; `given_up`
-    names the imbalance of intents whose lone leg a predecessor left to an operator.
+    names the imbalance of intents whose lone leg a predecessor left to an operator; `mismatched`
+    the intents that ended with a leg alone since an operator looked last.
     """
 
     works: dict[int, Work] = field(default_factory=dict)
     given_up: dict[int, int] = field(default_factory=dict)
+    mismatched: list[int] = field(default_factory=list)
     run_times: list[Mapping] = field(default_factory=list)
     newest_ns: int = 0
 
@@ -55,22 +60,29 @@ def past_of(
             past.newest_ns = max(past.newest_ns, record.get("ns", 0))
         elif kind == "end" and record["intent"] in past.works:
             past.works[record["intent"]].ended = True
+            if record["why"] == ONE_LEGGED:
+                past.mismatched.append(record["intent"])
         elif kind == "left" and record["intent"] in past.works:
             past.given_up[record["intent"]] = record["e6"]
             past.works[record["intent"]].is_lone = True
         elif kind == "resume" and record["run"] == run_id:
             for number in past.given_up:
                 past.works[number].is_lone = False
+            past.mismatched.clear()
         elif kind == "clock" and record["run"] == run_id:
             past.run_times.append(tuple(record["part"]))
     return past
 
 
-def recover(past: Past, ledger: Ledger, take_up: TakeUp, now_ns: int) -> None:
+def recover(past: Past, ledger: Ledger, take_up: TakeUp, stand: TakeUp, now_ns: int) -> None:
     """Rebuild this run's intents. What was on its way is lost until it is found; nothing is
     booked: the venues' own figures are read after everything is final. Ended intents stay ended;
-    a leg of theirs that is still alone is taken up where the predecessor stopped.
+    a leg of theirs that is still alone is taken up where the predecessor stopped; one that it gave
+    up stands until an operator resumes.
     """
+    for number in past.mismatched:
+        orders = past.works[number].orders
+        ledger.accounts.standing.mismatch([order.instrument for order in orders])
     ended = [work for work in past.works.values() if work.ended]
     for work in past.works.values():
         for order in work.orders:
@@ -81,20 +93,19 @@ def recover(past: Past, ledger: Ledger, take_up: TakeUp, now_ns: int) -> None:
             order.folded = order.booked()
         ledger.restore(work)
     for work in ended:
-        if work.intent.id in past.given_up:
-            work.handed_e6 = past.given_up[work.intent.id]
-            continue
-        if not work.is_known:
+        given_up = work.intent.id in past.given_up
+        if not given_up and not work.is_known:
             continue  # handed on when its last outcome is known
-        work.handed_e6 = work.excess_e6
-        order = work.orders[0 if work.excess_e6 > 0 else -1]
-        tries = [
-            child for child in past.works.values()
-            if child.parent is work and child.orders[0].instrument == order.instrument
-        ]  # fmt: skip
-        if is_lone(order, work, work.excess_e6, ledger.dust_e6):
+        lone_e6 = past.given_up[work.intent.id] if given_up else work.excess_e6
+        work.handed_e6 = lone_e6
+        order = work.orders[0 if lone_e6 > 0 else -1]
+        tries = [child for child in past.works.values() if child.parent is work]
+        if given_up:
+            if work.is_lone:
+                stand(work, order, abs(lone_e6), tries, now_ns)
+        elif is_lone(order, work, lone_e6, ledger.dust_e6):
             work.is_lone = True
-            take_up(work, order, abs(work.excess_e6), tries, now_ns)
+            take_up(work, order, abs(lone_e6), tries, now_ns)
 
 
 def _work(record: dict[str, Any], quote: Callable[[int], list[int] | None]) -> Work:

@@ -288,6 +288,7 @@ class Reports:
     def publish(self, instrument: int, accounts: Accounts, now_ns: int) -> None:
         """The position slot of an instrument and the cash slot of its account."""
         position, market = accounts.position(instrument), accounts.markets[instrument]
+        standing, left = accounts.standing, accounts.standing.left_in(instrument)
         values = {
             "instrument": instrument, "generation": market.generation,
             "position_e6": position.net_e6, "cost_e6": position.cost_e6,
@@ -295,6 +296,9 @@ class Reports:
             "open_e6": accounts.open_e6(instrument), "mark_ns": now_ns,
             "yes_e6": position.yes_e6, "no_e6": position.no_e6,
             "day_loss_e6": accounts.day_loss_e6,
+            "mismatches": standing.mismatches[instrument],
+            "blocked": int(standing.is_blocked(instrument)), "lone_e6": left.size_e6,
+            "lone_cost_e6": left.cost_e6, "lone_intent": left.intent,
         }  # fmt: skip
         slot_store(
             self._words, self._segment.at("positions", instrument), _filled(values, _P), BODY

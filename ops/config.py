@@ -63,6 +63,7 @@ class Edge:
     debounce_ns: int = _key("debounce_ms", MS, 0, 60_000)
     cooldown_ns: int = _key("cooldown_ms", MS, 0, 3_600_000)
     signal_age_max_ns: int = _key("signal_age_max_ms", MS, 1, 10_000)
+    signal_age_pinned_ns: int = _key("signal_age_pinned_ms", MS, 1, 10_000)
     quote_age_max_ns: int = _key("quote_age_max_s", SECONDS, 1, 1_000_000)
     beat_max_ns: int = _key("beat_max_ms", MS, 60, 10_000)
     delay_max_ns: int = _key("delay_max_ms", MS, 0, 60_000)
@@ -76,6 +77,7 @@ class Limits:
     order_max_e6: int = _key("order_max", DOLLARS, 1, 10_000_000)
     market_max_e6: int = _key("market_max", DOLLARS, 1, 10_000_000)
     event_max_e6: int = _key("event_max", DOLLARS, 1, 10_000_000)
+    asset_max_e6: int = _key("asset_max", DOLLARS, 1, 10_000_000)
     venue_max_e6: int = _key("venue_max", DOLLARS, 1, 10_000_000)
     total_max_e6: int = _key("total_max", DOLLARS, 1, 10_000_000)
     day_max_e6: int = _key("day_loss_max", DOLLARS, 1, 10_000_000)
@@ -85,6 +87,7 @@ class Limits:
     orders_per_day: int = _key("orders_per_day", COUNT, 1, 10_000_000)
     loss_cap_e6: int = _key("unwind_loss_max", DOLLARS, 0, 100_000)
     time_cap_ns: int = _key("unwind_time_max_ms", MS, 1, 600_000)
+    mismatches_max: int = _key("mismatches_max", COUNT, 1, 10_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

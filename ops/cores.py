@@ -50,6 +50,12 @@ def available() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
+def is_pinned(cores_min: int, cores: tuple[int, ...] | None = None) -> bool:
+    """Whether detector and gateway get a core each."""
+    count = len(available() if cores is None else cores)
+    return count >= cores_min and count >= HOUSEKEEPING + 2
+
+
 def assign(plans: Iterable[Placed], cores_min: int, cores: tuple[int, ...] | None = None) -> Cores:
     """One core each for the detector, the gateway and the feeds, highest first; the first two are
     for the rest.

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from gateway.params import DeskParams
 
 if TYPE_CHECKING:
     from ops.config import Settings
+
+
+def for_cores(settings: Settings, is_pinned: bool) -> Settings:
+    """How old a signal may be follows the cores: 2 ms where detector and gateway spin on their own,
+    50 ms where they share (testing profile)."""
+    if not is_pinned:
+        return settings
+    age_ns = settings.edge.signal_age_pinned_ns
+    edge = dataclasses.replace(settings.edge, signal_age_max_ns=age_ns)
+    return dataclasses.replace(settings, edge=edge)
 
 
 def desk_params(settings: Settings) -> DeskParams:
@@ -17,6 +28,7 @@ def desk_params(settings: Settings) -> DeskParams:
         order_max_e6=limits.order_max_e6,
         market_max_e6=limits.market_max_e6,
         event_max_e6=limits.event_max_e6,
+        asset_max_e6=limits.asset_max_e6,
         venue_max_e6=limits.venue_max_e6,
         total_max_e6=limits.total_max_e6,
         day_max_e6=limits.day_max_e6,
@@ -34,4 +46,5 @@ def desk_params(settings: Settings) -> DeskParams:
         time_cap_ns=limits.time_cap_ns,
         connect_max_ns=settings.gateway.connect_max_ns,
         reply_max_ns=settings.gateway.reply_max_ns,
+        mismatches_max=limits.mismatches_max,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.fees import fee
-from engine.unwind import plan_unwind
+from engine.unwind import plan_lone
 from gateway.desk import Desk, DeskParams, VenueLine
 from gateway.hmac_auth import load_api_secrets
 from gateway.journal import Journal
@@ -72,7 +72,7 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
         fee=fee,
         take=take,
         last_look=last_look,
-        plan_unwind=plan_unwind,
+        plan_lone=plan_lone,
         epoch=spec.epoch,
     )
 

@@ -2,7 +2,8 @@
 cells out.
 
 An instrument's number is its place in the script; its feed is its venue's number; markets of one
-event share a small number; the account is the row in `cash` that pays.
+event share a small number, events of one index (all of BTC, whatever the window) another; the
+account is the row in `cash` that pays.
 """
 
 from __future__ import annotations
@@ -94,9 +95,10 @@ def identify(
     """
     accounts = _accounts(script)
     events = {name: i for i, name in enumerate(dict.fromkeys(m.event for m in script.markets))}
+    assets = _assets(script)
     numbers = {(m.venue, m.ticker): i for i, m in enumerate(script.markets)}
     instruments = tuple(
-        _instrument(index, market, events[market.event], accounts)
+        _instrument(index, market, events[market.event], assets[market.event], accounts)
         for index, market in enumerate(script.markets)
     )
     pairs = []
@@ -148,15 +150,31 @@ def _accounts(script: Script) -> tuple[Account, ...]:
     return tuple(Account(index, venue, exchange) for index, (venue, exchange) in enumerate(pots))
 
 
-def _instrument(index: int, market: MarketSpec, event: int, accounts: tuple[Account, ...]) -> Row:
+def _assets(script: Script) -> dict[str, int]:
+    """A number for what each event hangs on: the coin of its index, else the event itself."""
+    named = {m.event: m.event for m in script.markets}
+    named |= {m.event: _coin(m.index) for m in script.markets if m.index}
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(named.values()))}
+    return {event: numbers[name] for event, name in named.items()}
+
+
+def _coin(index: str) -> str:
+    """BRTI and btcusd are both of Bitcoin, ETHUSD_RTI and ethusd both of Ether."""
+    return "btc" if index == "BRTI" else index.lower().split("usd")[0]
+
+
+def _instrument(
+    index: int, market: MarketSpec, event: int, asset: int, accounts: tuple[Account, ...]
+) -> Row:
     venue = VENUES.index(market.venue)
     account = next(
         a.index for a in accounts if (a.venue, a.exchange_index) == (venue, market.exchange_index)
     )
     return row(
         INSTRUMENT, index=index, generation=GENERATION, venue=venue, feed=venue, event=event,
-        live=1, polarity=1, exchange_index=market.exchange_index, neg_risk=int(market.neg_risk),
-        account=account, condition=uint256_to_cells(int(market.condition_id or "0", 16)),
+        asset=asset, live=1, polarity=1, exchange_index=market.exchange_index,
+        neg_risk=int(market.neg_risk), account=account,
+        condition=uint256_to_cells(int(market.condition_id or "0", 16)),
         token_yes=uint256_to_cells(int(market.token_yes or "0")),
         token_no=uint256_to_cells(int(market.token_no or "0")),
         ticker=text_to_cells(market.ticker, 8), title=text_to_cells(_clipped(market.title), 8),

@@ -12,13 +12,35 @@ from engine.sizes import token_size_e6
 from gateway import memory as m
 from gateway.guard import judge
 from gateway.look import BROKEN, INTENT, look, next_entry
-from shm_layout import BUY, LAYOUT_HASH, Segment, Words
+from shm_layout import BUY, E6, FLAG_UNWIND, LAYOUT_HASH, REASONS, ROUND_UP, Segment, Words
+
+REDUCE_ONLY = REASONS.index("reduce_only")
+PRICE_LEAST_E6 = 100  # finest tick either venue has
 
 
 @njit(cache=True)
 def layout_hash() -> int:
     """The layout this module's kernels were compiled for."""
     return LAYOUT_HASH
+
+
+@njit(cache=True)
+def worst_fee(
+    mem: Words, at: int, limit: int, size: int, rate: int, exponent: int, unit: int, mode: int
+) -> int:
+    """Highest fee of a leg that takes its size at the limit or better, and what rounding may add.
+
+    Where a BUY spends a budget (a notional step says so) a better price p brings budget/p
+    contracts: rate·budget·(1−p), and less for higher exponents, stay below rate·budget; without an
+    exponent the finest tick bounds the contracts. Elsewhere the size is fixed, and a better price
+    saves more than its fee can grow (no rate is above 1).
+    """
+    charged = fee_e6(limit, size, rate, exponent, unit, mode)
+    if mem[at + m.Q_NOTIONAL_STEP] > 0 and mem[at + m.K_SIDE] == BUY:
+        budget = (mem[at + m.K_PRICE] * size + E6 - 1) // E6
+        most = budget if exponent > 0 else budget * (E6 // PRICE_LEAST_E6)
+        charged = max(charged, fee_e6(limit, most, rate, 0, 1, ROUND_UP))
+    return charged + unit
 
 
 @njit(cache=True)
@@ -38,7 +60,9 @@ def last_look(words: Words, mem: Words, now: int) -> int:
                 mem[at + m.Q_FEE_MODE],
             )
             size = mem[row + m.L_SIZE]
-            mem[at + m.K_FEE] = fee_e6(mem[row + m.L_LIMIT], size, rate, exponent, unit, mode)
+            limit = mem[row + m.L_LIMIT]
+            mem[at + m.K_FEE] = fee_e6(limit, size, rate, exponent, unit, mode)
+            mem[at + m.K_WORST] = worst_fee(mem, at, limit, size, rate, exponent, unit, mode)
             mem[at + m.K_LEGAL] = token_size_e6(
                 size,
                 mem[at + m.K_PRICE],
@@ -54,9 +78,13 @@ def last_look(words: Words, mem: Words, now: int) -> int:
 @njit(cache=True)
 def take(words: Words, mem: Words, now: int) -> int:
     """Take the next entry for the gateway, and judge it if it is an intent: 0 or an index of
-    REASONS, else what was found (gateway/look.py)."""
+    REASONS, else what was found (gateway/look.py). Unwinds are the desk's own: one in the ring
+    would pass every limit, so it is refused."""
     found = next_entry(words, mem)
-    return last_look(words, mem, now) if found == INTENT else found
+    if found != INTENT:
+        return found
+    why = last_look(words, mem, now)
+    return REDUCE_ONLY if why == 0 and mem[m.INTENT_AT + m.N_FLAGS] & FLAG_UNWIND else why
 
 
 def warm(segment: Segment) -> None:

@@ -8,6 +8,8 @@ from setproctitle import setproctitle
 
 from ops.commands import kill_place
 from ops.console import out
+from ops.cores import is_pinned
+from ops.desk_limits import for_cores
 from ops.ground import Ground, GroundError
 from ops.helpers import Helpers
 from ops.identity import publish
@@ -43,7 +45,7 @@ def _prepared(told: Launch, folder: RunFolder, ground: Ground) -> Supervisor:
     """Script, keys, segment and tables."""
     asked = told.asked
     request = Request(
-        settings=told.settings,
+        settings=for_cores(told.settings, is_pinned(told.settings.processes.cores_min)),
         name=told.name,
         state_dir=told.state_dir,
         seconds=asked.seconds,

@@ -12,6 +12,7 @@ from ops.index_rows import index_rows
 from ops.refused import refused_pairs
 from ops.refused_text import best, sums
 from ops.sim_spot import FALLBACK
+from ops.standing_rows import standing_rows
 from ops.usage import Used
 from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, NURSERY, SUPERVISOR
 
@@ -35,6 +36,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "state_reason": run.trading.reason,
         "killed": run.commands.is_killed,
         "gate": run.watch.gate_text(),
+        **standing_rows(run.watch.segment, run.watch.identity.instruments),
         "counts_from": run.counted_from or None,
         "ending": run.ending.reason if run.ending else None,
         "cores": run.cores.said,

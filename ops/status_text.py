@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ops.figures import dollars
 from ops.refused_text import texts
 
 COLUMNS = (
@@ -25,6 +26,7 @@ def text(found: Mapping[str, Any]) -> str:
         f"{found['edges']} edges, {found['intents']} intents, {found['orders']} orders,"
         f" {found['fills']} fills, {found['one_legged']} one-legged",
         *([f"refused by reason: {reasons}"] if reasons else []),
+        *_standing(found),
         f"cores: {found['cores']}",
         *(f"waiting: {role}: {how}" for role, how in found["waiting"].items()),
         "",
@@ -61,6 +63,25 @@ def text(found: Mapping[str, Any]) -> str:
     if found["events"]:
         lines += ["", *(event["text"] for event in found["events"][-12:])]
     return "\n".join(lines)
+
+
+def _standing(found: Mapping[str, Any]) -> list[str]:
+    """What an operator must look at before `resume` (rows of ops/standing_rows.py)."""
+    return [
+        f"one leg alone: {row['venue']} {row['market']},"
+        f" {'bought' if row['lone_e6'] > 0 else 'sold'} {_contracts(abs(row['lone_e6']))}"
+        f" contracts that cost {dollars(row['cost_e6'])}, of intent {row['intent']}"
+        for row in found.get("standing", ())
+    ] + [
+        f"blocked: {row['venue']} {row['market']} after {row['mismatches']} legs alone,"
+        " until resume"
+        for row in found.get("blocked", ())
+    ]
+
+
+def _contracts(size_e6: int) -> str:
+    whole, part = divmod(size_e6, 1_000_000)
+    return f"{whole:,}" + (f".{part:06d}".rstrip("0") if part else "")
 
 
 def _cell(value: object) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from engine.fees import fee
-from engine.unwind import COMPLETE, GIVE_BACK, HALT, STEPS, Missing, Plan, plan_lone, plan_unwind
+from engine.unwind import COMPLETE, GIVE_BACK, HALT, STEPS, Plan, plan_lone, plan_unwind
 from shm_layout import BUY, E6, FEE_QUADRATIC, ROUND_DOWN, ROUND_UP, SELL
 
 Levels = tuple[tuple[int, int], ...]
@@ -38,6 +38,15 @@ POLYMARKET = Market(
 
 
 @dataclass(frozen=True)
+class Missing:
+    """What the desk hands in of the other leg."""
+
+    side: int
+    levels: Levels
+    facts: Market
+
+
+@dataclass(frozen=True)
 class LoneLeg:
     """What the desk hands in."""
 
@@ -48,6 +57,7 @@ class LoneLeg:
     loss_cap_e6: int = 5 * E6
     spent_e6: int = 0
     attempt: int = 0
+    is_blind: bool = False
     facts: Market = KALSHI
 
 
@@ -141,8 +151,9 @@ def test_each_try_reaches_further_and_never_beyond_the_cap(side: int, step: int)
 
 
 @pytest.mark.parametrize("side, step", [(BUY, -1), (SELL, 1)])
-def test_with_nothing_shown_the_first_tries_reach_as_far_as_the_cap(side: int, step: int) -> None:
-    blind = LoneLeg(side=side, levels=(), loss_cap_e6=2 * E6)
+def test_without_a_book_to_trust_the_first_tries_reach_the_cap(side: int, step: int) -> None:
+    assert plan_unwind(LoneLeg(side=side, levels=())) is None, "an empty book is waited for"
+    blind = LoneLeg(side=side, is_blind=True, loss_cap_e6=2 * E6)
     found = plan_unwind(blind)
     assert found is not None
     size, limit = found
@@ -186,7 +197,7 @@ def test_no_plan_costs_more_at_its_limit_than_the_cap_leaves(seed: int) -> None:
         side=side, price_e6=entry, size_e6=rng.randrange(1, 5_000) * 100_000, facts=facts,
         levels=tuple((price, rng.randrange(1, 300) * E6) for price in prices[rng.randrange(5):]),
         loss_cap_e6=rng.randrange(1, 60) * 500_000, spent_e6=rng.randrange(10) * 250_000,
-        attempt=rng.randrange(2 * STEPS),
+        attempt=rng.randrange(2 * STEPS), is_blind=rng.random() < 0.2,
     )  # fmt: skip
     shown = [price for price, _ in lone.levels]
     missing = Missing(
@@ -199,6 +210,7 @@ def test_no_plan_costs_more_at_its_limit_than_the_cap_leaves(seed: int) -> None:
     limit, size = plan.limit_e6, plan.size_e6
     if plan.action == GIVE_BACK:
         unit = entry - limit if side == BUY else limit - entry
+        shown = [] if lone.is_blind else shown
         assert not shown or (limit <= shown[0] if side == BUY else limit >= shown[0])
     else:
         facts = missing.facts

@@ -41,7 +41,7 @@ from tests.twins.guard import Look, Standing, check, cost_e6
 SIZE = 10_000_000
 NOW = 10**15
 SEGMENT = Segment.private()
-ELSEWHERE = Market(9, 1, "polymarket_us", 5, 77, "else", 0, "", "0", "0", 2)
+ELSEWHERE = Market(9, 1, "polymarket_us", 5, 77, "else", 0, "", "0", "0", 2, 9)
 
 
 @dataclass(slots=True)
@@ -62,11 +62,13 @@ class Case:
     accounts: Accounts
     params: DeskParams
     sent: int = 0
+    rates: tuple[int, int, int] = (10, 100, 1_000)
+    sent_ns: int = NOW
 
     def plain(self) -> int:
         """What the plain rules say."""
-        rate = OrderRate(10, 100, 1_000)
-        rate.add(self.sent, NOW)
+        rate = OrderRate(*self.rates)
+        rate.add(self.sent, self.sent_ns)
         return check(
             self.intent,
             self.looks,
@@ -75,6 +77,7 @@ class Case:
             rate,
             self.params,
             legal_size,
+            fee,
             NOW,
         )
 
@@ -126,8 +129,11 @@ class Case:
                 none = Bucket(rate=1, burst=1, reserve=0, level_n=0, at_ns=NOW)
                 nets = look.leg.venue == KALSHI
                 memory.venue(look.leg.venue, nets=nets, order_cost=1, bucket=none)
-        rate = OrderRate(10, 100, 1_000, cells=memory.cells[RATE_AT : RATE_AT + RATE_CELLS])
-        rate.add(self.sent, NOW)
+        rate = OrderRate(*self.rates, cells=memory.cells[RATE_AT : RATE_AT + RATE_CELLS])
+        rate.add(self.sent, self.sent_ns)
+        for look in self.looks:
+            if look.is_blocked:
+                memory.block(look.leg.instrument, True)
         standing, pair = self.standing, self.standing.pair
         if pair is not None:
             memory.pair(0, same=pair.same, approved=pair.approved)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import uvloop
 
+from engine.unwind import plan_lone
 from gateway import journal as j
 from gateway.desk import Desk, DeskParams, VenueLine
 from gateway.kalshi import CREATE, KalshiVenue
@@ -34,7 +35,7 @@ from shm_layout import (
     cell,
     word_load,
 )
-from tests.gateway.scene import KALSHI, POLY, SECRETS, Scene, Signer, fee, plan
+from tests.gateway.scene import KALSHI, POLY, SECRETS, Scene, Signer, fee
 from tests.gateway.venue_double import Double, Reply, Seen
 
 BALANCE = "/trade-api/v2/portfolio/balance"
@@ -49,7 +50,10 @@ FILLS = "/trade-api/v2/portfolio/fills"
 SIZE = 10_000_000
 
 
-PARAMS = DeskParams(dust_e6=100_000, query_gap_ns=1_000_000, delay_grace_ns=1_000_000)
+PARAMS = DeskParams(  # patient: a busy machine is slow
+    dust_e6=100_000, query_gap_ns=1_000_000, delay_grace_ns=1_000_000,
+    signal_age_max_ns=10_000_000_000, time_cap_ns=10_000_000_000,
+)  # fmt: skip
 
 
 def kalshi_filled(count: str, price: str = "0.4200") -> Callable[[Seen], Reply]:
@@ -145,7 +149,7 @@ class Rig:
             fee=fee,
             take=take,
             last_look=last_look,
-            plan_unwind=plan,
+            plan_lone=plan_lone,
         )
         return self.desk
 

@@ -16,12 +16,10 @@ from gateway.accounts import Accounts
 from gateway.hmac_auth import ApiSecrets
 from gateway.intake import Intake
 from gateway.memory import Memory
-from gateway.ports import Lone
 from gateway.throttle import Bucket
 from shm_layout import (
     ACTIVE,
     BODY,
-    BUY,
     COMMAND,
     CONTROL,
     ENTRY,
@@ -59,7 +57,7 @@ from shm_layout import (
     word_store,
 )
 
-__all__ = ["KALSHI", "POLY", "SECRETS", "Entry", "Scene", "Signer", "fee", "legal_size", "plan"]
+__all__ = ["KALSHI", "POLY", "SECRETS", "Entry", "Scene", "Signer", "fee", "legal_size"]
 KALSHI, POLY = 0, 1  # instruments, venue numbers, feeds and accounts alike
 EPOCH, RUN = 5, 7
 SECRETS = ApiSecrets(api_key="key", secret="c2VjcmV0", passphrase="pass", address="0xaa")
@@ -128,19 +126,6 @@ class Signer:
 
     def spent(self, order_hash: bytes) -> None:
         self.used.append(order_hash)
-
-
-def plan(lone: Lone) -> tuple[int, int] | None:
-    """Give back at the touch, a cent worse each try, while the cap holds."""
-    if not lone.levels:
-        return None
-    step_e6 = 10_000 * lone.attempt
-    touch_e6 = lone.levels[0][0]
-    limit_e6 = touch_e6 - step_e6 if lone.side == BUY else touch_e6 + step_e6
-    worse_e6 = lone.price_e6 - limit_e6 if lone.side == BUY else limit_e6 - lone.price_e6
-    if lone.spent_e6 + worse_e6 * lone.size_e6 // 1_000_000 > lone.loss_cap_e6:
-        return None
-    return lone.size_e6, limit_e6
 
 
 def body(record: np.dtype[np.void], **values: Any) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

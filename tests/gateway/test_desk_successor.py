@@ -110,6 +110,9 @@ def test_a_death_lifts_no_halt_and_what_was_given_up_stays_the_operators(tmp_pat
                 await rig.until(lambda: rig.desk.accounts.position(KALSHI).yes_e6 == 10_000_000)
                 assert rig.gate == (HALTED, "one_legged")
                 assert not rig.desk.unwinder.cases and len(rig.kalshi.orders) == 1
+                row = rig.scene.segment.read("positions", KALSHI)
+                assert row is not None and row["lone_e6"] == 10_000_000, "and is still told"
+                assert row["mismatches"] == 1
             rig.scene.resume()
             await rig.until(lambda: rig.gate == (ACTIVE, "done"))
             await replace()

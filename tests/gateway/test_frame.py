@@ -83,7 +83,7 @@ def test_an_order_record_says_what_was_judged(tmp_path: Path) -> None:
             [1, POLY, POLY, 1, SELL, 500_000, other.size_e6, "0x" + digest.hex()],
         ],
         "placings": [[0, BUY, 420_000], [1, BUY, 500_000]],
-        "costs": [4_200_000 + 170_600, 5_000_000 + 125_000],
+        "costs": [4_200_000 + 170_700, 5_000_000 + 250_010],
     }
 
 

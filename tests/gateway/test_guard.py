@@ -12,10 +12,12 @@ import pytest
 from gateway.facts import facts_of
 from gateway.order import Order
 from gateway.params import DeskParams
-from gateway.ports import YES, Placing
+from gateway.ports import NO, YES, Placing
 from shm_layout import (
     BUY,
+    E6,
     FLAG_REDUCE,
+    FLAG_TRUE_UP,
     FLAG_UNWIND,
     HALTED,
     POLLED,
@@ -24,11 +26,12 @@ from shm_layout import (
     SELL,
     cell,
 )
-from tests.gateway.guard_case import NOW, SIZE, Case, Row, case
+from tests.gateway.guard_case import NOW, SIZE, Case, Row, case, fresh
 from tests.gateway.scene import EPOCH, KALSHI, POLY, fee
 from tests.twins.guard import cost_e6, is_on_grid
 
 Break = Callable[[Case], object]
+SECOND_NS = 10**9
 
 
 def standing(**changed: object) -> Break:
@@ -90,6 +93,19 @@ def shallow(c: Case) -> None:
     c.looks[POLY] = c.looks[POLY]._replace(quote=quote)
 
 
+def decided(c: Case, decide_ns: int) -> None:
+    c.intent = c.intent._replace(decide_ns=decide_ns)
+
+
+def rates(most: tuple[int, int, int], ago_ns: int) -> Break:
+    """Nine orders so long ago, with this many allowed a second, a minute and a day."""
+
+    def apply(c: Case) -> None:
+        c.rates, c.sent, c.sent_ns = most, 9, NOW - ago_ns
+
+    return apply
+
+
 def spent_bucket(c: Case) -> None:
     bucket = c.looks[KALSHI].bucket
     assert bucket is not None
@@ -112,7 +128,10 @@ BREAKS: list[tuple[str, Break]] = [
     ("stale", expired),
     ("stale", look(KALSHI, quote=None)),
     ("stale", lambda c: c.quote(KALSHI, recv_ns=NOW - DeskParams().quote_age_max_ns - 1)),
-    ("stale", lambda c: c.quote(KALSHI, recv_ns=NOW + 1)),
+    ("stale", lambda c: c.quote(KALSHI, recv_ns=NOW + SECOND_NS + 1)),
+    ("stale", lambda c: decided(c, NOW - DeskParams().signal_age_max_ns - 1)),
+    ("stale", lambda c: decided(c, NOW + SECOND_NS + 1)),
+    ("blocked", look(POLY, is_blocked=True)),
     ("generation", look(POLY, market=None)),
     ("generation", lambda c: c.leg(POLY, generation=2)),
     ("generation", lambda c: c.quote(KALSHI, generation=2)),
@@ -138,17 +157,20 @@ BREAKS: list[tuple[str, Break]] = [
     ("edge_gone", standing(pair=Row(same=0))),
     ("edge_gone", one_leg),
     ("edge_gone", params(edge_min_e6=60_000)),
-    ("cash", cash(KALSHI, 4_370_600 - 1)),
-    ("cash", cash(POLY, 5_125_000 - 1)),
+    ("cash", cash(KALSHI, 4_370_700 - 1)),
+    ("cash", cash(POLY, 5_250_010 - 1)),
     ("limit_day", lost),
     ("limit_order", params(order_max_e6=5_000_000)),
     ("limit_market", held(POLY, 95_000_000)),
     ("limit_event", params(event_max_e6=9_000_000)),
+    ("limit_asset", params(asset_max_e6=9_000_000)),
     ("limit_venue", params(venue_max_e6=5_000_000)),
     ("limit_total", params(total_max_e6=500_000_000)),
     ("limit_unhedged", standing(unhedged_e6=45_000_000)),
     ("limit_rate", standing(open_intents=32)),
     ("limit_rate", spent_rate),
+    ("limit_rate", rates((1_000, 10, 1_000), 60 * SECOND_NS - 1)),
+    ("limit_rate", rates((1_000, 1_000, 10), 86_400 * SECOND_NS - 1)),
     ("limit_rate", spent_bucket),
     ("limit_rate", look(POLY, bucket=None)),
 ]
@@ -199,15 +221,55 @@ def test_an_unwind_passes_on_an_untrusted_book_a_dead_feed_and_in_halted() -> No
     assert subject.reason() == "done"
 
 
-def test_an_unwind_stops_at_the_kill_word_the_band_and_the_journal() -> None:
+def test_an_unwind_stops_at_the_kill_word_and_the_journal() -> None:
     for wanted, breaks in (
         ("killed", standing(state=-1)),
         ("journal", standing(journal_failed=True)),
-        ("band", lambda c: c.leg(KALSHI, limit_e6=5_000)),
     ):
         subject = unwind(case())
         breaks(subject)
         assert subject.reason() == wanted
+
+
+def completed(c: Case) -> Case:
+    c.drop(KALSHI)
+    flags = FLAG_UNWIND | FLAG_TRUE_UP
+    c.looks[0] = c.looks[0]._replace(placing=Placing(NO, BUY, 500_000))
+    c.intent = c.intent._replace(flags=flags, expires_ns=0, decide_ns=0)
+    c.standing = c.standing._replace(state=HALTED, is_paused=True)
+    return c
+
+
+def test_what_completes_a_pair_passes_in_halted_but_needs_a_book_to_trust() -> None:
+    assert completed(case()).reason() == "done"
+    for wanted, trust, alive in (("untrusted", 1, EPOCH), ("epoch", 0, 0)):
+        subject = completed(case())
+        quote = list(subject.looks[0].quote or [])
+        quote[cell(QUOTE, "trust")] = trust
+        subject.looks[0] = subject.looks[0]._replace(quote=quote, alive_epoch=alive)
+        assert subject.reason() == wanted
+
+
+@pytest.mark.parametrize("limit_e6", [5_000, 995_000])
+def test_the_band_keeps_nothing_that_shrinks_from_the_wire(limit_e6: int) -> None:
+    fine = [E6, 1_000, 0, 0, 0, 0]
+    for flags in (FLAG_UNWIND | FLAG_REDUCE, FLAG_REDUCE):
+        subject = case()
+        subject.drop(POLY)
+        subject.leg(KALSHI, side=SELL, limit_e6=limit_e6)
+        quote = list(subject.looks[0].quote or [])
+        quote[cell(QUOTE, "grid") : cell(QUOTE, "grid") + 6] = fine
+        subject.looks[0] = fresh(subject.looks[0]._replace(quote=quote, is_blocked=True))
+        subject.accounts.position(KALSHI).yes_e6 = SIZE
+        subject.intent = subject.intent._replace(flags=flags)
+        assert subject.reason() == "done"
+
+
+def test_a_frame_that_came_after_the_look_is_not_stale() -> None:
+    subject = case()
+    subject.quote(KALSHI, recv_ns=NOW + 1, number=7)
+    subject.quote(POLY, recv_ns=NOW + SECOND_NS)
+    assert subject.reason() == "done"
 
 
 def test_an_unwind_may_use_the_reserve_that_an_opening_intent_may_not() -> None:
@@ -231,7 +293,7 @@ def test_what_is_in_flight_counts_at_its_worst() -> None:
     subject = case()
     order = Order(1, 0, KALSHI, KALSHI, 1, BUY, 420_000, SIZE, Placing(YES, BUY, 420_000))
     subject.accounts.cash[KALSHI].cash_e6 = 8_000_000
-    subject.accounts.reserve(order, 4_370_600, is_ours=False)
+    subject.accounts.reserve(order, 4_370_700, is_ours=False)
     assert subject.reason() == "cash"
     assert subject.accounts.release(order) and not subject.accounts.release(order)
     assert subject.reason() == "done"

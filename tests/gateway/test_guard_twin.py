@@ -9,15 +9,15 @@ import random
 
 from gateway.order import Order
 from gateway.ports import NO, YES, Placing
-from shm_layout import BUY, FLAG_REDUCE, FLAG_UNWIND, QUOTE, REASONS, SELL, cell
+from shm_layout import BUY, FLAG_REDUCE, FLAG_TRUE_UP, FLAG_UNWIND, QUOTE, REASONS, SELL, cell
 from tests.gateway.guard_case import NOW, SEGMENT, SIZE, Case, Row, case, fresh
-from tests.gateway.scene import KALSHI, POLY
-from tests.twins.guard import place
+from tests.gateway.scene import KALSHI, POLY, fee
+from tests.twins.guard import place, worst_cost_e6
 
 CASES, SEED = 2_000, 20261121
 EDGES = (
     -(2**63), -(10**15), -(10**12) - 1, -1, 0, 1, 99, 100, 10_000, 10**6 - 1, 10**6, 10**6 + 1,
-    10**12, 10**12 + 1, 10**15, NOW - 1, NOW, NOW + 1, 2**62, 2**63 - 1,
+    10**12, 10**12 + 1, 10**15, NOW - 1, NOW, NOW + 10**9, NOW + 10**9 + 1, 2**62, 2**63 - 1,
 )  # fmt: skip
 QUOTE_CELLS = (
     "instrument", "generation", "number", "epoch", "trust", "tick_epoch", "recv_ns", "size_min_e6",
@@ -28,7 +28,7 @@ LEG_CELLS = (
     "generation", "side", "limit_e6", "size_e6", "quote_number", "quote_epoch", "tick_epoch",
 )  # fmt: skip
 LIMITS = (
-    "order_max_e6", "order_max_e6", "market_max_e6", "event_max_e6", "venue_max_e6", "total_max_e6",
+    "order_max_e6", "market_max_e6", "event_max_e6", "asset_max_e6", "venue_max_e6", "total_max_e6",
     "unhedged_max_e6", "day_max_e6", "edge_min_e6",
 )  # fmt: skip
 NEVER_HERE = {  # of the desk's other parts, or of the wire
@@ -66,25 +66,25 @@ def break_standing(c: Case, chance: random.Random, _leg_at: int) -> None:
     changed: dict[str, object] = chance.choice([
         {"state": chance.choice((-1, 0, 1, 2))}, {"is_paused": True}, {"journal_failed": True},
         {"pair": chance.choice((None, Row(approved=0), Row(same=0)))}, {"is_duplicate": True},
-        {"unhedged_e6": chance.choice((0, 44_874_999, 44_875_000, 44_875_001, 10**12))},
+        {"unhedged_e6": chance.choice((0, 44_749_989, 44_749_990, 44_749_991, 10**12))},
         {"open_intents": chance.choice((31, 32))},
     ])  # fmt: skip
     c.standing = c.standing._replace(**changed)  # type: ignore[arg-type]
 
 
 def break_money(c: Case, chance: random.Random, leg_at: int) -> None:
-    worst_e6 = c.looks[leg_at].cost_e6
+    worst_e6 = min(worst_cost_e6(c.looks[leg_at], fee), 2**62)
     what = chance.randrange(6)
     if what == 0:
         c.accounts.cash[leg_at].cash_e6 = worst_e6 + chance.choice((-1, 0, 1))
     elif what == 1:
         name = chance.choice(LIMITS)
-        limit_e6 = chance.choice((worst_e6, worst_e6 - 1, 9_496_000, 9_495_600, 9_495_599, 50_400))
+        limit_e6 = chance.choice((worst_e6, worst_e6 - 1, 9_621_000, 9_620_710, 9_620_709, 50_400))
         c.params = copy.copy(c.params)  # limits that no settings would allow
         object.__setattr__(c.params, name, max(limit_e6, 1))
     elif what == 2:
         c.accounts.position(chance.choice((KALSHI, POLY, 9))).cost_yes_e6 = chance.choice(
-            (95_629_400, 94_875_000, 94_875_001, 190_504_400, 490_504_401, 10**12)
+            (95_629_300, 94_749_990, 94_749_991, 190_379_290, 290_379_291, 490_379_291, 10**12)
         )
     elif what == 3:
         c.accounts.realized_day_e6 = -chance.choice((0, 19_999_999, 20_000_000))
@@ -111,9 +111,10 @@ def break_holdings(c: Case, chance: random.Random, leg_at: int) -> None:
 
 
 def break_intent(c: Case, chance: random.Random, _leg_at: int) -> None:
-    flags = chance.choice((FLAG_REDUCE, FLAG_UNWIND | FLAG_REDUCE, FLAG_UNWIND, 0))
+    flags = chance.choice((FLAG_REDUCE, FLAG_UNWIND | FLAG_REDUCE, FLAG_UNWIND | FLAG_TRUE_UP, 0))
     expires_ns = chance.choice((c.intent.expires_ns, NOW, NOW - 1, *EDGES))
-    c.intent = c.intent._replace(flags=flags, expires_ns=expires_ns)
+    decide_ns = chance.choice((c.intent.decide_ns, NOW - 50_000_000, NOW - 50_000_001, *EDGES))
+    c.intent = c.intent._replace(flags=flags, expires_ns=expires_ns, decide_ns=decide_ns)
 
 
 def break_look(c: Case, chance: random.Random, leg_at: int) -> None:
@@ -124,6 +125,7 @@ def break_look(c: Case, chance: random.Random, leg_at: int) -> None:
             {"alive_epoch": 6},
             {"market": None},
             {"bucket": None},
+            {"is_blocked": True},
         ]
     )
     c.looks[leg_at] = c.looks[leg_at]._replace(**changed)  # type: ignore[arg-type]

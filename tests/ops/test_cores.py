@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ops.cores import Place, assign
+from ops.config import load
+from ops.cores import Place, assign, is_pinned
+from ops.desk_limits import desk_params, for_cores
 from ops.session import Plan
 
 PLANS = tuple(
@@ -42,3 +44,16 @@ def test_when_cores_run_out_the_detector_and_gateway_come_first() -> None:
     assert cores.of("gateway").is_alone
     assert not cores.of("feed kalshi").is_alone
     assert cores.of("feed kalshi").cores == (4, 5)
+
+
+def test_detector_and_gateway_are_pinned_only_with_a_core_each() -> None:
+    assert not is_pinned(6, (0, 1)) and not is_pinned(2, (0, 1, 2))
+    assert is_pinned(4, (0, 1, 2, 3)) and not is_pinned(6, tuple(range(5)))
+
+
+def test_how_old_a_signal_may_be_follows_the_pinning() -> None:
+    settings = load("testing")
+    for pinned, age_ms in ((False, 50), (True, 2)):
+        told = for_cores(settings, pinned)
+        assert told.edge.signal_age_max_ns == age_ms * 1_000_000
+        assert desk_params(told).signal_age_max_ns == age_ms * 1_000_000

@@ -73,6 +73,25 @@ def test_instruments_say_what_they_are() -> None:
     assert (third["neg_risk"], third["live"], third["generation"]) == (1, 1, 1)
 
 
+def test_all_that_hangs_on_one_coin_is_one_asset_whatever_its_index_and_window() -> None:
+    class Windows(Script):
+        markets = (
+            *(
+                MarketSpec(venue=venue, ticker=venue + event, title="", event=event, index=index)
+                for venue, event, index in (
+                    ("kalshi", "btc 15m", "BRTI"), ("polymarket", "btc 15m", "btcusd"),
+                    ("kalshi", "btc 1h", "BRTI"), ("kalshi", "eth 15m", "ETHUSD_RTI"),
+                    ("polymarket", "eth 15m", "ethusd"), ("kalshi", "a game", ""),
+                    ("polymarket", "a game", ""), ("kalshi", "another game", ""),
+                )
+            ),
+        )  # fmt: skip
+        pairs = ()
+
+    found = [int(view(b, INSTRUMENT)["asset"]) for b in identify(Windows(), SETTINGS).instruments]
+    assert found == [0, 0, 0, 1, 1, 2, 2, 3]
+
+
 def test_each_exchange_is_an_account_of_its_own() -> None:
     identity = identify(Script(), SETTINGS)
     assert [(a.venue, a.exchange_index) for a in identity.accounts] == [(0, 0), (0, 2), (1, 0)]

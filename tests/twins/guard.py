@@ -20,7 +20,10 @@ from shm_layout import (
     ACTIVE,
     BUY,
     E6,
+    FEE_NONE,
+    FEE_QUADRATIC,
     FLAG_REDUCE,
+    FLAG_TRUE_UP,
     FLAG_UNWIND,
     HALTED,
     QUOTE,
@@ -35,6 +38,7 @@ _NUMBER, _EPOCH, _TRUST, _RECV, _INSTRUMENT, _GENERATION, _TICK_EPOCH = (
     for name in ("number", "epoch", "trust", "recv_ns", "instrument", "generation", "tick_epoch")
 )
 SIZE_MAX_E6 = 10**12
+AHEAD_MAX_NS = 10**9  # a frame may come after the look began
 R = {name: place for place, name in enumerate(REASONS)}
 
 
@@ -51,6 +55,7 @@ class Look(NamedTuple):
     order_cost: int
     facts: Facts | None
     cost_e6: int
+    is_blocked: bool = False
 
 
 class Pair(Protocol):
@@ -99,6 +104,30 @@ def cost_e6(leg: Leg, fee: Fee, facts: Facts) -> int:
     return -(-unit_e6 * leg.size_e6 // E6) + fee(leg.limit_e6, leg.size_e6, facts)
 
 
+def worst_cost_e6(look: Look, fee: Fee) -> int:
+    """The most a leg can cost: its cost at the limit and what rounding adds to its fee. A budget
+    (a token bought where notional steps are kept) buys more at better prices: its fee stays below
+    rate × budget, and without an exponent below that of the finest tick's contracts.
+    """
+    leg, facts, placing = look.leg, look.facts, look.placing
+    if facts is None or placing is None:
+        return look.cost_e6
+    known = facts.fee_kind in (FEE_NONE, FEE_QUADRATIC)
+    rate = facts.rate_e6 if known else max(facts.rate_e6, 70_000)
+    exponent = facts.exponent if facts.fee_kind == FEE_QUADRATIC else 1
+    unit = facts.fee_unit_e6 if known else max(facts.fee_unit_e6, 10_000)
+    if facts.fee_kind == FEE_NONE:
+        rate, unit = 0, 1
+    at_limit = fee(leg.limit_e6, leg.size_e6, facts)
+    if placing.side == BUY and facts.notional_step_e6 > 0:
+        budget_e6 = ceil(Fraction(placing.price_e6 * leg.size_e6, E6))
+        most_e6 = budget_e6 if exponent > 0 else budget_e6 * 10_000
+        out_of_reach = not 0 <= rate <= E6 or most_e6 > SIZE_MAX_E6
+        on_all = 10**15 if out_of_reach else ceil(Fraction(rate * most_e6, E6))
+        return look.cost_e6 + max(on_all - at_limit, 0) + unit
+    return look.cost_e6 + unit
+
+
 def check(
     intent: Intent,
     looks: Sequence[Look],
@@ -107,21 +136,26 @@ def check(
     rate: OrderRate,
     params: DeskParams,
     legal_size: Legal,
+    fee: Fee,
     now_ns: int,
 ) -> int:
     """0: every rule holds now; else the reason of the first that does not."""
     if why := _state(intent, standing, looks):
         return why
-    if not intent.flags & FLAG_UNWIND and not now_ns <= intent.expires_ns:
+    age_ns = now_ns - intent.decide_ns
+    is_young = -AHEAD_MAX_NS <= age_ns <= params.signal_age_max_ns and now_ns <= intent.expires_ns
+    if not intent.flags & FLAG_UNWIND and not is_young:
         return R["stale"]
+    opens = not intent.flags & (FLAG_UNWIND | FLAG_REDUCE)
     for look in looks:
-        if why := _quote(look, intent.flags, params, now_ns) or _form(look, params, legal_size):
+        why = _quote(look, intent.flags, params, now_ns)
+        if why := why or _form(look, params, legal_size, opens):
             return why
-    costs_e6 = [look.cost_e6 for look in looks]
+    costs_e6 = [worst_cost_e6(look, fee) for look in looks]
     if intent.flags & FLAG_REDUCE and not intent.flags & FLAG_UNWIND:
         if not all(_reduces(look.leg, accounts) for look in looks):
             return R["reduce_only"]
-    elif not intent.flags & FLAG_UNWIND and (why := _edge(looks, costs_e6, standing, params)):
+    elif opens and (why := _edge(looks, [look.cost_e6 for look in looks], standing, params)):
         return why
     if why := _limits(intent, looks, costs_e6, standing, accounts, params):
         return why
@@ -155,13 +189,13 @@ def _quote(look: Look, flags: int, params: DeskParams, now_ns: int) -> int:
         return R["generation"]
     if quote[_TICK_EPOCH] != leg.tick_epoch:
         return R["tick"]
-    if flags & FLAG_UNWIND:
+    if flags & FLAG_UNWIND and not flags & FLAG_TRUE_UP:
         return 0  # on whatever is shown, within the loss cap (DESIGN section 4)
     if not look.alive_epoch == quote[_EPOCH] == leg.quote_epoch:
         return R["epoch"]
     if quote[_TRUST] != 0:
         return R["untrusted"]
-    if not 0 <= now_ns - quote[_RECV] <= params.quote_age_max_ns:
+    if not -AHEAD_MAX_NS <= now_ns - quote[_RECV] <= params.quote_age_max_ns:
         return R["stale"]
     if quote[_NUMBER] == leg.quote_number:
         return 0
@@ -172,12 +206,16 @@ def _quote(look: Look, flags: int, params: DeskParams, now_ns: int) -> int:
     return 0 if shown_e6 >= leg.size_e6 else R["moved"]
 
 
-def _form(look: Look, params: DeskParams, legal_size: Legal) -> int:
-    """Band, grid, lots and minimums, in terms of the token that will be traded."""
+def _form(look: Look, params: DeskParams, legal_size: Legal, opens: bool) -> int:
+    """Block and band of what opens, grid, lots and minimums, in terms of the token that will be
+    traded.
+    """
     leg, facts, placing = look.leg, look.facts, look.placing
     if facts is None or placing is None:
         return R["stale"]
-    if not params.price_low_e6 <= leg.limit_e6 <= params.price_high_e6:
+    if opens and look.is_blocked:
+        return R["blocked"]
+    if opens and not params.price_low_e6 <= leg.limit_e6 <= params.price_high_e6:
         return R["band"]
     if not is_on_grid(leg.limit_e6, facts.grid):
         return R["tick"]
@@ -257,6 +295,9 @@ def _limits(
             return R["limit_market"]
         if not event + cost + beside[0] <= params.event_max_e6:
             return R["limit_event"]
+        asset = asset_exposure(accounts, look.leg.instrument)
+        if not asset + cost + beside[2] <= params.asset_max_e6:
+            return R["limit_asset"]
         if not venue + cost + beside[1] <= params.venue_max_e6:
             return R["limit_venue"]
         if not total + sum(costs_e6) <= params.total_max_e6:
@@ -264,16 +305,17 @@ def _limits(
     return 0
 
 
-def _beside(looks: Sequence[Look], costs_e6: Sequence[int], place: int) -> tuple[int, int]:
-    """What the intent's other legs add to this leg's event and venue."""
+def _beside(looks: Sequence[Look], costs_e6: Sequence[int], place: int) -> tuple[int, int, int]:
+    """What the intent's other legs add to this leg's event, venue and asset."""
     own = looks[place].market
-    event = venue = 0
+    event = venue = asset = 0
     for i, (look, cost) in enumerate(zip(looks, costs_e6, strict=True)):
         if i == place or own is None or look.market is None:
             continue
         event += cost if look.market.event == own.event else 0
         venue += cost if look.market.venue == own.venue else 0
-    return event, venue
+        asset += cost if look.market.asset == own.asset else 0
+    return event, venue, asset
 
 
 def _room(intent: Intent, looks: Sequence[Look], rate: OrderRate, now_ns: int) -> int:
@@ -296,19 +338,29 @@ def exposure(accounts: Accounts, instrument: int) -> tuple[int, int, int, int]:
     """Worst cost of what is held and in flight, counted afresh: of the instrument, its event, its
     venue, everything.
     """
-    market = accounts.markets[instrument]
-    costs = [(number, position.cost_e6) for number, position in accounts.positions.items()]
-    for booking in accounts.flights.values():
-        order = booking.order
-        part = Fraction(booking.cost_e6 * order.unresolved_e6(), order.size_e6)
-        costs.append((order.instrument, ceil(part)))
-    known = [(accounts.markets[number], cost) for number, cost in costs]
+    market, known = accounts.markets[instrument], _known(accounts)
     return (
         sum(cost for other, cost in known if other.instrument == instrument),
         sum(cost for other, cost in known if other.event == market.event),
         sum(cost for other, cost in known if other.venue == market.venue),
         sum(cost for _, cost in known),
     )
+
+
+def asset_exposure(accounts: Accounts, instrument: int) -> int:
+    """The same of all markets of an instrument's asset."""
+    asset = accounts.markets[instrument].asset
+    return sum(cost for other, cost in _known(accounts) if other.asset == asset)
+
+
+def _known(accounts: Accounts) -> list[tuple[Market, int]]:
+    """Every market that something is held or in flight in, with its worst cost."""
+    costs = [(number, position.cost_e6) for number, position in accounts.positions.items()]
+    for booking in accounts.flights.values():
+        order = booking.order
+        part = Fraction(booking.cost_e6 * order.unresolved_e6(), order.size_e6)
+        costs.append((order.instrument, ceil(part)))
+    return [(accounts.markets[number], cost) for number, cost in costs]
 
 
 def place(
