@@ -28,12 +28,13 @@ from feeds.indices import (
 from feeds.judge import Judge, JumpBand
 from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.update import MS_NS, SECOND_NS, FeedError
+from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError
 
 SLOW, QUICK = "cfbenchmarks_value", "cfbenchmarks_value_5hz"
 QUICK_INDICES = frozenset({"BRTI", "ETHUSD_RTI", "SOLUSD_RTI", "XRPUSD_RTI", "DOGEUSD_RTI"})
 WINDOW_S = 60
 _KEPT = 120  # ticks of an index, for the check of means
+_SIDS_MAX = 16  # subscriptions whose numbers are followed; we have two
 _IDS = {1: SLOW, 2: QUICK}
 _NO_JUMPS = JumpBand(ticks=0, share_e6=0, confirm_ns=0)
 
@@ -170,7 +171,7 @@ class CfBenchmarks:
                 self._slow(_SLOW.decode(frame.msg), frame, recv_ns)
             else:
                 self._answer(frame)
-        except (FeedError, msgspec.DecodeError, RecursionError):
+        except (FeedError, *UNREADABLE):
             self._seat.count("bad_frames")
 
     def _answer(self, frame: _Frame) -> None:
@@ -200,7 +201,8 @@ class CfBenchmarks:
         before = self._seqs.get(frame.sid)
         if before is not None and frame.seq > before + 1:
             self._seat.count("gaps")
-        self._seqs[frame.sid] = frame.seq
+        if before is not None or len(self._seqs) < _SIDS_MAX:
+            self._seqs[frame.sid] = frame.seq
 
     # ---- ticks
 

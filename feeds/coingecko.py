@@ -19,7 +19,15 @@ from msgspec import Meta, Raw, Struct
 
 from feeds.rest import StatusError
 from feeds.session import Backoff
-from feeds.update import MS_NS, SECOND_NS, STAMP_MAX_MS, UNREADABLE, FeedError, exact
+from feeds.update import (
+    MS_NS,
+    SECOND_NS,
+    STAMP_MAX_MS,
+    UNREADABLE,
+    FeedError,
+    exact,
+    raw_text,
+)
 from shm_layout import (
     BUY,
     COUNTERS,
@@ -247,7 +255,7 @@ class CoinGecko:
         for name in wanted:
             try:
                 price = prices[name]
-                price_e8 = exact(bytes(price.usd).decode(), 8)
+                price_e8 = exact(raw_text(price.usd), 8)
                 if price_e8 <= 0:
                     raise FeedError(f"usd: found {price_e8}, wanted more than 0")
             except KeyError:

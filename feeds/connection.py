@@ -36,7 +36,7 @@ _LOG.propagate = False
 
 
 class Sink(Protocol):
-    """Who is told what comes in. None of it may raise."""
+    """Who is told what comes in. None of it may raise; what does, ends the link."""
 
     def on_text(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One whole text message; the memory is valid only during the call."""
@@ -206,21 +206,25 @@ class Connection:
                     f" wanted at most {HEADER_MAX_BYTES}"
                 )
 
-    async def closed(self) -> None:
-        """Return once the connection is gone, whoever ended it and why."""
+    async def closed(self) -> BaseException | None:
+        """Return once the connection is gone, whoever ended it. What our own sink raised is
+        returned (picows ends the link for it): a fault of ours, and of this one link. How a link
+        broke otherwise does not matter: the session reconnects, and this is None."""
         transport = self._transport
         if transport is None:
-            return
+            return None
+        gone = asyncio.ensure_future(transport.wait_disconnected())
         try:
-            await transport.wait_disconnected()
-        except picows.WSProtocolError as error:
+            await asyncio.wait((gone,))
+        finally:
+            gone.cancel()
+            self._transport = None
+        error = gone.exception()
+        if isinstance(error, picows.WSProtocolError):
             was_seen = self._listener is not None and self._listener.is_over
             if error.code == WSCloseCode.MESSAGE_TOO_BIG and not was_seen:
                 self._sink.on_oversize()
-        except (OSError, picows.WSError):
-            pass  # how it broke does not matter: the session reconnects
-        finally:
-            self._transport = None
+        return None if isinstance(error, OSError | picows.WSError) else error
 
     @property
     def close_code(self) -> int:

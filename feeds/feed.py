@@ -90,6 +90,7 @@ class Feed:
     def step(self, now_ns: int) -> int:
         """Link watch, pings, closes by the clock, accounting. Returns the frames since the last."""
         publisher = self.publisher
+        publisher.notices.step(now_ns)
         elapsed_ns, self._stepped_ns = max(now_ns - self._stepped_ns, 0), now_ns
         run_ns = int(run_epoch_ns(publisher.words, now_ns))
         if run_ns > 0:
@@ -239,7 +240,6 @@ class Feed:
                 backoff.worked()
                 await wait(stop, FACTS_AGAIN_NS)
                 await wait(self._facts_due, self._params.facts_ns)
-
 
     async def _all_heard(self, stop: asyncio.Event) -> None:
         """While some shards are heard and others not yet: the subscription of each makes a round

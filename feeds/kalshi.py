@@ -24,8 +24,6 @@ from feeds.kalshi_frames import (
     KNOWN,
     Delta,
     Error,
-    EventFee,
-    EventLifecycle,
     Frame,
     Head,
     Lifecycle,
@@ -34,12 +32,11 @@ from feeds.kalshi_frames import (
     Snapshot,
     Subscribed,
     Ticker,
-    Trade,
     Unsubscribed,
     strange,
     triples,
 )
-from feeds.kalshi_life import lifecycle
+from feeds.kalshi_life import Others
 from feeds.kalshi_scan import NOTHING, OUT_LOCAL, Subscription, scan
 from feeds.levels import AT_EVENT, BAD_LEVEL, BOOK_CELLS, BOOKS_AT, BROKEN, NO_CLAIM, OFF_GRID
 from feeds.scan import direct
@@ -47,7 +44,7 @@ from feeds.seat import Seat
 from feeds.sentinel import LENGTHS, LOOK_MASK, Sentinel
 from feeds.session import Lasting, Requests
 from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError, Numbers, TextError
-from shm_layout import ASK, BID, DRIFT, GAP, NO_SNAPSHOT, NONE_NS, ST_ACTIVE
+from shm_layout import ASK, BID, DRIFT, GAP, NO_SNAPSHOT, NONE_NS
 
 CHANNELS = ("orderbook_delta", "ticker", "trade", "market_lifecycle_v2")
 ANSWER_NS = 2 * SECOND_NS  # a requested snapshot that has not come by then is asked for again
@@ -78,12 +75,13 @@ class Kalshi:
         self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
         self._judge = Judge(publisher, "kalshi", jumps=CONTRACT)
         self._sentinel = Sentinel(publisher, "kalshi", strange)
+        self._others = Others(publisher, self._locals)
         self._reset()
 
     def _reset(self) -> None:
-        self._acked: dict[int, str] = {}  # sid to channel
+        self._acked: set[str] = set()  # channels
         self._stream.forget()
-        self._seqs: dict[int, int] = {}  # of the other numbered channels
+        self._others.forget()
         self._is_dirty = False
         self._count_frames()
         self._seen = 0
@@ -96,7 +94,7 @@ class Kalshi:
     @property
     def is_subscribed(self) -> bool:
         """Every channel has its `sid`."""
-        return len(self._acked) >= len(CHANNELS)
+        return len(self._acked) == len(CHANNELS)
 
     @property
     def wants_facts(self) -> bool:
@@ -133,8 +131,7 @@ class Kalshi:
             for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
                 self._publisher.mark(local, raised=GAP, now_ns=now_ns)
             self._resync(now_ns)
-            status, waiting = self._publisher.status, self._publisher.having(NO_SNAPSHOT)
-            wanted = [local for local in waiting if status(local) == ST_ACTIVE]
+            wanted = self._publisher.open_having(NO_SNAPSHOT)
             self._ask(self._missing.due(wanted, now_ns))
 
     def _count_frames(self) -> None:
@@ -144,7 +141,7 @@ class Kalshi:
     def _resync(self, now_ns: int) -> None:
         """Ask for the books that are broken, unless the answer is on its way."""
         is_whole = self._scale.is_suspect or self._sentinel.is_drifted  # no snapshot ends that
-        broken = self._publisher.having(GAP if is_whole else GAP | DRIFT)
+        broken = self._publisher.open_having(GAP if is_whole else GAP | DRIFT)
         if broken and self._stream.sid:
             self._ask(self._resyncs.due(broken, now_ns))
             self.must_reconnect |= self._resyncs.is_hopeless
@@ -252,7 +249,8 @@ class Kalshi:
         elif isinstance(frame, Ticker):
             self._ticker(frame, payload, recv_ns)
         elif isinstance(frame, Subscribed):
-            self._acked[frame.msg.sid] = frame.msg.channel
+            if frame.msg.channel in CHANNELS:
+                self._acked.add(frame.msg.channel)
             if frame.msg.channel == CHANNELS[0]:
                 self._stream.sid = frame.msg.sid
         elif isinstance(frame, Error):
@@ -268,26 +266,8 @@ class Kalshi:
     def _numbered(self, frame: Numbered, recv_ns: int) -> None:
         if frame.sid == self._stream.sid:
             self._in_sequence(frame, recv_ns)
-            return
-        if isinstance(frame, Delta | Snapshot | Ok | Unsubscribed):
-            return
-        before, self._seqs[frame.sid] = self._seqs.get(frame.sid, NONE_NS), frame.seq
-        if frame.seq and before != NONE_NS and frame.seq != before + 1:
-            self._publisher.count("gaps")
-            self._wants_facts |= not isinstance(frame, Trade)
-        if isinstance(frame, Trade):
-            if frame.msg.market_ticker in self._locals and not frame.msg.is_block_trade:
-                self._publisher.count("trades")
-        elif isinstance(frame, Lifecycle):
-            local = self._locals.get(frame.msg.market_ticker)
-            if local is not None:
-                told = lifecycle(self._publisher, local, frame.msg, recv_ns)
-                self._wants_facts |= not told
-        elif isinstance(frame, EventFee):
-            event = frame.msg.event_ticker + "-"
-            self._wants_facts |= any(ticker.startswith(event) for ticker in self._tickers)
-        else:
-            assert isinstance(frame, EventLifecycle)
+        elif not isinstance(frame, Delta | Snapshot | Ok | Unsubscribed):
+            self._wants_facts |= self._others.heard(frame, recv_ns)
 
     def _in_sequence(self, frame: Numbered, recv_ns: int) -> bool:
         """Take the number of a frame of the book's subscription. False: not to be used."""
@@ -309,8 +289,9 @@ class Kalshi:
     def _gap(self, recv_ns: int) -> None:
         """Numbers were missed: every market of the subscription is untrusted until its snapshot."""
         self._publisher.count("gaps")
-        self._publisher.mark(raised=GAP, now_ns=recv_ns)
-        self._resync(recv_ns)
+        if not self._publisher.have_all(GAP):  # else `tick` asks again
+            self._publisher.mark(raised=GAP, now_ns=recv_ns)
+            self._resync(recv_ns)
 
     def _snapshot(self, frame: Snapshot, payload: Payload, recv_ns: int, last: bool) -> None:
         message, local = frame.msg, self._locals.get(frame.msg.market_ticker)
@@ -365,6 +346,7 @@ class Kalshi:
         self._publisher.count("bad_frames")
         if isinstance(error, TextError):
             kalshi_drift.of_text(self._sentinel, frame, error, payload, recv_ns)
+        self._wants_facts |= isinstance(frame, Lifecycle)
         if isinstance(frame, Delta | Snapshot):
             local = self._locals.get(frame.msg.market_ticker)
             if local is not None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from feeds.kalshi_facts import BASE
 from feeds.poll import PolledBook
 from feeds.rest import Rest
-from feeds.update import FeedError, Instrument, Numbers
+from feeds.rows import rows_of
+from feeds.update import UNREADABLE, FeedError, Instrument, Numbers
 from shm_layout import ASK, BID, E6
 
 Side = list[tuple[str, str]] | None
@@ -31,10 +32,11 @@ class _Row(Struct):
 
 
 class _Answer(Struct):
-    orderbooks: list[_Row]
+    orderbooks: list[Raw]
 
 
 _DECODER = msgspec.json.Decoder(_Answer)
+_ROW = msgspec.json.Decoder(_Row)
 
 
 class KalshiBooks:
@@ -46,23 +48,33 @@ class KalshiBooks:
         self._rest = rest
         self._numbers = Numbers(6)
 
-    async def read(self, instruments: Sequence[Instrument]) -> dict[int, PolledBook]:
-        """By place. The answer carries no engine time. Raises FeedError."""
+    async def read(
+        self, instruments: Sequence[Instrument]
+    ) -> tuple[dict[int, PolledBook], list[str]]:
+        """By place, and what could not be read. The answer carries no engine time. Raises
+        FeedError."""
         locals_of = {one.ticker: one.local for one in instruments}
-        path = f"{BASE}/markets/orderbooks"
+        what, path = "GET /markets/orderbooks", f"{BASE}/markets/orderbooks"
         body = await self._rest.get(path, {"tickers": list(locals_of)})
         try:
-            rows = _DECODER.decode(body).orderbooks
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise FeedError(f"GET {path}: {error}") from error
-        number, found = self._numbers.parse, {}
+            raws = _DECODER.decode(body).orderbooks
+        except UNREADABLE as error:
+            raise FeedError(f"{what}: {error}") from error
+        rows, errors = rows_of(raws, _ROW, what, self.batch_max)
+        found = {}
         for row in rows:
             if row.ticker not in locals_of:
                 continue
-            levels: list[int] = []
-            for price, size in row.orderbook_fp.yes_dollars or ():
-                levels += (BID, number(price), number(size))
-            for price, size in row.orderbook_fp.no_dollars or ():
-                levels += (ASK, E6 - number(price), number(size))
-            found[locals_of[row.ticker]] = PolledBook(levels, 0)
-        return found
+            try:
+                found[locals_of[row.ticker]] = PolledBook(self._levels(row.orderbook_fp), 0)
+            except FeedError as error:
+                errors.append(f"{what}: {row.ticker}: {error}")
+        return found, errors
+
+    def _levels(self, book: _Book) -> list[int]:
+        number, levels = self._numbers.parse, list[int]()
+        for price, size in book.yes_dollars or ():
+            levels += (BID, number(price), number(size))
+        for price, size in book.no_dollars or ():
+            levels += (ASK, E6 - number(price), number(size))
+        return levels

@@ -15,7 +15,7 @@ from feeds.kalshi_frames import Delta, Frame, Snapshot, Ticker, strange
 from feeds.levels import BAD_LEVEL, IDLE, NEGATIVE, UNSTAMPED
 from feeds.seat import Seat
 from feeds.sentinel import Sentinel
-from feeds.update import Numbers, TextError, exact
+from feeds.update import FeedError, Numbers, TextError, exact
 from shm_layout import E6, GAP, NO_SNAPSHOT
 
 NEGATIVES_MAX: Final = 3  # of a connection: each is healed by a snapshot
@@ -94,7 +94,7 @@ def of_snapshot(
     sentinel: Sentinel, frame: Snapshot, sizes: list[int], payload: Payload, recv_ns: int
 ) -> bool:
     """True if it is no book we can read. An absent key is an empty side, unless another key that
-    nobody knows has come in its place."""
+    nobody knows has come in its place. Raises FeedError if that cannot be seen."""
     kind, message = "orderbook_snapshot", frame.msg
     if message.yes is not msgspec.UNSET or message.no is not msgspec.UNSET:
         how = "found cents, a form that ended on 2026-03-12"
@@ -109,7 +109,10 @@ def of_snapshot(
         ("no_dollars_fp", message.no_dollars_fp),
     ):
         if not levels:
-            keys = strange(orjson.loads(payload))[1]
+            try:
+                keys = strange(orjson.loads(payload))[1]
+            except orjson.JSONDecodeError as error:  # in what the typed decoder skipped
+                raise FeedError(f"{kind}: {error}") from error
             if keys:
                 how = f"found {keys[0]}, wanted {field}"
                 sentinel.drift(kind, f"msg.{field}", how, payload, recv_ns)

@@ -15,7 +15,16 @@ import msgspec
 from msgspec import Raw, Struct
 
 from feeds.rest import Rest
-from feeds.update import UNREADABLE, FeedError, Instrument, MarketFacts, epoch_ns_of, exact
+from feeds.rows import rows_of
+from feeds.update import (
+    UNREADABLE,
+    FeedError,
+    Instrument,
+    MarketFacts,
+    exact,
+    known_ns_of,
+    raw_text,
+)
 from shm_layout import (
     E6,
     FEE_QUADRATIC,
@@ -32,6 +41,7 @@ from shm_layout import (
 
 BASE: Final = "/trade-api/v2"
 TICKERS_MAX = 200  # in one request: the most events of a page, and what is read for one
+ROWS_MAX = 1_000  # of a page of markets
 ADDRESS_MAX = 6_000  # bytes of tickers in one request: 8 KiB of a request line are common
 BURST, PAUSE_S = 12, 0.25  # requests of a round at once, then between two: 429 from 4 or 5 a second
 FEE_ROUNDS = 20
@@ -69,7 +79,7 @@ class _Market(Struct):
 
 
 class _Markets(Struct):
-    markets: list[_Market]
+    markets: list[Raw]
 
 
 class _Event(Struct):
@@ -80,7 +90,7 @@ class _Event(Struct):
 
 
 class _Events(Struct):
-    events: list[_Event]
+    events: list[Raw]
 
 
 class _Series(Struct):
@@ -92,6 +102,8 @@ class _SeriesAnswer(Struct):
     series: _Series
 
 
+_MARKET: Final = msgspec.json.Decoder(_Market)
+_EVENT: Final = msgspec.json.Decoder(_Event)
 _Answer = TypeVar("_Answer")
 
 
@@ -104,7 +116,7 @@ def _read(body: bytes, kind: type[_Answer], what: str) -> _Answer:
 
 def _number(raw: Raw) -> str:
     """The text of a JSON number as it came; "" for null or absent."""
-    text = bytes(raw).decode()  # msgspec takes a union of Raw and None for None alone
+    text = raw_text(raw)  # msgspec takes a union of Raw and None for None alone
     return "" if text == "null" else text
 
 
@@ -131,8 +143,8 @@ def market_facts(market: _Market, multiplier_e6: int) -> MarketFacts:
     return MarketFacts(
         status=_STATUS.get(market.status, ST_UNKNOWN),
         grid=_grid(market.price_ranges),
-        open_epoch_ns=epoch_ns_of(market.open_time) if market.open_time else NONE_NS,
-        close_epoch_ns=epoch_ns_of(market.close_time) if market.close_time else NONE_NS,
+        open_epoch_ns=known_ns_of(market.open_time),
+        close_epoch_ns=known_ns_of(market.close_time),
         strike_e8=exact(strike, 8) if strike else NONE_NS,
         settlement_e6=settled_e6,
         fee_kind=FEE_QUADRATIC,
@@ -180,7 +192,10 @@ class KalshiFacts:
         unread: set[str] = set()
         for chunk in batches([each.ticker for each in instruments]):
             try:
-                markets |= await self._markets(chunk)
+                found, odd = await self._markets(chunk)
+                markets |= found
+                errors += odd
+                unread.update(ticker for ticker in chunk if odd and ticker not in found)
             except FeedError as error:
                 errors.append(str(error))
                 unread.update(chunk)
@@ -206,10 +221,11 @@ class KalshiFacts:
         self._asked += 1
         return await self._rest.get(f"{BASE}{path}", query)
 
-    async def _markets(self, chunk: Sequence[str]) -> dict[str, _Market]:
-        query = {"tickers": ",".join(chunk), "limit": "1000"}
-        found = _read(await self._get("/markets", query), _Markets, "GET /markets").markets
-        return {market.ticker: market for market in found}
+    async def _markets(self, chunk: Sequence[str]) -> tuple[dict[str, _Market], list[str]]:
+        query, what = {"tickers": ",".join(chunk), "limit": str(ROWS_MAX)}, "GET /markets"
+        raws = _read(await self._get("/markets", query), _Markets, what).markets
+        rows, errors = rows_of(raws, _MARKET, what, ROWS_MAX)
+        return {market.ticker: market for market in rows}, errors
 
     async def _read_fees(self, events: Sequence[str]) -> dict[str, str]:
         """Multipliers of these events. Why not, by event."""
@@ -218,8 +234,12 @@ class KalshiFacts:
         for chunk in batches(events):
             query = {"tickers": ",".join(chunk), "limit": str(TICKERS_MAX)}
             try:
-                rows = _read(await self._get("/events", query), _Events, "GET /events").events
+                raws = _read(await self._get("/events", query), _Events, "GET /events").events
+                rows, odd = rows_of(raws, _EVENT, "GET /events", TICKERS_MAX)
                 found |= {row.event_ticker: row for row in rows}
+                if odd:
+                    missing = (event for event in chunk if event not in found)
+                    why |= dict.fromkeys(missing, "; ".join(odd))
             except FeedError as error:
                 why |= dict.fromkeys(chunk, str(error))
         series: dict[str, str] = {}

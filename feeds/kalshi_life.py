@@ -1,15 +1,23 @@
-"""What Kalshi's life-cycle channel says about a market, as facts beside its quotes.
+"""What Kalshi's other numbered channels say: trades, and the life of markets as facts beside their
+quotes.
 
-The channel says nothing when a market opens or closes in time (kalshi.md 12): the clock does.
+The life cycle says nothing when a market opens or closes in time (kalshi.md 12): the clock does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from feeds.kalshi_frames import LifecycleMsg
+from feeds.kalshi_frames import (
+    EventFee,
+    EventLifecycle,
+    Lifecycle,
+    LifecycleMsg,
+    Trade,
+)
 from feeds.seat import Seat
-from feeds.update import SECOND_NS, exact
+from feeds.update import SECOND_NS, exact, raw_text
 from shm_layout import (
     E6,
     NONE_NS,
@@ -26,7 +34,41 @@ STATUS: Final = {
     "determined": ST_DETERMINED,
     "settled": ST_SETTLED,
 }
+SIDS_MAX: Final = 16  # subscriptions whose numbers are followed; we have three beside the book's
 _RESULT_E6: Final = {"yes": E6, "no": 0}
+
+
+class Others:
+    """The channels beside the book's. `locals_of`: each ticker's place."""
+
+    def __init__(self, seat: Seat, locals_of: Mapping[str, int]) -> None:
+        self._seat, self._locals = seat, locals_of
+        self._seqs: dict[int, int] = {}  # by subscription
+
+    def forget(self) -> None:
+        """A new connection."""
+        self._seqs.clear()
+
+    def heard(self, frame: Trade | Lifecycle | EventFee | EventLifecycle, recv_ns: int) -> bool:
+        """Take one frame in. True: facts must be read again. Raises FeedError on a number that is
+        none."""
+        before = self._seqs.get(frame.sid, NONE_NS)
+        if before != NONE_NS or len(self._seqs) < SIDS_MAX:
+            self._seqs[frame.sid] = frame.seq
+        is_gap = frame.seq > 0 and before not in (NONE_NS, frame.seq - 1)
+        self._seat.count("gaps", int(is_gap))
+        if isinstance(frame, Trade):
+            if frame.msg.market_ticker in self._locals and not frame.msg.is_block_trade:
+                self._seat.count("trades")
+            return False
+        if isinstance(frame, Lifecycle):
+            local = self._locals.get(frame.msg.market_ticker)
+            is_told = local is None or lifecycle(self._seat, local, frame.msg, recv_ns)
+            return is_gap or not is_told
+        if isinstance(frame, EventFee):
+            event = frame.msg.event_ticker + "-"
+            return is_gap or any(ticker.startswith(event) for ticker in self._locals)
+        return is_gap
 
 
 def lifecycle(publisher: Seat, local: int, message: LifecycleMsg, recv_ns: int) -> bool:
@@ -46,7 +88,7 @@ def lifecycle(publisher: Seat, local: int, message: LifecycleMsg, recv_ns: int) 
         publisher.set_cell(local, "close_epoch_ns", message.close_ts * SECOND_NS, recv_ns)
         return True
     if kind == "metadata_updated":
-        strike = bytes(message.floor_strike).decode() or "null"
+        strike = raw_text(message.floor_strike) or "null"
         if strike != "null":
             publisher.set_cell(local, "strike_e8", exact(strike, 8), recv_ns)
         return True

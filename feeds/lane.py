@@ -8,7 +8,9 @@ while its link still stands says so (`ailment`); its shard opens another before 
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -23,10 +25,12 @@ from shm_layout import GAP
 
 Headers = Callable[[str, str], Awaitable[dict[str, str]]]
 SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconnect
+MUTE_NS = 10 * SECOND_NS  # acknowledged, and no book at all: perhaps it was never heard
 STEADY_NS = 5 * SECOND_NS  # a session that lived so long starts the next back-off at its base
 MESSAGES_BEHIND_MAX = 1_000  # unread ones; beyond it, what we show is history
 MESSAGE_BYTES = 300  # on the wire: a Kalshi delta has 330, a Polymarket change of one row 400
 SLOW_STEPS = 2  # in a row: a burst is gone by the next step
+OLD = "near the end of a connection's life"  # the one ailment of a lane that still works
 LIFE_SHARE = 100  # of a limited life so much (one in …) is given up, twice for the next seat
 
 
@@ -145,8 +149,12 @@ class Lane:
             params.link_silent_ns + params.link_dead_ns
         ):
             return "silent"
+        session = self.session
+        is_new = session.state is State.SNAPSHOTS and now_ns - session.since_ns > MUTE_NS
+        if is_new and self.seat.is_bare:
+            return "accepted, and nothing came"
         if 0 < self._life_ns < now_ns - self._opened_ns:
-            return "near the end of a connection's life"
+            return OLD
         return ""
 
     # ---- every 50 ms
@@ -280,11 +288,24 @@ class Lane:
         self.venue.opened(now_ns)
         self._send()
         self._owner.opened(self, now_ns)
+        fault = None
         try:
-            await self._connection.closed()
+            fault = await self._connection.closed()
         finally:
             self._link.closed()
             self.venue.closed(self._clock())
+        if fault is not None:
+            self._failed(fault)
+
+    def _failed(self, fault: BaseException) -> None:
+        """A frame made our own code raise. Its books are empty by now; the next connection starts
+        from nothing, so the frame costs this link and no other."""
+        self.seat.count("bad_frames")
+        trace = traceback.extract_tb(fault.__traceback__)
+        where = f"{Path(trace[-1].filename).name}:{trace[-1].lineno}" if trace else "nowhere"
+        told = f"a fault of ours: {type(fault).__name__} in {where}: the link was given up"
+        self.seat.notices.alert(told, is_grave=True)
+        self._owner.failed("".join(traceback.format_exception(fault)).splitlines())
 
 
 async def wait(event: asyncio.Event, duration_ns: int) -> None:

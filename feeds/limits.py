@@ -16,6 +16,7 @@ HEADER_MAX_BYTES: Final = 8 << 10  # of one header of the answer; picows takes a
 HANDSHAKE_S: Final = 3.0
 DEPTH_MAX: Final = 16
 LEVEL_MAX_BYTES: Final = 64 << 10  # of the texts that stand together in one object or list
+ITEMS_MAX: Final = 150_000  # of a message: the fullest books that fit a frame have 110,000
 NUMBER_MAX: Final = 1 << 53  # beyond it a JSON number is not exact everywhere; token ids are text
 NUMBER_DIGITS_MAX: Final = 40  # of a decimal text
 BODY_MAX_BYTES: Final = 4 << 20  # of a REST answer: 50 markets of Kalshi are 300 KiB
@@ -23,27 +24,37 @@ CONNECT_S: Final = 1.0
 TOTAL_S: Final = 5.0
 
 
-def excess(value: object, depth: int = 1) -> str:
-    """What of a decoded message is beyond a limit, found and wanted; "" if nothing is."""
-    if isinstance(value, dict):
-        here = sum(len(each) for each in value) + sum(_bytes(each) for each in value.values())
-        inner = list(value.values())
-    elif isinstance(value, list):
-        here, inner = sum(_bytes(each) for each in value), value
-    else:
-        return _number(value)
-    if depth > DEPTH_MAX:
-        return f"depth: found more than {DEPTH_MAX}, wanted at most that"
-    if here > LEVEL_MAX_BYTES:
-        return f"level: found {here} bytes at depth {depth}, wanted at most {LEVEL_MAX_BYTES}"
-    for each in inner:
-        if not isinstance(each, str) and (found := excess(each, depth + 1)):
-            return found
+def excess(value: object) -> str:
+    """What of a decoded message is beyond a limit, found and wanted; "" if nothing is. Depth by
+    depth, and no further than a limit: a frame must not hold up those behind it."""
+    level, depth, items = [value], 0, 0
+    while level:
+        depth += 1
+        below: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                here, inner = sum(map(len, each)), list(each.values())
+            elif isinstance(each, list):
+                here, inner = 0, each
+            else:
+                return _number(each)  # the message is one value
+            if depth > DEPTH_MAX:
+                return f"depth: found more than {DEPTH_MAX}, wanted at most that"
+            items += len(inner)
+            if items > ITEMS_MAX:
+                return f"items: found {items} or more, wanted at most {ITEMS_MAX}"
+            for one in inner:
+                if isinstance(one, str):
+                    here += len(one)
+                elif isinstance(one, dict | list):
+                    below.append(one)
+                elif found := _number(one):
+                    return found
+            if here > LEVEL_MAX_BYTES:
+                wanted = f"wanted at most {LEVEL_MAX_BYTES}"
+                return f"level: found {here} bytes at depth {depth}, {wanted}"
+        level = below
     return ""
-
-
-def _bytes(value: object) -> int:
-    return len(value) if isinstance(value, str) else 0
 
 
 def _number(value: object) -> str:

@@ -39,9 +39,11 @@ class BooksReader(Protocol):
 
     batch_max: int
 
-    async def read(self, instruments: Sequence[Instrument]) -> dict[int, PolledBook]:
-        """Books of at most `batch_max` instruments in one request, by `local`; a market without one
-        is left out. Raises FeedError."""
+    async def read(
+        self, instruments: Sequence[Instrument]
+    ) -> tuple[dict[int, PolledBook], list[str]]:
+        """Books of at most `batch_max` instruments in one request, by `local`, a market without one
+        left out; and which of them could not be read, one line each. Raises FeedError."""
 
 
 class Watched(Protocol):
@@ -132,7 +134,7 @@ class Poll:
             moved = False
             for chunk in self._chunks(place.seat):
                 try:
-                    moved |= await self._read(place, chunk)
+                    moved |= await self._read(place, chunk, errors)
                 except FeedError as error:
                     errors.append(str(error))
             place.pace.took(moved=moved)
@@ -149,7 +151,7 @@ class Poll:
         size = self._reader.batch_max
         return [are_open[i : i + size] for i in range(0, len(are_open), size)]
 
-    async def _read(self, place: _Place, chunk: list[Instrument]) -> bool:
+    async def _read(self, place: _Place, chunk: list[Instrument], errors: list[str]) -> bool:
         """True if a best price moved."""
         while (wait_ns := self._bucket.wait_ns(self._clock())) > 0:
             await asyncio.sleep(wait_ns / SECOND_NS)
@@ -157,7 +159,8 @@ class Poll:
             return False
         self._bucket.take(self._clock())
         place.seat.count("polls")
-        books = await self._reader.read(chunk)
+        books, unread = await self._reader.read(chunk)
+        errors += unread
         if place.shard.is_live:  # while it was on its way: what a stream knows is newer
             return False
         now_ns, moved = self._clock(), False

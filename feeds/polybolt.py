@@ -32,7 +32,7 @@ from feeds.indices import (
 from feeds.judge import Judge, JumpBand
 from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.update import MS_NS, NEVER_NS, SECOND_NS, FeedError
+from feeds.update import MS_NS, NEVER_NS, SECOND_NS, UNREADABLE, FeedError
 
 SPOT, TWAP = "price.crypto", "price.crypto.twap"
 WINDOW_S = 60
@@ -145,7 +145,8 @@ class Polybolt:
         """How long to stay away after a close with this code: 0 leaves it to the session,
         NEVER_NS is for what no new connection mends."""
         if code in (BAD_AUTH, POLICY) or self.is_refused:
-            self._seat.notices.alert(f"polybolt: refused (close code {code}): not asked again")
+            told = f"polybolt: refused (close code {code}): not asked again"
+            self._seat.notices.alert(told, is_grave=True)
             return NEVER_NS
         return self._random.randrange(1, DRAIN_NS) if code == DRAINING else 0
 
@@ -168,7 +169,7 @@ class Polybolt:
                 self._data(frame, frame.payload, recv_ns)
             else:
                 self._answer(frame)
-        except (FeedError, msgspec.DecodeError, RecursionError):
+        except (FeedError, *UNREADABLE):
             self._seat.count("bad_frames")
 
     # ---- operations

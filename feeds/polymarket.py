@@ -48,15 +48,15 @@ from shm_layout import (
     GAP,
     NO_SNAPSHOT,
     REST_MISMATCH,
-    ST_ACTIVE,
     Words,
 )
 
 ASSETS_MAX = 500  # above it the venue stops sending first books without a word
+EVENTS_MAX = 2 * ASSETS_MAX  # of one array: the first books come as one
 PING_NS = 10 * SECOND_NS  # a text, not a protocol ping
 DOUBT_NS = 300 * MS_NS  # a touch may be named a frame or two before its rows have come
 ANSWER_NS = 2 * SECOND_NS
-MISSING_NS, MUTE_NS = 5 * SECOND_NS, 10 * SECOND_NS  # a first book missing, all of them
+MISSING_NS = 5 * SECOND_NS  # the same for a market that never got its first book
 TRIES_MAX = 3
 NEVER_DRESSED = -(1 << 40)  # of a connection that never had them
 BARE_MAX = 3  # changes in a row without touch or time, of a connection on which they had both
@@ -95,7 +95,7 @@ class Polymarket:
     def _reset(self) -> None:
         self._is_open = False
         self._is_dirty = False
-        self._opened_ns = self._pinged_ns = 0
+        self._pinged_ns = 0
         self._bare = NEVER_DRESSED
         self._doubts = Lasting(DOUBT_NS)
         self._resyncs.clear()
@@ -116,7 +116,7 @@ class Polymarket:
         self._judge.opened()
         self._sentinel.opened(now_ns)
         self._is_open = True
-        self._opened_ns = self._pinged_ns = now_ns
+        self._pinged_ns = now_ns
         for local in range(len(self._tokens)):
             self._missing.expect(local, now_ns)
         assets = [token for pair in self._tokens for token in pair]
@@ -143,18 +143,14 @@ class Polymarket:
         for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
             self._publisher.mark(local, raised=GAP, now_ns=now_ns)
         self._resync(now_ns)
-        status, waiting = self._publisher.status, self._publisher.having(NO_SNAPSHOT)
-        wanted = [local for local in waiting if status(local) == ST_ACTIVE]
-        self._ask(self._missing.due(wanted, now_ns))
-        if wanted and len(waiting) == len(self._tokens):  # accepted, and perhaps never heard
-            self.must_reconnect |= now_ns - self._opened_ns > MUTE_NS
+        self._ask(self._missing.due(self._publisher.open_having(NO_SNAPSHOT), now_ns))
 
     def _count_frames(self) -> None:
         self._publisher.count("frames", self._frames)
         self._frames = 0
 
     def _resync(self, now_ns: int) -> None:
-        broken = self._publisher.having(GAP)
+        broken = self._publisher.open_having(GAP)
         if broken:
             self._ask(self._resyncs.due(broken, now_ns))
             self.must_reconnect |= self._resyncs.is_hopeless
@@ -223,7 +219,8 @@ class Polymarket:
         try:
             event = DECODER.decode(payload)
         except UNREADABLE as error:
-            self._odd(payload, recv_ns, error)
+            if self._odd(payload, recv_ns, error):
+                self._broken(recv_ns)
         else:
             if type(event) is PriceChange:
                 self._guarded(event, payload, recv_ns, last)
@@ -236,14 +233,18 @@ class Polymarket:
         self._end(last)
 
     def _array(self, events: list[Raw], recv_ns: int) -> None:
-        """One event that cannot be read does not spoil the others."""
-        for raw in events:
+        """One event that cannot be read does not spoil the others, unless it was of a book."""
+        is_broken = len(events) > EVENTS_MAX
+        self._publisher.count("oversize", int(is_broken))
+        for raw in events[:EVENTS_MAX]:
             try:
                 event = EVENT_DECODER.decode(raw)
             except UNREADABLE as error:
-                self._odd(bytes(raw), recv_ns, error)
+                is_broken |= self._odd(bytes(raw), recv_ns, error)
             else:
                 self._guarded(event, bytes(raw), recv_ns, False)
+        if is_broken:
+            self._broken(recv_ns)
 
     def _end(self, last: bool) -> None:
         if last and self._is_dirty:
@@ -378,21 +379,20 @@ class Polymarket:
             self._resyncs.answered(local, is_good=False)
         self._resync(recv_ns)
 
-    def _odd(self, payload: Payload, recv_ns: int, error: Exception) -> None:
-        """An event the typed decoder refuses. Of an unknown type: tolerated. If it may have been of
-        a book, no one can say of which: all are broken."""
+    def _odd(self, payload: Payload, recv_ns: int, error: Exception) -> bool:
+        """An event the typed decoder refuses. Of an unknown type: tolerated. True if it may have
+        been of a book: no one can say of which, so all are broken."""
         try:
             kind = HEAD_DECODER.decode(payload).event_type
         except UNREADABLE:
             kind = ""
         if kind and kind not in KNOWN and kind != "new_market":
             self._sentinel.unknown(kind, "event_type", payload)
-            return
+            return False
         self._publisher.count("bad_frames")
         if isinstance(error, msgspec.ValidationError):
             self._sentinel.refused(kind or "an event", str(error), payload, recv_ns)
-        if kind in _BOOKS:
-            self._broken(recv_ns)
+        return kind in _BOOKS
 
     def _broken(self, recv_ns: int) -> None:
         self._publisher.mark(raised=GAP, now_ns=recv_ns)

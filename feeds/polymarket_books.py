@@ -6,31 +6,47 @@ Only YES tokens are asked for; a market that is over is not in the answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 import orjson
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from feeds.poll import PolledBook
 from feeds.rest import Rest
-from feeds.update import MS_NS, STAMP_MAX_MS, FeedError, Instrument, Numbers
+from feeds.rows import rows_of
+from feeds.update import MS_NS, STAMP_MAX_MS, UNREADABLE, FeedError, Instrument, Numbers
 from shm_layout import ASK, BID
 
 
-class _Level(Struct):
+class Level(Struct):
     price: str
     size: str
 
 
-class _Book(Struct):
+class Book(Struct):
+    """One row of the answer."""
+
     asset_id: str
-    bids: list[_Level]
-    asks: list[_Level]
+    bids: list[Level]
+    asks: list[Level]
     timestamp: str = ""
 
 
-_DECODER = msgspec.json.Decoder(list[_Book])
+_RAWS = msgspec.json.Decoder(list[Raw])
+_BOOK = msgspec.json.Decoder(Book)
+
+
+async def books_of(clob: Rest, tokens: Collection[str]) -> tuple[dict[str, Book], list[str]]:
+    """The venue's answer by token, and what of it could not be read. Raises FeedError."""
+    asked = orjson.dumps([{"token_id": token} for token in tokens])
+    body = await clob.ask("/books", asked)
+    try:
+        raws = _RAWS.decode(body)
+    except UNREADABLE as error:
+        raise FeedError(f"POST /books: {error}") from error
+    books, errors = rows_of(raws, _BOOK, "POST /books", len(tokens))
+    return {book.asset_id: book for book in books}, errors
 
 
 class PolymarketBooks:
@@ -42,25 +58,30 @@ class PolymarketBooks:
         self._clob = clob
         self._numbers = Numbers(6)
 
-    async def read(self, instruments: Sequence[Instrument]) -> dict[int, PolledBook]:
-        """By place, with the venue's stamp. Raises FeedError."""
+    async def read(
+        self, instruments: Sequence[Instrument]
+    ) -> tuple[dict[int, PolledBook], list[str]]:
+        """By place, with the venue's stamp, and what could not be read. Raises FeedError."""
         locals_of = {str(one.token_yes): one.local for one in instruments}
-        asked = orjson.dumps([{"token_id": token} for token in locals_of])
-        body = await self._clob.ask("/books", asked)
-        try:
-            books = _DECODER.decode(body)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise FeedError(f"POST /books: {error}") from error
-        number, found = self._numbers.parse, {}
-        for each in books:
-            if each.asset_id not in locals_of:
+        books, errors = await books_of(self._clob, locals_of)
+        found = {}
+        for token, each in books.items():
+            if token not in locals_of:
                 continue
-            levels: list[int] = []
-            for side, rows in ((BID, each.bids), (ASK, each.asks)):
-                for row in rows:
-                    levels += (side, number(row.price), number(row.size))
-            found[locals_of[each.asset_id]] = PolledBook(levels, _stamp_ns(each.timestamp))
-        return found
+            try:
+                levels = self._levels(each)
+            except FeedError as error:
+                errors.append(f"POST /books: {token}: {error}")
+            else:
+                found[locals_of[token]] = PolledBook(levels, _stamp_ns(each.timestamp))
+        return found, errors
+
+    def _levels(self, book: Book) -> list[int]:
+        number, levels = self._numbers.parse, list[int]()
+        for side, rows in ((BID, book.bids), (ASK, book.asks)):
+            for row in rows:
+                levels += (side, number(row.price), number(row.size))
+        return levels
 
 
 def _stamp_ns(text: str) -> int:

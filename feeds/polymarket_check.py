@@ -10,35 +10,17 @@ whole one is asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
-import msgspec
-import orjson
-from msgspec import Struct
-
+from feeds.polymarket_books import Level, books_of
 from feeds.publisher import Levels, Publisher
 from feeds.rest import Rest
-from feeds.update import SECOND_NS, UNREADABLE, FeedError, Numbers
+from feeds.update import SECOND_NS, FeedError, Numbers
 from shm_layout import GAP, LEVELS, REST_MISMATCH, ST_ACTIVE
 
 AT_LEAST = 4  # markets a turn
 CHECK_AGAIN_NS = SECOND_NS  # the second look at a book that differed
 TURNS = 10  # in which all markets are visited
 BATCH_MAX = 100  # in one request: some 100 KB of answer
-
-
-class _Level(Struct):
-    price: str
-    size: str
-
-
-class _Book(Struct):
-    asset_id: str
-    bids: list[_Level]
-    asks: list[_Level]
-
-
-_BOOKS: Final = msgspec.json.Decoder(list[_Book])
 
 
 class BookCheck:
@@ -108,14 +90,8 @@ class BookCheck:
         tokens = {local: str(instruments[local].token_yes) for local in before}
         if not before:
             return {}, []
-        asked = orjson.dumps([{"token_id": token} for token in tokens.values()])
-        body = await self._clob.ask("/books", asked)
-        try:
-            told = {book.asset_id: book for book in _BOOKS.decode(body)}
-        except UNREADABLE as error:
-            raise FeedError(f"POST /books: {error}") from error
+        told, errors = await books_of(self._clob, tokens.values())
         found: dict[int, bool] = {}
-        errors: list[str] = []
         for local, token in tokens.items():
             try:
                 if token not in told:
@@ -134,7 +110,7 @@ class BookCheck:
         seat, place = self._publisher.leader(local)
         return seat.status(place) == ST_ACTIVE and seat.trust(place) == 0
 
-    def _best(self, levels: list[_Level], *, is_bid: bool) -> Levels:
+    def _best(self, levels: list[Level], *, is_bid: bool) -> Levels:
         parse = self._numbers.parse
         pairs = [(parse(level.price), parse(level.size)) for level in levels]
         return tuple(sorted((pair for pair in pairs if pair[1]), reverse=is_bid)[:LEVELS])

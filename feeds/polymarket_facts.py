@@ -18,14 +18,16 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from feeds.rest import Rest
+from feeds.rows import rows_of
 from feeds.update import (
     SECOND_NS,
     UNREADABLE,
     FeedError,
     Instrument,
     MarketFacts,
-    epoch_ns_of,
     exact,
+    known_ns_of,
+    raw_text,
 )
 from shm_layout import (
     E6,
@@ -40,7 +42,8 @@ from shm_layout import (
     ST_SETTLED,
 )
 
-CONDITIONS_MAX = 70  # in one request to Gamma: 6 KB of address; its pages have at most 100 rows
+CONDITIONS_MAX = 70  # in one request to Gamma: 6 KB of address
+ROWS_MAX = 100  # of its pages
 AT_ONCE = 4  # requests to the CLOB that wait for their answers
 ANEW_MIN, ROUNDS = 50, 20  # markets asked for anew in a round, and rounds in which all are
 FEE_UNIT_E6 = 10  # truncated to 5 decimals
@@ -78,12 +81,9 @@ class _GammaMarket(Struct, rename="camel"):
 
 
 _CLOB: Final = msgspec.json.Decoder(_ClobMarket)
-_GAMMA: Final = msgspec.json.Decoder(list[_GammaMarket])
+_RAWS: Final = msgspec.json.Decoder(list[Raw])
+_GAMMA: Final = msgspec.json.Decoder(_GammaMarket)
 _PRICES: Final = msgspec.json.Decoder(list[str])
-
-
-def _text(raw: Raw) -> str:
-    return bytes(raw).decode()
 
 
 def _settlement_e6(gamma: _GammaMarket) -> int:
@@ -110,17 +110,17 @@ def market_facts(clob: _ClobMarket, gamma: _GammaMarket, *, taker_delay_ns: int)
         status = ST_ACTIVE if clob.ao else ST_INACTIVE
     kind, rate_e6, exponent = FEE_UNKNOWN, 0, 1
     if clob.fd is not None:
-        kind, rate_e6 = FEE_QUADRATIC, exact(_text(clob.fd.r), 6)
-        exponent = exact(_text(clob.fd.e), 0)
+        kind, rate_e6 = FEE_QUADRATIC, exact(raw_text(clob.fd.r), 6)
+        exponent = exact(raw_text(clob.fd.e), 0)
         if not (0 <= rate_e6 <= E6 and 0 <= exponent <= EXPONENT_MAX):
-            raise FeedError(f"fd: found rate {_text(clob.fd.r)}, exponent {exponent}")
+            raise FeedError(f"fd: found rate {raw_text(clob.fd.r)}, exponent {exponent}")
     elif gamma.fees_enabled is False:
         kind = FEE_NONE
     delay_ns = (taker_delay_ns if clob.itode else 0) + (gamma.seconds_delay or 0) * SECOND_NS
     return MarketFacts(
         status=status,
-        grid=((E6, exact(_text(clob.mts), 6)),),
-        close_epoch_ns=epoch_ns_of(gamma.end_date) if gamma.end_date else NONE_NS,
+        grid=((E6, exact(raw_text(clob.mts), 6)),),
+        close_epoch_ns=known_ns_of(gamma.end_date),
         settlement_e6=settlement_e6,
         taker_delay_ns=delay_ns,
         size_min_e6=CENT_E6,
@@ -166,7 +166,8 @@ class PolymarketFacts:
         for first in range(0, len(instruments), CONDITIONS_MAX):
             chunk = instruments[first : first + CONDITIONS_MAX]
             try:
-                known = await self._of_gamma(chunk)
+                known, odd = await self._of_gamma(chunk)
+                errors += odd
             except FeedError as error:
                 errors.append(str(error))
                 continue
@@ -201,21 +202,27 @@ class PolymarketFacts:
             kept = self._kept[condition] = shown, await self._of_clob(condition)
         return kept[1]
 
-    async def _of_gamma(self, chunk: Sequence[Instrument]) -> dict[str, _GammaMarket]:
-        """Open rows, then closed ones: without `closed=true` those vanish."""
+    async def _of_gamma(
+        self, chunk: Sequence[Instrument]
+    ) -> tuple[dict[str, _GammaMarket], list[str]]:
+        """Open rows, then closed ones: without `closed=true` those vanish. And what of them could
+        not be read."""
         found: dict[str, _GammaMarket] = {}
+        errors: list[str] = []
         wanted = [_condition(each) for each in chunk]
         for closed in ("false", "true"):
             missing = [condition for condition in wanted if condition not in found]
             if missing:
-                query = {"condition_ids": missing, "closed": [closed], "limit": ["100"]}
+                query = {"condition_ids": missing, "closed": [closed], "limit": [str(ROWS_MAX)]}
                 body = await self._gamma.get("/markets", query)
                 try:
-                    rows = _GAMMA.decode(body)
+                    raws = _RAWS.decode(body)
                 except UNREADABLE as error:
                     raise FeedError(f"GET /markets of Gamma: {error}") from error
+                rows, odd = rows_of(raws, _GAMMA, "GET /markets of Gamma", ROWS_MAX)
                 found |= {row.condition_id.lower(): row for row in rows}
-        return found
+                errors += odd
+        return found, errors
 
     async def _of_clob(self, condition: str) -> _ClobMarket:
         body = await self._clob.get(f"/clob-markets/{condition}")

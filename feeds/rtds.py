@@ -29,7 +29,7 @@ from feeds.indices import (
 from feeds.judge import Judge, JumpBand
 from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.update import MS_NS, SECOND_NS, FeedError
+from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError
 
 CHAINLINK, TWAP = "crypto_prices_chainlink", "crypto_prices_twap_sixty"
 OTHERS = frozenset({"crypto_prices", "crypto_prices_twap_thirty"})
@@ -123,7 +123,7 @@ class Rtds:
                 self.must_reconnect = True
                 raise FeedError(f"statusCode: found {frame.status}, wanted an update")
             self._take(frame, recv_ns)
-        except (FeedError, msgspec.DecodeError, RecursionError):
+        except (FeedError, *UNREADABLE):
             self._seat.count("bad_frames")
 
     def _take(self, frame: _Frame, recv_ns: int) -> None:

@@ -272,7 +272,7 @@ def whole(payload, place, size):
         byte == 46
         or byte == 69
         or byte == 101
-        or (byte_of(payload, place) == 48 and end - place > 1)
+        or (end - place > 1 and byte_of(payload, place) == 48)
     ):
         return FALL, FALL
     value = digits(payload, place, end, 15)

@@ -14,6 +14,7 @@ import numpy as np
 from feeds import book, spot
 from feeds.facts import Facts
 from feeds.levels import (
+    AT_STATUS,
     AT_TRUST,
     BEST_ASK,
     BEST_BID,
@@ -36,6 +37,7 @@ from shm_layout import (
     NO_SNAPSHOT,
     NONE_NS,
     REST_MISMATCH,
+    ST_ACTIVE,
     TICK_EPOCH,
     TIME_SKEW,
     Words,
@@ -73,6 +75,7 @@ class Seat:
         end = BOOKS_AT + count * self._cells
         self._remembered = state[BOOKS_AT + TRUST : end : self._cells]  # of all: one call
         self._published = state[BOOKS_AT + AT_TRUST : end : self._cells]
+        self._status = state[BOOKS_AT + AT_STATUS : end : self._cells]  # of books
 
     def _book(self, local: int) -> int:
         return BOOKS_AT + local * self._cells
@@ -89,6 +92,19 @@ class Seat:
         """Instruments with any of these remembered trust bits."""
         return np.flatnonzero(self._remembered & bits).tolist()
 
+    def open_having(self, bits: int) -> list[int]:
+        """The same among the markets that are open: those that are over need nothing more."""
+        return np.flatnonzero((self._remembered & bits != 0) & (self._status == ST_ACTIVE)).tolist()
+
+    def have_all(self, bits: int) -> bool:
+        """True if every instrument has all of these remembered trust bits."""
+        return bool((self._remembered & bits == bits).all())
+
+    @property
+    def is_bare(self) -> bool:
+        """True if no book or quote has come at all, though one is due."""
+        return self.have_all(NO_SNAPSHOT) and self.waiting() > 0
+
     def mark(
         self,
         local: int = -1,
@@ -101,11 +117,14 @@ class Seat:
         """Raise and lower remembered trust bits (of all: -1) and publish what that changes.
 
         TICK_EPOCH is about the market, not about a connection: it goes to every seat that has it.
+        Bits that all have already cost nothing: a venue may name a reason with every frame.
         """
         if raised & TICK_EPOCH:
             for state in self._rivals:
                 book.mark(self.words, state, local, TICK_EPOCH, 0, False, now_ns)
             raised &= ~TICK_EPOCH
+        if raised and local < 0 and not (lowered or clear) and self.have_all(raised):
+            return
         if self._is_spot:
             spot.spot_mark(self.words, self.state, local, raised, lowered, now_ns)
         else:

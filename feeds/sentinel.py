@@ -39,7 +39,7 @@ RETRY_NS, RETRY_MAX_NS = SECOND_NS, 60 * SECOND_NS
 RELAPSES_MAX = 8
 CALM_NS = 600 * SECOND_NS  # without drift for so long: the relapses are forgotten
 ODD_MAX = 3  # frames in a row: single ones occur (spot.md 2.1)
-KEYS_MAX = 256  # unknown keys remembered
+KEYS_MAX = 256  # unknown keys, drifted types and fields remembered
 
 Strange = Callable[[object], tuple[str, list[str]]]  # a decoded frame: its type, its unknown keys
 
@@ -120,7 +120,8 @@ class Sentinel:
             shared.relapses = 0 if shared.number == 0 or is_calm else shared.relapses + 1
         shared.number += 1
         shared.is_on, shared.last_ns = True, now_ns
-        shared.kinds.add(kind)
+        if len(shared.kinds) < KEYS_MAX:
+            shared.kinds.add(kind)
         self.tell(kind, field, how, payload)
         self._heed(now_ns)
 
@@ -138,8 +139,9 @@ class Sentinel:
             self._fields.add((kind, field))
         self._publisher.count("drifted_fields")
         told = f"{self._name}: schema drift: {kind}: {field}: {how[:120]}; no new trades there"
-        if self._publisher.notices.alert(told):
-            self._publisher.notices.sample(f"{self._name}-{kind}-drift-{field}", payload)
+        notices = self._publisher.notices
+        if notices.alert(told, is_grave=True):
+            notices.sample(f"{self._name}-{kind}-drift-{field}", payload, is_grave=True)
 
     def streak(self, kind: str, field: str, is_odd: bool, limit: int) -> bool:
         """Count what is odd only if it lasts. True when it has come `limit` times in a row."""
@@ -168,7 +170,7 @@ class Sentinel:
             return
         how, _, path = error.partition(" - at ")
         field = path.strip("`").removeprefix("$").lstrip(".")
-        if "missing required field" in how:
+        if how.startswith("Object missing required field"):
             field = ".".join(part for part in (field, how.split("`")[-2]) if part)
         self.drift(kind, field or "?", how, payload, now_ns)
 

@@ -1,8 +1,9 @@
 """The connections that race for one part of a feed's markets, and the replacement of a sick one.
 
 Make before break: another connection is opened in the spare seat, subscribed and whole before the
-sick one is closed, so that the quote never has a hole for it. One replacement at a time: there is
-one spare seat.
+sick one is closed, so that the quote never has a hole for it. Only where the other cannot be had in
+HEIR_NS the sick one goes first, for a venue may allow one connection a key. One replacement at a
+time: there is one spare seat.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Final
 
-from feeds.lane import STEADY_NS, Lane
+from feeds.lane import OLD, STEADY_NS, Lane
 from feeds.levels import AT_EVENT, BOOK_CELLS, BOOKS_AT, KIND, SPOT_CELLS, SPOT_EVENT
 from feeds.seat import Seat
 from feeds.session import Backoff
@@ -21,6 +22,7 @@ from shm_layout import K_QUOTE
 LOOK_NS = SECOND_NS  # between looks at who is behind
 LOOKS_BEHIND: Final = 3  # so many looks later than a rival: behind for good
 HEARD_NS = 5 * SECOND_NS  # some book never comes: the heir is as good as it gets
+HEIR_NS = 15 * SECOND_NS  # an heir that is not heard by then: one of the two has to go
 
 
 class Shard:
@@ -37,7 +39,7 @@ class Shard:
         self._sick: Lane | None = None  # the one being replaced
         self._heir: Lane | None = None
         self._leaving: list[Lane] = []
-        self._looked_ns = self._next_ns = 0
+        self._looked_ns = self._next_ns = self._made_ns = 0
         self._peaks: deque[int] = deque(maxlen=LOOKS_BEHIND + 1)
         self._start: Callable[[Coroutine[None, None, None]], None] | None = None
         self.down_since_ns: int | None = 0  # no lane is live since then; None: one is
@@ -84,7 +86,12 @@ class Shard:
         sick, heir = self._sick, self._heir
         if sick is not None and heir is not None:
             lasted_ns = now_ns - heir.session.since_ns
+            is_late = now_ns - self._made_ns > HEIR_NS
             if heir.is_live or (heir.is_heard and lasted_ns > HEARD_NS):
+                self._hand_over(sick, heir, now_ns)
+            elif is_late and sick.ailment(now_ns) in ("", OLD):
+                self._give_up(heir, now_ns)
+            elif is_late:  # the venue may take no connection beside it: this one is of no use
                 self._hand_over(sick, heir, now_ns)
             return
         self._leaving = [lane for lane in self._leaving if not lane.is_over]
@@ -98,6 +105,7 @@ class Shard:
                 taken = [one.seat for one in self.lanes]
                 spare = next(seat for seat in self.seats if seat not in taken)
                 self._sick, self._heir = lane, self._make(spare, self)
+                self._made_ns = now_ns
                 lane.seat.notices.alert(f"a connection is replaced: {why}")
                 assert self._start is not None
                 self._start(self._heir.main())
@@ -106,13 +114,17 @@ class Shard:
             self._backoff.worked()
 
     def _hand_over(self, sick: Lane, heir: Lane, now_ns: int) -> None:
-        """The heir is whole: it takes the place, and only then the sick one goes."""
+        """The heir takes the place, and only then the sick one goes."""
         self.lanes[self.lanes.index(sick)] = heir
-        self._sick = self._heir = None
-        self._leaving.append(sick)
         sick.seat.count("recycled")
-        sick.close(now_ns)
-        sick.end()
+        self._give_up(sick, now_ns)
+
+    def _give_up(self, lane: Lane, now_ns: int) -> None:
+        """The replacement is over, and this one of the two goes."""
+        self._sick = self._heir = None
+        self._leaving.append(lane)
+        lane.close(now_ns)
+        lane.end()
 
     def _behind(self, now_ns: int) -> Lane | None:
         """A live lane that has not reached in seconds what a rival knew. Quiet is not behind: only

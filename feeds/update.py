@@ -116,6 +116,15 @@ def exact(text: str, decimals: int) -> int:
         raise TextError(str(error)) from error
 
 
+def raw_text(raw: msgspec.Raw) -> str:
+    """What stands in a JSON value that was not decoded. Raises TextError: nobody has looked yet at
+    whether its bytes are UTF-8."""
+    try:
+        return bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise TextError(f"text: found {bytes(raw)[:40]!r}, wanted UTF-8") from error
+
+
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -138,6 +147,13 @@ def epoch_ns_of(text: str) -> int:
     if seconds * 1000 > STAMP_MAX_MS:
         raise FeedError(f"time: found {text[:40]!r}, wanted one before 2100")
     return seconds * SECOND_NS + int(digits[:9].ljust(9, "0"))
+
+
+def known_ns_of(text: str | None) -> int:
+    """The same, or NONE_NS where the venue does not say: no text, or a time before 1970 (the zero
+    time of a server in Go is the year 1). Raises FeedError."""
+    epoch_ns = epoch_ns_of(text) if text else NONE_NS
+    return epoch_ns if epoch_ns >= 0 else NONE_NS
 
 
 def grid_cells(grid: tuple[tuple[int, int], ...]) -> list[int]:

@@ -35,6 +35,7 @@ class FakeKalshi:
     headers: list[str] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     is_quiet: bool = False  # accepts and never answers a command
+    is_mute: bool = False  # acknowledges, and sends no book
     status: str = "active"
     close_time: str = "2026-09-06T14:00:00Z"
     step: str = "0.0100"
@@ -64,7 +65,7 @@ class FakeKalshi:
             reply = {"type": "subscribed", "id": command["id"],
                      "msg": {"channel": channel, "sid": sid}}  # fmt: skip
             await socket.send(orjson.dumps(reply).decode() + "\n")
-            if channel == "orderbook_delta":
+            if channel == "orderbook_delta" and not self.is_mute:
                 message = {"market_ticker": TICKER, "yes_dollars_fp": [["0.4700", "3.00"]],
                            "no_dollars_fp": [["0.5200", "1.00"]]}  # fmt: skip
                 frame = {"type": "orderbook_snapshot", "sid": sid, "seq": 1, "msg": message}

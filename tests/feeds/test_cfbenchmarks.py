@@ -231,3 +231,13 @@ def test_a_new_connection_begins_without_the_stamps_of_the_one_before() -> None:
     handler.opened(7)
     handler.frame(slow(CLOSE_MS, "64000.00"), 8, True)
     assert rig.counted("duplicates") == 0 and not rig.publisher.trust(0) & NO_SNAPSHOT
+
+
+def test_subscriptions_whose_numbers_are_followed_are_bounded() -> None:
+    rig = index_rig("BRTI")
+    handler = CfBenchmarks(rig.publisher, ("BRTI",))
+    handler.opened(1)
+    for seq in (1, 5):  # the second time each has a hole
+        for sid in range(100, 200):
+            handler.frame(b'{"type":"ok","sid":%d,"seq":%d}' % (sid, seq), 5, True)
+    assert 0 < rig.counted("gaps") < 20

@@ -324,3 +324,28 @@ def test_a_header_beyond_the_limit_is_no_handshake() -> None:
     asyncio.run(main(8_000))
     with pytest.raises(FeedError, match=r"header .X-Long.: found 90\d\d bytes"):
         asyncio.run(main(9_000))
+
+
+def test_what_a_sink_raises_ends_its_link_and_is_told_to_who_waits() -> None:
+    """picows hands it over where the link's end is awaited: there it is a value, not an end."""
+
+    class Broken(Heard):
+        def on_text(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
+            super().on_text(payload, recv_ns, last)
+            raise LookupError("a fault of ours")
+
+    async def handler(socket: ServerConnection) -> None:
+        await raw(socket, Frame(Opcode.TEXT, b"a"))
+        await listen(socket)
+
+    async def ends(sink: Heard) -> BaseException | None:
+        async with ws_server(handler) as url:
+            connection = Connection(url, ca_file=None, sink=sink, clock=Clock())
+            await connection.open({})
+            await until(lambda: sink.texts)
+            if type(sink) is Heard:
+                connection.drop()
+            return await connection.closed()
+
+    assert isinstance(asyncio.run(ends(Broken())), LookupError)
+    assert asyncio.run(ends(Heard())) is None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import orjson
 
+from feeds.lane import MUTE_NS
 from feeds.session import State
-from shm_layout import GAP, POLLED, TICK_EPOCH
+from shm_layout import GAP, NO_SNAPSHOT, POLLED, TICK_EPOCH
 from tests.feeds.stage import SECOND_NS, TICKER, Stage, play
 
 
@@ -156,5 +157,47 @@ def test_a_connection_that_says_it_ends_is_untrusted_from_that_word_on(tmp_path:
         await on.until(lambda: on.counted("recycled") == 1)
         assert trusts(on)[0] == GAP
         await on.live()
+
+    play(tmp_path, act, lanes=1)
+
+
+def test_a_frame_that_makes_our_own_code_raise_costs_its_link_not_the_feed(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        await both(on)
+        frame = on.lane.venue.frame
+
+        def broken(payload: bytes, recv_ns: int, last: bool) -> None:
+            frame(payload, recv_ns, last)
+            raise LookupError("a fault of ours")
+
+        on.lane.venue.frame = broken  # type: ignore[method-assign,assignment]
+        await on.venue.sockets[0].send(delta(2, 1_788_702_600_001, "0.4800"))
+        await on.until(lambda: on.counted("reconnects") == 1)
+        assert any("LookupError" in line for line in on.feed.errors)
+        on.lane.venue.frame = frame  # type: ignore[method-assign]
+        await on.live()
+        assert NO_SNAPSHOT in trusts(on) and on.counted("bad_frames") == 1
+        told = [line for line in on.feed.news()[0] if "fault" in line]
+        assert told and all("LookupError in test_lanes.py" in line for line in told)
+
+    play(tmp_path, act, lanes=1)
+
+
+def test_a_connection_that_is_accepted_and_hears_nothing_is_replaced(tmp_path: Path) -> None:
+    async def act(on: Stage) -> None:
+        on.venue.is_mute = True
+        await on.until(lambda: on.lane.session.state is State.SNAPSHOTS)
+        first = on.lane
+        for _ in range(MUTE_NS // SECOND_NS):
+            assert first.ailment(on.clock.now_ns) == ""
+            on.clock.now_ns += SECOND_NS
+            first._connection.ping()
+            heard = first.heard_ns
+            await on.until(lambda heard=heard: first.heard_ns > heard)  # type: ignore[misc]
+        on.venue.is_mute = False
+        on.clock.now_ns += 1
+        await on.until(lambda: on.counted("recycled") == 1)
+        await on.live()
+        assert on.lane is not first and on.counted("reconnects") == 0
 
     play(tmp_path, act, lanes=1)

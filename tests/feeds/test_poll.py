@@ -42,13 +42,15 @@ class Books:
     asked: list[list[str]] = field(default_factory=list)
     then: Callable[[], None] = lambda: None
 
-    async def read(self, instruments: Sequence[Instrument]) -> dict[int, PolledBook]:
+    async def read(
+        self, instruments: Sequence[Instrument]
+    ) -> tuple[dict[int, PolledBook], list[str]]:
         self.asked.append([one.ticker for one in instruments])
         self.then()
         if self.fails:
             raise FeedError("GET /books: status: found 503, wanted 200")
         levels = [BID, self.bid_e6, E6, ASK, 900_000, E6]
-        return {one.local: PolledBook(levels, 0) for one in instruments}
+        return {one.local: PolledBook(levels, 0) for one in instruments}, []
 
 
 @dataclass
@@ -212,9 +214,9 @@ def test_kalshi_is_asked_with_repeated_names_and_its_no_bids_become_yes_asks() -
                                   {"ticker": "A", "orderbook_fp": empty},
                                   {"ticker": "X", "orderbook_fp": empty}]})  # fmt: skip
     reader = KalshiBooks(rest)  # type: ignore[arg-type]
-    found = asyncio.run(reader.read([one(0, "A"), one(1, "B")]))
-    assert rest.asked == [("/trade-api/v2/markets/orderbooks", {"tickers": ["A", "B"]})]
-    assert found[0].levels == []
+    found, errors = asyncio.run(reader.read([one(0, "A"), one(1, "B"), one(2, "X")]))
+    assert rest.asked == [("/trade-api/v2/markets/orderbooks", {"tickers": ["A", "B", "X"]})]
+    assert errors == [] and found[0].levels == []
     assert found[1].levels == [BID, 460_000, E6, BID, 470_000, 3_500_000, ASK, 480_000, E6]
 
 
@@ -228,15 +230,39 @@ def test_polymarket_is_asked_for_yes_tokens() -> None:
         "asks": [{"price": "0.48", "size": "1.5"}],
     }
     rest = Answer([told, told | {"asset_id": "9"}])
-    found = asyncio.run(PolymarketBooks(rest).read([one(4, "m", 71)]))  # type: ignore[arg-type]
-    assert rest.asked == [("/books", [{"token_id": "71"}])]
+    reader = PolymarketBooks(rest)  # type: ignore[arg-type]
+    found, errors = asyncio.run(reader.read([one(4, "m", 71), one(5, "n", 72)]))
+    assert rest.asked == [("/books", [{"token_id": "71"}, {"token_id": "72"}])] and errors == []
     assert found == {
         4: PolledBook([BID, 470_000, 3 * E6, ASK, 480_000, 1_500_000], 1_788_702_600 * SECOND_NS)
     }
 
 
+_GOOD = {
+    KalshiBooks: b'{"ticker":"A","orderbook_fp":{"yes_dollars":[["0.47","1"]]}}',
+    PolymarketBooks: b'{"asset_id":"1","bids":[{"price":"0.47","size":"1"}],"asks":[]}',
+}
+
+
+@pytest.mark.parametrize("reader", _GOOD)
+@pytest.mark.parametrize("odd", [b"null", b'{"ticker":"\xff","asset_id":"\xff"}', b'"0.47"-"x"'])
+def test_one_odd_row_costs_its_own_market_and_one_line(
+    reader: type[KalshiBooks] | type[PolymarketBooks], odd: bytes
+) -> None:
+    good = _GOOD[reader]
+    if b"-" in odd:  # a price that is no number, of the other market
+        odd = good.replace(b'"A"', b'"B"').replace(b'"1",', b'"2",').replace(b'"0.47"', b'"x"')
+    rows = b"[" + odd + b"," + good + b"]"
+    rest = Answer(None)
+    rest.body = b'{"orderbooks":' + rows + b"}" if reader is KalshiBooks else rows
+    made = reader(rest)  # type: ignore[arg-type]
+    found, errors = asyncio.run(made.read([one(0, "A", 1), one(1, "B", 2)]))
+    assert found == {0: PolledBook([BID, 470_000, E6], 0)}
+    assert len(errors) == 1 and "books" in errors[0]
+
+
 @pytest.mark.parametrize("reader", [KalshiBooks, PolymarketBooks])
-@pytest.mark.parametrize("body", [{"x": 1}, [1], "text"])
+@pytest.mark.parametrize("body", [{"x": 1}, [{}, {}], "text"])  # more rows than asked for
 def test_an_answer_of_another_shape_is_one_clear_error(
     reader: type[KalshiBooks] | type[PolymarketBooks], body: object
 ) -> None:

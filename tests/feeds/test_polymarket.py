@@ -7,11 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
+from feeds import book as kernels
 from feeds.polymarket import (
     ANSWER_NS,
     DOUBT_NS,
+    EVENTS_MAX,
     MISSING_NS,
-    MUTE_NS,
     PING_NS,
     TRIES_MAX,
     Polymarket,
@@ -213,18 +214,6 @@ def test_a_first_book_that_silently_never_comes_is_asked_for() -> None:
     assert [each["operation"] for each in made.tick(MISSING_NS)] == ["unsubscribe", "subscribe"]
 
 
-def test_a_connection_on_which_no_book_ever_comes_is_given_up() -> None:
-    other = Market("n", token_yes=333, token_no=444, index=1)
-    markets = (Market("m", token_yes=int(YES), token_no=int(NO), index=0), other)
-    mute, heard = Line(*markets), Line(*markets)
-    heard.give(book([("0.4", "5")], [("0.5", "5")]))
-    for line in (mute, heard):
-        line.tick(MUTE_NS - 1)
-        assert not line.venue.must_reconnect
-        line.tick(2)
-    assert mute.venue.must_reconnect and not heard.venue.must_reconnect
-
-
 def test_a_crossed_whole_book_is_not_a_good_one() -> None:
     made = Line()
     made.give(book([("0.60", "1")], [("0.55", "1")]))
@@ -350,3 +339,37 @@ def test_bytes_that_are_no_utf8_are_a_bad_frame() -> None:
     raw = orjson.dumps(changes(row("BUY", "0.46", "9", "0.46", "0.55")))
     made.give(raw.replace(YES.encode(), b"1\xff1"))
     assert made.rig.counted("bad_frames") == 1 and made.rig.trust(0) == GAP
+
+
+@pytest.mark.parametrize("event", [b"{}", b'{"event_type":"book"}'])
+def test_an_array_of_events_that_cannot_be_read_breaks_the_books_once(
+    event: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for each event blocked the process for up to a minute."""
+    made, marked = live(), list[int]()
+    mark = kernels.mark
+
+    def counted(*args: int) -> None:
+        marked.append(1)
+        mark(*args)
+
+    monkeypatch.setattr(kernels, "mark", counted)
+    made.give(b"[" + b",".join([event] * 500) + b"]")
+    assert made.rig.trust(0) & GAP and made.rig.counted("bad_frames") == 500
+    assert len(marked) == 2, "GAP and DRIFT"
+
+
+def test_an_array_is_read_up_to_a_number_of_events() -> None:
+    made = live()
+    event = orjson.dumps({"event_type": "last_trade_price", "asset_id": YES})
+    made.give(b"[" + b",".join([event] * EVENTS_MAX) + b"]")
+    assert made.rig.trust(0) == 0 and made.rig.counted("trades") == EVENTS_MAX
+    made.give(b"[" + b",".join([event] * (EVENTS_MAX + 1)) + b"]")
+    assert made.rig.trust(0) & GAP and made.rig.counted("oversize") == 1
+
+
+def test_books_of_markets_that_are_over_are_not_asked_for() -> None:
+    made = live()
+    made.give({"event_type": "market_resolved", "winning_asset_id": YES})
+    made.give(b"[{}]")
+    assert made.rig.trust(0) & GAP and made.sent() == []

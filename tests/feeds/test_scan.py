@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from feeds import scan, scan_object
 from feeds.scan import FALL
 from feeds.update import FeedError, epoch_ns_of
 from shm_layout import LayoutError, text_to_int
+from tests.ops.rig import ROOT
 
 PLAIN = st.text(st.characters(min_codepoint=32, max_codepoint=127), max_size=40)
 
@@ -154,3 +157,21 @@ def test_times_are_read_by_two_rules_that_differ_on_nonsense() -> None:
     """Negative control: the reader beside it refuses the same texts."""
     with pytest.raises(FeedError):
         epoch_ns_of("2026-02-29T00:00:00Z")
+
+
+GUARDED = """
+import ctypes, mmap
+from feeds import scan
+page = mmap.PAGESIZE
+held = mmap.mmap(-1, 2 * page)
+at = ctypes.addressof(ctypes.c_char.from_buffer(held)) + page
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(at), page, 0) == 0
+assert scan.whole(at - 8, 8, 8) == (-1, -1)  # the frame ends where its number would begin
+"""
+
+
+def test_a_frame_that_ends_before_its_number_is_not_read_beyond_its_end() -> None:
+    """What lies behind it here may not be read: the process would be killed."""
+    code = "from ops import cache; cache.use()" + GUARDED
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=240)
+    assert found.returncode == 0, found.stderr.decode()

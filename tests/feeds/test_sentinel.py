@@ -9,9 +9,18 @@ import pytest
 
 from feeds.coinbase import Coinbase
 from feeds.kalshi_frames import strange
-from feeds.notices import ALERTS_MAX, SAMPLE_MAX_BYTES, SAMPLES_MAX, Notices
+from feeds.limits import ITEMS_MAX, excess
+from feeds.notices import (
+    ALERT_AGAIN_NS,
+    ALERTS_KEPT,
+    ALERTS_MAX,
+    SAMPLE_MAX_BYTES,
+    SAMPLES_KEPT,
+    SAMPLES_MAX,
+    Notices,
+)
 from feeds.publisher import Publisher
-from feeds.sentinel import GOOD_FRAMES, LOOK_EACH, QUIET_NS, RELAPSES_MAX, Sentinel
+from feeds.sentinel import GOOD_FRAMES, KEYS_MAX, LOOK_EACH, QUIET_NS, RELAPSES_MAX, Sentinel
 from feeds.update import SECOND_NS, MarketFacts
 from shm_layout import DRIFT, E6, GAP, NO_SNAPSHOT, ST_ACTIVE, Segment
 from tests.feeds.kalshi_line import Line, line
@@ -309,7 +318,7 @@ def test_alerts_and_samples_are_bounded_whatever_a_venue_sends() -> None:
         notices.alert(f"line {place}")
         notices.sample("../../etc/x" * 50, b"x" * (2 * SAMPLE_MAX_BYTES))
     told, samples = notices.take()
-    assert len(told) == ALERTS_MAX and len(samples) == SAMPLES_MAX
+    assert len(told) == ALERTS_MAX - ALERTS_KEPT and len(samples) == SAMPLES_MAX - SAMPLES_KEPT
     assert all(len(payload) == SAMPLE_MAX_BYTES for _, payload in samples)
     assert all("/" not in name and len(name) < 120 for name, _ in samples)
 
@@ -321,7 +330,47 @@ def test_a_venue_cannot_make_the_sentinel_remember_without_end() -> None:
         frame = {"type": "trade", "msg": {f"key{place}": 1}}
         assert sentinel.look(orjson.dumps(frame))
     assert made.counted("unknown_keys") == 2_000
-    assert len(made.publisher.notices.take()[0]) == ALERTS_MAX
+    assert len(made.publisher.notices.take()[0]) == ALERTS_MAX - ALERTS_KEPT
+
+
+def test_odd_names_do_not_hide_a_schema_drift() -> None:
+    made = kalshi()
+    for place in range(2 * ALERTS_MAX):
+        made.give({"type": f"new_type_{place}", "sid": 77, "seq": 1, "msg": {}})
+    made.rig.publisher.notices.take()
+    made.numbered("orderbook_delta", GOOD | {"price_dollars": 1})
+    told, samples = made.rig.publisher.notices.take()
+    assert ["schema drift" in line for line in told] == [True] and len(samples) == 1
+
+
+def test_after_a_while_there_is_room_for_more_lines() -> None:
+    notices = Notices()
+    notices.step(1)
+    for place in range(ALERTS_MAX):
+        notices.alert(f"line {place}")
+    assert not notices.alert("one more")
+    notices.step(ALERT_AGAIN_NS + 1)
+    assert notices.alert("one more") and not notices.alert("and another")
+
+
+def test_the_drifted_types_remembered_are_bounded() -> None:
+    made = kalshi()
+    for place in range(2 * KEYS_MAX):
+        frame = {"type": f"t{place}", "sid": 1, "seq": made.seq + 1 + place, "msg": {}}
+        made.give(frame)
+    assert len(made.rig.publisher.notices.drift.kinds) == KEYS_MAX
+
+
+def test_a_look_at_a_frame_ends_at_a_number_of_items() -> None:
+    assert excess([[0] * (ITEMS_MAX - 1)]) == ""
+    assert excess([[0] * ITEMS_MAX]).startswith("items: found")
+    assert excess([[[]] * ITEMS_MAX]).startswith("items: found")
+
+
+def test_a_venues_own_word_for_a_missing_field_is_a_word() -> None:
+    made = kalshi()
+    made.numbered("orderbook_delta", GOOD | {"side": "missing required field"})
+    assert made.rig.trust(0) & DRIFT
 
 
 def test_lost_books_stay_lost_while_there_is_drift() -> None:

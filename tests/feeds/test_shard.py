@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from feeds import book
-from feeds.lane import Lane
+from feeds.lane import OLD, Lane
 from feeds.levels import NO_CLAIM
 from feeds.publisher import Publisher, instruments_of
 from feeds.seat import Seat
 from feeds.session import Backoff, Session, State
-from feeds.shard import HEARD_NS, LOOK_NS, Shard
+from feeds.shard import HEARD_NS, HEIR_NS, LOOK_NS, Shard
 from shm_layout import ASK, BID, E6, Segment
 from tests.feeds.rig import OPEN, Clock, Market, Rig, write_instrument
 
@@ -232,3 +232,34 @@ def test_down_counts_from_the_moment_no_lane_was_whole() -> None:
     began_ns = on.rig.clock.now_ns
     on.step(SECOND_NS)
     assert on.shard.down_since_ns == began_ns and not on.shard.is_live
+
+
+def test_where_no_second_connection_is_allowed_the_sick_one_goes_first() -> None:
+    on = scene(1)
+    old = on.made[0]
+    old.why = "asking again has not helped"
+    on.step()
+    heir = on.made[1]
+    on.step(HEIR_NS)
+    assert not old.is_closed and on.shard.lanes == [old]  # type: ignore[comparison-overlap]
+    on.step(1)
+    assert old.is_ended and len(on.made) == 2
+    assert on.shard.lanes == [heir]  # type: ignore[comparison-overlap]
+    on.live(heir)
+    on.step()
+    assert on.rig.trust(0) == 0
+
+
+@pytest.mark.parametrize("why", ["", OLD])
+def test_an_heir_that_cannot_be_had_is_given_up_while_the_other_still_works(why: str) -> None:
+    on = scene(1)
+    old = on.made[0]
+    old.why = OLD
+    on.step()
+    old.why = why
+    on.rig.entries()
+    on.step(HEIR_NS + 1)
+    assert on.made[1].is_ended and not old.is_closed and on.rig.trust(0) == 0
+    assert on.rig.counted("recycled") == 0 and on.rig.entries() == []
+    on.step(8 * SECOND_NS)
+    assert len(on.made) == (3 if why else 2), "an old one is tried again"

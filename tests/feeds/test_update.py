@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
 
 from feeds import update
-from feeds.update import FeedError, Numbers, epoch_ns_of, exact, grid_cells
+from feeds.update import (
+    FeedError,
+    Numbers,
+    TextError,
+    epoch_ns_of,
+    exact,
+    grid_cells,
+    known_ns_of,
+    raw_text,
+)
+from shm_layout import NONE_NS
 
 
 @pytest.mark.parametrize(
@@ -99,3 +110,20 @@ def test_a_grid_fills_its_six_cells() -> None:
 def test_a_grid_that_does_not_fit_is_refused(grid: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(FeedError, match="grid"):
         grid_cells(grid)
+
+
+def test_a_value_left_undecoded_is_text_or_one_clear_error() -> None:
+    assert raw_text(Raw(b"0.50")) == "0.50" and raw_text(Raw()) == ""
+    with pytest.raises(TextError, match="UTF-8"):
+        raw_text(Raw(b'"\xff"'))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("1970-01-01T00:00:01Z", 10**9), ("", NONE_NS), (None, NONE_NS),
+     ("0001-01-01T00:00:00Z", NONE_NS), ("1969-12-31T23:59:59.5Z", NONE_NS)],
+)  # fmt: skip
+def test_a_time_before_1970_is_one_that_the_venue_does_not_say(
+    text: str | None, wanted: int
+) -> None:
+    assert known_ns_of(text) == wanted
