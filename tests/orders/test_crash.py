@@ -36,7 +36,7 @@ SETTINGS = {
 }  # fmt: skip
 LIFE_S = 60  # a gateway that does not come to the place where it is to die is killed from outside
 QUIET_NS = 3 * clock.SECOND_NS  # longer than any question waits for its answer
-BACK_S = 20  # from a death until the successor has asked both venues
+BACK_S = 60  # at most, on a busy machine, from a death until the successor has asked both venues
 
 
 @dataclass
