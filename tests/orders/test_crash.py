@@ -156,7 +156,7 @@ def whole(down_ns: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_death_leaves_an_order_that_nobody_knows(tmp_path: Path, seed: int) -> None:
     evidence, killing = run(tmp_path, seed)
