@@ -24,6 +24,13 @@ CONNECT_S: Final = 1.0
 TOTAL_S: Final = 5.0
 
 
+def crowded(payload: bytes | memoryview) -> str:
+    """The same of a message that is not decoded yet: to make its objects may take too long
+    already (0.6 s for a frame full of empty lists). Each item but the first has a comma."""
+    items = bytes(payload).count(b",") if len(payload) > ITEMS_MAX else 0
+    return f"items: found {items} or more, wanted at most {ITEMS_MAX}" if items > ITEMS_MAX else ""
+
+
 def excess(value: object) -> str:
     """What of a decoded message is beyond a limit, found and wanted; "" if nothing is. Depth by
     depth, and no further than a limit: a frame must not hold up those behind it."""

@@ -23,7 +23,7 @@ from typing import Final
 import orjson
 
 from feeds.levels import COUNTER
-from feeds.limits import LEVEL_MAX_BYTES, excess
+from feeds.limits import LEVEL_MAX_BYTES, crowded, excess
 from feeds.notices import clean
 from feeds.seat import Seat
 from feeds.update import SECOND_NS
@@ -79,12 +79,13 @@ class Sentinel:
 
     def look(self, payload: bytes | memoryview) -> bool:
         """Decode it without types. False: it breaks a limit and must not be used; counted."""
-        size = len(payload)
-        try:
-            frame = orjson.loads(payload)
-        except orjson.JSONDecodeError:
-            return True  # a frame that is no JSON is counted where it is decoded
-        beyond = excess(frame)
+        size, frame, beyond = len(payload), None, crowded(payload)
+        if not beyond:
+            try:
+                frame = orjson.loads(payload)
+            except orjson.JSONDecodeError:
+                return True  # a frame that is no JSON is counted where it is decoded
+            beyond = excess(frame)
         if beyond:
             self._publisher.count("oversize")
             self._publisher.notices.alert(f"{self._name}: refused: {beyond}")
@@ -164,7 +165,7 @@ class Sentinel:
         """The typed decoder refused a frame of a known type; `error` is its own line. Of bytes that
         are no JSON, or beyond a limit, it says nothing about the schema."""
         try:
-            if excess(orjson.loads(payload)):
+            if crowded(payload) or excess(orjson.loads(payload)):
                 return
         except orjson.JSONDecodeError:
             return

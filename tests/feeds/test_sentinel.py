@@ -361,6 +361,14 @@ def test_the_drifted_types_remembered_are_bounded() -> None:
     assert len(made.rig.publisher.notices.drift.kinds) == KEYS_MAX
 
 
+def test_a_frame_of_too_many_items_is_refused_before_they_are_made() -> None:
+    made = rig(Market("A"))
+    sentinel = Sentinel(made.publisher, "v", strange)
+    assert sentinel.look(b'{"msg":[' + b"0," * (ITEMS_MAX - 9) + b"0]}")
+    assert not sentinel.look(b"[" + b"[]," * (ITEMS_MAX + 1) + b"and no JSON at all")
+    assert made.counted("oversize") == 1
+
+
 def test_a_look_at_a_frame_ends_at_a_number_of_items() -> None:
     assert excess([[0] * (ITEMS_MAX - 1)]) == ""
     assert excess([[0] * ITEMS_MAX]).startswith("items: found")
