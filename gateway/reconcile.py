@@ -87,25 +87,28 @@ class Resolver:
         if order.placed in (P_NEW, P_SENT):
             return False
         if not order.is_final and order.absence_ns == 0:
-            order.absence_ns = self._first_ns(work, order, now_ns)
+            order.absence_ns = self._absence_ns(work, order, now_ns)
         if order.next_query_ns == 0:
-            first_ns = self._first_ns(work, order, now_ns) if order.is_final else order.absence_ns
-            order.next_query_ns = first_ns
+            order.next_query_ns = self._first_ns(order, now_ns)
         if now_ns < order.next_query_ns:
             return False
         return not order.is_final or order.recheck or order.wants_refining
 
-    def _first_ns(self, work: Work, order: Order, now_ns: int) -> int:
-        """When to ask first: past the taker delay and a grace, and past the read lag where no
-        answer came.
+    def _absence_ns(self, work: Work, order: Order, now_ns: int) -> int:
+        """From when on the venue's reads must have what became of it: past the taker delay, a grace
+        and the read lag.
         """
-        if order.is_final:
-            return now_ns + REFINE_NS
         delay_ns = work.facts[order.leg].taker_delay_ns + self.params.delay_grace_ns
         since_ns = max(order.ack_ns, order.send_ns) or now_ns  # now: a predecessor's order
-        if order.placed == P_DELAYED:
-            return since_ns + delay_ns
         return since_ns + delay_ns + self.venues[order.venue].query_delay_ns
+
+    def _first_ns(self, order: Order, now_ns: int) -> int:
+        """When to ask first. One that is held back has an answer: its fill may be seen sooner."""
+        if order.is_final:
+            return now_ns + REFINE_NS
+        if order.placed == P_DELAYED:
+            return order.absence_ns - self.venues[order.venue].query_delay_ns
+        return order.absence_ns
 
     async def _ask(self, work: Work, order: Order) -> None:
         try:

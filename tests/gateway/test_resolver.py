@@ -16,7 +16,7 @@ from gateway.params import DeskParams
 from gateway.ports import Fill, Outcome, Placing, VenueError
 from gateway.reconcile import Resolver
 from gateway.recovery import _NO_FACTS as FACTS
-from shm_layout import P_REJECTED
+from shm_layout import P_DELAYED, P_DONE, P_REJECTED
 
 STEP_NS = 50_000_000
 S_NS = 1_000_000_000
@@ -92,6 +92,17 @@ def test_an_order_that_never_arrived_is_known_after_two_reads_past_the_lag() -> 
     assert stand.order.placed == P_REJECTED and not stand.lost
     assert stand.asked_ns[0] >= LAG_NS and len(stand.asked_ns) == 2
     assert known_ns < 4 * S_NS
+
+
+def test_an_order_that_is_held_back_is_zero_only_past_the_lag_and_is_looked_for_before() -> None:
+    """Its fill may be read as soon as its delay is over; that it has none may not."""
+    stand = Stand(ill_ns=0)
+    stand.order.placed, stand.order.ack_ns = P_DELAYED, 1
+    grace_ns = DeskParams().delay_grace_ns
+    known_ns = asyncio.run(stand.play(10))
+    assert stand.order.placed == P_DONE and not stand.order.booked().filled_e6
+    assert grace_ns < stand.asked_ns[0] < LAG_NS < LAG_NS + grace_ns < known_ns
+    assert sum(ns > LAG_NS + grace_ns for ns in stand.asked_ns) == 2
 
 
 @pytest.mark.parametrize("slow_ns", [0, 4 * S_NS])
