@@ -2,7 +2,12 @@
 
 `Keeper` holds on to the journal while the engine runs (its folder goes with the run); `gather`
 reads everything once the engine has ended. All of it is plain data, so that a checker can be shown
-that it sees each kind of wrong.
+that it sees each kind of wrong. A suite does:
+
+    witness, keeper = Witness.of(engine), Keeper(engine.state_dir)
+    ... the run; keeper.poll() once it trades, and now and then if it writes more than one file ...
+    halt, wait until no intent is open, stop, witness.to_the_end(engine, seconds)
+    assert violations(gather(engine.state_dir, keeper, witness, ended_ns, down_ns)) == []
 """
 
 from __future__ import annotations
