@@ -59,8 +59,15 @@ class Heartbeat(Struct, tag_field="type", tag="heartbeat"):
     last_trade_id: TradeId = 0
 
 
+class Channel(Struct):
+    name: str
+    product_ids: list[str] = []
+
+
 class Subscriptions(Struct, tag_field="type", tag="subscriptions"):
-    channels: list[msgspec.Raw] = []
+    """What this connection is told from now on."""
+
+    channels: list[Channel] = []
 
 
 class Error(Struct, tag_field="type", tag="error"):
@@ -189,7 +196,12 @@ class Coinbase:
         elif isinstance(frame, Heartbeat):
             self._heartbeat(frame, recv_ns)
         elif isinstance(frame, Subscriptions):
-            self.is_subscribed = True
+            held = {each.name: set(each.product_ids) for each in frame.channels}
+            is_whole = all(held.get(name, set()) >= self._locals.keys() for name in CHANNELS)
+            if not is_whole:  # what is shown of the others is history from now on
+                self.must_reconnect = True
+                self._publisher.mark(raised=GAP, now_ns=recv_ns)
+            self.is_subscribed = is_whole
         else:
             self.must_reconnect = True
             self._publisher.count("bad_frames")

@@ -14,6 +14,7 @@ from shm_layout import (
     QUOTE,
     ST_ACTIVE,
     ST_CLOSED,
+    ST_INACTIVE,
     ST_INITIALIZED,
     TICK_EPOCH,
     Words,
@@ -50,7 +51,10 @@ class Facts:
         self.opens: list[int] = [NONE_NS] * size
         self._unopened: set[int] = set()
         self._closed_at: list[int] = [NONE_NS] * size  # by the clock, not by a word
+        self._open_ended: set[int] = set()  # whose end is no close: the venue is asked then
         self._held_until_ns: list[int] = [0] * size
+        self._stops: dict[int, int] = {}  # deactivations told, the most by any connection
+        self._told: dict[tuple[int, int], int] = {}  # the same by seat and market
 
     def resume(self, local: int, grid: list[int]) -> None:
         """The grid that the predecessor left in the slot."""
@@ -88,6 +92,7 @@ class Facts:
             if name == "settlement_e6" and facts.settlement_e6 == NONE_NS:
                 continue
             changed |= self._set(local, name, getattr(facts, name))
+        (self._open_ended.discard if facts.is_end_close else self._open_ended.add)(local)
         self._closes_at(local, facts.close_epoch_ns)
         self.opens[local] = facts.open_epoch_ns
         if self._may_become(local, facts, now_ns):
@@ -110,14 +115,36 @@ class Facts:
             return facts.close_epoch_ns > self._closed_at[local]
         return was < ST_CLOSED and now_ns >= self._held_until_ns[local]
 
-    def set_status(self, local: int, status: int, now_ns: int, settlement_e6: int) -> None:
-        """A status heard on the wire, with the settlement value if it came with one."""
+    def listens(self, seat: int, first: int, count: int) -> None:
+        """A seat has a new connection for these markets: as new as what any was told."""
+        for local, stops in self._stops.items():
+            if first <= local < first + count:
+                self._told[seat, local] = stops
+
+    def set_status(
+        self, local: int, status: int, now_ns: int, settlement_e6: int, seat: int = 0
+    ) -> bool:
+        """A status heard on the wire by a seat, with the settlement value if it came with one.
+        False: it is not believed, facts must be read.
+
+        Connections lag behind one another, and the messages have no time (kalshi.md 13): what is
+        over is not undone, and trading goes on only by the word of one that was told every stop.
+        """
+        was = self.status(local)
+        if status < was and was >= ST_CLOSED:
+            return False
+        if status == ST_INACTIVE:
+            told = self._told[seat, local] = self._told.get((seat, local), 0) + 1
+            self._stops[local] = max(self._stops.get(local, 0), told)
+        elif status == ST_ACTIVE and self._told.get((seat, local), 0) < self._stops.get(local, 0):
+            return False
         changed = self._set_status(local, status)
         self._held_until_ns[local] = now_ns + STATUS_HOLD_NS
         if settlement_e6 != NONE_NS:
             changed |= self._set(local, "settlement_e6", settlement_e6)
         if changed:
             self._republish(local, now_ns)
+        return True
 
     def set_cell(self, local: int, name: str, value: int, now_ns: int) -> None:
         """One fact that the wire told: strike_e8, close_epoch_ns, fee_rate_e6."""
@@ -163,21 +190,32 @@ class Facts:
         return True
 
     def _closes_at(self, local: int, close_epoch_ns: int) -> None:
+        if local in self._open_ended and close_epoch_ns == self._closed_at[local]:
+            close_epoch_ns = NONE_NS  # the venue was asked already
         self._closes[local] = close_epoch_ns
         if close_epoch_ns != NONE_NS:
             self._soonest_ns = min(self._soonest_ns, close_epoch_ns)
 
-    def close_due(self, run_epoch_ns: int, now_ns: int) -> None:
-        """Markets whose close has come: Kalshi sends no event for it (kalshi.md 12)."""
+    def close_due(self, run_epoch_ns: int, now_ns: int) -> bool:
+        """Markets whose close has come: Kalshi sends no event for it (kalshi.md 12). True: some
+        have come to an end that may be none, and are untrusted until facts have been read."""
         if run_epoch_ns < self._soonest_ns:
-            return
+            return False
+        must_ask = False
         for local, close_ns in enumerate(self._closes):
             if NONE_NS < close_ns <= run_epoch_ns and self.status(local) < ST_CLOSED:
                 self._closes[local], self._closed_at[local] = NONE_NS, close_ns
-                self._set_status(local, ST_CLOSED)
+                if local in self._open_ended:
+                    must_ask = True
+                    place, states = self._places[local]
+                    for state in states:
+                        state[BOOKS_AT + place * BOOK_CELLS + TRUST] |= TICK_EPOCH
+                else:
+                    self._set_status(local, ST_CLOSED)
                 self._republish(local, now_ns)
         later = (close_ns for close_ns in self._closes if close_ns > run_epoch_ns)
         self._soonest_ns = min(later, default=_NEVER_EPOCH_NS)
+        return must_ask
 
     def is_open_due(self, run_epoch_ns: int) -> bool:
         """True if a market's opening time has come but not its status (no event for it either)."""

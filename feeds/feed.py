@@ -94,7 +94,8 @@ class Feed:
         elapsed_ns, self._stepped_ns = max(now_ns - self._stepped_ns, 0), now_ns
         run_ns = int(run_epoch_ns(publisher.words, now_ns))
         if run_ns > 0:
-            publisher.close_due(run_ns, now_ns)
+            if publisher.close_due(run_ns, now_ns):
+                self.facts_changed()
             if publisher.is_open_due(run_ns):
                 self._facts_due.set()
         frames = sum(shard.step(now_ns) for shard in self.shards)

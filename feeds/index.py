@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from numba import njit
 
-from feeds.book import send
 from feeds.levels import (
     AT_TRUST,
     BELL_AT,
@@ -38,6 +37,7 @@ from feeds.levels import (
     TRUST,
     TURN_AT,
 )
+from feeds.publish import send
 from feeds.race import HANDED, HEALTHY, HELD, LAGS, line_of, rank_of, record_of, turn
 from feeds.skew import stamp
 from shm_layout import INDEX, NO_SNAPSHOT, SPOT, bell_ring, cell, histogram_add
@@ -71,7 +71,7 @@ def index_tick(words, state, local, told, event_epoch_ns, series, series_ns, eve
     book = BOOKS_AT + local * SPOT_CELLS
     line = line_of(state, local)
     state[N_CHANGES] += 1
-    stamp(words, state, book, told[AT_RELAY], recv_ns)
+    stamp(words, state, book, told[AT_RELAY], recv_ns, False)
     state[book + TRUST] &= ~NO_SNAPSHOT
     for i in range(CELLS):
         state[book + AT_VALUE + i] = told[i]

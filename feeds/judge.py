@@ -89,9 +89,9 @@ class Judge:
 
     def step(self, now_ns: int) -> None:
         """Every tick: take what the kernels saw since the last."""
-        state, floor_ns = self._state, self._publisher.notices.floor_ns
-        if self.offset.floor_ns is None and floor_ns is not None:
-            self.offset.start(now_ns, floor_ns)
+        state, known = self._state, self._publisher.notices
+        if self.offset.floor_ns is None and known.floor_ns is not None:
+            self.offset.start(now_ns, known.floor_ns, known.before_ns)
         self._set_bands(now_ns)
         if state[GOODS] or state[BADS]:
             self._look(now_ns)
@@ -105,7 +105,8 @@ class Judge:
         goods, bads = int(state[GOODS]), int(state[BADS])
         if goods:
             offset.fits(now_ns, int(state[GOOD_LOW]))
-            self._publisher.notices.floor_ns = offset.floor_ns
+            known = self._publisher.notices
+            known.floor_ns, known.before_ns = offset.floor_ns, offset.before_ns
             self._is_off, self._retry_ns = False, RETRY_NS
             if self._is_raised and now_ns - int(state[BAD_AT_NS]) >= HOLD_NS:
                 self._lower(now_ns)

@@ -70,7 +70,7 @@ class Kalshi:
         self._read = direct(scan, self._words, self._state, self._memory, True)
         self._frames = self._seen = 0  # not in the counters yet; decoded
         self._next_id, self._wants_facts = 0, False
-        self._scale = Scale()
+        self._scale = Scale(publisher)
         self._resyncs = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
         self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
         self._judge = Judge(publisher, "kalshi", jumps=CONTRACT)
@@ -109,6 +109,7 @@ class Kalshi:
         self._reset()
         self._judge.opened()
         self._sentinel.opened(now_ns)
+        self._publisher.listens()
         for local in range(len(self._tickers)):
             self._missing.expect(local, now_ns)
         params: dict[str, object] = {"channels": list(CHANNELS[:3]), "use_yes_price": True}
@@ -126,6 +127,7 @@ class Kalshi:
         self._count_frames()
         self._judge.step(now_ns)
         self._sentinel.step(now_ns)
+        self._scale.heed(now_ns, is_drifted=self._sentinel.is_drifted)
         self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
         if self._stream.sid:
             for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
@@ -254,14 +256,20 @@ class Kalshi:
             if frame.msg.channel == CHANNELS[0]:
                 self._stream.sid = frame.msg.sid
         elif isinstance(frame, Error):
-            if frame.msg.code in TERMINAL:  # what is shown is history from now on
-                self.must_reconnect = True
-                self._publisher.mark(raised=GAP, now_ns=recv_ns)
+            if frame.msg.code in TERMINAL:
+                self._ended(recv_ns)
             self._publisher.count("bad_frames")
             if frame.seq and frame.sid == self._stream.sid:
                 self._in_sequence(Ok(sid=frame.sid, seq=frame.seq), recv_ns)
+        elif isinstance(frame, Unsubscribed):  # nobody asked for it
+            self._ended(recv_ns)
         else:
             self._numbered(frame, recv_ns)
+
+    def _ended(self, recv_ns: int) -> None:
+        """The venue tells no more: what is shown is history from now on."""
+        self.must_reconnect = True
+        self._publisher.mark(raised=GAP, now_ns=recv_ns)
 
     def _numbered(self, frame: Numbered, recv_ns: int) -> None:
         if frame.sid == self._stream.sid:
@@ -327,17 +335,10 @@ class Kalshi:
         agreed = touch_named(frame, self._publisher, local, self._prices)
         if agreed is None:
             return
-        is_same, is_mirror = agreed
-        was_suspect = self._scale.is_suspect
-        self._scale.heard(is_same, is_mirror=is_mirror)
-        if self._scale.is_suspect is was_suspect:
-            return
-        if not was_suspect:
+        if self._scale.heard(*agreed):
             self.must_reconnect = True  # once: more would not help
             kalshi_drift.unheeded(self._sentinel, payload)
-            self._publisher.mark(raised=DRIFT, now_ns=recv_ns)
-        elif not self._sentinel.is_drifted:
-            self._publisher.mark(lowered=DRIFT, now_ns=recv_ns)
+        self._scale.heed(recv_ns, is_drifted=self._sentinel.is_drifted)
 
     # ---- what is not as it should be
 

@@ -16,7 +16,7 @@ from feeds.levels import BAD_LEVEL, IDLE, NEGATIVE, UNSTAMPED
 from feeds.seat import Seat
 from feeds.sentinel import Sentinel
 from feeds.update import FeedError, Numbers, TextError, exact
-from shm_layout import E6, GAP, NO_SNAPSHOT
+from shm_layout import DRIFT, E6, GAP, NO_SNAPSHOT
 
 NEGATIVES_MAX: Final = 3  # of a connection: each is healed by a snapshot
 BARE_MAX: Final = 3  # deltas without a time, of a connection on which they had one
@@ -26,24 +26,50 @@ Payload = bytes | memoryview
 
 class Scale:
     """Whether `use_yes_price` was heeded: by default NO levels carry NO prices. A book read on the
-    wrong scale shows the mirror of its ask, and tickers say so. Suspect until one agrees, also over
-    a new connection: it would be the same server."""
+    wrong scale shows the mirror of its ask, and tickers say so. A connection is suspect until one
+    agrees; while any other was found out, so is each that has not heard one that agrees: it may be
+    the same server."""
 
-    def __init__(self) -> None:
-        self.is_suspect = False
-        self._mirrored = 0
+    def __init__(self, seat: Seat) -> None:
+        self._seat, self._known = seat, seat.notices
+        self.forget()
 
     def forget(self) -> None:
         """A new connection counts anew."""
         self._mirrored = 0
+        self._is_found = self._is_proven = False
+        self._is_heeded = self._known.is_mirrored  # its first books are marked already
 
-    def heard(self, is_same: bool, *, is_mirror: bool) -> None:
-        """A ticker, over a book with both sides: it names our touch, or our ask's mirror."""
-        self._mirrored = 0 if is_same or not is_mirror else self._mirrored + 1
+    @property
+    def is_suspect(self) -> bool:
+        """True while its books may be on the wrong scale."""
+        return self._is_found or (self._known.is_mirrored and not self._is_proven)
+
+    def heard(self, is_same: bool, is_mirror: bool) -> bool:
+        """A ticker, over a book with both sides: it names our touch, or our ask's mirror (at 0.5
+        that is the same, and says nothing). True: found out, and no connection was before."""
         if is_same:
-            self.is_suspect = False
-        elif self._mirrored >= MIRRORED_MAX and not self.is_suspect:
-            self.is_suspect = True
+            self._mirrored = 0
+            if not is_mirror:
+                self._is_proven, self._is_found, self._known.is_mirrored = True, False, False
+            return False
+        self._mirrored = self._mirrored + 1 if is_mirror else 0
+        if self._mirrored < MIRRORED_MAX or self._is_found:
+            return False
+        is_first = not self._known.is_mirrored
+        self._is_found = self._known.is_mirrored = True
+        return is_first
+
+    def heed(self, now_ns: int, *, is_drifted: bool) -> None:
+        """Mark its books. `is_drifted`: they stay marked for another reason."""
+        if self.is_suspect:
+            self._is_heeded = True
+            if len(self._seat.having(DRIFT)) < self._seat.count_max:
+                self._seat.mark(raised=DRIFT, now_ns=now_ns)
+        elif self._is_heeded:
+            self._is_heeded = False
+            if not is_drifted:
+                self._seat.mark(lowered=DRIFT, now_ns=now_ns)
 
 
 def touch_named(frame: Ticker, seat: Seat, local: int, prices: Numbers) -> tuple[bool, bool] | None:

@@ -82,8 +82,7 @@ def lifecycle(publisher: Seat, local: int, message: LifecycleMsg, recv_ns: int) 
         value_e6 = _RESULT_E6.get(message.result, NONE_NS)
         if message.settlement_value:
             value_e6 = exact(message.settlement_value, 6)
-        publisher.set_status(local, status, recv_ns, settlement_e6=value_e6)
-        return True
+        return publisher.set_status(local, status, recv_ns, settlement_e6=value_e6)
     if kind == "close_date_updated" and message.close_ts > 0:
         publisher.set_cell(local, "close_epoch_ns", message.close_ts * SECOND_NS, recv_ns)
         return True

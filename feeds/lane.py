@@ -28,6 +28,7 @@ SUBSCRIBE_NS = 5 * SECOND_NS  # a subscription not acknowledged by then: reconne
 MUTE_NS = 10 * SECOND_NS  # acknowledged, and no book at all: perhaps it was never heard
 STEADY_NS = 5 * SECOND_NS  # a session that lived so long starts the next back-off at its base
 MESSAGES_BEHIND_MAX = 1_000  # unread ones; beyond it, what we show is history
+PAUSE_BYTES = 4_096  # unread of a link that speaks again: no more than at any time
 MESSAGE_BYTES = 300  # on the wire: a Kalshi delta has 330, a Polymarket change of one row 400
 SLOW_STEPS = 2  # in a row: a burst is gone by the next step
 OLD = "near the end of a connection's life"  # the one ailment of a lane that still works
@@ -92,20 +93,29 @@ class Lane:
         """One message: to the venue's file, and what it wants to say back to the venue."""
         link, venue = self._link, self.venue
         link.heard_ns = recv_ns
-        if link.is_silent:
-            link.is_silent = False
-            self.seat.silence(False, recv_ns)
         self._frames += 1
         venue.frame(payload, recv_ns, last)
+        if link.is_silent and last:
+            self._speaks(recv_ns)
         if venue.outbox:
             self._send()
 
     def on_alive(self, recv_ns: int, last: bool) -> None:
         """A pong or ping: the link lives. The buffer may end with it."""
-        if self._link.spoke(recv_ns):
-            self.seat.silence(False, recv_ns)
+        self._link.heard_ns = recv_ns
         if last:
             self.seat.flush()
+            if self._link.is_silent:
+                self._speaks(recv_ns)
+
+    def _speaks(self, recv_ns: int) -> None:
+        """A silent link speaks again: its books are news once nothing of the pause is unread. What
+        was read meanwhile over REST counted for nothing."""
+        if self._connection.backlog_bytes() <= PAUSE_BYTES:
+            self._link.spoke(recv_ns)
+            self.seat.silence(False, recv_ns)
+            if self.is_heard:
+                self._owner.subscribed(self)
 
     def on_oversize(self) -> None:
         """A message beyond the limit: counted; the session reconnects."""
@@ -125,8 +135,8 @@ class Lane:
 
     @property
     def is_heard(self) -> bool:
-        """True if the venue tells it changes."""
-        return self.session.state in (State.SNAPSHOTS, State.LIVE)
+        """True if the venue tells it changes, as far as is known: a silent link may be dead."""
+        return self.session.state in (State.SNAPSHOTS, State.LIVE) and not self._link.is_silent
 
     @property
     def heard_ns(self) -> int:

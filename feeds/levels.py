@@ -67,7 +67,7 @@ DIRTY_AT = COUNTS_AT + COUNTERS_MAX
 BOOKS_AT = DIRTY_AT + INSTRUMENTS_MAX
 
 (TRUST, IS_DIRTY, BEST_BID, BEST_ASK, CLAIM_BID, CLAIM_ASK, SHOWN, SURE_BID, SURE_ASK, NEW_BID,
- NEW_ASK, NEW_NS, NEW_FRAMES) = range(13)  # fmt: skip
+ NEW_ASK, NEW_NS, NEW_FRAMES, CAUGHT_UP) = range(14)  # fmt: skip
 BODY_AT = 16
 BITS = 320  # bits of 10,000 prices, 32 to a cell, to whole lines
 BITS_AT = BODY_AT + BODY  # bids, then asks
@@ -75,15 +75,19 @@ SIZES_AT = BITS_AT + 2 * BITS
 BOOK_CELLS = SIZES_AT + 2 * PRICES
 SPOT_CELLS = BODY_AT + BODY
 # The board: a line per instrument (the seat whose record was published last and the one before, the
-# quote number, its trust word, 1 once published), then what each seat would publish.
+# quote number, its trust word, 1 once published), then what each seat would publish. KNOWN is the
+# newest engine time that was published healthy; CAUGHT_UP of a book what it was at its whole book.
 LEAD, LEAD_BEFORE, NUMBER, SHOWN_TRUST, IS_SHOWN = range(5)
 SERIES, SERIES_MAX = 5, 2  # of an index: the newest stamp of each series that was published
+KNOWN = 7
 LINE_CELLS = 8
 RECORD_CELLS = BODY_AT + BODY  # places as in a book: its trust, its body
 
-# What a call has to tell; 0: nothing. IDLE: a change by nothing, UNSTAMPED: no time of the event.
+# What a call has to tell; 0: nothing. IDLE: a change by nothing, UNSTAMPED: no time of the event,
+# STALE: older than what the book knows (bits 5 and 6 are the scanners').
 NEGATIVE, BAD_LEVEL, MISMATCH, OFF_GRID, IDLE, UNSTAMPED = (1 << i for i in range(6))
-BROKEN = NEGATIVE | BAD_LEVEL | OFF_GRID  # the book is no longer the venue's
+STALE = 1 << 7
+BROKEN = NEGATIVE | BAD_LEVEL | OFF_GRID | STALE  # the book is no longer the venue's
 
 AT_INSTRUMENT, AT_NUMBER = BODY_AT + cell(QUOTE, "instrument"), BODY_AT + cell(QUOTE, "number")
 AT_TRUST = BODY_AT + cell(QUOTE, "trust")

@@ -39,11 +39,13 @@ class Drift:
 
 class Notices:
     """Lines and samples until someone takes them away. `floor_ns`: of the venue's clock, None until
-    a connection has estimated it."""
+    a connection has estimated it; `before_ns`: see ClockOffset. `is_mirrored`: see Scale."""
 
     def __init__(self) -> None:
         self.drift = Drift()
         self.floor_ns: int | None = None
+        self.before_ns: int | None = None
+        self.is_mirrored = False
         self.alerts: list[str] = []
         self.samples: list[tuple[str, bytes]] = []
         self._told: Final[set[str]] = set()

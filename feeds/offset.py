@@ -4,8 +4,11 @@ A difference of two clocks is never a latency: recorder clocks in our data are o
 and drift. But no message arrives before it was made, so the smallest difference of a while is the
 offset plus the fastest way lately, and what is above it was on its way that much longer. The window
 forgets, and what lies in it is lifted with its age, so that a drifting clock is followed both ways.
-Differences that do not fit are looked at apart: if they agree among themselves for a while the
-clock was set and its new offset is taken, unless it is beyond what any clock of a venue may be.
+Differences that do not fit are looked at apart: if they are too small and agree among themselves
+for a while the clock was set and its new offset is taken, unless it is beyond what any clock of a
+venue may be. Too large ones are taken only back to where the clock was known to be before: a way
+that is longer for good, by a proxy or a queue of the venue's, looks no other, also on a new
+connection, and its books are old.
 
 Pure: times and samples come in as ints, run time in ns (`now_ns` of a window is machine time).
 """
@@ -58,21 +61,22 @@ class ClockOffset:
         self._band = band
         self._buckets: deque[tuple[int, int]] = deque()  # (begun, least difference)
         self._begun_ns: int | None = None  # when the floor was first known
-        self._is_fresh = True  # nothing fitting was seen on this connection: late means the clock
         self._other: int | None = None  # a difference that does not fit, and since when it stands
         self._other_ns = self._off_ns = 0
         self._is_off = False
         self.spread_ns = band.spread_ns  # in run time: whoever knows its speed sets it
         self.floor_ns: int | None = None
+        self.before_ns: int | None = None  # the floor before the clock was set ahead
 
-    def start(self, now_ns: int, floor_ns: int) -> None:
+    def start(self, now_ns: int, floor_ns: int, before_ns: int | None = None) -> None:
         """What another connection to the same venue has found."""
+        self.before_ns = before_ns
         self._buckets.append((now_ns, floor_ns))
         self._begun_ns, self.floor_ns = now_ns - self._band.proven_ns, floor_ns
 
     def opened(self) -> None:
-        """A new connection: what it sends was not held up by us. The clock is the same."""
-        self._is_fresh, self._other, self._is_off = True, None, False
+        """A new connection. The clock is the same."""
+        self._other, self._is_off = None, False
 
     def is_proven(self, now_ns: int) -> bool:
         """True once the floor has been watched long enough for a lower one to be odd."""
@@ -96,7 +100,7 @@ class ClockOffset:
             least_ns + (now_ns - begun_ns) * ppm // 1_000_000
             for begun_ns, least_ns in self._buckets
         )
-        self._is_fresh, self._other, self._is_off = False, None, False
+        self._other, self._is_off = None, False
 
     def misfits(self, now_ns: int, low_ns: int) -> Found:
         """Samples of which none fits; `low_ns`: the least of them."""
@@ -110,8 +114,12 @@ class ClockOffset:
         if abs(self._other) > band.offset_max_ns or self.floor_ns is None:
             return Found.WILD
         is_late = self._other > self.floor_ns
-        if now_ns - self._other_ns < band.settle_ns or (is_late and not self._is_fresh):
+        before_ns = self.before_ns
+        if is_late and (before_ns is None or self._other > before_ns + self.spread_ns):
+            return Found.BEHIND
+        if now_ns - self._other_ns < band.settle_ns:
             return Found.BEHIND if is_late else Found.NOTHING
+        self.before_ns = None if is_late else max(self.floor_ns, before_ns or self.floor_ns)
         self._buckets.clear()
         self._begun_ns = None
         self.fits(now_ns, min(self._other, low_ns))

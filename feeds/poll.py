@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -19,11 +19,11 @@ from feeds import book
 from feeds.levels import NO_CLAIM
 from feeds.seat import Seat
 from feeds.update import MS_NS, SECOND_NS, FeedError, Instrument
-from shm_layout import ST_ACTIVE
+from shm_layout import NO_SNAPSHOT, ST_ACTIVE
 
 LOOK_NS = 100 * MS_NS  # between looks at which shard is down
 FAST_NS, SLOW_NS = 250 * MS_NS, 4 * SECOND_NS  # between rounds
-STALE_NS = 15 * SECOND_NS  # what was read longer ago is not shown
+STALE_NS = 15 * SECOND_NS  # a book that was read longer ago is not shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class _Place:
     seat: Seat
     pace: Pace
     due_ns: int = 0
-    read_ns: int | None = None  # newest answer that is shown; None: nothing is
+    read_ns: dict[int, int] = field(default_factory=dict)  # of each book that is shown
 
 
 class Poll:
@@ -126,9 +126,9 @@ class Poll:
         errors: list[str] = []
         for place in self._places:
             now_ns, down_ns = self._clock(), place.shard.down_since_ns
-            is_old = place.read_ns is not None and now_ns - place.read_ns > STALE_NS
-            if down_ns is None or is_old:
+            if down_ns is None:
                 self._end(place)
+            self._forget(place, now_ns)
             if down_ns is None or now_ns - down_ns < self._after_ns or now_ns < place.due_ns:
                 continue
             moved = False
@@ -142,9 +142,17 @@ class Poll:
         return errors
 
     def _end(self, place: _Place) -> None:
-        if place.read_ns is not None:
+        if place.read_ns:
             place.seat.lose(self._clock())
-            place.read_ns, place.due_ns, place.pace = None, 0, Pace()
+            place.read_ns.clear()
+            place.due_ns, place.pace = 0, Pace()
+
+    def _forget(self, place: _Place, now_ns: int) -> None:
+        """Books that no answer has told of for long."""
+        old = [local for local, read_ns in place.read_ns.items() if now_ns - read_ns > STALE_NS]
+        for local in old:
+            del place.read_ns[local]
+            place.seat.mark(local, raised=NO_SNAPSHOT, now_ns=now_ns, clear=True)
 
     def _chunks(self, seat: Seat) -> list[list[Instrument]]:
         are_open = [one for one in seat.instruments if seat.status(one.local) == ST_ACTIVE]
@@ -164,8 +172,8 @@ class Poll:
         if place.shard.is_live:  # while it was on its way: what a stream knows is newer
             return False
         now_ns, moved = self._clock(), False
-        place.read_ns = now_ns
         for local, found in books.items():
+            place.read_ns[local] = now_ns
             before = place.seat.touch(local)
             book.replace(
                 place.seat.words, place.seat.state, local, np.array(found.levels, np.int64), True,

@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from feeds import book
 from feeds.judge import CONTRACT, Judge
-from feeds.levels import BAD_LEVEL, BROKEN, NO_CLAIM, OFF_GRID
+from feeds.levels import BAD_LEVEL, BROKEN, NO_CLAIM, OFF_GRID, STALE
 from feeds.polymarket_drift import Payload, bare, empty, of_text, scaled
 from feeds.polymarket_frames import (
     DECODER,
@@ -306,12 +306,8 @@ class Polymarket:
     ) -> int:  # fmt: skip
         bid_e6 = self._prices.parse(best_bid) if best_bid else NO_CLAIM
         ask_e6 = self._prices.parse(best_ask) if best_ask else NO_CLAIM
-        told = int(
-            book.replace(
-                self._words, self._state, local, levels, whole, bid_e6, ask_e6, 0, stamp_ns,
-                recv_ns, last,
-            )
-        )  # fmt: skip
+        told = int(book.replace(self._words, self._state, local, levels, whole, bid_e6, ask_e6, 0,
+                                stamp_ns, recv_ns, last))  # fmt: skip
         self._is_dirty = not last
         self._wants_facts |= bool(told & OFF_GRID)
         if told & BROKEN:
@@ -350,6 +346,10 @@ class Polymarket:
     def _booked(self, local: int, told: int, tick_e6: int, payload: Payload, recv_ns: int) -> None:
         """A whole book is in, not yet published: whether it is good, and its tick (0: unsaid)."""
         self._publisher.count("snapshots")
+        if told & STALE:  # of before: not taken, or asked for once more
+            self._resyncs.answered(local, is_good=True)
+            self._resync(recv_ns)
+            return
         if told & BAD_LEVEL:
             scaled(self._sentinel, "book", "bids.price", payload, recv_ns)
         bid_e6, ask_e6 = self._publisher.touch(local)

@@ -121,6 +121,7 @@ def market_facts(clob: _ClobMarket, gamma: _GammaMarket, *, taker_delay_ns: int)
         status=status,
         grid=((E6, exact(raw_text(clob.mts), 6)),),
         close_epoch_ns=known_ns_of(gamma.end_date),
+        is_end_close=False,  # `acceptingOrders` says whether orders are taken
         settlement_e6=settlement_e6,
         taker_delay_ns=delay_ns,
         size_min_e6=CENT_E6,

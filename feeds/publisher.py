@@ -231,10 +231,9 @@ class Publisher(Seat):
 
     # ---- every step
 
-    def close_due(self, run_epoch_ns: int, now_ns: int) -> None:
-        """Markets whose close has come."""
-        if not self._is_spot:
-            self.facts.close_due(run_epoch_ns, now_ns)
+    def close_due(self, run_epoch_ns: int, now_ns: int) -> bool:
+        """Markets whose close has come. True: facts must be read at once."""
+        return not self._is_spot and self.facts.close_due(run_epoch_ns, now_ns)
 
     def is_open_due(self, run_epoch_ns: int) -> bool:
         """True if a market's opening time has come but not its status."""

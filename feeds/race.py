@@ -6,7 +6,9 @@ What a seat would publish lies as its record on the board, which all seats reach
 newest engine time among the healthy ones leads. One that comes second with the same engine time
 stays silent: several frames may carry one engine time, and who began the event finishes it. A sick
 seat never takes the quote from a healthy one, and one that falls sick hands the quote over in the
-same call. Books polled over REST rank below every healthy stream.
+same call. Books polled over REST rank below every healthy stream. A seat whose book lacks what was
+published before counts as sick until it has caught up or got a whole book since: the engine time of
+a trusted quote goes back by LAG_NS at most.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from feeds.levels import (
     AT_TRUST,
     BOARD,
     BODY_AT,
+    CAUGHT_UP,
+    KNOWN,
     LEAD,
     LEAD_BEFORE,
     LINE_CELLS,
@@ -32,6 +36,7 @@ from shm_layout import BODY, LEVELS, NO_SNAPSHOT, POLLED, TICK_EPOCH
 
 EMPTY, SICK, ONLY_POLLED, HEALTHY = range(4)  # ranks
 OURS, TAKEN, HANDED, HELD, LAGS = range(5)  # what `turn` answers; publish after the first two
+LAG_NS = 100_000_000  # of engine time: a rival is so late now and then, on its way or in our socket
 
 
 @njit(cache=True)
@@ -58,12 +63,33 @@ def rank_of(trust):
 
 
 @njit(cache=True)
+def _reach(state, cells, at_event):
+    """The engine time up to which a book (or record) is whole."""
+    return max(state[cells + at_event], state[cells + CAUGHT_UP])
+
+
+@njit(cache=True)
+def is_behind(state, local, cells, at_event):
+    """A healthy book (or record) that lacks what was published before."""
+    known = state[line_of(state, local) + KNOWN]
+    is_late = known - LAG_NS > _reach(state, cells, at_event)
+    return is_late and rank_of(state[cells + TRUST]) == HEALTHY
+
+
+@njit(cache=True)
+def _standing(state, local, cells, at_event):
+    """The rank of a book (or record) beside its rivals."""
+    return SICK if is_behind(state, local, cells, at_event) else rank_of(state[cells + TRUST])
+
+
+@njit(cache=True)
 def _heir(state, local, seat, at_event):
     """The best other seat if it is better than this one, else this one."""
-    found, best, newest = seat, rank_of(state[record_of(state, local, seat) + TRUST]), 0
+    mine = record_of(state, local, seat)
+    found, best, newest = seat, _standing(state, local, mine, at_event), 0
     for other in range(state[SEATS]):
         record = record_of(state, local, other)
-        rank, event = rank_of(state[record + TRUST]), state[record + at_event]
+        rank, event = _standing(state, local, record, at_event), _reach(state, record, at_event)
         if rank > best or (found != seat and rank == best and event > newest):
             found, best, newest = other, rank, event
     return found
@@ -76,12 +102,12 @@ def turn(state, local, book, at_event, at_recv):
     healthy, but not newer than what is published."""
     line, seat = line_of(state, local), state[SEAT]
     record = line + LINE_CELLS + seat * RECORD_CELLS
-    trust = state[book + TRUST]
-    state[record + TRUST] = trust
+    state[record + TRUST] = state[book + TRUST]
+    state[record + CAUGHT_UP] = state[book + CAUGHT_UP]
     for i in range(BODY_AT, BODY_AT + BODY):
         state[record + i] = state[book + i]
     lead = state[line + LEAD]
-    mine = rank_of(trust)
+    mine = _standing(state, local, book, at_event)
     if lead == seat:
         if mine == HEALTHY:
             return OURS
@@ -92,10 +118,10 @@ def turn(state, local, book, at_event, at_recv):
         state[record_of(state, local, heir) + at_recv] = state[book + at_recv]
         return HANDED
     other = record_of(state, local, lead)
-    theirs = rank_of(state[other + TRUST])
-    is_newer = mine == HEALTHY and state[book + at_event] > state[other + at_event]
+    theirs = _standing(state, local, other, at_event)
+    is_newer = mine == HEALTHY and state[book + at_event] > _reach(state, other, at_event)
     if mine < theirs or (mine == theirs and not is_newer):
-        return LAGS if mine == HEALTHY else HELD
+        return LAGS if rank_of(state[book + TRUST]) == HEALTHY else HELD
     state[line + LEAD_BEFORE], state[line + LEAD] = lead, seat
     return TAKEN
 

@@ -14,17 +14,25 @@ import numpy as np
 from feeds import book, spot
 from feeds.facts import Facts
 from feeds.levels import (
+    AT_EVENT,
     AT_STATUS,
     AT_TRUST,
     BEST_ASK,
     BEST_BID,
+    BOARD,
     BOOK_CELLS,
     BOOKS_AT,
+    CAUGHT_UP,
     COUNTER,
     DIRTY,
     IS_DIRTY,
+    KNOWN,
+    LEAD,
     PRICE_STEP_E6,
+    SEAT,
+    SEATS,
     SPOT_CELLS,
+    STRIDE,
     TRUST,
 )
 from feeds.notices import Notices
@@ -76,6 +84,11 @@ class Seat:
         self._remembered = state[BOOKS_AT + TRUST : end : self._cells]  # of all: one call
         self._published = state[BOOKS_AT + AT_TRUST : end : self._cells]
         self._status = state[BOOKS_AT + AT_STATUS : end : self._cells]  # of books
+        self._events = state[BOOKS_AT + AT_EVENT : end : self._cells]
+        self._caught_up = state[BOOKS_AT + CAUGHT_UP : end : self._cells]
+        board, stride = int(state[BOARD]), int(state[STRIDE])
+        end = board + count * stride
+        self._leads, self._known = (state[board + at : end : stride] for at in (LEAD, KNOWN))
 
     def _book(self, local: int) -> int:
         return BOOKS_AT + local * self._cells
@@ -180,8 +193,14 @@ class Seat:
         )
 
     def doubtful(self) -> list[int]:
-        """Markets whose book is crossed or has another touch than the venue's."""
-        return np.flatnonzero(self._published & (CROSSED | REST_MISMATCH)).tolist()
+        """Markets whose book is crossed, has another touch than the venue's, or is published
+        without what another connection, now gone, had told."""
+        found = self._published & (CROSSED | REST_MISMATCH) != 0
+        if self.state[SEATS] > 1:
+            is_late = self._known > np.maximum(self._events, self._caught_up)
+            is_whole = self._remembered & NO_SNAPSHOT == 0
+            found |= is_late & is_whole & (self._leads == self.state[SEAT])
+        return np.flatnonzero(found).tolist()
 
     def waiting(self) -> int:
         """How many of its instruments are open and lack a snapshot here."""
@@ -208,11 +227,17 @@ class Seat:
         """(end, step) ranges as published."""
         return self.facts.grid(self.first + local)
 
+    def listens(self) -> None:
+        """A new connection: what it will be told of statuses begins now."""
+        self.facts.listens(int(self.state[SEAT]), self.first, self.count_max)
+
     def set_status(
         self, local: int, status: int, now_ns: int, *, settlement_e6: int = NONE_NS
-    ) -> None:
-        """A status heard on the wire, with the settlement value if it came with one."""
-        self.facts.set_status(self.first + local, status, now_ns, settlement_e6)
+    ) -> bool:
+        """A status heard on the wire, with the settlement value if it came with one. False: the
+        wire alone is not believed here, facts must be read."""
+        place, seat = self.first + local, int(self.state[SEAT])
+        return self.facts.set_status(place, status, now_ns, settlement_e6, seat)
 
     def set_cell(self, local: int, name: str, value: int, now_ns: int) -> None:
         """One fact that the wire told: strike_e8, close_epoch_ns, fee_rate_e6."""

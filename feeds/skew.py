@@ -64,15 +64,33 @@ def age_ns(state, difference):
 
 
 @njit(cache=True)
-def stamp(words, state, book, event_epoch_ns, recv_ns):
-    """Judge a frame by its stamp (0: it has none), and add its age to the feed's histogram. False:
-    the stamp is not to be believed."""
+def _is_whole_sound(state, book, difference, recv_ns):
+    """A whole book may be stamped with its last change, long ago: that says nothing of a clock. One
+    from the future is as wrong as any, and a fresh one ends TIME_SKEW."""
+    floor = state[FLOOR]
+    early = -state[OFFSET_MAX]
+    late = state[OFFSET_MAX]
+    if floor != NO_SAMPLE:
+        early, late = max(early, floor - state[EARLY]), floor + state[LATE]
+    if difference < early:
+        return judge(state, book, difference, recv_ns)
+    if difference <= late:
+        state[book + TRUST] &= ~TIME_SKEW
+    return True
+
+
+@njit(cache=True)
+def stamp(words, state, book, event_epoch_ns, recv_ns, is_whole):
+    """Judge a frame (or a whole book) by its stamp (0: it has none), and add a frame's age to the
+    feed's histogram. False: the stamp is not to be believed."""
     if event_epoch_ns <= 0:
         return True
     run_ns = run_epoch_ns(words, recv_ns)
     if run_ns <= 0:
         return True
     difference = run_ns - event_epoch_ns
+    if is_whole:
+        return state[JUDGED] == 0 or _is_whole_sound(state, book, difference, recv_ns)
     fits = state[JUDGED] == 0 or judge(state, book, difference, recv_ns)
     if fits:
         histogram_add(words, state[AGE_AT], age_ns(state, difference))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from numba import njit
 
-from feeds.book import send
 from feeds.levels import (
     AT_TRUST,
     BAND_E6,
@@ -37,6 +36,7 @@ from feeds.levels import (
     TURN_AT,
 )
 from feeds.outlier import forget, is_outlier
+from feeds.publish import send
 from feeds.race import HANDED, LAGS, OURS, TAKEN, line_of, record_of, turn
 from feeds.skew import stamp
 from shm_layout import (
@@ -72,7 +72,7 @@ def _frame(words, state, book, event_epoch_ns, recv_ns):
     """The stamps of a frame: one that cannot be, or that it has not (0), never becomes the event's
     and leaves the one before."""
     state[N_CHANGES] += 1
-    if stamp(words, state, book, event_epoch_ns, recv_ns) and event_epoch_ns > 0:
+    if stamp(words, state, book, event_epoch_ns, recv_ns, False) and event_epoch_ns > 0:
         state[book + SPOT_EVENT] = event_epoch_ns
     state[book + SPOT_RECV] = recv_ns
     if state[book + NEW_NS] != 0:

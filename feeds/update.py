@@ -62,13 +62,15 @@ class MarketFacts:
     contracts, ns of run time; NONE_NS: the venue does not say.
 
     `grid`: (end, step) of up to three price ranges, ascending from 0. `fee_rate_e6`: rate x
-    multiplier. `open_epoch_ns` is for the feed alone (when to ask again).
+    multiplier. `open_epoch_ns` is for the feed alone (when to ask again). `is_end_close`: at
+    `close_epoch_ns` no more orders are taken; else it is only when to ask.
     """
 
     status: int = ST_UNKNOWN
     grid: tuple[tuple[int, int], ...] = ()
     open_epoch_ns: int = NONE_NS
     close_epoch_ns: int = NONE_NS
+    is_end_close: bool = True
     strike_e8: int = NONE_NS
     settlement_e6: int = NONE_NS
     taker_delay_ns: int = 0

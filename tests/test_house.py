@@ -20,6 +20,7 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "feeds": {"numpy", "msgspec", "orjson"},
     "feeds/book.py": {"numpy", "numba"},
     "feeds/levels.py": {"numpy", "numba"},
+    "feeds/publish.py": {"numba"},
     "feeds/outlier.py": {"numba"},
     "feeds/skew.py": {"numba"},
     "feeds/race.py": {"numba"},

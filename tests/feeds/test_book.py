@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from feeds import book, kalshi_scan, levels, polymarket_scan, spot, spot_scan, trust
+from feeds import book, kalshi_scan, levels, polymarket_scan, publish, spot, spot_scan, trust
 from feeds.levels import NO_CLAIM, SIZE_MAX_E6
 from feeds.warm import warm
 from shm_layout import (
@@ -262,4 +262,4 @@ def test_the_compiled_trust_word_is_the_plain_one() -> None:
         draw = random.Random(case)
         args = (draw.getrandbits(11), draw.randrange(7), draw.randrange(4), draw.randrange(4),
                 draw.randrange(-1, 4), draw.randrange(-1, 4))  # fmt: skip
-        assert book._word(*args) == trust.word(*args), args
+        assert publish._word(*args) == trust.word(*args), args

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from feeds import spot_scan
-from feeds.coinbase import Coinbase
+from feeds.coinbase import CHANNELS, Coinbase
 from feeds.publisher import Publisher
 from shm_layout import (
     BUY,
@@ -75,8 +75,19 @@ def test_the_subscription_names_every_product_and_channel() -> None:
 def test_a_session_is_subscribed_with_the_acknowledgement() -> None:
     made = Line()
     assert not made.venue.is_subscribed
-    made.give({"type": "subscriptions", "channels": [{"name": "matches"}]})
-    assert made.venue.is_subscribed
+    rows = [{"name": name, "product_ids": made.venue._products} for name in CHANNELS]
+    made.give({"type": "subscriptions", "channels": rows})
+    assert made.venue.is_subscribed and not made.venue.must_reconnect
+
+
+@pytest.mark.parametrize("held", [[], ["ETH-USD"]])
+def test_a_product_that_is_no_longer_subscribed_is_not_trusted(held: list[str]) -> None:
+    made = Line()
+    made.match(5)
+    rows = [{"name": name, "product_ids": held} for name in CHANNELS]
+    made.give({"type": "subscriptions", "channels": rows})
+    assert int(made.spot()["trust"]) == GAP
+    assert made.venue.must_reconnect and not made.venue.is_subscribed
 
 
 @pytest.mark.parametrize(("maker", "taker"), [("sell", BUY), ("buy", SELL)])

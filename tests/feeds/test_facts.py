@@ -246,6 +246,7 @@ def test_polymarkets_facts_of_a_crypto_market() -> None:
         status=ST_ACTIVE,
         grid=((E6, 10_000),),
         close_epoch_ns=1_790_617_500 * 10**9,
+        is_end_close=False,
         taker_delay_ns=150,
         notional_min_e6=E6,
         notional_step_e6=10_000,

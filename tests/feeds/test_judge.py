@@ -70,9 +70,11 @@ class Watched:
         return BEGIN_NS + gone_ns + self.off_ms * MS_NS
 
     def frame(self, local: int = 0, *, age_ms: int = 5, stamp_ns: int | None = None) -> None:
-        """A frame that changes no price."""
-        self.put(local, [BID, 100_000, E6], clear=False,
-                 stamp_ns=self.stamp_ns(age_ms) if stamp_ns is None else stamp_ns)  # fmt: skip
+        """A numbered frame that changes no price."""
+        made = self.rig.publisher
+        stamp_ns = self.stamp_ns(age_ms) if stamp_ns is None else stamp_ns
+        book.change(made.words, made.state, local, BID, 100_000, E6, False, 1, stamp_ns,
+                    self.now_ns, True)  # fmt: skip
 
     def touch(self, bid: int, ask: int, local: int = 0) -> None:
         """A frame that moves the touch (cents)."""
@@ -218,10 +220,25 @@ def test_message_age_is_what_lies_above_the_floor() -> None:
     assert least == 0 and most // MS_NS == 799, (total, most)
 
 
-def test_whole_books_are_not_judged_by_their_stamp() -> None:
+@pytest.mark.parametrize("age_ms", [-900, 600_000])
+def test_a_whole_book_may_be_stamped_with_its_last_change_long_ago(age_ms: int) -> None:
     made = Watched().settled()
-    made.put(0, [BID, 470_000, E6, ASK, 500_000, E6], clear=True, stamp_ns=made.stamp_ns(600_000))
-    assert made.rig.trust(0) == 0
+    made.rig.publisher.lose(made.now_ns)
+    made.put(0, [BID, 470_000, E6, ASK, 500_000, E6], clear=True, stamp_ns=made.stamp_ns(age_ms))
+    assert made.rig.trust(0) == 0 and made.counted("skewed") == 0
+    made.frame(0)
+    assert made.rig.trust(0) == 0, "and its age was no sample of the venue's clock"
+
+
+def test_a_whole_book_of_the_future_is_skew_and_its_stamp_never_becomes_the_events() -> None:
+    made = Watched().settled()
+    whole = [BID, 470_000, E6, ASK, 500_000, E6]
+    made.put(0, whole, clear=True, stamp_ns=made.stamp_ns(-60_000))
+    assert made.trusts() == (TIME_SKEW, 0) and made.counted("skewed") == 1
+    assert int(made.rig.quote(0)["event_epoch_ns"]) < made.stamp_ns()
+    made.wait(0.1)
+    made.put(0, whole, clear=True, stamp_ns=made.stamp_ns())
+    assert made.trusts() == (0, 0)
 
 
 # ---- jumps

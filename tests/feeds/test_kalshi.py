@@ -346,3 +346,12 @@ def test_removed_forms_of_the_archive_never_make_a_book(name: str) -> None:
         made = Line(rig(Market(frame["msg"]["market_ticker"])))
         made.give({**frame, "sid": BOOK})
         assert made.rig.trust(0) != 0
+
+
+@pytest.mark.parametrize("sid", [1, 4])
+def test_a_subscription_that_the_venue_ends_is_the_end_of_the_connection(sid: int) -> None:
+    made = line()
+    made.snapshot()
+    assert made.rig.trust(0) == 0
+    made.give({"type": "unsubscribed", "id": 0, "sid": sid, "seq": made.seq + 1})
+    assert made.rig.trust(0) == GAP and made.kalshi.must_reconnect

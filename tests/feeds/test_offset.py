@@ -59,12 +59,25 @@ def test_stamps_from_the_future_that_agree_are_a_clock_that_was_set() -> None:
     assert offset.floor_ns is not None and offset.floor_ns < -2_400 * MS_NS
 
 
-def test_late_stamps_are_first_taken_for_a_backlog_and_on_a_new_connection_for_the_clock() -> None:
+def test_late_stamps_are_a_longer_way_also_on_a_new_connection() -> None:
+    """A proxy or a queue that holds everything for seconds looks no other than a clock."""
     offset = ClockOffset(BAND)
     fed(offset, [0, 5, 3])
     assert misfit(offset, [3000] * 17, 4)[-1] is Found.BEHIND
     offset.opened()
-    assert Found.STEPPED in misfit(offset, [3000] * 17, 7)
+    assert Found.STEPPED not in misfit(offset, [3000] * 170, 7)
+    assert offset.floor_ns is not None and offset.floor_ns < 6 * MS_NS
+
+
+@pytest.mark.parametrize(("to_ms", "steps"), [(100, True), (400, False)])
+def test_a_clock_set_ahead_may_be_set_back_to_where_it_was(to_ms: int, steps: bool) -> None:
+    offset = ClockOffset(BAND)
+    fed(offset, [0, 5, 3])
+    assert Found.STEPPED in misfit(offset, [-3000] * 17, 4)
+    other = ClockOffset(BAND)  # of another connection, which was told
+    assert offset.floor_ns is not None
+    other.start(7 * SECOND_NS, offset.floor_ns, offset.before_ns)
+    assert (Found.STEPPED in misfit(other, [to_ms] * 30, 7)) is steps
 
 
 def test_a_frozen_clock_never_becomes_the_offset() -> None:
@@ -76,7 +89,7 @@ def test_a_frozen_clock_never_becomes_the_offset() -> None:
     assert found[-1] is not Found.NOTHING
 
 
-@pytest.mark.parametrize(("off_ms", "steps"), [(4_999, True), (5_001, False)])
+@pytest.mark.parametrize(("off_ms", "steps"), [(-4_999, True), (-5_001, False)])
 def test_no_clock_is_believed_that_is_further_off_than_any_may_be(off_ms: int, steps: bool) -> None:
     offset = ClockOffset(BAND)
     fed(offset, [0])

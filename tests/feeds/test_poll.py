@@ -268,3 +268,22 @@ def test_an_answer_of_another_shape_is_one_clear_error(
 ) -> None:
     with pytest.raises(FeedError, match="books"):
         asyncio.run(reader(Answer(body)).read([one(0, "A", 1)]))  # type: ignore[arg-type]
+
+
+def test_a_book_that_no_answer_tells_of_any_more_is_not_shown_for_ever() -> None:
+    """One request of several fails for good, the others do not."""
+    made = scene()
+    made.turn(after_ns=3 * SECOND_NS)
+    assert [made.rig.trust(local) for local in range(3)] == [POLLED] * 3
+    read = made.books.read
+
+    async def partly(instruments: Sequence[Instrument]) -> dict[int, PolledBook]:
+        if instruments[0].ticker == "C":
+            raise FeedError("GET /books: status: found 503, wanted 200")
+        return await read(instruments)
+
+    made.poll._reader.read = partly  # type: ignore[method-assign]
+    for _ in range(STALE_NS // SECOND_NS + 1):
+        made.turn(after_ns=SECOND_NS)
+    assert [made.rig.trust(local) for local in range(3)] == [POLLED, POLLED, POLLED | NO_SNAPSHOT]
+    assert made.rig.levels(2) == ([], [])

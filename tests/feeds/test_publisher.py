@@ -247,3 +247,20 @@ def test_counters_and_connected_reach_the_role_row() -> None:
     assert made.segment.words[at] == 2 and made.role("connected") == 1
     made.publisher.connected(False)
     assert made.role("connected") == 0
+
+
+def test_an_end_that_is_no_close_is_only_when_to_ask() -> None:
+    """Polymarket may take orders after `endDate`: nothing is traded until it has said so."""
+    made = rig(Market("m"), facts=None)
+    facts = replace(OPEN, close_epoch_ns=1_000, is_end_close=False)
+    publisher = made.publisher
+    publisher.set_facts(0, facts, 5)
+    publisher.mark(0, lowered=NO_SNAPSHOT, now_ns=5)
+    before = made.trust(0)
+    assert not publisher.close_due(999, 6) and publisher.close_due(1_000, 7)
+    assert made.trust(0) == before | TICK_EPOCH
+    assert int(made.quote(0)["status"]) == ST_ACTIVE and not publisher.close_due(1_001, 8)
+    publisher.set_facts(0, facts, 9)
+    assert made.trust(0) == before and not publisher.close_due(1_002, 10)
+    publisher.set_facts(0, replace(facts, status=ST_CLOSED), 11)
+    assert int(made.quote(0)["status"]) == ST_CLOSED

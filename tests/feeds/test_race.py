@@ -283,3 +283,73 @@ def test_seats_of_a_thousand_markets_take_memory_only_where_levels_stand() -> No
     states = levels.new_states([200] * 5, 4, is_spot=False, has_poll=True)
     assert sum(shard[0].nbytes > 0 for shard in states) == 5
     assert psutil.Process().memory_info().rss - before < 64 << 20
+
+
+# ---- a book that lacks what was published before
+
+MS_NS = 1_000_000
+
+
+def ahead(by_ms: int) -> Race:
+    """The second connection knows events of so much later than the first, which stands still."""
+    made = raced("A")
+    for seat in made.lanes:
+        whole(seat, 300_000, event=10**12)
+    for step in range(3):
+        bid(made.lanes[1], 310_000 + 1_000 * step, event=10**12 + (by_ms - 2 + step) * MS_NS)
+    made.entries()
+    return made
+
+
+@pytest.mark.parametrize(("by_ms", "trust"), [(90, 0), (110, GAP), (5_000, GAP)])
+def test_an_heir_that_is_far_behind_is_not_trusted_before_it_has_caught_up(
+    by_ms: int, trust: int
+) -> None:
+    made = ahead(by_ms)
+    made.lanes[1].lose(9)
+    assert [each[:2] for each in made.entries()] == [(300_000, trust)]
+    bid(made.lanes[0], 313_000, event=10**12 + by_ms * MS_NS)
+    assert made.entries() == [(313_000, 0, 10**12 + by_ms * MS_NS)]
+
+
+def test_an_heir_that_is_behind_is_trusted_with_a_new_whole_book() -> None:
+    made = ahead(5_000)
+    made.lanes[1].lose(9)
+    assert made.rig.trust(0) == GAP
+    whole(made.lanes[0], 320_000)
+    assert made.entries()[-1][:2] == (320_000, 0)
+
+
+def test_a_new_connection_takes_the_quote_from_one_that_is_behind() -> None:
+    made = ahead(5_000)
+    made.lanes[1].lose(9)
+    whole(made.lanes[1], 320_000)
+    assert made.entries()[-1][:2] == (320_000, 0)
+    bid(made.lanes[0], 305_000, event=10**12 + 1_000 * MS_NS)  # on, but still behind
+    assert made.rig.trust(0) == 0 and made.rig.levels(0)[0][0][0] == 320_000
+
+
+@pytest.mark.parametrize("by_ms", [90, 5_000])
+def test_what_the_leader_of_a_market_lacks_is_to_be_asked_for(by_ms: int) -> None:
+    made = ahead(by_ms)
+    assert made.lanes[0].doubtful() == made.lanes[1].doubtful() == []
+    made.lanes[1].lose(9)
+    assert made.lanes[0].doubtful() == [0]
+    whole(made.lanes[0], 320_000)
+    assert made.lanes[0].doubtful() == []
+
+
+def test_facts_that_change_while_a_seat_takes_the_lead_are_published() -> None:
+    made = raced("A")
+    cents = [cell for p in (10, *range(40, 46)) for cell in (BID, p * 10_000, E6)]
+    rows = np.array([*cents, ASK, 900_000, E6], np.int64)
+    one, two = made.lanes
+    for seat in (one, two):
+        book.replace(seat.words, seat.state, 0, rows, True, NO_CLAIM, NO_CLAIM, 1, 0, 5, True)
+    deep = (0, BID, 100_000, E6, True)
+    for seat in (two, one):
+        book.change(seat.words, seat.state, *deep, 2, 100, 6, True)
+    book.change(one.words, one.state, *deep, 3, 200, 7, False)  # a level nobody sees
+    one.set_grid(0, ((E6, 1_000),), 7)
+    one.flush()
+    assert [int(cell) for cell in made.rig.quote(0)["grid"][:2]] == [E6, 1_000]

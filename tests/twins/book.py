@@ -154,9 +154,21 @@ class TwinBooks:
         event_epoch_ns: int, recv_ns: int, last: bool,
     ) -> None:  # fmt: skip
         book = self.books[local]
+        is_stale = 0 < event_epoch_ns < book.event_epoch_ns
+        if is_stale and not (clear and book.remembered & (NO_SNAPSHOT | GAP)):
+            if levels and not clear:
+                book.remembered |= GAP
+                self._touch(local, seq, event_epoch_ns, recv_ns)
+            if last:
+                self.flush()
+            return
         if clear:
             self._empty(book)
-            book.remembered &= ~(NO_SNAPSHOT | GAP)
+            is_asked = is_stale and book.remembered & GAP
+            book.remembered &= ~NO_SNAPSHOT if is_asked else ~(NO_SNAPSHOT | GAP)
+            book.event_epoch_ns = 0 if is_stale else book.event_epoch_ns
+        elif not levels:
+            event_epoch_ns = 0
         for i in range(0, len(levels), 3):
             self._apply(local, levels[i], levels[i + 1], levels[i + 2], False)
         was = book.disagrees()
