@@ -21,6 +21,11 @@ from ops import cache, clock, control
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAKES = [sys.executable, "-m", "tests.ops.fakes"]
 REAL = [sys.executable, "-m", "ops.supervisor_cli"]
+PATIENT = {  # a busy machine is slow: neither a late signal nor a slow unwind ends a test's run
+    "ARB_EDGE_SIGNAL_AGE_MAX_MS": "500",
+    "ARB_LIMITS_UNWIND_TIME_MAX_MS": "10000",
+    "ARB_LIMITS_MISMATCHES_MAX": "10000",
+}
 _BREATH = threading.Event()
 
 
@@ -50,7 +55,7 @@ class Engine:
         """Of every command: own state, own segment, own place for temporary files."""
         runtime = self.state_dir / "tmp"
         runtime.mkdir(exist_ok=True, mode=0o700)
-        return os.environ | self.settings | {
+        return os.environ | PATIENT | self.settings | {
             "ARB_STATE_DIR": str(self.state_dir), "ARB_NAME": self.name, "ARB_FAKE": self.faults,
             "XDG_RUNTIME_DIR": str(runtime),
         }  # fmt: skip
