@@ -3,8 +3,8 @@
 what they read. `python -m tests.session.rogue start` runs it.
 
 SIGUSR1 makes the detector loop without end (beside its own decisions it writes the newest intents
-again, with fresh stamps, whatever anyone says) and blocks the gateway's event loop for 5 s. The
-gateway's journal files are small, so that a full disk is felt soon. ARB_DEAF: the gateway is
+again, with fresh stamps, whatever anyone says) and blocks the gateway's event loop for 5 s. SIGUSR2
+makes the gateway fill its journal's file, so that it must begin another. ARB_DEAF: the gateway is
 compiled without its look at the kill word. The venues write a line to ARB_TOLD for each order and
 each cancel that they read, and whenever their event loop was late (what they read was then stamped
 late as well); they outlive a dead supervisor by some seconds.
@@ -30,7 +30,7 @@ AGAIN = 8  # intents written again each time
 OUTLIVE_S = 6.0
 TICK_S = 0.02
 LIFE_NS = 10 * clock.SECOND_NS
-JOURNAL_BYTES = 128 << 10
+JUNK_BYTES = 32 << 10
 ROGUES = ("detector", "gateway", "venues")
 BUILD = "tests.session.rogue:build"
 
@@ -96,17 +96,13 @@ class Looping:
 
 
 class Blocked:
-    """The gateway. Told, its event loop stands still for 5 s."""
+    """The gateway. Told, its event loop stands still for 5 s, or its journal runs full."""
 
     def __init__(self, spec: Any, segment: Any) -> None:
-        from gateway.journal import Journal
         from ops import roles
 
         if os.environ.get("ARB_DEAF"):
             deafen()
-        told = Journal.__init__.__kwdefaults__
-        assert told is not None
-        told["file_bytes"] = JOURNAL_BYTES
         self._desk = roles._gateway(spec, segment)
         self.stop, self.close = self._desk.stop, self._desk.close
 
@@ -115,7 +111,15 @@ class Blocked:
         breath = threading.Event()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, breath.wait, BLOCK_S)
+        loop.add_signal_handler(signal.SIGUSR2, self._fill)
         await self._desk.main()
+
+
+    def _fill(self) -> None:
+        journal = self._desk._journal
+        path = journal.path
+        while journal.append({"k": "nothing", "text": "x" * JUNK_BYTES}) and journal.path == path:
+            continue
 
 
 def deafen() -> None:
