@@ -34,6 +34,7 @@ ANY, RECORDING, JOURNALLED, BETWEEN, SENT = POINTS = (
     "after the send, before the reply",
 )
 PEACE = "peace"  # a file beside the log: no gateway dies any more
+FILE_BYTES = 128 << 10  # of a journal's file, so that a run fills several
 TIMES_MAX = 3  # so many orders or records of a life pass the place before it strikes
 
 
@@ -101,6 +102,7 @@ class Death:
         from gateway import journal, memory
         from gateway.link import Link
 
+        journal.Journal.__init__.__kwdefaults__["file_bytes"] = FILE_BYTES
         put_order, send, seal = journal.Journal.put_order, Link.send, journal.seal
 
         def putting(self_: Any, words: Words, mem: Words, taken_ns: int) -> int:

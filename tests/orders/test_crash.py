@@ -139,6 +139,7 @@ def run(tmp_path: Path, seed: int) -> tuple[Evidence, Killing]:
         witness.to_the_end(made, 30)
         told = made.run("audit", "verify", "--json")
         assert told.returncode == 0, told.stdout + told.stderr
+    keeper.poll()
     evidence = gather(tmp_path, keeper, witness, ended_ns, whole(killing.down_ns))
     assert json.loads(told.stdout)["records"] == len(evidence.records)
     return evidence, killing
