@@ -84,7 +84,8 @@ def settings(script: RoundsScript) -> Settings:
     )
     limits = dataclasses.replace(
         found.limits, market_max_e6=PLENTY_E6, event_max_e6=PLENTY_E6, venue_max_e6=PLENTY_E6,
-        total_max_e6=PLENTY_E6, orders_per_second=1_000, orders_per_minute=60_000,
+        asset_max_e6=PLENTY_E6, total_max_e6=PLENTY_E6, mismatches_max=10_000,
+        orders_per_second=1_000, orders_per_minute=60_000,
     )  # fmt: skip
     return dataclasses.replace(found, edge=edge, limits=limits)
 
