@@ -156,11 +156,12 @@ def plan_lines(shown: Mapping[str, Any]) -> list[str]:
         return ["flatten: nothing is held by our books; the venues are asked all the same"]
     lines = [_plan_line(row) for row in shown["rows"]]
     brings, worst = dollars(shown["cash_e6"]), dollars(shown["worst_e6"])
+    verb = "costs" if shown["cost_e6"] >= 0 else "gains"
     return [
         *lines,
         f"brings ${brings} after fees at what is shown, ${worst} at the worst limits",
         f"pays at least ${dollars(shown['worth_e6'])} if kept to settlement:"
-        f" flatten costs ${dollars(shown['cost_e6'])}",
+        f" flatten {verb} ${dollars(abs(shown['cost_e6']))}",
     ]
 
 
