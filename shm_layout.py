@@ -203,7 +203,7 @@ COUNTERS = _table("""
         orphans refused_pair edges_of_pair edges_untrusted
     gateway: intents orders fills partial rejected unknown one_legged unwinds refused stale lapped
         pool_hits pool_misses journal_records reconnects replies user_frames bad_replies late
-        sent_bytes fsyncs halts no_signature rate_limited
+        sent_bytes fsyncs halts no_signature rate_limited pool_walks
     signer: requests orders headers refused bad headers_fresh outstanding_e6 laps
     canceller: refreshes cancels failures kills
     supervisor: restarts deaths commands

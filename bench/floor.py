@@ -101,11 +101,7 @@ class Floor:
         ticker: str,
     ) -> None:  # fmt: skip
         """Connect both wires, and the market data of one Kalshi market."""
-        loop = asyncio.get_running_loop()
-        for wire, venue in zip(self.wires, ("kalshi", "polymarket"), strict=True):
-            made = functools.partial(_same, wire)
-            port = ports[venue]["rest"]
-            await loop.create_connection(made, HOST, port, ssl=context, server_hostname=HOST)
+        await self.connect(context, ports)
         url = f"wss://{HOST}:{ports['kalshi']['ws']}{KALSHI_WS}"
         self.socket, _ = await picows.ws_connect(
             lambda: _Listener(self), url, ssl_context=context, extra_headers=headers,
@@ -116,6 +112,14 @@ class Floor:
         }  # fmt: skip
         command = orjson.dumps({"id": 1, "cmd": "subscribe", "params": params})
         self.socket.send(picows.WSMsgType.TEXT, command)
+
+    async def connect(self, context: ssl.SSLContext, ports: dict[str, dict[str, int]]) -> None:
+        """Both wires."""
+        loop = asyncio.get_running_loop()
+        for wire, venue in zip(self.wires, ("kalshi", "polymarket"), strict=True):
+            made = functools.partial(_same, wire)
+            port = ports[venue]["rest"]
+            await loop.create_connection(made, HOST, port, ssl=context, server_hostname=HOST)
 
     def fire(self, recv_ns: int) -> None:
         """Both writes, and the stamps."""

@@ -45,9 +45,7 @@ class Venues:
         accounts = Accounts(
             kalshi_key_id=keys.kalshi_key_id, kalshi_public_pem=keys.kalshi_public_pem,
             polymarket_address=keys.polymarket_address,
-            polymarket_api_key=keys.polymarket_api_key,
-            polymarket_secret=keys.polymarket_secret,
-            polymarket_passphrase=keys.polymarket_passphrase,
+            polymarket_api_file=str(keys.polymarket_api_file),
             cash_kalshi_e6={0: CASH_E6}, cash_polymarket_e6=CASH_E6,
         )  # fmt: skip
         spec = VenuesSpec(

@@ -152,7 +152,7 @@ class Bench:
 
 
 @contextmanager
-def _alone() -> Iterator[int]:
+def alone() -> Iterator[int]:
     """This process on the last core, its collector as in a role; yields the venues' core or -1."""
     cores = sorted(os.sched_getaffinity(0))
     thresholds = gc.get_threshold()
@@ -180,7 +180,7 @@ def measure(
     warm.call_all()
     begin_epoch_ns = clock.epoch_ns() // MS_NS * MS_NS
     script = RoundsScript(begin_epoch_ns=begin_epoch_ns, rounds=rounds, period_ns=period_ns)
-    with _alone() as core, venues(script, core) as (beside, folder):
+    with alone() as core, venues(script, core) as (beside, folder):
         engine = SteppedEngine(script, beside, folder)
         bench = Bench(script, beside, engine)
         bench.floor.legs = legs

@@ -3,9 +3,9 @@ to the ledger.
 
 Order of things, each finished for all legs before the next begins: the last look, one kernel call
 that reads both slots again and judges every rule; a free connection for each leg; signatures (what
-is signed on demand first, so that nothing is used up if it is not there); one journal record with
-every order, which also looks at the kill word; then the writes, back to back. Whatever is missing
-before the record means that nothing was sent. All else (orders as objects, ledger, reports,
+is signed on demand first; if one is missing, what the others took goes back); one journal record
+with every order, which also looks at the kill word; then the writes, back to back. Whatever is
+missing before the record means that nothing was sent. All else (orders as objects, ledger, reports,
 budgets) comes after the second write.
 """
 
@@ -26,6 +26,7 @@ from gateway.memory import (
     F_LEGS,
     FOUND_AT,
     FOUND_CELLS,
+    IDS_AT,
     INTENT_AT,
     K_COST,
     K_HASH,
@@ -33,10 +34,12 @@ from gateway.memory import (
     LOOK_CELLS,
     LOOKS_AT,
     N_LEG,
+    Q_ASKS,
+    Q_BIDS,
     Memory,
 )
 from gateway.order import E_LOSE, E_REJECT, E_SEND, Order
-from gateway.order_record import HASH_CELLS, order_id
+from gateway.order_record import HASH_CELLS, ID_BYTES
 from gateway.ports import (
     Facts,
     Fill,
@@ -54,10 +57,13 @@ from gateway.throttle import Bucket
 from gateway.transport import Answer, Channel, Link, Pool
 from shm_layout import (
     BODY,
+    BUY,
+    E6,
     FLAG_TIMER,
     FLAG_UNWIND,
     KILL_AT,
     LEGS_MAX,
+    LINE,
     P_REJECTED,
     Words,
     reason,
@@ -72,6 +78,9 @@ _ROWS = tuple(tuple(FOUND_CELLS * (leg + 1) for leg in range(legs)) for legs in 
 _PLACES = tuple(tuple(reversed(range(legs))) for legs in range(LEGS_MAX + 1))  # the last leg first
 _LOOKS = tuple(LOOKS_AT + leg * LOOK_CELLS for leg in range(LEGS_MAX))
 _HASHES = tuple(slice(8 * (at + K_HASH), 8 * (at + K_HASH + HASH_CELLS)) for at in _LOOKS)
+_ID_AT = range(IDS_AT, IDS_AT + LEGS_MAX * LINE, LINE)
+_IDS = tuple(slice(8 * at, 8 * at + ID_BYTES) for at in _ID_AT)
+MISSED_MAX = 256  # intents that wait for a signature, remembered so that each is counted once
 ROW = 7  # cells of a leg that was found: venue, instrument, token, side, price, size, tick epoch
 
 
@@ -107,12 +116,11 @@ class Dispatcher:
     soon: Callable[[], None]
     on_stopped: Callable[[str], None]
     facts: dict[int, tuple[list[int], Facts]] = field(default_factory=dict)
-    _run: str = field(init=False)
+    missed: dict[int, None] = field(default_factory=dict)
     _found: memoryview = field(init=False)
     _found_all: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
-        self._run = order_id(self.run_id, 0, 0)[:17]
         self._found_all = self.memory.cells[FOUND_AT : FOUND_AT + FOUND_CELLS * (1 + LEGS_MAX)]
         self._found = self._found_all[: FOUND_CELLS * 3]  # of two legs
 
@@ -149,6 +157,7 @@ class Dispatcher:
         self._sent(work, requests, stamps)
         if len(stamps) < len(links):
             self._held_back(work, links, len(stamps))
+        self._count_pool(rows, found)
         return work, 0
 
     def _held_back(self, work: Work, links: Sequence[Link], sent: int) -> None:
@@ -174,6 +183,7 @@ class Dispatcher:
     ) -> list[Request] | None:
         """Ready bytes of every leg; None: one has no signature."""
         lines, markets, urgent = self.lines, self.accounts.markets, found[F_FLAGS] & FLAG_UNWIND
+        raw = self.memory.raw
         requests: list[Request] = []
         places = _PLACES[len(rows)]
         if lines[rows[0][0]].venue.on_demand:
@@ -185,18 +195,44 @@ class Dispatcher:
                 markets[instrument],
                 _new(Placing, (token, side, price_e6)),
                 size_e6,
-                f"{self._run}{found[F_ID]:016x}-{place}" if venue.names_orders else "",
+                str(raw[_IDS[place]], "ascii") if venue.names_orders else "",
                 tick_epoch,
                 now_ns,
                 urgent != 0,
             )
             if request is None:
-                self.reports.count("pool_misses")
+                self._missing(rows, requests, places, found)
                 return None
             requests.append(request)
         if places[0]:
             requests.reverse()
         return requests
+
+    def _missing(
+        self, rows: Sequence[Sequence[int]], made: Sequence[Request], places: Sequence[int],
+        found: Sequence[int],
+    ) -> None:  # fmt: skip
+        """A leg has no signature: nothing of the others is used up. An order that was not signed
+        ahead is counted, once for an intent.
+        """
+        for place, request in zip(places, made, strict=False):
+            self.lines[rows[place][0]].venue.unsent(request.key)
+        place = places[len(made)]
+        if not self.lines[rows[place][0]].venue.on_demand or found[F_ID] in self.missed:
+            return
+        if len(self.missed) >= MISSED_MAX:
+            del self.missed[next(iter(self.missed))]
+        self.missed[found[F_ID]] = None
+        if not found[F_FLAGS] & FLAG_UNWIND:
+            self.reports.count("pool_walks" if self._walks(rows, place) else "pool_misses")
+
+    def _walks(self, rows: Sequence[Sequence[int]], place: int) -> bool:
+        """A BUY of a token beyond its touch, as the last look read it: more than one level."""
+        _, _, token, side, price_e6, _, _ = rows[place]
+        quote, cells = _LOOKS[place], self.memory.cells
+        if side != BUY:
+            return False
+        return E6 - price_e6 < cells[quote + Q_BIDS] if token else price_e6 > cells[quote + Q_ASKS]
 
     def _journal(self, requests: Sequence[Request], taken_ns: int) -> int:
         """The record of every order; 0: it stands, and the kill word does not."""
@@ -276,7 +312,6 @@ class Dispatcher:
         for order in work.orders:
             self.reports.leg(intent, order, self.accounts, work.taken_ns, last_ns)
         self.reports.count("journal_records")
-        self.reports.count("pool_hits", len(stamps))
         self.reports.count("orders", len(stamps))
         self.reports.count("sent_bytes", sum(len(request.wire) for request in requests))
         if intent.flags & FLAG_UNWIND:
@@ -288,6 +323,15 @@ class Dispatcher:
         self.reports.observe("take_to_send", last_ns - work.taken_ns)
         if not intent.flags & FLAG_TIMER:
             self.reports.observe("tick_to_order", last_ns - intent.recv_ns)
+
+    def _count_pool(self, rows: Sequence[Sequence[int]], found: Sequence[int]) -> None:
+        """Orders that were signed ahead: one level, or walking. Not those of unwinds."""
+        if found[F_ID] in self.missed:
+            del self.missed[found[F_ID]]
+        elif not found[F_FLAGS] & FLAG_UNWIND:
+            for place, row in enumerate(rows):
+                if self.lines[row[0]].venue.on_demand:
+                    self.reports.count("pool_walks" if self._walks(rows, place) else "pool_hits")
 
     # ---- what comes back
 

@@ -127,6 +127,7 @@ class OrderSigner:
         self.signer = self.maker if signature_type == POLY_1271 else self.address
         self.signature_type = signature_type
         self.chain_id = chain_id
+        self.metadata, self.builder = metadata, builder
         self._parties = address_word(self.maker) + address_word(self.signer)
         kind = uint_word(signature_type)
         self._side = (uint_word(0) + kind, uint_word(1) + kind)

@@ -9,7 +9,10 @@ tests/twins/frame.py.
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
-from numba import njit
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit, typeof
 
 from gateway import memory as m
 from gateway import order_record as o
@@ -22,6 +25,14 @@ J_END, J_SIZE, J_SEQUENCE, J_LINK = 0, 1, 2, 3
 JOURNAL_CELLS = 8
 FRAME_CELLS = 4
 SEED, MULTIPLIER, TOP = 0x41524A524E4C32, 0x2545F4914F6CDD1D, (1 << 35) - 1
+
+
+def direct(kernel: Any, *like: object) -> Callable[..., int]:
+    """A kernel's entry for arguments of exactly these types: what each is, is not looked up anew
+    with every call (300 to 400 ns warm, more on cold caches). The caller gives it nothing else.
+    """
+    entry: Callable[..., int] = kernel.compile(tuple(typeof(each) for each in like))
+    return entry
 
 
 @njit(cache=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from numba import njit
 
 from gateway import memory as m
+from gateway.order_record import put_id
 from gateway.throttle import DAY_NS, MINUTE_NS, R_MOST, R_STAMPS, R_TOTAL, SECOND_NS, STAMPS_MAX
 from shm_layout import (
     ACTIVE,
@@ -26,6 +27,7 @@ from shm_layout import (
     HALTED,
     LAYOUT_HASH,
     LEVELS,
+    LINE,
     PAIRS_MAX,
     REASONS,
     REDUCING,
@@ -97,6 +99,7 @@ def tell(mem: Words, legs: int) -> None:
         mem[at + m.FL_TOKEN], mem[at + m.FL_SIDE] = mem[seen + m.K_TOKEN], mem[seen + m.K_SIDE]
         mem[at + m.FL_PRICE], mem[at + m.FL_SIZE] = mem[seen + m.K_PRICE], mem[row + m.L_SIZE]
         mem[at + m.FL_TICK_EPOCH] = mem[row + m.L_TICK_EPOCH]
+        put_id(mem, m.IDS_AT + leg * LINE, mem[m.M_RUN], mem[m.INTENT_AT + m.N_ID], leg)
 
 
 @njit(cache=True)

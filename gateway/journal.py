@@ -34,6 +34,7 @@ from gateway.frame import (
     J_SIZE,
     JOURNAL_CELLS,
     R_JOURNAL,
+    direct,
     put_order,
     seal,
 )
@@ -98,6 +99,7 @@ class Journal:
         self.syncs = 0
         self.recovered: list[dict[str, Any]] = []
         self._state: Words = np.zeros(JOURNAL_CELLS, np.int64)
+        self._put = direct(put_order, *[self._state] * 4, 0)
         self._cells = self._state.data
         self._raw = self._cells.cast("B")
         self._fd = -1
@@ -198,6 +200,7 @@ class Journal:
         self._map_of[at : at + length] = payload
         seal(self._file, self._state, length)
         self.records += 1
+        self.link()  # now, so that the next order does not wait for it
         return True
 
     def put_order(self, words: Words, memory: Words, taken_ns: int) -> int:
@@ -208,9 +211,9 @@ class Journal:
             return R_JOURNAL
         if self._linked != self._cells[J_END]:
             self.link()
-        why = int(put_order(words, memory, self._file, self._state, taken_ns))
+        why = self._put(words, memory, self._file, self._state, taken_ns)
         if why == R_JOURNAL and self._rotate():
-            why = int(put_order(words, memory, self._file, self._state, taken_ns))
+            why = self._put(words, memory, self._file, self._state, taken_ns)
         self.records += why != R_JOURNAL
         return why
 

@@ -160,6 +160,9 @@ class KalshiVenue:
     def spent(self, key: str) -> None:
         """A header set names no order: nothing to give back."""
 
+    def unsent(self, key: str) -> None:
+        """A header set is worth 2 s, and is not used twice: it is let go."""
+
     def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
         """One private frame. Frames of other types say nothing here."""
         message = object_of(frame)

@@ -45,6 +45,7 @@ DIRECTIONS = 2
 _BLOCKS = (
     ("meta", 32),
     ("found", FOUND_CELLS * (1 + LEGS_MAX)),
+    ("ids", LINE * LEGS_MAX),
     ("params", 32),
     ("entry", ENTRY),
     ("looks", LEGS_MAX * LOOK_CELLS),
@@ -69,6 +70,7 @@ def _places() -> dict[str, int]:
 
 AT = _places()
 META_AT, FOUND_AT, PARAMS_AT, ENTRY_AT = AT["meta"], AT["found"], AT["params"], AT["entry"]
+IDS_AT = AT["ids"]  # a line for each leg: the id its order goes by where the venue takes ours
 INTENT_AT = ENTRY_AT + LINE  # body of the entry taken last
 LOOKS_AT, VENUES_AT, ACCOUNTS_AT = AT["looks"], AT["venues"], AT["accounts"]
 INSTRUMENTS_AT, PAIRS_AT, EVENTS_AT, ASSETS_AT, RATE_AT = (

@@ -10,7 +10,9 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from shm_layout import INTENT, LEG, LEGS_MAX, cell
+from numba import njit
+
+from shm_layout import INTENT, LAYOUT_HASH, LEG, LEGS_MAX, Words, cell
 
 ORDER_RECORD = 1  # first cell; the text of the other records begins with a brace
 INTENT_HEAD = (
@@ -26,18 +28,44 @@ LEG_ROW = OL_HASH + HASH_CELLS
 RECORD_CELLS_MAX = O_LEG + LEGS_MAX * LEG_ROW
 _ROW = ("venue", "instrument", "generation", "side", "limit_e6", "size_e6")
 _ROW_AT = tuple(LEG.index(name) for name in _ROW)
+ID_BYTES = 35  # of an order's id: 16 digits, a dash, 16 digits, a dash, one digit
+ID_CELLS = 5
 
 
 def order_id(run_id: int, intent: int, leg: int) -> str:
-    """The client's id of an order: a pure function of run, intent and leg. The desk writes it as
-    its first 17 characters, which are the run's, and the rest.
-    """
+    """The client's id of an order: a pure function of run, intent and leg (none negative)."""
     return f"{run_id:016x}-{intent:016x}-{leg}"
 
 
 def order_bytes(legs: int) -> int:
     """Length of the record of an intent with so many legs."""
     return 8 * (O_LEG + legs * LEG_ROW)
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+@njit(cache=True)
+def digits(cells: Words, at: int, first: int, value: int) -> None:
+    """Sixteen hex digits from byte `first` on, the highest first."""
+    for i in range(16):
+        nibble = value >> (60 - 4 * i) & 15
+        letter = nibble + (48 if nibble < 10 else 87)
+        cells[at + (first + i) // 8] |= letter << 8 * ((first + i) % 8)
+
+
+@njit(cache=True)
+def put_id(cells: Words, at: int, run_id: int, intent: int, leg: int) -> None:
+    """`order_id` as ID_BYTES bytes of ASCII in ID_CELLS cells from `at` on, then zeros."""
+    for i in range(ID_CELLS):
+        cells[at + i] = 0
+    digits(cells, at, 0, run_id)
+    digits(cells, at, 17, intent)
+    for place, letter in ((16, 45), (33, 45), (34, 48 + leg)):
+        cells[at + place // 8] |= letter << 8 * (place % 8)
 
 
 def order_record(payload: bytes) -> dict[str, Any]:

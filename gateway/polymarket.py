@@ -205,6 +205,10 @@ class PolymarketVenue:
         """Filled or killed: it counts no more at the signer."""
         self._pool.spent(bytes.fromhex(key[2:]))
 
+    def unsent(self, key: str) -> None:
+        """The entry goes back: it counts at the signer until it is sent and used up."""
+        self._pool.unsent(bytes.fromhex(key[2:]))
+
     def events(self, frame: bytes, markets: Sequence[Market]) -> list[UserEvent]:
         """One user frame, an object or an array of them. Text PONG and other types say nothing."""
         if frame in (b"PONG", b"NO NEW ASSETS", b""):

@@ -196,6 +196,20 @@ class OrderPool:
         if market is not None and market.generation == entry.generation:
             market.signed_e6[entry.key[1]] -= entry.maker_e6
 
+    def unsent(self, order_hash: bytes) -> None:
+        """An entry was taken and not sent: the next who wants it gets it. Not if it has been
+        replaced already or may no longer be used: then it goes on counting at the signer."""
+        self._collect()
+        entry = self._taken.get(order_hash)
+        market = self._markets.get(entry.key[0]) if entry is not None else None
+        if entry is None or market is None or market.generation != entry.generation:
+            return
+        if entry.tick_epoch == market.tick_epoch and entry.key not in self._entries:
+            del self._taken[order_hash]
+            self._entries[entry.key] = entry
+            market.keys.add(entry.key)
+            self.hits -= 1
+
     def pump(self, now_ns: int) -> int:
         """One turn of refilling, bounded: look at some rows and touches, order a few entries.
         Answers come through the client's `pump`. Returns how many were ordered."""

@@ -137,6 +137,9 @@ class OrderPool(Protocol):
     def spent(self, order_hash: bytes) -> None:
         """The venue has surely used it up."""
 
+    def unsent(self, order_hash: bytes) -> None:
+        """Taken and neither journaled nor sent: it may be taken again."""
+
     def take_order(
         self,
         instrument: int,
@@ -309,7 +312,8 @@ class Venue(Protocol):
         self, market: Market, placing: Placing, size_e6: int, order_id: str, tick_epoch: int,
         now_ns: int, urgent: bool,
     ) -> Request | None:  # fmt: skip
-        """Ready bytes, or None: no signature at hand. Takes the signature: it is used or lost.
+        """Ready bytes, or None: no signature at hand. Takes the signature: it is used, or `unsent`
+        gives it back.
 
         `urgent`: an unwind, which may use what is kept for a dead signer.
         """
@@ -327,6 +331,9 @@ class Venue(Protocol):
 
     def spent(self, key: str) -> None:
         """The order is done at the venue: its signature is worth nothing any more."""
+
+    def unsent(self, key: str) -> None:
+        """What `prepare` made was neither journaled nor sent: its signature may be used again."""
 
     async def snapshot(self, reader: Reader, markets: Sequence[Market]) -> Snapshot:
         """Cash, holdings and open orders. Raises VenueError."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from gateway import frame, guard, look
+from gateway import frame, guard, look, order_record
 from gateway.memory import Memory
 from shm_layout import LAYOUT_HASH, LayoutError, Segment
 
 
 def warm(segment: Segment) -> None:
     """On a private segment; what is judged there has no legs."""
-    for module in (look, guard, frame):
+    for module in (look, guard, frame, order_record):
         if (found := module.layout_hash()) != LAYOUT_HASH:
             raise LayoutError(f"gateway kernels: layout_hash: found {found}, wanted {LAYOUT_HASH}")
     memory = Memory().words
@@ -22,6 +22,7 @@ def warm(segment: Segment) -> None:
     look.place(0, 0, 1, 1, 0, 0)
     guard.judge(memory, 0)
     frame.put_order(segment.words, memory, file, journal, 0)
+    order_record.put_id(memory, 0, 0, 0, 0)
     frame.seal(file, journal, 8)
     file.flags.writeable = False
     frame.check_of(file, 0, 8)

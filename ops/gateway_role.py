@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine.fees import fee
 from engine.unwind import plan_lone
 from gateway.desk import Desk, DeskParams, VenueLine
-from gateway.hmac_auth import load_api_secrets
+from gateway.hmac_auth import ApiSecrets, load_api_secrets
 from gateway.journal import Journal
 from gateway.kalshi import CREATE, KalshiVenue
 from gateway.polymarket import PolymarketVenue
@@ -22,7 +22,7 @@ from gateway.throttle import Bucket
 from gateway.transport import Address, Channel, Pool
 from ops import clock
 from ops.desk_limits import desk_params
-from ops.last_look import last_look, take
+from ops.last_look import entries
 from ops.process import RoleSpec
 from ops.sim import HOST, KALSHI_WS, POLYMARKET_WS, VenueAddress
 from shm_layout import VENUES, Segment
@@ -48,19 +48,23 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
         client.keep("POST", CREATE, HEADERS_KEPT)
         lines[VENUES.index("kalshi")] = _kalshi(params, client, kalshi, context, told)
     if polymarket is not None:
+        secrets = load_api_secrets(str(params.keys.polymarket_api_file))
         pool = OrderPool(
             client,
             segment,
             params=PoolParams(
                 maker=params.keys.polymarket_address,
                 signer=params.keys.polymarket_address,
-                owner=params.keys.polymarket_api_key,
+                owner=secrets.api_key,
                 signature_type=EOA,
             ),
             clock=clock.epoch_ns,
         )
         pumps.append(pool.pump)
-        lines[VENUES.index("polymarket")] = _polymarket(params, pool, polymarket, context, told)
+        lines[VENUES.index("polymarket")] = _polymarket(
+            params, secrets, pool, polymarket, context, told
+        )
+    take, last_look = entries()
     return Desk(
         segment,
         told,
@@ -105,12 +109,12 @@ def _kalshi(
 
 def _polymarket(
     params: RoleParams,
+    secrets: ApiSecrets,
     orders: OrderPool,
     address: VenueAddress,
     context: ssl.SSLContext,
     told: DeskParams,
 ) -> VenueLine:
-    secrets = load_api_secrets(str(params.keys.polymarket_api_file))
     venue = PolymarketVenue(
         orders, HOST, secrets, signature_type=EOA, wall_s=clock.epoch_s,
         heartbeat_ns=params.settings.deadman.heartbeat_ns,

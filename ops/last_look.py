@@ -10,8 +10,10 @@ from numba import njit
 from engine.fees import charged_as, fee_e6
 from engine.sizes import token_size_e6
 from gateway import memory as m
+from gateway.frame import direct
 from gateway.guard import judge
 from gateway.look import BROKEN, INTENT, look, next_entry
+from gateway.ports import LastLook
 from shm_layout import BUY, E6, FLAG_UNWIND, LAYOUT_HASH, REASONS, ROUND_UP, Segment, Words
 
 REDUCE_ONLY = REASONS.index("reduce_only")
@@ -85,6 +87,12 @@ def take(words: Words, mem: Words, now: int) -> int:
         return found
     why = last_look(words, mem, now)
     return REDUCE_ONLY if why == 0 and mem[m.INTENT_AT + m.N_FLAGS] & FLAG_UNWIND else why
+
+
+def entries() -> tuple[LastLook, LastLook]:
+    """`take` and `last_look` for a desk's memory, without numba's look at their arguments."""
+    mem = m.Memory().words
+    return direct(take, mem, mem, 0), direct(last_look, mem, mem, 0)
 
 
 def warm(segment: Segment) -> None:

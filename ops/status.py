@@ -14,7 +14,7 @@ from ops.refused_text import best, sums
 from ops.sim_spot import FALLBACK
 from ops.standing_rows import standing_rows
 from ops.usage import Used
-from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, NURSERY, SUPERVISOR
+from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, GATEWAY, NURSERY, SUPERVISOR
 
 if TYPE_CHECKING:
     from ops.supervisor import Supervisor
@@ -47,6 +47,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "edges": run.watch.counter(DETECTOR, "edges"),
         "intents": len(run.tally.lives),
         "orders": run.tally.orders,
+        "pool": pool(run),
         "fills": run.tally.fills,
         "one_legged": run.tally.one_legged,
         "refusals": refusals(run),
@@ -120,6 +121,16 @@ def refusals(run: Supervisor) -> dict[str, int]:
         if name.startswith("refused_") and (count := run.watch.counter(DETECTOR, name)):
             found[name.replace("refused_", "detector_")] = count
     return found
+
+
+def pool(run: Supervisor) -> dict[str, Any]:
+    """Orders of the opening legs that go by a signature of their own: signed ahead (`hits`), or on
+    demand (`misses`); BUYs that take more than the touch apart (`walking`).
+    """
+    names = {"hits": "pool_hits", "misses": "pool_misses", "walking": "pool_walks"}
+    found: dict[str, Any] = {k: run.watch.counter(GATEWAY, name) for k, name in names.items()}
+    asked = found["hits"] + found["misses"]
+    return found | {"hit_ratio": round(found["hits"] / asked, 6) if asked else None}
 
 
 def waiting(run: Supervisor) -> dict[str, str]:

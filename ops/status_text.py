@@ -15,6 +15,16 @@ COLUMNS = (
 )  # fmt: skip
 
 
+def pooled(found: Mapping[str, Any]) -> str:
+    """How many orders were signed before they were wanted."""
+    ratio = found["hit_ratio"]
+    share = "" if ratio is None else f" ({100 * ratio:.1f} %)"
+    return (
+        f"{found['hits']:,} of {found['hits'] + found['misses']:,} one-level orders{share},"
+        f" {found['walking']:,} walking BUYs apart"
+    )
+
+
 def text(found: Mapping[str, Any]) -> str:
     """State, processes, feeds, waiting, what happened."""
     refusals = found.get("refusals", {})
@@ -27,6 +37,7 @@ def text(found: Mapping[str, Any]) -> str:
         f" {found['fills']} fills, {found['one_legged']} one-legged",
         *([f"refused by reason: {reasons}"] if reasons else []),
         *_standing(found),
+        *([f"signed ahead: {pooled(found['pool'])}"] if "pool" in found else []),
         f"cores: {found['cores']}",
         *(f"waiting: {role}: {how}" for role, how in found["waiting"].items()),
         "",

@@ -12,7 +12,8 @@ from ops.figures import dollars, microseconds
 from ops.refused import refused_pairs
 from ops.refused_text import sums, texts
 from ops.sim_spot import FALLBACK
-from ops.status import refusals, waiting
+from ops.status import pool, refusals, waiting
+from ops.status_text import pooled
 from ops.tally import percentiles, wire_to_order_ns
 from shm_layout import DETECTOR, FEED_ROLE
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 KEYS = (
     "mode", "seed", "script_hash", "seconds", "first_order_s", "venues", "edges", "intents",
-    "refusals", "refused_pairs", "orders", "fills", "one_legged", "profit_e6", "fees_e6",
-    "tick_to_order_ns", "wire_to_order_ns", "stages_ns", "waiting", "exit_reason",
+    "refusals", "refused_pairs", "orders", "pool", "fills", "one_legged", "profit_e6",
+    "fees_e6", "tick_to_order_ns", "wire_to_order_ns", "stages_ns", "waiting", "exit_reason",
 )  # fmt: skip
 
 
@@ -55,6 +56,7 @@ def summary(run: Supervisor) -> dict[str, Any]:
         "refusals": refusals(run),
         "refused_pairs": refused_pairs(watch.segment, watch.identity),
         "orders": tally.orders,
+        "pool": pool(run),
         "fills": tally.fills,
         "one_legged": tally.one_legged,
         "profit_e6": run.profit_e6(),
@@ -97,6 +99,7 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("refused", refused),
         *(("refused edges", text) for text in texts(sums(pairs), pairs)),
         ("orders", f"{found['orders']:,} · {found['fills']:,} filled · {hedged} one-legged"),
+        ("signed ahead", pooled(found["pool"])),
         ("first order", "none" if first is None else f"{first:.2f} s after the start"),
         (
             "profit",

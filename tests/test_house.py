@@ -38,6 +38,7 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "gateway/look.py": {"numba"},  # the last look and the journal's record are compiled: in plain
     "gateway/guard.py": {"numba"},  # Python they alone cost more than both writes
     "gateway/frame.py": {"numba"},
+    "gateway/order_record.py": {"numba"},
     "gateway/signer.py": {"numpy", "cryptography", "coincurve", "sha3"},
     "gateway/eip712.py": {"coincurve", "sha3"},
     "gateway/kalshi_auth.py": {"cryptography"},

@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -60,7 +61,7 @@ class Venues:
 
     def __init__(self, spec: VenuesSpec, conn: Connection) -> None:
         script = spec.script
-        self._spec = spec
+        spec = self._spec = replace(spec, accounts=spec.accounts.whole())
         self._conn = conn
         self._clock = RunClock(script.timeline, mono=time.monotonic_ns, wall=time.time_ns)
         self._log = VenueLog(keeps_requests=spec.keeps_requests)

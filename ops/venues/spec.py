@@ -4,8 +4,10 @@ certificates, delays.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ops.venues.exchanges import Exchange
 from ops.venues.faults import Plan
@@ -17,7 +19,9 @@ class Accounts:
     """The one account of each venue: its public half, as the venue would know it, and what it owns
     at the start.
 
-    `kalshi_public_pem` may be RSA or Ed25519. `polymarket_secret` is shared by nature (HMAC).
+    `kalshi_public_pem` may be RSA or Ed25519. The API secrets of Polymarket are shared by nature
+    (HMAC): told here, or read by the venue from `polymarket_api_file` (JSON), so that who starts it
+    does not hold them.
     `polymarket_funder` is the maker address accepted for signature types 1 to 3; empty: type 0
     only.
     """
@@ -25,12 +29,22 @@ class Accounts:
     kalshi_key_id: str
     kalshi_public_pem: bytes
     polymarket_address: str
-    polymarket_api_key: str
-    polymarket_secret: str = field(repr=False)
-    polymarket_passphrase: str = field(repr=False)
+    polymarket_api_key: str = ""
+    polymarket_secret: str = field(default="", repr=False)
+    polymarket_passphrase: str = field(default="", repr=False)
+    polymarket_api_file: str = ""
     polymarket_funder: str = ""
     cash_kalshi_e6: Mapping[int, int] = field(default_factory=dict)
     cash_polymarket_e6: int = 0
+
+    def whole(self) -> Accounts:
+        """With what stands in the file, if there is one."""
+        if not self.polymarket_api_file:
+            return self
+        found = json.loads(Path(self.polymarket_api_file).read_bytes())
+        names = ("api_key", "secret", "passphrase")
+        told = {f"polymarket_{name}": found[name] for name in names}
+        return replace(self, **told, polymarket_api_file="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,7 @@ class Signer:
         self.is_empty = False
         self.count = 0
         self.used: list[bytes] = []
+        self.given_back: list[bytes] = []
 
     def take_headers(
         self, method: str, path: str, now_ns: int, *, for_unwind: bool = False
@@ -126,6 +127,9 @@ class Signer:
 
     def spent(self, order_hash: bytes) -> None:
         self.used.append(order_hash)
+
+    def unsent(self, order_hash: bytes) -> None:
+        self.given_back.append(order_hash)
 
 
 def body(record: np.dtype[np.void], **values: Any) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

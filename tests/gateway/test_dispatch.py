@@ -15,6 +15,8 @@ from shm_layout import KILL, P_REJECTED, REASONS, cell, word_store
 from tests.gateway.rig import kalshi_filled, play, poly_filled, running
 from tests.gateway.scene import KALSHI, POLY
 
+POOL_COUNTERS = ("pool_hits", "pool_misses", "pool_walks")
+
 
 def test_a_kill_word_after_the_last_look_stops_both_legs_and_no_successor_looks_for_them(
     tmp_path: Path,
@@ -96,6 +98,57 @@ def test_connections_of_legs_that_are_not_signed_go_back(tmp_path: Path, lacks: 
             rig.signer.is_empty = False
             rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
             assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "done"
+
+    play(story, tmp_path)
+
+
+def test_a_signed_order_whose_other_leg_has_no_headers_is_not_used_up(tmp_path: Path) -> None:
+    """Finding 12: an intent that waited burnt an order at every turn."""
+
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            rig.signer.take_headers = lambda *_, **__: None  # type: ignore[method-assign]
+            end = await rig.end_of(rig.fire(age_ns=20_000_000))
+            assert REASONS[end["reason"]] in ("no_signature", "stale")
+            taken = [number.to_bytes(32, "big") for number in range(1, rig.signer.count + 1)]
+            assert taken and rig.signer.given_back == taken
+            assert rig.desk.reports.counted("pool_misses") == 0
+            del rig.signer.__dict__["take_headers"]
+            rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
+            assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "done"
+            assert rig.signer.given_back == taken, "what was sent is not given back"
+            assert rig.desk.reports.counted("pool_hits") == 1
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize(("sell_e6", "name"), [(500_000, "pool_misses"), (490_000, "pool_walks")])
+def test_an_order_signed_on_demand_is_counted_once_and_a_walking_one_apart(
+    tmp_path: Path, sell_e6: int, name: str
+) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            rig.signer.is_empty = True
+            number = rig.fire(sell_e6=sell_e6)
+            await rig.until(lambda: rig.desk.reports.counted(name) == 1)
+            rig.desk.step(rig.scene.clock())  # it waits, is tried again, and still is one
+            rig.signer.is_empty = False
+            rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
+            assert REASONS[(await rig.end_of(number))["reason"]] == "done"
+            counted = {n: rig.desk.reports.counted(n) for n in POOL_COUNTERS}
+            assert counted == dict.fromkeys(POOL_COUNTERS, 0) | {name: 1}
+
+    play(story, tmp_path)
+
+
+def test_a_walking_buy_that_was_signed_ahead_is_counted_apart_too(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            for sell_e6, name in ((500_000, "pool_hits"), (490_000, "pool_walks")):
+                rig.kalshi.script = [kalshi_filled("10.00")]
+                rig.poly.script = [poly_filled("5", "10")]
+                await rig.end_of(rig.fire(sell_e6=sell_e6))
+                assert rig.desk.reports.counted(name) == 1
 
     play(story, tmp_path)
 

@@ -14,7 +14,7 @@ from gateway import journal as j
 from gateway.frame import FRAME_CELLS, R_JOURNAL, R_KILLED, check_of
 from gateway.intent import from_cells
 from gateway.memory import INTENT_AT, K_HASH, LOOK_CELLS, LOOKS_AT, Memory
-from gateway.order_record import order_id, order_record
+from gateway.order_record import ID_BYTES, ID_CELLS, order_id, order_record, put_id
 from ops.last_look import take
 from shm_layout import BODY, BUY, KILL, SELL, cell, word_store
 from tests.gateway.scene import KALSHI, POLY, RUN, Scene
@@ -44,6 +44,18 @@ def test_every_flipped_bit_of_a_frame_is_seen(tmp_path: Path) -> None:
         journal.path.write_bytes(raw)
         found = j.read(journal.path)
         assert not found.records and found.damage, f"bit {bit}"
+
+
+def test_the_compiled_id_is_the_plain_one() -> None:
+    chance = random.Random(SEED)
+    top = 2**63 - 1
+    cells = np.full(ID_CELLS + 2, -1, np.int64)
+    for run, intent in [(0, 0), (top, top), *((chance.getrandbits(63),) * 2 for _ in range(500))]:
+        for leg in range(4):
+            put_id(cells, 1, run, intent ^ leg, leg)
+            found = cells[1:-1].tobytes()
+            assert found[:ID_BYTES].decode() == order_id(run, intent ^ leg, leg)
+            assert not any(found[ID_BYTES:]) and cells[0] == cells[-1] == -1, "nothing beside it"
 
 
 def judged() -> tuple[Scene, Memory]:

@@ -132,6 +132,40 @@ def test_an_entry_is_given_once_and_replaced(desk: Desk) -> None:
     assert second is not None and second.hash != first.hash and second.salt != first.salt
 
 
+def test_an_entry_that_was_not_sent_can_be_taken_again(desk: Desk) -> None:
+    pool = make_pool(desk)
+    count = fill(desk, pool)
+    first = take(pool, desk, 450_000, 10 * E6)
+    assert first is not None
+    signed, held = pool.signed, desk.signer.policy.held
+    pool.unsent(first.hash)
+    assert fill(desk, pool) == count and pool.signed == signed
+    again = take(pool, desk, 450_000, 10 * E6)
+    assert again is not None and again.hash == first.hash
+    assert again.salt in held.orders
+    pool.spent(again.hash)
+    turn(desk, pool)
+    assert again.salt not in held.orders, "it counted until it was used up"
+
+
+@pytest.mark.parametrize("change", ["tick epoch", "generation", "replaced"])
+def test_an_entry_that_was_not_sent_does_not_come_back_where_it_may_not_be_used(
+    desk: Desk, change: str
+) -> None:
+    pool = make_pool(desk)
+    fill(desk, pool)
+    first = take(pool, desk, 450_000, 10 * E6)
+    assert first is not None
+    if change == "tick epoch":
+        write_quote(desk.main, tick_epoch=6)
+    elif change == "generation":
+        write_market(desk.main, generation=2)
+        write_quote(desk.main, generation=2)
+    fill(desk, pool)
+    pool.unsent(first.hash)
+    assert first.hash not in {entry.hash for entry in pool._entries.values()}
+
+
 def test_a_changed_tick_epoch_empties_the_market_and_fills_it_anew(desk: Desk) -> None:
     pool = make_pool(desk)
     count = fill(desk, pool)

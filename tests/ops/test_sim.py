@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import signal
 import stat
 from functools import partial
@@ -60,12 +62,14 @@ def test_faults_reach_the_venues_and_a_stranger_among_them_is_refused(tmp_path: 
 def test_private_halves_are_private_files_and_print_nowhere(tmp_path: Path) -> None:
     session = SimSession(request(tmp_path), tmp_path)
     secret = (tmp_path / "polymarket.key").read_text()
+    api = json.loads((tmp_path / "polymarket.api").read_text())
     for name in ("kalshi.pem", "polymarket.key", "polymarket.api", "key.pem"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    told = pickle.dumps((session.venues, session.plans(PORTS, "arb")))
     shown = repr(session.venues) + repr(session.plans(PORTS, "arb"))
-    assert secret not in shown
-    assert session._keys.polymarket_secret not in shown
-    assert session._keys.polymarket_passphrase not in shown
+    for text in (secret, api["secret"], api["passphrase"], api["api_key"]):
+        assert text not in shown
+        assert text.encode() not in told, "no process is told a secret: it reads its own file"
 
 
 def test_one_seed_is_one_script_and_keys_are_never_the_same(tmp_path: Path) -> None:

@@ -1,0 +1,367 @@
+"""Send: from an intent in the ring to both legs' bytes handed to the sockets, beside two bare
+writes of ready requests (goal: 1.5 ×).
+
+Topology: the simulated venues on one core (TLS, signatures checked, orders matched); on another
+this process: the engine of the stepped path (`path_engine.py`) with its feeds, signer and desk, but
+no detector: the bench puts an intent into the ring, as the detector would, and steps the desk. The
+floor writes two ready requests of its own markets to two TLS connections of its own. In turn, once
+without a pause before each and once after a pause of 5 ms, in which other code has had the caches.
+Stages come from rounds of their own, with stamps between the dispatcher's steps.
+The journal's thread syncs as in a run; what one record costs is shown apart, with and without it.
+Cores: 2.
+What would make it lie: an order that its venue did not take (each must have been read there, else
+there are no figures); a pool that runs dry (misses must be 0); requests of other lengths (both are
+made by the same code); stamps inside the path (only in the rounds for stages).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import uvloop
+
+from bench import harness
+from bench.floor import Floor, Ready
+from bench.path_engine import EPOCH, SteppedEngine
+from bench.path_samples import FILLED, BenchError, Flights, outcomes
+from bench.path_script import (
+    ENGINE_KALSHI,
+    ENGINE_POLYMARKET,
+    FLOOR_KALSHI,
+    FLOOR_POLYMARKET,
+    MS_NS,
+    SIZE_E6,
+    RoundsScript,
+)
+from bench.path_venues import LogRow, Venues, venues
+from bench.tick_to_order import alone
+from gateway.dispatch import Dispatcher
+from gateway.journal import Journal, files, read
+from gateway.ledger import Work
+from gateway.link import Link
+from gateway.memory import Memory
+from gateway.ports import NO, YES, Placing, Request
+from gateway.reports import KEY_BYTES
+from ops import clock, warm
+from ops.venues.script import BookSet, Event
+from shm_layout import (
+    BODY,
+    BUY,
+    INTENT,
+    K_INTENT,
+    LEG,
+    ORIGIN_DETECTOR,
+    QUOTE,
+    SELL,
+    VENUES,
+    Segment,
+    Words,
+    cell,
+    intent_id,
+    ring_append,
+)
+
+GOAL = 1.5
+WARM_UP = 0.1  # share of the rounds that is not counted
+ROUNDS, ROUNDS_QUICK = 400, 30  # of each kind, on each side
+PAUSE_S = 0.005
+READY_S, ROUND_S = 20.0, 2.0
+RECORDS, RECORDS_QUICK = 4_000, 400
+RECORD_GAP_NS = 500_000  # between records: ten of them a sync
+BUY_E6, SELL_E6 = 400_000, 500_000
+WITHIN_NS = 1_000_000_000  # an intent's life: what is held up is measured, not refused
+DEEP_E6 = 10**12
+KALSHI, POLYMARKET = VENUES.index("kalshi"), VENUES.index("polymarket")
+_NUMBER, _EPOCH, _TICK = (cell(QUOTE, name) for name in ("number", "epoch", "tick_epoch"))
+_LEG_AT = tuple(cell(INTENT, f"{LEG[0]}_{leg}") for leg in (0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteadyScript(RoundsScript):
+    """The same four markets with deep books that pay all the time."""
+
+    def events(self) -> Iterator[Event]:
+        """The books alone."""
+        for kalshi, polymarket in (
+            (ENGINE_KALSHI, ENGINE_POLYMARKET), (FLOOR_KALSHI, FLOOR_POLYMARKET),
+        ):  # fmt: skip
+            at_ns = self.begin_epoch_ns
+            yield BookSet(at_ns, kalshi, ((380_000, DEEP_E6),), ((BUY_E6, DEEP_E6),))
+            yield BookSet(at_ns, polymarket, ((SELL_E6, DEEP_E6),), ((520_000, DEEP_E6),))
+
+
+class SendEngine(SteppedEngine):
+    """Without a detector's turn: who puts intents into the ring is the bench."""
+
+    def _after_frame(self) -> None:
+        self.desk.step(clock.mono_ns())
+
+
+class Timed(Dispatcher):
+    """The dispatcher with a stamp after each of its steps."""
+
+    def __init__(self, whole: Dispatcher) -> None:
+        told = {one.name: getattr(whole, one.name) for one in fields(whole) if one.init}
+        super().__init__(**told)
+        self.stamps: list[int] = []
+
+    def fire(self, taken_ns: int) -> tuple[Work | None, int]:
+        """As it is, with when it began."""
+        self.stamps = [clock.mono_ns()]
+        return super().fire(taken_ns)
+
+    def _links(self, rows: Sequence[Sequence[int]]) -> list[Link] | None:
+        found = super()._links(rows)
+        self.stamps.append(clock.mono_ns())
+        return found
+
+    def _sign(
+        self, found: Sequence[int], rows: Sequence[Sequence[int]], now_ns: int
+    ) -> list[Request] | None:
+        made = super()._sign(found, rows, now_ns)
+        self.stamps.append(clock.mono_ns())
+        return made
+
+    def _journal(self, requests: Sequence[Request], taken_ns: int) -> int:
+        why = super()._journal(requests, taken_ns)
+        self.stamps.append(clock.mono_ns())
+        return why
+
+
+STAGES = ("look", "connections", "requests", "journal", "first_write", "second_write")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What one kind of round gave, on both sides."""
+
+    ours: list[float] = field(default_factory=list)
+    floor: list[float] = field(default_factory=list)
+    stages: dict[str, list[float]] = field(default_factory=lambda: {n: [] for n in STAGES})
+
+
+class Bench:
+    """One run of both sides."""
+
+    def __init__(self, script: SteadyScript, beside: Venues, engine: SendEngine) -> None:
+        self.script, self.venues, self.engine = script, beside, engine
+        self.floor = Floor(clock.mono_ns, b"")
+        self.flights = Flights(engine.segment)
+        self.seen = {name: Seen() for name in ("back_to_back", "after_a_pause")}
+        self._count = 0
+        engine.each_tick = lambda _: self.flights.poll()
+        known = engine.desk.accounts.markets
+        self._polymarket = known[FLOOR_POLYMARKET]
+        self._kalshi = dataclasses.replace(
+            known[ENGINE_KALSHI], instrument=FLOOR_KALSHI,
+            ticker=script.markets[FLOOR_KALSHI].ticker,
+        )  # fmt: skip
+        self._timed, self._plain = Timed(engine.desk.dispatcher), engine.desk.dispatcher
+
+    async def run(self, rounds: int) -> None:
+        """Get ready, then all rounds."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(self.engine.run(stop))
+        try:
+            async with asyncio.timeout(READY_S):
+                while not self.engine.is_ready:
+                    await _still(running, 0.01)
+                context = ssl.create_default_context(cafile=str(self.venues.tls.ca))
+                await self.floor.connect(context, self.venues.ports)
+            start_ns = clock.mono_ns()
+            self.engine.start_clock(start_ns)
+            self.venues.start(start_ns)
+            await _still(running, 0.5)
+            for pause_s, name in ((0.0, "back_to_back"), (PAUSE_S, "after_a_pause")):
+                for number in range(rounds):
+                    await self._round(self.seen[name], pause_s, running, is_timed=number % 2 == 1)
+        finally:
+            stop.set()
+            self.floor.close()
+            await running
+
+    async def _round(
+        self, seen: Seen, pause_s: float, running: asyncio.Task[None], *, is_timed: bool
+    ) -> None:
+        """The floor's shot, then the desk's, each when all is calm."""
+        shots = self.floor.shots
+        self.floor.ready = self._requests()
+        await _still(running, pause_s)
+        began_ns = clock.mono_ns()
+        self.floor.fire(began_ns)
+        seen.floor.append(float(shots[-1].send_ns - began_ns))
+        await self._calm(running, lambda: all(w.answered == len(shots) for w in self.floor.wires))
+        desk = self.engine.desk
+        desk.dispatcher = desk.reception.dispatcher = self._timed if is_timed else self._plain
+        await _still(running, pause_s)
+        intent, cells = self._intent()
+        words, segment = self.engine.segment.words, self.engine.segment
+        self._stamp(cells)
+        ring_append(words, segment.at("intents"), segment.entries("intents"), K_INTENT, cells, BODY)
+        began_ns = clock.mono_ns()
+        desk.step(began_ns)
+        self.flights.poll()
+        flight = self.flights.by_intent.get(intent)
+        if flight is None or not flight.is_sent:
+            raise BenchError(f"an intent was not sent: {flight}")
+        sent = [flight.send_ns[leg] for leg in (0, 1)]
+        if is_timed:
+            stamps = [began_ns, *self._timed.stamps, *sent]
+            steps = [after - before for before, after in itertools.pairwise(stamps)]
+            for name, took in zip(STAGES, steps, strict=True):
+                seen.stages[name].append(float(took))
+        else:
+            seen.ours.append(float(sent[1] - began_ns))
+        await self._calm(running, lambda: bool(self.flights.by_intent[intent].reason))
+        if self.flights.by_intent[intent].reason != "done":
+            raise BenchError(f"an intent did not end well: {self.flights.by_intent[intent]}")
+
+    def _requests(self) -> Ready:
+        """What the desk would send, made by its own venue files."""
+        made = []
+        self._count += 1
+        for number, market, placing in (
+            (KALSHI, self._kalshi, Placing(YES, BUY, BUY_E6)),
+            (POLYMARKET, self._polymarket, Placing(NO, BUY, 1_000_000 - SELL_E6)),
+        ):
+            quote = self.engine.desk.intake.quote(FLOOR_POLYMARKET)
+            assert quote is not None
+            request = self.engine.desk.lines[number].venue.prepare(
+                market=market, placing=placing, size_e6=SIZE_E6, now_ns=clock.mono_ns(),
+                urgent=False, order_id=f"floor-{self._count:010d}-{0:026d}",
+                tick_epoch=quote[_TICK],
+            )  # fmt: skip
+            if request is None:
+                raise BenchError(f"no ready request for the floor, round {self._count}")
+            made.append((request.key[:KEY_BYTES], request.wire))
+        return Ready(0, *made)
+
+    def _intent(self) -> tuple[int, Words]:
+        """Both legs as the detector would want them, on the newest quotes."""
+        self._count += 1
+        number = intent_id(ORIGIN_DETECTOR, EPOCH, self._count)
+        cells = np.zeros(BODY, np.int64)
+        for name, value in (("id", number), ("leg_count", 2)):
+            cells[cell(INTENT, name)] = value
+        legs = (
+            (KALSHI, ENGINE_KALSHI, BUY, BUY_E6),
+            (POLYMARKET, ENGINE_POLYMARKET, SELL, SELL_E6),
+        )
+        for at, (venue, instrument, side, limit_e6) in zip(_LEG_AT, legs, strict=True):
+            quote = self.engine.desk.intake.quote(instrument)
+            assert quote is not None
+            generation = self.engine.desk.accounts.markets[instrument].generation
+            cells[at : at + len(LEG)] = (
+                venue, instrument, generation, side, limit_e6, SIZE_E6, 0, quote[_NUMBER],
+                quote[_EPOCH], quote[_TICK],
+            )  # fmt: skip
+        return number, cells
+
+    @staticmethod
+    def _stamp(cells: Words) -> None:
+        """Decided now."""
+        now_ns = clock.mono_ns()
+        for name in ("decide_ns", "recv_ns", "publish_ns"):
+            cells[cell(INTENT, name)] = now_ns
+        cells[cell(INTENT, "expires_ns")] = now_ns + WITHIN_NS
+
+    async def _calm(self, running: asyncio.Task[None], holds: Callable[[], bool]) -> None:
+        """Until an answer is there and everything it changes has been read."""
+        async with asyncio.timeout(ROUND_S):
+            while not holds():
+                await _still(running, 0.0)
+        for _ in range(3):
+            await _still(running, 0.0005)
+
+
+async def _still(running: asyncio.Task[None], seconds: float) -> None:
+    """A moment; an error of the engine comes out here."""
+    await asyncio.wait({running}, timeout=seconds)
+    if running.done():
+        running.result()
+        raise BenchError("the engine ended by itself")
+
+
+def journal_store(memory: Memory, folder: Path, count: int, *, is_synced: bool) -> list[float]:
+    """ns of one record of two orders, the journal's thread syncing beside it or not."""
+    journal = Journal(folder)
+    segment = Segment.private()
+    if is_synced:
+        journal.start()
+    took = []
+    for _ in range(count):
+        until_ns = clock.mono_ns() + RECORD_GAP_NS
+        while clock.mono_ns() < until_ns:
+            pass
+        start = clock.mono_ns()
+        why = journal.put_order(segment.words, memory.words, start)
+        took.append(float(clock.mono_ns() - start))
+        assert why == 0, why
+        journal.link()
+    if is_synced and not journal.syncs:
+        raise BenchError("the journal was never synced")
+    journal.close()
+    if len(files(folder)) != 1 or len(read(files(folder)[0]).records) != count:
+        raise BenchError("the journal does not hold what was written")
+    return took[count // 10 :]
+
+
+def measure(rounds: int, records: int) -> tuple[Bench, list[LogRow], dict[str, list[float]]]:
+    """Both sides, the venues' log, and the journal's stores by name."""
+    warm.call_all()
+    begin_epoch_ns = clock.epoch_ns() // MS_NS * MS_NS
+    script = SteadyScript(begin_epoch_ns=begin_epoch_ns, rounds=4_000)
+    with alone() as core, venues(script, core) as (beside, folder):
+        bench = Bench(script, beside, SendEngine(script, beside, folder))
+        uvloop.run(bench.run(rounds))
+        rows, _ = beside.stop()
+        memory = bench.engine.desk.memory
+        stores = {
+            name: journal_store(memory, folder / name, records, is_synced=name == "synced")
+            for name in ("synced", "not_synced")
+        }
+    return bench, rows, stores
+
+
+def figures(
+    bench: Bench, rows: Sequence[LogRow], stores: dict[str, list[float]]
+) -> dict[str, object]:
+    """Checked and put together. Raises BenchError if a side did not do what it was timed for."""
+    log = outcomes(rows)
+    keys = [key for shot in bench.floor.shots for key in shot.keys]
+    keys += [key for flight in bench.flights.by_intent.values() for key in flight.keys.values()]
+    for key in keys:
+        if log.get(key, (0, "never read"))[1] not in FILLED:
+            raise BenchError(f"order {key}: {log.get(key, (0, 'never read'))[1]} at its venue")
+    if missed := bench.engine.desk.reports.counted("pool_misses"):
+        raise BenchError(f"{missed} orders were not ready when they were wanted")
+    found: dict[str, object] = {}
+    ratios = {}
+    for name, seen in bench.seen.items():
+        ours, floor = (_warm(side) for side in (seen.ours, seen.floor))
+        ratios[name] = harness.ratio(ours, floor)
+        found[name] = {
+            "ours_ns": harness.spread(ours),
+            "floor_ns": harness.spread(floor),
+            "p50_ratio": ratios[name],
+            "stages_ns": {at: harness.spread(_warm(took)) for at, took in seen.stages.items()},
+        }
+    found["verdict"] = harness.verdict(ratios, GOAL, 2)
+    found["journal_store_ns"] = {name: harness.spread(took) for name, took in stores.items()}
+    return found
+
+
+def _warm(took: list[float]) -> list[float]:
+    return took[int(len(took) * WARM_UP) :]
+
+
+def run(quick: bool) -> dict[str, object]:
+    """Both sides in turn, hot and cold, and the journal's store."""
+    return figures(*measure(*((ROUNDS_QUICK, RECORDS_QUICK) if quick else (ROUNDS, RECORDS))))
