@@ -4,11 +4,14 @@ writes of ready requests (goal: 1.5 ×).
 Topology: the simulated venues on one core (TLS, signatures checked, orders matched); on another
 this process: the engine of the stepped path (`path_engine.py`) with its feeds, signer and desk, but
 no detector: the bench puts an intent into the ring, as the detector would, and steps the desk. The
-floor writes two ready requests of its own markets to two TLS connections of its own. In turn, once
-without a pause before each and once after a pause of 5 ms, in which other code has had the caches.
+floor writes two ready requests of its own markets to two TLS connections of its own. In turn,
+three ways: the second of two in a row (caches hold what it needs, as on a core of its own), one as
+soon as the answers to the last are in, and one after a pause of 5 ms (other code has had the
+caches, and a core that others share is never warm).
 Stages come from rounds of their own, with stamps between the dispatcher's steps.
 The journal's thread syncs as in a run; what one record costs is shown apart, with and without it.
 Cores: 2.
+An intent's time begins when the desk looks into the ring; the hop before it is `tick_to_order`'s.
 What would make it lie: an order that its venue did not take (each must have been read there, else
 there are no figures); a pool that runs dry (misses must be 0); requests of other lengths (both are
 made by the same code); stamps inside the path (only in the rounds for stages).
@@ -135,6 +138,9 @@ class Timed(Dispatcher):
         return why
 
 
+KINDS = {  # a round: pause before it, how many in a row; the last is counted
+    "second_of_two": (0.0, 2), "back_to_back": (0.0, 1), "after_a_pause": (PAUSE_S, 1),
+}  # fmt: skip
 STAGES = ("look", "connections", "requests", "journal", "first_write", "second_write")
 
 
@@ -152,9 +158,9 @@ class Bench:
 
     def __init__(self, script: SteadyScript, beside: Venues, engine: SendEngine) -> None:
         self.script, self.venues, self.engine = script, beside, engine
-        self.floor = Floor(clock.mono_ns, b"")
+        self.floors = (Floor(clock.mono_ns, b""), Floor(clock.mono_ns, b""))
         self.flights = Flights(engine.segment)
-        self.seen = {name: Seen() for name in ("back_to_back", "after_a_pause")}
+        self.seen = {name: Seen() for name in KINDS}
         self._count = 0
         engine.each_tick = lambda _: self.flights.poll()
         known = engine.desk.accounts.markets
@@ -174,56 +180,73 @@ class Bench:
                 while not self.engine.is_ready:
                     await _still(running, 0.01)
                 context = ssl.create_default_context(cafile=str(self.venues.tls.ca))
-                await self.floor.connect(context, self.venues.ports)
+                for floor in self.floors:
+                    await floor.connect(context, self.venues.ports)
             start_ns = clock.mono_ns()
             self.engine.start_clock(start_ns)
             self.venues.start(start_ns)
             await _still(running, 0.5)
-            for pause_s, name in ((0.0, "back_to_back"), (PAUSE_S, "after_a_pause")):
+            for name, (pause_s, count) in KINDS.items():
                 for number in range(rounds):
-                    await self._round(self.seen[name], pause_s, running, is_timed=number % 2 == 1)
+                    await self._shoot(self.seen[name], pause_s, count, running)
+                    is_timed = number % 2 == 1
+                    await self._send(self.seen[name], pause_s, count, running, is_timed=is_timed)
         finally:
             stop.set()
-            self.floor.close()
+            for floor in self.floors:
+                floor.close()
             await running
 
-    async def _round(
-        self, seen: Seen, pause_s: float, running: asyncio.Task[None], *, is_timed: bool
+    async def _shoot(
+        self, seen: Seen, pause_s: float, count: int, running: asyncio.Task[None]
     ) -> None:
-        """The floor's shot, then the desk's, each when all is calm."""
-        shots = self.floor.shots
-        self.floor.ready = self._requests()
+        """The floor's turn."""
+        floors = self.floors[:count]
+        for number, floor in enumerate(floors):
+            floor.ready = self._requests(SIZE_E6 // (count - number))
         await _still(running, pause_s)
-        began_ns = clock.mono_ns()
-        self.floor.fire(began_ns)
-        seen.floor.append(float(shots[-1].send_ns - began_ns))
-        await self._calm(running, lambda: all(w.answered == len(shots) for w in self.floor.wires))
-        desk = self.engine.desk
+        for floor in floors:
+            floor.fire(clock.mono_ns())
+        shot = floors[-1].shots[-1]
+        seen.floor.append(float(shot.send_ns - shot.recv_ns))
+
+        def answered() -> bool:
+            return all(w.answered == len(floor.shots) for floor in floors for w in floor.wires)
+
+        await self._calm(running, answered)
+
+    async def _send(
+        self, seen: Seen, pause_s: float, count: int, running: asyncio.Task[None], *,
+        is_timed: bool,
+    ) -> None:  # fmt: skip
+        """The desk's turn."""
+        desk, segment = self.engine.desk, self.engine.segment
         desk.dispatcher = desk.reception.dispatcher = self._timed if is_timed else self._plain
         await _still(running, pause_s)
-        intent, cells = self._intent()
-        words, segment = self.engine.segment.words, self.engine.segment
-        self._stamp(cells)
-        ring_append(words, segment.at("intents"), segment.entries("intents"), K_INTENT, cells, BODY)
-        began_ns = clock.mono_ns()
-        desk.step(began_ns)
+        made = [self._intent(SIZE_E6 // (count - number)) for number in range(count)]
+        for _, cells in made:
+            _stamp(cells)
+            at, entries = segment.at("intents"), segment.entries("intents")
+            ring_append(segment.words, at, entries, K_INTENT, cells, BODY)
+        desk.step(clock.mono_ns())
         self.flights.poll()
-        flight = self.flights.by_intent.get(intent)
-        if flight is None or not flight.is_sent:
-            raise BenchError(f"an intent was not sent: {flight}")
+        flights = [self.flights.by_intent.get(number) for number, _ in made]
+        flight = flights[-1]
+        if flight is None or not all(one and one.is_sent for one in flights):
+            raise BenchError(f"an intent was not sent: {flights}")
         sent = [flight.send_ns[leg] for leg in (0, 1)]
         if is_timed:
-            stamps = [began_ns, *self._timed.stamps, *sent]
+            stamps = [flight.taken_ns, *self._timed.stamps, *sent]
             steps = [after - before for before, after in itertools.pairwise(stamps)]
             for name, took in zip(STAGES, steps, strict=True):
                 seen.stages[name].append(float(took))
         else:
-            seen.ours.append(float(sent[1] - began_ns))
-        await self._calm(running, lambda: bool(self.flights.by_intent[intent].reason))
-        if self.flights.by_intent[intent].reason != "done":
-            raise BenchError(f"an intent did not end well: {self.flights.by_intent[intent]}")
+            seen.ours.append(float(sent[1] - flight.taken_ns))
+        await self._calm(running, lambda: all(one.reason for one in flights if one))
+        if any(one.reason != "done" for one in flights if one):
+            raise BenchError(f"an intent did not end well: {flights}")
 
-    def _requests(self) -> Ready:
+    def _requests(self, size_e6: int) -> Ready:
         """What the desk would send, made by its own venue files."""
         made = []
         self._count += 1
@@ -234,7 +257,7 @@ class Bench:
             quote = self.engine.desk.intake.quote(FLOOR_POLYMARKET)
             assert quote is not None
             request = self.engine.desk.lines[number].venue.prepare(
-                market=market, placing=placing, size_e6=SIZE_E6, now_ns=clock.mono_ns(),
+                market=market, placing=placing, size_e6=size_e6, now_ns=clock.mono_ns(),
                 urgent=False, order_id=f"floor-{self._count:010d}-{0:026d}",
                 tick_epoch=quote[_TICK],
             )  # fmt: skip
@@ -243,7 +266,7 @@ class Bench:
             made.append((request.key[:KEY_BYTES], request.wire))
         return Ready(0, *made)
 
-    def _intent(self) -> tuple[int, Words]:
+    def _intent(self, size_e6: int) -> tuple[int, Words]:
         """Both legs as the detector would want them, on the newest quotes."""
         self._count += 1
         number = intent_id(ORIGIN_DETECTOR, EPOCH, self._count)
@@ -259,18 +282,10 @@ class Bench:
             assert quote is not None
             generation = self.engine.desk.accounts.markets[instrument].generation
             cells[at : at + len(LEG)] = (
-                venue, instrument, generation, side, limit_e6, SIZE_E6, 0, quote[_NUMBER],
+                venue, instrument, generation, side, limit_e6, size_e6, 0, quote[_NUMBER],
                 quote[_EPOCH], quote[_TICK],
             )  # fmt: skip
         return number, cells
-
-    @staticmethod
-    def _stamp(cells: Words) -> None:
-        """Decided now."""
-        now_ns = clock.mono_ns()
-        for name in ("decide_ns", "recv_ns", "publish_ns"):
-            cells[cell(INTENT, name)] = now_ns
-        cells[cell(INTENT, "expires_ns")] = now_ns + WITHIN_NS
 
     async def _calm(self, running: asyncio.Task[None], holds: Callable[[], bool]) -> None:
         """Until an answer is there and everything it changes has been read."""
@@ -279,6 +294,14 @@ class Bench:
                 await _still(running, 0.0)
         for _ in range(3):
             await _still(running, 0.0005)
+
+
+def _stamp(cells: Words) -> None:
+    """Decided now."""
+    now_ns = clock.mono_ns()
+    for name in ("decide_ns", "recv_ns", "publish_ns"):
+        cells[cell(INTENT, name)] = now_ns
+    cells[cell(INTENT, "expires_ns")] = now_ns + WITHIN_NS
 
 
 async def _still(running: asyncio.Task[None], seconds: float) -> None:
@@ -335,7 +358,7 @@ def figures(
 ) -> dict[str, object]:
     """Checked and put together. Raises BenchError if a side did not do what it was timed for."""
     log = outcomes(rows)
-    keys = [key for shot in bench.floor.shots for key in shot.keys]
+    keys = [key for floor in bench.floors for shot in floor.shots for key in shot.keys]
     keys += [key for flight in bench.flights.by_intent.values() for key in flight.keys.values()]
     for key in keys:
         if log.get(key, (0, "never read"))[1] not in FILLED:

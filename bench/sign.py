@@ -1,13 +1,15 @@
-"""Signer: a whole Polymarket order costs about 33 µs; on the hot path only a dict look-up is left.
+"""Sign: a whole Polymarket order costs about 33 µs, an official client 400 to 6,000; on the hot
+path only a dict look-up is left, and an order's id costs 100 ns in its kernel.
 
-Topology: one process, one thread. Our digest and signature beside `eth-account` signing the same
-typed data (the named reference: the usual Python path), Kalshi header signatures with RSA-2048 and
-Ed25519 keys, the L2 HMAC over a whole body, a request through both rings and the policy, and what
-the desk pays: taking a pooled order and taking a header set.
+Topology: one process, one thread; each official client under its own interpreter, in its own
+environment (`environments.py`), one after the other. Our digest and signature beside theirs of the
+same orders; Kalshi header sets with RSA-2048 and Ed25519 keys beside theirs; the L2 HMAC over a
+whole body; a request through both rings and the policy (an order on demand), and what the desk
+pays: taking a pooled order (a pool hit), taking a header set, an order's id.
 Cores: 1.
-What would make it lie: a curve library other than libsecp256k1 (the reference falls back to pure
-Python, ten times slower, without coincurve); orders that differ between the sides (the reference's
-signatures must be ours, bit for bit, or it stops); a busy neighbour (p50 is compared, not means).
+What would make it lie: signatures that differ (Polymarket's must be ours bit for bit, Kalshi's must
+verify, else it stops); clients with and without a C library for the curve (both are shown); a busy
+neighbour (p50 is compared, not means).
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from eth_account import Account
+from numba import njit
 
 import shm_layout as shm
-from bench import harness
-from gateway.eip712 import CHAIN_ID, EXCHANGE, ORDER_TYPE, ZERO_WORD, Order, OrderSigner
+from bench import harness, sign_peers
+from gateway.eip712 import Order, OrderSigner
 from gateway.hmac_auth import ApiSecrets, L2Auth
 from gateway.kalshi_auth import KalshiSigner
+from gateway.order_record import ID_BYTES, ID_CELLS, order_id, put_id
 from gateway.policy import GATEWAY_RIGHTS
 from gateway.pool import OrderPool, PoolParams
 from gateway.signer import Signer, SignerParams
@@ -37,7 +40,8 @@ TOKEN = 2**255 + 12345
 WALL_NS = 1_790_000_000_000_000_000
 PATH = "/trade-api/v2/portfolio/events/orders"
 SECRET = "yMnKy8zNzs_Q0dLT1NXW19jZ2tvc3d7f4OHi4-Tl5uc="
-FIELDS = [dict(zip(("type", "name"), f.split(), strict=True)) for f in ORDER_TYPE[6:-1].split(",")]
+ID_GOAL_NS = 100
+RUN_ID = 0x1234_5678_9ABC_DEF0
 
 
 def times(work: Callable[[int], object], count: int) -> list[float]:
@@ -53,23 +57,6 @@ def times(work: Callable[[int], object], count: int) -> list[float]:
 def order(i: int) -> Order:
     """The i-th order: only its salt differs."""
     return Order(1 + i, TOKEN, 4_500_000, 10_000_000, 0, WALL_NS // 1_000_000)
-
-
-def by_eth_account(i: int, address: str) -> bytes:
-    """The same order signed by the usual library."""
-    found = order(i)
-    message = {
-        "salt": found.salt, "maker": address, "signer": address, "tokenId": found.token_id,
-        "makerAmount": found.maker_e6, "takerAmount": found.taker_e6, "side": 0,
-        "signatureType": 0, "timestamp": found.stamp_ms, "metadata": ZERO_WORD,
-        "builder": ZERO_WORD,
-    }  # fmt: skip
-    domain = {"name": "Polymarket CTF Exchange", "version": "2", "chainId": CHAIN_ID,
-              "verifyingContract": EXCHANGE}  # fmt: skip
-    signed = Account.sign_typed_data(
-        KEY, domain_data=domain, message_types={"Order": FIELDS}, message_data=message
-    )
-    return bytes(signed.signature)
 
 
 def kalshi_pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
@@ -168,43 +155,89 @@ def _on_the_path(folder: Path, count: int) -> dict[str, object]:
     asked = times(ask, min(count, 500))
     assert rig.pool.signed - before == min(count, 500)
     return {
-        "request_to_answer_ns": harness.spread(asked),
-        "take_order_ns": harness.spread(took_order[count // 10 :]),
+        "on_demand_ns": harness.spread(asked),
+        "pool_hit_ns": harness.spread(took_order[count // 10 :]),
         "take_headers_ns": harness.spread(took_set[count // 10 :]),
     }
 
 
-def run(quick: bool) -> dict[str, object]:
-    """Every signature that the engine makes, and what is left of them on the hot path."""
-    count = 300 if quick else 3_000
+@njit(cache=True)
+def _ids(cells: shm.Words, count: int) -> None:
+    for i in range(count):
+        put_id(cells, 0, RUN_ID, i, i & 1)
+
+
+def _order_id(batches: int) -> dict[str, object]:
+    """ns of one id: in its kernel, called from Python, and as text."""
+    cells, batch = np.zeros(ID_CELLS, np.int64), 1_000
+
+    def compiled(count: int) -> None:
+        _ids(cells, count)
+
+    def plain(count: int) -> None:
+        for i in range(count):
+            order_id(RUN_ID, i, i & 1)
+
+    ours, theirs = harness.side_by_side(compiled, plain, batch, batches)
+    wanted = order_id(RUN_ID, batch - 1, batch - 1 & 1)
+    assert cells.tobytes()[:ID_BYTES].decode() == wanted, cells.tobytes()
+    median = float(np.median(ours))
+    return {
+        "order_id_kernel_ns": harness.spread(ours),
+        "order_id_python_ns": harness.spread(theirs),
+        "order_id_goal_informative": f"{median:.0f} ns, goal {ID_GOAL_NS}",
+    }
+
+
+def _polymarket(count: int) -> dict[str, object]:
+    """Our signatures beside the official clients'."""
     eoa = OrderSigner(KEY)
     deposit = OrderSigner(KEY, signature_type=3, funder="0x" + "ab" * 20)
-    for i in range(3):
-        assert eoa.sign(order(i), exchange=0)[1] == by_eth_account(i, eoa.address), "other bytes"
     ours = times(lambda i: eoa.sign(order(i), exchange=0), count)
-    usual = times(lambda i: by_eth_account(i, eoa.address), count // 10)
-    l2 = L2Auth(ApiSecrets(api_key="k", secret=SECRET, passphrase="p", address=eoa.address))
-    body = b"x" * 800
     figures: dict[str, object] = {
         "order_ns": harness.spread(ours),
         "order_deposit_wallet_ns": harness.spread(
             times(lambda i: deposit.sign(order(i), exchange=0), count)
         ),
-        "order_eth_account_ns": harness.spread(usual),
-        "order_ratio": harness.ratio(ours, usual),
-        "l2_hmac_ns": harness.spread(
-            times(lambda i: l2.header_bytes("POST", "/order", body, i), count)
-        ),
     }
-    keys = {
-        "kalshi_rsa_ns": KalshiSigner(kalshi_pem(rsa.generate_private_key(65537, 2048))),
-        "kalshi_ed25519_ns": KalshiSigner(kalshi_pem(ed25519.Ed25519PrivateKey.generate())),
-    }
-    for name, signer in keys.items():
-        took = times(lambda i, s=signer: s.sign(i, "POST", PATH), count // 3)  # type: ignore[misc]
-        figures[name] = harness.spread(took)
-    with tempfile.TemporaryDirectory(prefix="arb-bench-") as folder:
-        figures |= _on_the_path(Path(folder), count)
     median = float(np.median(ours))
     figures["goal_informative"] = f"an order in {median / 1000:.0f} µs, goal {GOAL_NS // 1000} µs"
+    orders = [order(i) for i in range(max(count // 20, 20))]
+    for client, took in sign_peers.polymarket(KEY, eoa, orders).items():
+        figures[f"order by {client}, ns"] = harness.spread(took)
+        figures[f"order beside {client}_ratio"] = harness.ratio(ours, took)
     return figures
+
+
+def _kalshi(count: int) -> dict[str, object]:
+    """Header sets of both kinds of key beside the official client's."""
+    pems = {
+        "rsa": kalshi_pem(rsa.generate_private_key(65537, 2048)),
+        "ed25519": kalshi_pem(ed25519.Ed25519PrivateKey.generate()),
+    }
+    theirs = sign_peers.kalshi(pems, PATH, count)
+    figures: dict[str, object] = {}
+    for kind, pem in pems.items():
+        signer = KalshiSigner(pem)
+        ours = times(lambda i, s=signer: s.sign(i, "POST", PATH), count)  # type: ignore[misc]
+        figures[f"kalshi_{kind}_ns"] = harness.spread(ours)
+        if kind in theirs:
+            figures[f"kalshi {kind} by {sign_peers.KALSHI}, ns"] = harness.spread(theirs[kind])
+            figures[f"kalshi_{kind}_ratio"] = harness.ratio(ours, theirs[kind])
+    return figures
+
+
+def run(quick: bool) -> dict[str, object]:
+    """Every signature that the engine makes, the official clients', and what is left of them on the
+    hot path.
+    """
+    count = 300 if quick else 3_000
+    figures = _polymarket(count) | _kalshi(count // 3)
+    address = OrderSigner(KEY).address
+    secrets = ApiSecrets(api_key="k", secret=SECRET, passphrase="p", address=address)
+    l2, body = L2Auth(secrets).path("POST", "/order"), b"x" * 800
+    took = times(lambda i: l2.header_bytes(body, i), count)
+    figures["l2_hmac_ns"] = harness.spread(took)
+    with tempfile.TemporaryDirectory(prefix="arb-bench-") as folder:
+        figures |= _on_the_path(Path(folder), count)
+    return figures | _order_id(count // 3)
