@@ -28,6 +28,7 @@ from shm_layout import (
     ENTRY,
     INSTRUMENT,
     LINE,
+    POSITION,
     QUOTE,
     ROLE,
     SIGNER,
@@ -42,7 +43,7 @@ MS_NS = 1_000_000
 ZERO_HEX = "0x" + "00" * 32
 SCAN = 8  # instrument rows looked at in a turn
 VISITS = 4  # markets whose touch is looked at in a turn
-CHECKS = 48  # places of one market's plan looked at in a turn
+CHECKS = 128  # places of one market's plan looked at in a turn
 HOLD_NS = 100_000_000  # a market is left alone so long after a lost request
 CAP_HOLD_NS = 1_000_000_000  # all are, after a cap was hit
 TAKEN_MAX = 4096
@@ -51,6 +52,7 @@ POLYMARKET = VENUES.index("polymarket")
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
 _Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
+_P = {name: cell(POSITION, name) for name in POSITION.names or ()}
 _GENERATION_AT = LINE + _I["generation"]
 
 
@@ -71,7 +73,8 @@ class PoolParams:
     """The account as it stands in an order's body, and what is kept.
 
     `owner` is the API key. `levels`: ticks kept on each side of the touch. `order_max_e6`: notional
-    of the largest size kept. `in_flight_max` bounds what an order signed on demand waits behind.
+    of the largest size kept where the book shows no more; `shown_max_e6`: where it does.
+    `in_flight_max` bounds what an order signed on demand waits behind.
     `token_stop_e6`, `total_stop_e6`: no refill above this much signed and not used up, so that the
     signer's caps leave room for orders on demand.
     """
@@ -82,11 +85,12 @@ class PoolParams:
     signature_type: int = 0
     levels: int = 5
     order_max_e6: int = 25 * E6
+    shown_max_e6: int = 1_000 * E6
     token_stop_e6: int = 25_000 * E6
     total_stop_e6: int = 250_000 * E6
     entries_max: int = 16_384
-    in_flight_max: int = 6
-    per_turn: int = 3
+    in_flight_max: int = 32
+    per_turn: int = 16
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -133,6 +137,7 @@ class OrderPool:
         self._params, self._clock = params, clock
         self._instruments = main.layout.blocks["instruments"].count
         self._instruments_at, self._quotes_at = main.at("instruments"), main.at("quotes")
+        self._positions_at = main.at("positions")
         counter = cell(ROLE, "counters") + COUNTERS["signer"].index("outstanding_e6")
         self._outstanding_at = main.at("roles", SIGNER) + counter
         self._row = np.zeros(BODY, np.int64)
@@ -143,7 +148,7 @@ class OrderPool:
         self._gone: list[PooledOrder] = []  # taken since the last turn
         self._asked: dict[Key, int] = {}  # key → tick epoch
         self._taken: dict[bytes, PooledOrder] = {}  # until the venue has used it up
-        self._kept = KeptSizes(size_rule, params.order_max_e6)
+        self._kept = KeptSizes(size_rule, params.order_max_e6, params.shown_max_e6)
         self._hold_until_ns = self._now_ns = 0
         self.hits = self.misses = self.signed = self.dropped = self.refused = self.full = 0
 
@@ -270,8 +275,17 @@ class OrderPool:
         if row[_Q["tick_epoch"]] != market.tick_epoch:
             market.tick_epoch = row[_Q["tick_epoch"]]
             self._drop(market, keep_epoch=market.tick_epoch)
-        if market.observe(row):
+        if market.observe(row, self._held(market)):
             market.plan = market.new_plan(self._params.levels, self._kept)
+
+    def _held(self, market: PlannedMarket) -> tuple[int, int]:
+        """What the desk last said that we hold of both tokens."""
+        at = self._positions_at + market.instrument * ENTRY
+        if slot_load(self._words, at, self._row, BODY) <= 0:
+            return 0, 0
+        if self._row[_P["generation"]] != market.generation:
+            return 0, 0
+        return int(self._row[_P["yes_e6"]]), int(self._row[_P["no_e6"]])
 
     def _fill(self, market: PlannedMarket, most: int) -> int:
         """Order up to `most` entries that the plan wants and nobody has ordered."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gateway.order_amounts import SIZES_MAX, next_down, next_up
-from shm_layout import BUY, E6, INSTRUMENT, QUOTE, cell, cells_to_uint256
+from shm_layout import BUY, E6, INSTRUMENT, LEVELS, QUOTE, SELL, cell, cells_to_uint256
 
 TABLE_MAX = 4096
 
@@ -17,27 +17,38 @@ Facts = tuple[int, int, int, int]  # notional step, size step, size minimum, not
 SizeRule = Callable[[int, int, int, int], int]  # price, wanted size, notional step, size step
 
 
+def room_for(size_e6: int) -> int:
+    """The size shown at a level, rounded up to a power of two of contracts, so that a plan does not
+    begin anew with every change of it. 0 for none.
+    """
+    return E6 << (-(-size_e6 // E6) - 1).bit_length() if size_e6 > 0 else 0
+
+
 class KeptSizes:
     """Every size kept at a token's price: those of the rule between the venue's minimum and the
-    largest notional kept. Remembered by price and facts."""
+    largest notional kept (`order_max_e6`), or, where a level of the book shows more, as much as
+    that and at most `shown_max_e6`: the level that pays is often one that was not there before.
+    Remembered by price, facts and what is shown."""
 
-    def __init__(self, rule: SizeRule, order_max_e6: int) -> None:
-        self._rule, self._order_max_e6 = rule, order_max_e6
-        self._table: dict[tuple[int, Facts], tuple[int, ...]] = {}
+    def __init__(self, rule: SizeRule, order_max_e6: int, shown_max_e6: int) -> None:
+        self._rule, self._order_max_e6, self._shown_max_e6 = rule, order_max_e6, shown_max_e6
+        self._table: dict[tuple[int, Facts, int], tuple[int, ...]] = {}
 
-    def at(self, price_e6: int, facts: Facts) -> tuple[int, ...]:
+    def at(self, price_e6: int, facts: Facts, room_e6: int = 0) -> tuple[int, ...]:
         """Smallest first."""
-        known = self._table.get((price_e6, facts))
+        known = self._table.get((price_e6, facts, room_e6))
         if known is None:
             if len(self._table) >= TABLE_MAX:
                 self._table.clear()
-            known = self._table[price_e6, facts] = self._list(price_e6, facts)
+            known = self._list(price_e6, facts, room_e6)
+            self._table[price_e6, facts, room_e6] = known
         return known
 
-    def _list(self, price_e6: int, facts: Facts) -> tuple[int, ...]:
+    def _list(self, price_e6: int, facts: Facts, room_e6: int) -> tuple[int, ...]:
         notional_step_e6, size_step_e6, size_min_e6, notional_min_e6 = facts
         found: list[int] = []
-        size_e6 = self._order_max_e6 * E6 // price_e6
+        shown_e6 = min(room_e6, self._shown_max_e6 * E6 // price_e6)
+        size_e6 = max(self._order_max_e6 * E6 // price_e6, shown_e6)
         for _ in range(SIZES_MAX):
             size_e6 = self._rule(price_e6, size_e6, notional_step_e6, size_step_e6)
             is_enough = size_e6 >= size_min_e6 and size_e6 * price_e6 >= notional_min_e6 * E6
@@ -61,30 +72,39 @@ class PlannedMarket:
         self.bid_e6 = self.ask_e6 = 0
         self.facts: Facts = (0, 0, 0, 0)
         self.grid: list[int] = []
+        self.rooms_e6 = (0, 0)  # of the largest ask and bid that is shown
+        self.held_e6 = (0, 0)  # YES, NO
         self.plan: Iterator[Key] | None = None
         self.hold_until_ns = 0
         self.signed_e6 = [0, 0]  # per token, signed and not known to be used up
         self.keys: set[Key] = set()
         self.bad: set[Key] = set()  # refused for good while tick epoch and facts are these
 
-    def observe(self, row: list[int]) -> bool:
-        """Take touch, grid and size facts from a QUOTE body. True if the plan must start anew."""
+    def observe(self, row: list[int], held_e6: tuple[int, int] = (0, 0)) -> bool:
+        """Take touch, grid, sizes shown and size facts from a QUOTE body, and what we hold of both
+        tokens. True if the plan must start anew.
+        """
         grid = row[_Q["grid"] : _Q["grid"] + 6]
         facts = (
             row[_Q["notional_step_e6"]], row[_Q["size_step_e6"]],
             row[_Q["size_min_e6"]], row[_Q["notional_min_e6"]],
         )  # fmt: skip
-        seen = [row[_Q["bids"]], row[_Q["asks"]], *facts, *grid]
+        asks, bids = (row[_Q[name] : _Q[name] + 2 * LEVELS] for name in ("asks", "bids"))
+        rooms_e6 = room_for(max(asks[1::2])), room_for(max(bids[1::2]))
+        seen = [bids[0], asks[0], *rooms_e6, *held_e6, *facts, *grid]
         if seen == self.seen:
             return False
         if facts != self.facts or grid != self.grid:
             self.bad.clear()
-        self.bid_e6, self.ask_e6 = seen[0], seen[1]
+        self.bid_e6, self.ask_e6, self.held_e6 = bids[0], asks[0], held_e6
+        self.rooms_e6 = rooms_e6
         self.seen, self.facts, self.grid = seen, facts, grid
         return True
 
     def new_plan(self, levels: int, kept: KeptSizes) -> Iterator[Key]:
-        """Keys to keep, nearest to the touch first: BUYs of both tokens, NO mirrored."""
+        """Keys to keep, nearest to the touch first: BUYs of both tokens, NO mirrored; and where
+        the other token is held, the SELL of it that the same leg is then (gateway/look.py, place).
+        """
         low, high = [self.ask_e6, self.bid_e6], [self.ask_e6, self.bid_e6]
         for distance in range(levels + 1):
             for token in (0, 1):
@@ -93,7 +113,9 @@ class PlannedMarket:
                     if not 0 < yes_e6 < E6:
                         continue
                     price_e6 = E6 - yes_e6 if token else yes_e6
-                    for size_e6 in kept.at(price_e6, self.facts):
+                    for size_e6 in kept.at(price_e6, self.facts, self.rooms_e6[token]):
                         yield self.instrument, token, BUY, price_e6, size_e6
+                        if size_e6 <= self.held_e6[1 - token]:
+                            yield self.instrument, 1 - token, SELL, E6 - price_e6, size_e6
                 low[token] = next_down(low[token], self.grid)
                 high[token] = next_up(high[token], self.grid) if high[token] > 0 else 0

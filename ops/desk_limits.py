@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 from gateway.params import DeskParams
 
 if TYPE_CHECKING:
+    from gateway.policy import Caps
     from ops.config import Settings
+
+
+SIGNED_TIMES = 20  # dollars signed for a dollar that may be at risk: one size of many is used
 
 
 def for_cores(settings: Settings, is_pinned: bool) -> Settings:
@@ -19,6 +23,20 @@ def for_cores(settings: Settings, is_pinned: bool) -> Settings:
     age_ns = settings.edge.signal_age_pinned_ns
     edge = dataclasses.replace(settings.edge, signal_age_max_ns=age_ns)
     return dataclasses.replace(settings, edge=edge)
+
+
+def signed_caps(settings: Settings) -> Caps:
+    """How much the signer signs at most, from what may be at risk at most: small limits make a
+    small pool.
+    """
+    from gateway.policy import Caps  # with numba, which must not come before its cache
+
+    limits = settings.limits
+    total_e6 = max(SIGNED_TIMES * limits.total_max_e6, limits.order_max_e6)
+    token_e6 = max(SIGNED_TIMES * limits.market_max_e6, limits.order_max_e6)
+    return Caps(
+        order_e6=limits.order_max_e6, token_e6=min(token_e6, total_e6), total_e6=total_e6
+    )
 
 
 def desk_params(settings: Settings) -> DeskParams:

@@ -21,7 +21,7 @@ from gateway.signing import SigningClient
 from gateway.throttle import Bucket
 from gateway.transport import Address, Channel, Pool
 from ops import clock
-from ops.desk_limits import desk_params
+from ops.desk_limits import desk_params, signed_caps
 from ops.last_look import entries
 from ops.process import RoleSpec
 from ops.sim import HOST, KALSHI_WS, POLYMARKET_WS, VenueAddress
@@ -48,6 +48,7 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
         client.keep("POST", CREATE, HEADERS_KEPT)
         lines[VENUES.index("kalshi")] = _kalshi(params, client, kalshi, context, told)
     if polymarket is not None:
+        caps = signed_caps(params.settings)
         secrets = load_api_secrets(str(params.keys.polymarket_api_file))
         pool = OrderPool(
             client,
@@ -57,6 +58,9 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
                 signer=params.keys.polymarket_address,
                 owner=secrets.api_key,
                 signature_type=EOA,
+                shown_max_e6=caps.order_e6,
+                token_stop_e6=max(caps.token_e6 // 2, 1),
+                total_stop_e6=max(caps.total_e6 // 2, 1),
             ),
             clock=clock.epoch_ns,
         )

@@ -72,8 +72,9 @@ def _detector(spec: RoleSpec, segment: Segment) -> Spinning:
 
 
 def _signer(spec: RoleSpec, segment: Segment) -> Any:
-    from gateway.policy import CANCELLER_RIGHTS, FEED_RIGHTS, GATEWAY_RIGHTS, Caps
+    from gateway.policy import CANCELLER_RIGHTS, FEED_RIGHTS, GATEWAY_RIGHTS
     from gateway.signer import Signer, SignerParams
+    from ops.desk_limits import signed_caps
 
     params: RoleParams = spec.params
     bell_fd = spec.fds["gateway"].fd
@@ -86,7 +87,7 @@ def _signer(spec: RoleSpec, segment: Segment) -> Any:
         kalshi_key_file=str(params.keys.kalshi_key_file),
         kalshi_key_id=params.keys.kalshi_key_id,
         polymarket_key_file=str(params.keys.polymarket_key_file),
-        caps=Caps(),
+        caps=signed_caps(params.settings),
     )
     channels = [_channel(spec, client) for client in params.channels]
     return Signer(segment, channels, told, spec.epoch, clock.epoch_ns, clock.mono_ns)

@@ -14,12 +14,13 @@ from gateway.policy import Caps
 from gateway.pool import CAP_HOLD_NS, HOLD_NS, OrderPool, PooledOrder
 from gateway.signing import LOST_NS
 from ops.venues.signatures import order_hashes, order_signer
-from shm_layout import BUY, E6, NO_ASK_E6, NO_BID_E6, SELL
+from shm_layout import BUY, E6, NO_ASK_E6, NO_BID_E6, POSITION, SELL
 from tests.gateway.signing_kit import (
     GRID_FINE,
     POLYMARKET_KEY,
     SECOND_NS,
     Desk,
+    body_of,
     pool_params,
     write_market,
     write_quote,
@@ -35,7 +36,8 @@ def _desk(tmp_path: Path) -> Desk:
 
 
 def make_pool(desk: Desk, **changes: Any) -> OrderPool:
-    settings = {"levels": 1, "order_max_e6": 5 * E6} | changes
+    few = {"levels": 1, "order_max_e6": 5 * E6, "shown_max_e6": 5 * E6}
+    settings = few | {"in_flight_max": 6, "per_turn": 3} | changes
     return OrderPool(
         desk.client, desk.main, params=pool_params(**settings), clock=desk.clock
     )
@@ -89,6 +91,62 @@ def test_every_kept_size_is_one_of_the_rule_between_minimum_and_cap(desk: Desk) 
     sizes = sorted(key[4] for key in pool._entries if key[1] == 0 and key[3] == 450_000)
     wanted = {pool_size_e6(450_000, s, 10_000, 10_000) for s in range(10_000, 11_111_112, 10_000)}
     assert sizes == sorted(s for s in wanted if s * 450_000 >= E6 * E6)
+
+
+def test_sizes_go_up_to_what_the_book_shows_on_that_side(desk: Desk) -> None:
+    """An ask of 300 stands beside one of 100: each price gets sizes for it, at most 120 dollars."""
+    write_quote(desk.main, asks=[450_000, 100 * E6, 460_000, 300 * E6], bids=[440_000, 2 * E6])
+    pool = make_pool(desk, shown_max_e6=120 * E6)
+    fill(desk, pool)
+    most = [max(k[4] for k in pool._entries if k[1] == token) for token in (0, 1)]
+    assert 200 * E6 <= most[0] <= 120 * E6 * E6 // 440_000, "120 dollars at most"
+    assert most[1] <= 5 * E6 * E6 // 550_000, "the bids show little"
+    for wanted_e6 in (33 * E6, 77_770_000, 100 * E6):
+        size_e6 = pool_size_e6(450_000, wanted_e6, 10_000, 10_000)
+        assert take(pool, desk, 450_000, size_e6) is not None
+
+
+def test_a_level_that_breathes_begins_no_new_plan_and_one_that_doubles_does(desk: Desk) -> None:
+    pool = make_pool(desk, shown_max_e6=120 * E6)
+    before = fill(desk, pool)
+    asked = desk.client.asked
+    write_quote(desk.main, asks=[450_000, 70 * E6])
+    assert fill(desk, pool) == before and desk.client.asked == asked
+    write_quote(desk.main, asks=[450_000, 140 * E6])
+    assert fill(desk, pool) > before, "and one that doubles does"
+
+
+def write_position(desk: Desk, *, yes_e6: int = 0, no_e6: int = 0, generation: int = 1) -> None:
+    """What the desk says we hold."""
+    cells = body_of(POSITION, instrument=3, generation=generation, yes_e6=yes_e6, no_e6=no_e6)
+    desk.main.write("positions", 3, cells)
+
+
+def test_sells_of_what_is_held_are_kept_for_the_same_legs(desk: Desk) -> None:
+    """A leg SELL at 0.44 buys NO at 0.56, or sells the YES that is held, at 0.44."""
+    pool = make_pool(desk)
+    fill(desk, pool)
+    assert {key[2] for key in pool._entries} == {BUY}
+    write_position(desk, yes_e6=4 * E6)
+    fill(desk, pool)
+    sells = [key for key in pool._entries if key[2] == SELL]
+    assert sells and {key[1] for key in sells} == {0} and max(key[4] for key in sells) <= 4 * E6
+    size_e6 = pool_size_e6(560_000, 4 * E6, 10_000, 10_000)
+    entry = take(pool, desk, 440_000, size_e6, side=SELL)
+    assert entry is not None
+    found = orjson.loads(entry.body)["order"]
+    assert (found["side"], found["makerAmount"]) == ("SELL", str(size_e6))
+    assert int(found["takerAmount"]) == 440_000 * size_e6 // E6
+    write_position(desk, no_e6=4 * E6)
+    fill(desk, pool)
+    assert {key[1] for key in pool._entries if key[2] == SELL} == {0, 1}, "and NO, once it is held"
+
+
+def test_a_position_of_another_market_sells_nothing(desk: Desk) -> None:
+    pool = make_pool(desk)
+    write_position(desk, yes_e6=4 * E6, generation=2)
+    fill(desk, pool)
+    assert {key[2] for key in pool._entries} == {BUY}
 
 
 def test_any_wanted_size_finds_an_entry_by_the_rule(desk: Desk) -> None:
