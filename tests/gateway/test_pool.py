@@ -14,13 +14,12 @@ from gateway.policy import Caps
 from gateway.pool import CAP_HOLD_NS, HOLD_NS, OrderPool, PooledOrder
 from gateway.signing import LOST_NS
 from ops.venues.signatures import order_hashes, order_signer
-from shm_layout import BUY, E6, NO_ASK_E6, NO_BID_E6, POSITION, SELL
+from shm_layout import BUY, E6, NO_ASK_E6, NO_BID_E6, SELL
 from tests.gateway.signing_kit import (
     GRID_FINE,
     POLYMARKET_KEY,
     SECOND_NS,
     Desk,
-    body_of,
     pool_params,
     write_market,
     write_quote,
@@ -93,62 +92,6 @@ def test_every_kept_size_is_one_of_the_rule_between_minimum_and_cap(desk: Desk) 
     assert sizes == sorted(s for s in wanted if s * 450_000 >= E6 * E6)
 
 
-def test_sizes_go_up_to_what_the_book_shows_on_that_side(desk: Desk) -> None:
-    """An ask of 300 stands beside one of 100: each price gets sizes for it, at most 120 dollars."""
-    write_quote(desk.main, asks=[450_000, 100 * E6, 460_000, 300 * E6], bids=[440_000, 2 * E6])
-    pool = make_pool(desk, shown_max_e6=120 * E6)
-    fill(desk, pool)
-    most = [max(k[4] for k in pool._entries if k[1] == token) for token in (0, 1)]
-    assert 200 * E6 <= most[0] <= 120 * E6 * E6 // 440_000, "120 dollars at most"
-    assert most[1] <= 5 * E6 * E6 // 550_000, "the bids show little"
-    for wanted_e6 in (33 * E6, 77_770_000, 100 * E6):
-        size_e6 = pool_size_e6(450_000, wanted_e6, 10_000, 10_000)
-        assert take(pool, desk, 450_000, size_e6) is not None
-
-
-def test_a_level_that_breathes_begins_no_new_plan_and_one_that_doubles_does(desk: Desk) -> None:
-    pool = make_pool(desk, shown_max_e6=120 * E6)
-    before = fill(desk, pool)
-    asked = desk.client.asked
-    write_quote(desk.main, asks=[450_000, 70 * E6])
-    assert fill(desk, pool) == before and desk.client.asked == asked
-    write_quote(desk.main, asks=[450_000, 140 * E6])
-    assert fill(desk, pool) > before, "and one that doubles does"
-
-
-def write_position(desk: Desk, *, yes_e6: int = 0, no_e6: int = 0, generation: int = 1) -> None:
-    """What the desk says we hold."""
-    cells = body_of(POSITION, instrument=3, generation=generation, yes_e6=yes_e6, no_e6=no_e6)
-    desk.main.write("positions", 3, cells)
-
-
-def test_sells_of_what_is_held_are_kept_for_the_same_legs(desk: Desk) -> None:
-    """A leg SELL at 0.44 buys NO at 0.56, or sells the YES that is held, at 0.44."""
-    pool = make_pool(desk)
-    fill(desk, pool)
-    assert {key[2] for key in pool._entries} == {BUY}
-    write_position(desk, yes_e6=4 * E6)
-    fill(desk, pool)
-    sells = [key for key in pool._entries if key[2] == SELL]
-    assert sells and {key[1] for key in sells} == {0} and max(key[4] for key in sells) <= 4 * E6
-    size_e6 = pool_size_e6(560_000, 4 * E6, 10_000, 10_000)
-    entry = take(pool, desk, 440_000, size_e6, side=SELL)
-    assert entry is not None
-    found = orjson.loads(entry.body)["order"]
-    assert (found["side"], found["makerAmount"]) == ("SELL", str(size_e6))
-    assert int(found["takerAmount"]) == 440_000 * size_e6 // E6
-    write_position(desk, no_e6=4 * E6)
-    fill(desk, pool)
-    assert {key[1] for key in pool._entries if key[2] == SELL} == {0, 1}, "and NO, once it is held"
-
-
-def test_a_position_of_another_market_sells_nothing(desk: Desk) -> None:
-    pool = make_pool(desk)
-    write_position(desk, yes_e6=4 * E6, generation=2)
-    fill(desk, pool)
-    assert {key[2] for key in pool._entries} == {BUY}
-
-
 def test_any_wanted_size_finds_an_entry_by_the_rule(desk: Desk) -> None:
     pool = make_pool(desk)
     fill(desk, pool)
@@ -188,40 +131,6 @@ def test_an_entry_is_given_once_and_replaced(desk: Desk) -> None:
     assert fill(desk, pool) == count
     second = take(pool, desk, 450_000, 10 * E6)
     assert second is not None and second.hash != first.hash and second.salt != first.salt
-
-
-def test_an_entry_that_was_not_sent_can_be_taken_again(desk: Desk) -> None:
-    pool = make_pool(desk)
-    count = fill(desk, pool)
-    first = take(pool, desk, 450_000, 10 * E6)
-    assert first is not None
-    signed, held = pool.signed, desk.signer.policy.held
-    pool.unsent(first.hash)
-    assert fill(desk, pool) == count and pool.signed == signed
-    again = take(pool, desk, 450_000, 10 * E6)
-    assert again is not None and again.hash == first.hash
-    assert again.salt in held.orders
-    pool.spent(again.hash)
-    turn(desk, pool)
-    assert again.salt not in held.orders, "it counted until it was used up"
-
-
-@pytest.mark.parametrize("change", ["tick epoch", "generation", "replaced"])
-def test_an_entry_that_was_not_sent_does_not_come_back_where_it_may_not_be_used(
-    desk: Desk, change: str
-) -> None:
-    pool = make_pool(desk)
-    fill(desk, pool)
-    first = take(pool, desk, 450_000, 10 * E6)
-    assert first is not None
-    if change == "tick epoch":
-        write_quote(desk.main, tick_epoch=6)
-    elif change == "generation":
-        write_market(desk.main, generation=2)
-        write_quote(desk.main, generation=2)
-    fill(desk, pool)
-    pool.unsent(first.hash)
-    assert first.hash not in {entry.hash for entry in pool._entries.values()}
 
 
 def test_a_changed_tick_epoch_empties_the_market_and_fills_it_anew(desk: Desk) -> None:
