@@ -18,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gateway.order_amounts import amounts_e6, pool_size_e6
+from gateway.order_body import post_body
 from gateway.pool_plan import KeptSizes, Key, PlannedMarket, SizeRule
 from gateway.signing import REFUSALS, OrderFields, Signed, SigningClient
 from shm_layout import (
     BODY,
-    BUY,
     COUNTERS,
     E6,
     ENTRY,
@@ -40,7 +40,6 @@ from shm_layout import (
 )
 
 MS_NS = 1_000_000
-ZERO_HEX = "0x" + "00" * 32
 SCAN = 8  # instrument rows looked at in a turn
 VISITS = 4  # markets whose touch is looked at in a turn
 CHECKS = 128  # places of one market's plan looked at in a turn
@@ -89,8 +88,8 @@ class PoolParams:
     token_stop_e6: int = 25_000 * E6
     total_stop_e6: int = 250_000 * E6
     entries_max: int = 16_384
-    in_flight_max: int = 32
-    per_turn: int = 16
+    in_flight_max: int = 48
+    per_turn: int = 24
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -98,26 +97,6 @@ class PoolParams:
             least = 0 if item.name in ("levels", "signature_type") else 1
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{item.name}: found {value}, wanted at least {least}")
-
-
-def post_body(
-    order: OrderFields, token_id: int, signature: bytes, params: PoolParams, *,
-    order_type: str = "FAK", expiration_s: int = 0, post_only: bool = False,
-    builder: str = ZERO_HEX,
-) -> bytes:  # fmt: skip
-    """The compact JSON of POST /order, keys in the official client's order. The HMAC is over it."""
-    side = "BUY" if order.side == BUY else "SELL"
-    body = (
-        f'{{"order":{{"salt":{order.salt},"maker":"{params.maker}","signer":"{params.signer}"'
-        f',"tokenId":"{token_id}","makerAmount":"{order.maker_e6}"'
-        f',"takerAmount":"{order.taker_e6}","side":"{side}","expiration":"{expiration_s}"'
-        f',"signatureType":{params.signature_type},"timestamp":"{order.stamp_ms}"'
-        f',"metadata":"{ZERO_HEX}","builder":"{builder}","signature":"0x{signature.hex()}"}}'
-        f',"owner":"{params.owner}","orderType":"{order_type}","deferExec":false'
-        f',"postOnly":{"true" if post_only else "false"}}}'
-    ).encode()
-    assert b"'" not in body, "one official client hashes ' as another byte: never send it"
-    return body
 
 
 class OrderPool:
@@ -146,6 +125,7 @@ class OrderPool:
         self._scan_at = self._visit_at = 0
         self._entries: dict[Key, PooledOrder] = {}
         self._gone: list[PooledOrder] = []  # taken since the last turn
+        self._wanted: list[tuple[Key, int, int]] = []  # to be replaced: with generation, tick epoch
         self._asked: dict[Key, int] = {}  # key → tick epoch
         self._taken: dict[bytes, PooledOrder] = {}  # until the venue has used it up
         self._kept = KeptSizes(size_rule, params.order_max_e6, params.shown_max_e6)
@@ -221,7 +201,7 @@ class OrderPool:
         self._now_ns = now_ns
         self._collect()
         self._scan()
-        done = 0
+        done = self._replace(self._params.per_turn)
         for _ in range(min(VISITS, len(self._visits))):
             self._visit_at = (self._visit_at + 1) % len(self._visits)
             market = self._markets[self._visits[self._visit_at]]
@@ -278,6 +258,26 @@ class OrderPool:
         if market.observe(row, self._held(market)):
             market.plan = market.new_plan(self._params.levels, self._kept)
 
+    def _replace(self, most: int) -> int:
+        """Have the like of what was taken signed before all else: it is soon wanted again. How many
+        were ordered."""
+        taken, self._wanted, done = self._wanted, [], 0
+        for key, generation, tick_epoch in taken[:most]:
+            market = self._markets.get(key[0])
+            is_known = key in self._entries or key in self._asked
+            if market is None or is_known or not self._has_room(market, key):
+                continue
+            if (market.generation, market.tick_epoch) == (generation, tick_epoch):
+                done += self._request(market, key, tick_epoch) is not None
+        return done
+
+    def _has_room(self, market: PlannedMarket, key: Key) -> bool:
+        """It may be signed ahead: not refused for good, nobody waits, and its token's stop is not
+        reached."""
+        is_held = self._now_ns < max(market.hold_until_ns, self._hold_until_ns)
+        is_over = market.signed_e6[key[1]] >= self._params.token_stop_e6
+        return not (is_held or is_over or key in market.bad)
+
     def _held(self, market: PlannedMarket) -> tuple[int, int]:
         """What the desk last said that we hold of both tokens."""
         at = self._positions_at + market.instrument * ENTRY
@@ -305,9 +305,7 @@ class OrderPool:
             if key is None:
                 market.plan = None
                 return done
-            if key in self._entries or key in self._asked or key in market.bad:
-                continue
-            if market.signed_e6[key[1]] >= self._params.token_stop_e6:
+            if key in self._entries or key in self._asked or not self._has_room(market, key):
                 continue
             if self._request(market, key, market.tick_epoch) is not None:
                 done += 1
@@ -331,6 +329,7 @@ class OrderPool:
         ticket = self._client.request_order(order, then=then)
         if ticket is not None:
             self._asked[key] = tick_epoch
+            market.signed_e6[token] += order.maker_e6
         return ticket
 
     def _come(
@@ -341,6 +340,7 @@ class OrderPool:
             del self._asked[key]
         if signed is None or signed.refused:
             self.refused += 1
+            market.signed_e6[order.token] -= order.maker_e6
             market.seen = []  # planned again at the next visit
             why = "" if signed is None else REFUSALS[signed.refused]
             if why in FOR_GOOD:
@@ -351,7 +351,6 @@ class OrderPool:
                 market.hold_until_ns = self._now_ns + HOLD_NS
             return
         self.signed += 1
-        market.signed_e6[order.token] += order.maker_e6
         is_same = self._markets.get(market.instrument) is market
         if not is_same or order.tick_epoch < market.tick_epoch or key in self._entries:
             self.dropped += 1
@@ -383,6 +382,7 @@ class OrderPool:
                 market.seen = []
                 if entry.key not in self._entries:
                     market.keys.discard(entry.key)
+                self._wanted.append((entry.key, entry.generation, entry.tick_epoch))
             if len(self._taken) >= TAKEN_MAX:  # the oldest is never reported: it goes on counting
                 del self._taken[next(iter(self._taken))]
             self._taken[entry.hash] = entry

@@ -8,6 +8,7 @@ from gateway.order_amounts import SIZES_MAX, next_down, next_up
 from shm_layout import BUY, E6, INSTRUMENT, LEVELS, QUOTE, SELL, cell, cells_to_uint256
 
 TABLE_MAX = 4096
+SMALL = 8  # a size below this part of what is shown is less often wanted
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
 _Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
@@ -102,20 +103,29 @@ class PlannedMarket:
         return True
 
     def new_plan(self, levels: int, kept: KeptSizes) -> Iterator[Key]:
-        """Keys to keep, nearest to the touch first: BUYs of both tokens, NO mirrored; and where
-        the other token is held, the SELL of it that the same leg is then (gateway/look.py, place).
+        """Keys to keep: first, nearest to the touch first, the sizes near what is shown, which are
+        those that are wanted, largest first; then in the same order the smaller ones. BUYs of both
+        tokens, NO mirrored; and where the other token is held, the SELL of it that the same leg is
+        then (gateway/look.py, place).
         """
-        low, high = [self.ask_e6, self.bid_e6], [self.ask_e6, self.bid_e6]
-        for distance in range(levels + 1):
-            for token in (0, 1):
-                both = (low[token],) if distance == 0 else (low[token], high[token])
-                for yes_e6 in both:
-                    if not 0 < yes_e6 < E6:
-                        continue
-                    price_e6 = E6 - yes_e6 if token else yes_e6
-                    for size_e6 in kept.at(price_e6, self.facts, self.rooms_e6[token]):
-                        yield self.instrument, token, BUY, price_e6, size_e6
-                        if size_e6 <= self.held_e6[1 - token]:
-                            yield self.instrument, 1 - token, SELL, E6 - price_e6, size_e6
-                low[token] = next_down(low[token], self.grid)
-                high[token] = next_up(high[token], self.grid) if high[token] > 0 else 0
+        for is_small in (False, True):
+            low, high = [self.ask_e6, self.bid_e6], [self.ask_e6, self.bid_e6]
+            for distance in range(levels + 1):
+                for token in (0, 1):
+                    both = (low[token],) if distance == 0 else (low[token], high[token])
+                    for yes_e6 in both:
+                        if 0 < yes_e6 < E6:
+                            yield from self._keys(token, yes_e6, kept, is_small=is_small)
+                    low[token] = next_down(low[token], self.grid)
+                    high[token] = next_up(high[token], self.grid) if high[token] > 0 else 0
+
+    def _keys(
+        self, token: int, yes_e6: int, kept: KeptSizes, *, is_small: bool
+    ) -> Iterator[Key]:
+        """All of one price that are (not) small beside what is shown."""
+        price_e6, room_e6 = E6 - yes_e6 if token else yes_e6, self.rooms_e6[token]
+        for size_e6 in reversed(kept.at(price_e6, self.facts, room_e6)):
+            if (SMALL * size_e6 < room_e6) == is_small:
+                yield self.instrument, token, BUY, price_e6, size_e6
+                if size_e6 <= self.held_e6[1 - token]:
+                    yield self.instrument, 1 - token, SELL, E6 - price_e6, size_e6

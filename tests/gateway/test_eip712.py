@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.eip712 import EXCHANGE, EXCHANGE_V3, NEG_RISK_EXCHANGE, Order, OrderSigner
-from gateway.pool import PoolParams, post_body
+from gateway.order_body import post_body
+from gateway.pool import PoolParams
 from gateway.signing import OrderFields
 from tests.gateway.signing_kit import rows_of, vectors
 
