@@ -82,7 +82,7 @@ class PoolParams:
     signer: str
     owner: str = field(repr=False)
     signature_type: int = 0
-    levels: int = 5
+    levels: int = 12
     order_max_e6: int = 25 * E6
     shown_max_e6: int = 1_000 * E6
     token_stop_e6: int = 25_000 * E6

@@ -8,7 +8,8 @@ from gateway.order_amounts import SIZES_MAX, next_down, next_up
 from shm_layout import BUY, E6, INSTRUMENT, LEVELS, QUOTE, SELL, cell, cells_to_uint256
 
 TABLE_MAX = 4096
-SMALL = 8  # a size below this part of what is shown is less often wanted
+SMALL = 8  # a size below this part of what is shown is less often wanted,
+SMALL_LEVELS = 5  # and kept so many ticks from the touch at most
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
 _Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
@@ -19,10 +20,13 @@ SizeRule = Callable[[int, int, int, int], int]  # price, wanted size, notional s
 
 
 def room_for(size_e6: int) -> int:
-    """The size shown at a level, rounded up to a power of two of contracts, so that a plan does not
-    begin anew with every change of it. 0 for none.
+    """The size shown at a level, rounded up to 1, 2, 3, 4, 6, 8, 12 … contracts, so that a plan
+    does not begin anew with every change of it. 0 for none.
     """
-    return E6 << (-(-size_e6 // E6) - 1).bit_length() if size_e6 > 0 else 0
+    if size_e6 <= 0:
+        return 0
+    whole_e6 = E6 << (-(-size_e6 // E6) - 1).bit_length()
+    return whole_e6 * 3 // 4 if whole_e6 > 2 * E6 and size_e6 <= whole_e6 * 3 // 4 else whole_e6
 
 
 class KeptSizes:
@@ -110,7 +114,7 @@ class PlannedMarket:
         """
         for is_small in (False, True):
             low, high = [self.ask_e6, self.bid_e6], [self.ask_e6, self.bid_e6]
-            for distance in range(levels + 1):
+            for distance in range((min(levels, SMALL_LEVELS) if is_small else levels) + 1):
                 for token in (0, 1):
                     both = (low[token],) if distance == 0 else (low[token], high[token])
                     for yes_e6 in both:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from gateway.order_amounts import pool_size_e6
+from gateway.pool_plan import room_for
 from shm_layout import BUY, E6, POSITION, SELL
 from tests.gateway.signing_kit import Desk, body_of, write_market, write_quote
 from tests.gateway.test_pool import fill, make_pool, take, turn
@@ -35,7 +36,7 @@ def test_a_level_that_breathes_begins_no_new_plan_and_one_that_doubles_does(desk
     pool = make_pool(desk, shown_max_e6=120 * E6)
     before = fill(desk, pool)
     asked = desk.client.asked
-    write_quote(desk.main, asks=[450_000, 70 * E6])
+    write_quote(desk.main, asks=[450_000, 97 * E6])
     assert fill(desk, pool) == before and desk.client.asked == asked
     write_quote(desk.main, asks=[450_000, 140 * E6])
     assert fill(desk, pool) > before, "and one that doubles does"
@@ -45,6 +46,12 @@ def write_position(desk: Desk, *, yes_e6: int = 0, no_e6: int = 0, generation: i
     """What the desk says we hold."""
     cells = body_of(POSITION, instrument=3, generation=generation, yes_e6=yes_e6, no_e6=no_e6)
     desk.main.write("positions", 3, cells)
+
+
+def test_room_is_rounded_up_and_by_a_half_at_most() -> None:
+    found = [room_for(size * E6) // E6 for size in (0, 1, 2, 3, 4, 5, 6, 7, 9, 100, 128, 129, 190)]
+    assert found == [0, 1, 2, 3, 4, 6, 6, 8, 12, 128, 128, 192, 192]
+    assert room_for(1) == E6 and room_for(-1) == 0
 
 
 def test_sells_of_what_is_held_are_kept_for_the_same_legs(desk: Desk) -> None:

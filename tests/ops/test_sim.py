@@ -109,6 +109,10 @@ def test_a_simulated_session_trades_and_leaves_nothing(tmp_path: Path) -> None:
         assert found["orders"] >= 2 * (found["intents"] - sum(_by_gateway(found)))
         assert found["intents"] > 0
         assert found["fills"] > 0
+        pool = found["pool"]
+        sent = [pool[name] for name in ("hits", "misses", "walking")]
+        assert 0 < sum(sent) <= found["intents"], "one order of an intent goes by its own signature"
+        assert pool["hit_ratio"] is None or 0 <= pool["hit_ratio"] <= 1
         assert found["fees_e6"] > 0
         assert found["tick_to_order_ns"]["count"] <= found["intents"]
         assert found["first_order_s"] > 0
