@@ -10,6 +10,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+# What uvloop's TLS says when it would write to a socket that is closed already: the other side reset
+# it while bytes of ours were on their way (seen with 0.21 and a venue that resets every connection).
+TLS_END = "the handler is closed"
 CLEAN_UP_S = 2.0  # after a fault, for what a role closes
 
 
@@ -37,6 +40,8 @@ def fault_of(context: dict[str, Any]) -> BaseException | None:
     """
     error: BaseException | None = context.get("exception")
     if isinstance(error, OSError | asyncio.CancelledError) and "transport" in context:
+        return None
+    if isinstance(error, RuntimeError) and TLS_END in str(error) and "transport" in context:
         return None
     future = context.get("future")
     if future is not None and not isinstance(future, asyncio.Task):
