@@ -27,6 +27,7 @@ from gateway.signing import SigningClient
 from gateway.throttle import Bucket
 from ops import clock, config
 from ops.config import Settings
+from ops.desk_limits import signed_caps
 from ops.gateway_role import build_gateway
 from ops.identity import identify, publish
 from ops.process import Fd, Heart, RoleSpec, counters_at
@@ -106,7 +107,7 @@ class SteppedEngine:
         told = SignerParams(
             clients=(GATEWAY_RIGHTS,), kalshi_key_file=str(keys.kalshi_key_file),
             kalshi_key_id=keys.kalshi_key_id, polymarket_key_file=str(keys.polymarket_key_file),
-            hide_memory=False,
+            hide_memory=False, caps=signed_caps(settings(script)),
         )  # fmt: skip
         self._signer = Signer(
             self.segment, [self._channel], told, EPOCH, clock.epoch_ns, clock.mono_ns

@@ -128,8 +128,10 @@ class PlannedMarket:
     ) -> Iterator[Key]:
         """All of one price that are (not) small beside what is shown."""
         price_e6, room_e6 = E6 - yes_e6 if token else yes_e6, self.rooms_e6[token]
-        for size_e6 in reversed(kept.at(price_e6, self.facts, room_e6)):
-            if (SMALL * size_e6 < room_e6) == is_small:
+        sizes = kept.at(price_e6, self.facts, room_e6)
+        large_e6 = min(room_e6, max(sizes, default=0)) // SMALL
+        for size_e6 in reversed(sizes):
+            if (size_e6 < large_e6) == is_small:
                 yield self.instrument, token, BUY, price_e6, size_e6
                 if size_e6 <= self.held_e6[1 - token]:
                     yield self.instrument, 1 - token, SELL, E6 - price_e6, size_e6

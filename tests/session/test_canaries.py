@@ -17,6 +17,8 @@ import pytest
 from tests.ops.rig import REAL, Engine, engine, until
 from tests.session.canaries import Scanner, api_secrets, below, private_keys
 
+pytestmark = pytest.mark.timeout(400)  # the first run of a build compiles its kernels
+
 KEY_FILES = ("kalshi.pem", "polymarket.key")
 API_FILE = "polymarket.api"
 WITH_SECRETS = {"gateway", "canceller", "feed polybolt", "venues"}  # venues: the other side
