@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-# What uvloop's TLS says when it would write to a socket that is closed already: the other side reset
-# it while bytes of ours were on their way (seen with 0.21 and a venue that resets every connection).
+# What uvloop's TLS says when it would write to a socket that is closed already: the other side
+# reset it while bytes of ours were on their way (seen with a venue that resets every connection).
 TLS_END = "the handler is closed"
 CLEAN_UP_S = 2.0  # after a fault, for what a role closes
 

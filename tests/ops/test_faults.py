@@ -103,7 +103,7 @@ def test_a_lost_connection_and_an_unheard_future_are_no_fault() -> None:
         assert fault_of({"exception": bug, "handle": object()}) is bug
         assert fault_of({"exception": bug, "transport": object()}) is bug
         assert fault_of({"exception": reset, "transport": object()}) is None
-        closed = RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed")
+        closed = RuntimeError("unable to perform operation: the handler is closed")
         assert fault_of({"exception": closed, "transport": object()}) is None, "TLS after a reset"
         other = RuntimeError("a bug of ours")
         assert fault_of({"exception": other, "transport": object()}) is other
