@@ -228,8 +228,10 @@ class Coinbase(_Trades):
     """`match` of the Exchange feed."""
 
     def answer(self, text: bytes) -> list[bytes]:
-        """The subscription, and each product's last trade."""
-        channels = [{"name": "matches", "product_ids": list(PRODUCTS["coinbase"])}]
+        """The subscription as it was asked for, and each product's last trade."""
+        products = list(PRODUCTS["coinbase"])
+        asked = orjson.loads(text)["channels"]
+        channels = [{"name": name, "product_ids": products} for name in asked]
         told = orjson.dumps({"type": "subscriptions", "channels": channels})
         return [told, *(self._match(*each, BEGIN_MS * 1_000) for each in self.first())]
 
