@@ -201,12 +201,13 @@ class Kraken:
         self._frames += 1
         self._seen += 1
         sentinel, kind = self._sentinel, "a frame"
-        if sentinel.wants(self._seen, len(payload)) and not sentinel.look(payload):
-            self._publisher.count("bad_frames")
-            return
         try:
             frame = FRAME.decode(payload)
             kind = frame.channel or kind
+            is_looked_at = kind in _KEYS and sentinel.wants(self._seen, len(payload))
+            if is_looked_at and not sentinel.look(payload):  # a connection's id goes beyond 2**53
+                self._publisher.count("bad_frames")
+                return
             self._take(frame, recv_ns)
         except FeedError as error:
             self._publisher.count("bad_frames")

@@ -296,3 +296,10 @@ def test_fields_that_drift_are_told_and_end_trust() -> None:
         made.give(renamed)
     assert made.trust() == DRIFT
     assert any("schema drift: trade:" in told for told in made.publisher.notices.alerts)
+
+
+def test_the_id_of_a_connection_is_no_number_to_refuse() -> None:
+    made = line()
+    status = {"system": "online", "api_version": "v2", "connection_id": 10**18 + 1}
+    made.give({"channel": "status", "type": "update", "data": [status]})
+    assert made.counted("oversize") == 0 and made.publisher.notices.alerts == []
