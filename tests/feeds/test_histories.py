@@ -32,7 +32,7 @@ from tests.feeds.oracle import Wrong
 from tests.feeds.play import Play, play
 
 BATCHES, EACH = 20, 25
-MANY = 400 if os.environ.get("ARB_SHORT") else 10_000
+MANY = 100 if os.environ.get("ARB_SHORT") else 10_000
 SAY_EVERY = 100
 TRUSTED_LEAST = 0.5  # of the looks: a feed that trusts nothing would be right for nothing
 

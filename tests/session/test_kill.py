@@ -30,7 +30,7 @@ from tests.session.witness import Witness
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
-TIMES = 2 if os.environ.get("ARB_SHORT") else 10
+TIMES = 1 if os.environ.get("ARB_SHORT") else 10
 LATE_NS = 100 * clock.MS_NS
 TRIES = 5  # of what needs an edge at the right moment
 CALM_NS = 10 * clock.SECOND_NS
