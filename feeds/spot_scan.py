@@ -161,13 +161,15 @@ def binance(words, state, memory, frame, recv_ns):
     place, closed = after(payload, place, size, CLOSE_BRACE)
     if place == FALL or not closed or not is_end(payload, place, size):
         return FALL
+    stamp_ms, maker = cell_of(out, _STAMP), cell_of(out, _MAKER)
+    if is_trade and (stamp_ms > STAMP_MAX_MS or maker == _NULL):  # whosever it is
+        return FALL
     local = cell_of(out, _SYMBOL if is_trade else _UPDATED)
     if local == FALL:
         return NOTHING
     if is_trade:
-        price, amount, maker = cell_of(out, _PRICE), cell_of(out, _SIZE), cell_of(out, _MAKER)
-        stamp_ms = cell_of(out, _STAMP)
-        if price <= 0 or amount <= 0 or stamp_ms > STAMP_MAX_MS or maker == _NULL:
+        price, amount = cell_of(out, _PRICE), cell_of(out, _SIZE)
+        if price <= 0 or amount <= 0:
             return FALL
         side, number = SELL if maker == _TRUE else BUY, cell_of(out, _NUMBER)
         event_ns = stamp_ms * MS_NS
