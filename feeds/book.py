@@ -28,10 +28,12 @@ from feeds.levels import (
     COUNTS_AT,
     DIRTY,
     DIRTY_AT,
+    DOUBT,
     IS_DIRTY,
     IS_SHOWN,
     KIND,
     KNOWN,
+    LOST,
     MISMATCH,
     N_INSTRUMENT_NS,
     N_LAGGARDS,
@@ -123,6 +125,19 @@ def _claim(state, book, bid_e6, ask_e6):
     return is_other
 
 
+@njit(cache=True)
+def _is_lost(state, book, event_epoch_ns):
+    """After a change. An earlier one's own word for the touch was not ours, and the venue has gone
+    on since: what made them differ never came, even if the touch agrees again. (In 19,943 moments
+    of recorded Polymarket books the two never differed, 2025-12 to 2026-01.)"""
+    doubt_ns = state[book + DOUBT]
+    if 0 < doubt_ns < event_epoch_ns:
+        state[book + TRUST] |= GAP
+        return True
+    state[book + DOUBT] = event_epoch_ns if disagrees(state, book) else 0
+    return False
+
+
 # ------------------------------------------------------------------------------ calls from Python
 
 
@@ -159,9 +174,10 @@ def replace(words, state, local, levels, clear, bid_e6, ask_e6, seq, event_epoch
     """Whole book (`clear`) or several new totals: `levels` is side, price, size, side, price, ...
 
     A whole book ends NO_SNAPSHOT and GAP. `bid_e6`, `ask_e6`: the venue's word for the touch after
-    it (0 and 1e6: empty side) or NO_CLAIM. Returns BAD_LEVEL, OFF_GRID, MISMATCH and STALE as bits,
-    or 0. What is stamped before the newest event is not used (recorded: 4 of 11,243 changes, by 1
-    or 2 ms, Polymarket 2026-01): a level of then means GAP, a whole book or a touch means nothing.
+    it (0 and 1e6: empty side) or NO_CLAIM. Returns BAD_LEVEL, OFF_GRID, MISMATCH, STALE and LOST
+    as bits, or 0. What is stamped before the newest event is not used (recorded: 4 of 11,243
+    changes, by 1 or 2 ms, Polymarket 2026-01): a level of then means GAP, a whole book or a touch
+    means nothing.
     """
     book, told = BOOKS_AT + local * BOOK_CELLS, 0
     count = levels.shape[0]
@@ -180,6 +196,8 @@ def replace(words, state, local, levels, clear, bid_e6, ask_e6, seq, event_epoch
         told |= apply_level(state, book, levels[i], levels[i + 1], levels[i + 2], False)
     if _claim(state, book, bid_e6, ask_e6):
         told |= MISMATCH
+    if count > 0 and not clear and _is_lost(state, book, event_epoch_ns):
+        told |= LOST
     if count == 0 and not clear:  # a touch alone: it comes beside the changes, not in their order
         event_epoch_ns = 0
     _touch(words, state, local, book, seq, event_epoch_ns, recv_ns, clear)

@@ -67,7 +67,7 @@ DIRTY_AT = COUNTS_AT + COUNTERS_MAX
 BOOKS_AT = DIRTY_AT + INSTRUMENTS_MAX
 
 (TRUST, IS_DIRTY, BEST_BID, BEST_ASK, CLAIM_BID, CLAIM_ASK, SHOWN, SURE_BID, SURE_ASK, NEW_BID,
- NEW_ASK, NEW_NS, NEW_FRAMES, CAUGHT_UP) = range(14)  # fmt: skip
+ NEW_ASK, NEW_NS, NEW_FRAMES, CAUGHT_UP, DOUBT) = range(15)  # fmt: skip
 BODY_AT = 16
 BITS = 320  # bits of 10,000 prices, 32 to a cell, to whole lines
 BITS_AT = BODY_AT + BODY  # bids, then asks
@@ -84,10 +84,11 @@ LINE_CELLS = 8
 RECORD_CELLS = BODY_AT + BODY  # places as in a book: its trust, its body
 
 # What a call has to tell; 0: nothing. IDLE: a change by nothing, UNSTAMPED: no time of the event,
-# STALE: older than what the book knows (bits 5 and 6 are the scanners').
+# STALE: older than what the book knows (bits 5 and 6 are the scanners'). LOST: a change before this
+# one never came.
 NEGATIVE, BAD_LEVEL, MISMATCH, OFF_GRID, IDLE, UNSTAMPED = (1 << i for i in range(6))
-STALE = 1 << 7
-BROKEN = NEGATIVE | BAD_LEVEL | OFF_GRID | STALE  # the book is no longer the venue's
+STALE, LOST = 1 << 7, 1 << 8
+BROKEN = NEGATIVE | BAD_LEVEL | OFF_GRID | STALE | LOST  # the book is no longer the venue's
 
 AT_INSTRUMENT, AT_NUMBER = BODY_AT + cell(QUOTE, "instrument"), BODY_AT + cell(QUOTE, "number")
 AT_TRUST = BODY_AT + cell(QUOTE, "trust")
@@ -291,3 +292,4 @@ def empty(state, book):
             state[bits + at] = 0
     state[book + BEST_BID], state[book + BEST_ASK] = NO_BID, NO_ASK
     state[book + CLAIM_BID] = state[book + CLAIM_ASK] = NO_CLAIM
+    state[book + DOUBT] = 0

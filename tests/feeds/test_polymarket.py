@@ -174,6 +174,16 @@ def test_another_touch_than_the_venues_is_untrusted_at_once_and_heals_by_itself(
     assert made.tick(DOUBT_NS * 2) == []
 
 
+def test_a_later_change_tells_that_one_was_lost_even_if_the_touch_agrees_again() -> None:
+    made = live()
+    made.give(changes(row("BUY", "0.44", "7", "0.47", "0.55")))
+    later = {"timestamp": "1790877852046"}
+    made.give({**changes(row("BUY", "0.47", "7", "0.47", "0.55")), **later})
+    assert made.rig.trust(0) == GAP
+    sent = made.tick(1)
+    assert [each["operation"] for each in sent] == ["unsubscribe", "subscribe"]
+
+
 def test_a_touch_that_stays_another_brings_a_whole_book() -> None:
     made = live()
     made.give(changes(row("BUY", "0.44", "7", "0.47", "0.55")))

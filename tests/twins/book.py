@@ -49,6 +49,7 @@ class TwinBook:
     sides: tuple[dict[int, int], dict[int, int]] = field(default_factory=lambda: ({}, {}))
     claim_bid_e6: int = NO_CLAIM
     claim_ask_e6: int = NO_CLAIM
+    doubt_ns: int = 0
     number: int = 0
     seq: int = 0
     event_epoch_ns: int = 0
@@ -175,6 +176,11 @@ class TwinBooks:
         book.claim_bid_e6 = bid_e6 if bid_e6 != NO_CLAIM else book.claim_bid_e6
         book.claim_ask_e6 = ask_e6 if ask_e6 != NO_CLAIM else book.claim_ask_e6
         self.counts["mismatch"] += book.disagrees() and not was
+        if levels and not clear:
+            if 0 < book.doubt_ns < event_epoch_ns:
+                book.remembered |= GAP
+            else:
+                book.doubt_ns = event_epoch_ns if book.disagrees() else 0
         self._touch(local, seq, event_epoch_ns, recv_ns)
         if last:
             self.flush()
@@ -194,3 +200,4 @@ class TwinBooks:
         book.sides[BID].clear()
         book.sides[ASK].clear()
         book.claim_bid_e6 = book.claim_ask_e6 = NO_CLAIM
+        book.doubt_ns = 0
