@@ -139,7 +139,9 @@ class Oracle(Listener):
             given.clean.clear()
         if number != given.last + 1:
             given.clean.clear()
-        if number < given.last:
+        if number < given.last:  # held back, and given all the same
+            for part in parts:
+                self._newest[part.market] = max(self._newest[part.market], part.state)
             return
         given.last = number
         after = link.told[number] if number < len(link.told) else ()
