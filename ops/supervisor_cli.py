@@ -34,6 +34,7 @@ EXITS = """exit codes:
    75  /dev/shm is full
   130  interrupted before it ran, or twice"""
 USAGE, REFUSED, RUNNING, FAILED = 2, 3, 4, 5
+EVERY_KIND = "all"
 TEXTS = {
     "start": ("run the engine until stopped, or for a time", ""),
     "status": ("what runs, with heartbeat, memory, trust", ""),
@@ -135,7 +136,8 @@ def _start_flags(start: argparse.ArgumentParser) -> None:
     start.add_argument("--gap-max", dest="gap_max_ns", type=_gap, metavar="S",
                        help="longer silences of a recording are cut to S seconds")  # fmt: skip
     start.add_argument("--faults", type=Path, metavar="FILE",
-                       help="what the simulated venues do wrong, TOML or JSON")  # fmt: skip
+                       help="what the simulated venues do wrong, TOML or JSON;"
+                            " 'all': every kind, again and again")  # fmt: skip
     start.add_argument("--force-approve", action="store_true",
                        help="trade pairs whose markets differ; simulated venues only")  # fmt: skip
 
@@ -237,6 +239,13 @@ def _talk(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _plan_file(asked: Path) -> Path:
+    """A file of that name in this folder is ./all."""
+    from ops.venues import faults
+
+    return faults.EVERY_KIND if str(asked) == EVERY_KIND else asked
+
+
 def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> int:
     from ops import clock, config
     from ops.venues import faults
@@ -258,7 +267,7 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
         settings = config.load(asked.profile, asked.config, os.environ)
         if asked.markets is not None:
             settings = replace(settings, sim=replace(settings.sim, markets=asked.markets))
-        asked.plan = faults.load(asked.faults) if asked.faults else ()
+        asked.plan = faults.load(_plan_file(asked.faults)) if asked.faults else ()
     except (config.ConfigError, faults.FaultError) as error:
         return fail(str(error), REFUSED)
     for name in list(os.environ):  # no proxies, no SSLKEYLOGFILE, no preloads for any child

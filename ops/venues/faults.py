@@ -1,7 +1,8 @@
 """Faults on demand: what the simulated venues do wrong, as data.
 
 A plan is a tuple of `Fault`. Each names a venue, a kind, what it may hit, when it begins and how
-long it lasts. `ops/venues/faults_example.toml` shows every kind; `faults_inject.py` does them.
+long it lasts. `ops/venues/faults_example.toml` shows every kind, `faults_all.toml` does each of
+them again and again; `faults_inject.py` does them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ POINTS = ("unread", "bytes", "executed", "reply")
 MS_MAX = 7 * 86_400_000
 BYTES_MAX = 1 << 28
 PLAN_MAX = 1_000
+
+EVERY_KIND = Path(__file__).with_name("faults_all.toml")
 
 # Where a kind strikes: frames of a socket, answers of REST, handshakes, events of the script.
 FRAME, REST, SHAKE, EVENT = "frame", "rest", "shake", "event"
@@ -70,6 +73,7 @@ _LIMITS = {  # field: (least, most)
     "machine_ms": (0, MS_MAX),
     "after": (0, 10**9),
     "for_ms": (1, MS_MAX),
+    "again_ms": (1, MS_MAX),
     "count": (1, 10**9),
     "every": (1, 10**9),
     "connection": (0, 10**6),
@@ -96,7 +100,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     When (at most one of the first three; none: at once): `at_ms` of run time from the script's
     first instant, `machine_ms` of machine time from the start, `on` a name that somebody calls.
     Then `after` matching ones are let through, and of the rest each `every`-th is hit, until
-    `count` were hit or `for_ms` of machine time have passed (neither: one is hit).
+    `count` were hit or `for_ms` of machine time have passed (neither: one is hit). `again_ms` of
+    machine time after that it begins anew, for ever.
 
     What: `connection` counts the venue's sockets from 1; `channel` is what the frame says it is
     (its type); `market` any name of a market, which the frame holds; `path` the beginning of the
@@ -118,6 +123,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     on: str = ""
     after: int = 0
     for_ms: int | None = None
+    again_ms: int | None = None
     count: int | None = None
     every: int = 1
     connection: int = 0

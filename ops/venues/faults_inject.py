@@ -13,45 +13,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from ops.venues import faults_frames as frames
 from ops.venues.faults import ANSWERED, BYTES, FRAME, REFUSED, REST, SHAKE, Fault, Plan
+from ops.venues.faults_live import Item, Link, Live, Raw
 from ops.venues.numerals import MS_NS
 from ops.venues.script import MarketSpec
 from ops.venues.session import FaultRow, RunClock, VenueLog
 
 Later = Callable[[int, Callable[[], None]], None]
 WHAT_MAX = 200  # of a message, in the log
-# How venues say what a frame is: Kalshi, Polymarket and Coinbase, Binance (two ways), Kraken.
-_TYPES = (b'type":"%b"', b'"e":"%b"', b'@%b"')
-_CHANNEL = b'{"channel":"%b"'  # at the beginning: elsewhere it is an answer to a command
 PONGS = (b"PONG",)  # keep-alives in text: a frozen venue still sends them
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """Bytes put on the wire as they are. `is_last`: then the connection is gone."""
-
-    data: bytes
-    is_last: bool = False
-
-
-Item = bytes | Raw
-
-
-class Link(Protocol):
-    """A connection as a fault sees it (wire.py has the real one)."""
-
-    number: int
-    path: str
-    is_deaf: bool
-
-    def put(self, item: Item) -> None: ...
-
-    def close(self, code: int, reason: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -71,31 +46,6 @@ class _Pending:
 
     held: bytes | None = None
     waiting: deque[tuple[int, Item]] = field(default_factory=deque)
-
-
-class Live:
-    """A fault that is not over. `due_ns` None: somebody must call its name."""
-
-    def __init__(self, fault: Fault, *, words: tuple[bytes, ...], due_ns: int | None) -> None:
-        self.fault = fault
-        self.words = words
-        self.types = tuple(form % fault.channel.encode() for form in _TYPES if fault.channel)
-        self.first = _CHANNEL % fault.channel.encode()
-        self.due_ns = due_ns
-        self.until_ns: int | None = None
-        self.seen = self.hits = 0
-
-    def wants_frame(self, link: Link, text: bytes) -> bool:
-        fault = self.fault
-        return (
-            fault.connection in (0, link.number)
-            and link.path.startswith(fault.path)
-            and (not self.types or text.startswith(self.first) or self._is_of_type(text))
-            and (not self.words or any(word in text for word in self.words))
-        )
-
-    def _is_of_type(self, text: bytes) -> bool:
-        return any(one in text for one in self.types)
 
 
 class Injector:
@@ -168,6 +118,8 @@ class Injector:
     def _begin_ns(self, live: Live) -> int | None:
         """The machine stamp from which it is due, None: not known yet."""
         fault, clock = live.fault, self._clock
+        if live.again_ns is not None:
+            return live.again_ns
         if fault.at_ms is None and fault.machine_ms is None:
             return live.due_ns
         if not clock.is_running:
@@ -193,17 +145,21 @@ class Injector:
         if live.until_ns is None and fault.for_ms is not None:
             live.until_ns = (now_ns if fault.after else begin_ns) + fault.for_ms * MS_NS
         if live.until_ns is not None and now_ns >= live.until_ns:
-            self._live.remove(live)
+            self._over(live, live.until_ns)
             return False
         if (nth - 1) % fault.every:
             return False
         live.hits += 1
         if live.hits == fault.hits_max:
-            self._live.remove(live)
+            self._over(live, now_ns)
         shown = what[:WHAT_MAX].decode("utf-8", "replace")
         status = fault.status or 0
         self._log.fault(FaultRow(self.venue, fault.kind, now_ns, connection, shown, key, status))
         return True
+
+    def _over(self, live: Live, over_ns: int) -> None:
+        if not live.renew(over_ns):
+            self._live.remove(live)
 
     # ---- frames
 

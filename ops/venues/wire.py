@@ -18,7 +18,8 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from ops.venues.faults_inject import Injector, Item, Raw
+from ops.venues.faults_inject import Injector
+from ops.venues.faults_live import Item, Raw
 from ops.venues.session import VenueLog
 
 SEND_BUFFER_MAX_BYTES = 16 << 20

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from feeds.connection import Refused, Sink
 from feeds.limits import FRAME_MAX_BYTES, HANDSHAKE_S
 from feeds.update import FeedError
-from ops.venues.faults_inject import Item
+from ops.venues.faults_live import Item
 from ops.venues.wire import Link, WsServer
 
 BASE_NS = 10**12  # machine time when a loop begins

@@ -10,7 +10,18 @@ from typing import Any
 import pytest
 
 from ops.venues import faults
-from ops.venues.faults import KINDS, Fault, FaultError, check, load
+from ops.venues.faults import (
+    BOMBS,
+    DRIFTS,
+    EVERY_KIND,
+    KINDS,
+    POINTS,
+    REST,
+    Fault,
+    FaultError,
+    check,
+    load,
+)
 
 EXAMPLE = Path(faults.__file__).with_name("faults_example.toml")
 GAP = {"venue": "kalshi", "kind": "gap"}
@@ -43,6 +54,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 def test_the_example_shows_every_kind() -> None:
     assert {fault.kind for fault in load(EXAMPLE)} == set(KINDS)
+
+
+@pytest.mark.parametrize("venue", ["kalshi", "polymarket"])
+def test_all_is_every_kind_at_each_venue_that_trades_for_ever(venue: str) -> None:
+    found = [fault for fault in load(EVERY_KIND) if fault.venue == venue]
+    assert {fault.kind for fault in found} == set(KINDS)
+    assert all(fault.again_ms for fault in found)
+    assert all((fault.machine_ms or 0) < 30_000 for fault in found)
+    hows = {(fault.kind, fault.how) for fault in found if fault.how}
+    assert hows >= {("drift", how) for how in DRIFTS} | {("bomb", how) for how in BOMBS}
+    orders = [fault for fault in found if fault.method == "POST"]
+    assert {fault.point for fault in orders if fault.kind == "cut"} == set(POINTS)
+    wanted = {kind for kind, (where, _) in KINDS.items() if REST in where}
+    assert {fault.kind for fault in orders} == wanted - {"stale_clock", "wrong_tick"}, (
+        "no order is answered with a false price"
+    )
 
 
 @pytest.mark.parametrize("case", sorted(REFUSED))

@@ -103,6 +103,24 @@ def test_count_every_and_a_time_bound_it() -> None:
     assert bench.faults.is_idle
 
 
+def test_what_comes_again_does_so_for_ever() -> None:
+    bench = Bench(fault("gap", count=2, again_ms=50))
+    for _ in range(3):
+        assert bench.send(A, B, C) == [C]
+        bench.wait(49)
+        assert bench.send(A) == [A]
+        bench.wait(1)
+    assert bench.done("gap") == 6 and not bench.faults.is_idle
+    bench = Bench(fault("gap", for_ms=10, again_ms=20))
+    assert bench.send(A) == []
+    bench.wait(10)
+    assert bench.send(A) == [A], "over"
+    bench.wait(19)
+    assert bench.send(A) == [A], "not yet"
+    bench.wait(1)
+    assert bench.send(A, B) == [], "counted from its end, whenever that was seen"
+
+
 def test_a_fault_to_come_touches_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the venue pads every frame until then."""
     spoiled: list[bytes] = []

@@ -11,7 +11,7 @@ from websockets.http11 import Request
 from websockets.uri import parse_uri
 
 from ops.venues import wire
-from ops.venues.faults_inject import Raw
+from ops.venues.faults_live import Raw
 from ops.venues.session import VenueLog
 from ops.venues.wire import Link, WsServer
 
