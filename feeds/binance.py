@@ -18,13 +18,11 @@ import orjson
 from msgspec import Meta, Raw, Struct
 
 from feeds import spot_scan
-from feeds.judge import SPOT, Judge
 from feeds.limits import NUMBER_MAX
-from feeds.scan import direct
 from feeds.seat import Seat
-from feeds.sentinel import Sentinel
-from feeds.update import MS_NS, STAMP_MAX_MS, UNREADABLE, FeedError, Numbers
-from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, SELL
+from feeds.spot_handler import ScannedSpot
+from feeds.update import MS_NS, STAMP_MAX_MS, UNREADABLE, FeedError
+from shm_layout import BUY, SELL
 
 PATH: Final = "/stream"  # combined: each frame names its stream
 STREAMS: Final = ("trade", "bookTicker")
@@ -88,67 +86,25 @@ def strange(frame: object) -> tuple[str, list[str]]:
     return kind, sorted(data.keys() - _KEYS[kind])
 
 
-class Binance:
+class Binance(ScannedSpot):
     """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
 
-    wants_facts = False  # a spot product has none
-
     def __init__(self, publisher: Seat, products: Sequence[str]) -> None:
-        self.outbox: list[bytes] = []
-        self.must_reconnect = False
-        self.is_subscribed = False
-        self._publisher = publisher
-        self._locals = {product: local for local, product in enumerate(products)}
+        super().__init__(publisher, products, "binance", strange, spot_scan.binance)
         self._streams = [f"{name.lower()}@{kind}" for name in products for kind in STREAMS]
-        self._numbers = Numbers(8)
-        self._judge = Judge(publisher, "binance", jumps=SPOT)
-        self._sentinel = Sentinel(publisher, "binance", strange)
-        self._frames = self._ticked = self._seen = 0
         self._asked = 0  # number of the newest subscription
-        self._words, self._state = publisher.words, publisher.state
-        self._scan = spot_scan.memory_of(products)
-        self._read = direct(spot_scan.binance, self._words, self._state, self._scan)
-        self._trade_ids = self._scan[spot_scan.TRADES : spot_scan.TRADES + len(products)]
-        self._book_ids = self._scan[spot_scan.BOOKS : spot_scan.BOOKS + len(products)]
+        self._book_ids = self._of_products(spot_scan.BOOKS)
 
     def opened(self, now_ns: int) -> None:
         """One message subscribes to everything."""
-        self._judge.opened()
-        self._sentinel.opened(now_ns)
-        self.must_reconnect = self.is_subscribed = False
+        super().opened(now_ns)
         self._asked += 1
         self._book_ids[:] = 0
         message = {"method": "SUBSCRIBE", "params": self._streams, "id": self._asked}
         self.outbox.append(orjson.dumps(message))
 
-    def closed(self, now_ns: int) -> None:
-        """Spot of a lost link may not be used; trades missed meanwhile are counted on return."""
-        self.must_reconnect = self.is_subscribed = False
-        self.outbox.clear()
-        self._publisher.lose(now_ns)
-        self.tick(now_ns)
-
-    def tick(self, now_ns: int) -> None:
-        """Carry the counters over; look at clock and jumps."""
-        self._judge.step(now_ns)
-        self._sentinel.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
-        self._publisher.count("frames", self._frames)
-        self._ticked += self._frames
-        self._frames = 0
-
-    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
-        """One text message. Never raises. Every trade is published, so `last` does not matter."""
-        self._frames += 1
-        words, state, memory = self._words, self._state, self._scan
-        is_view = type(payload) is memoryview
-        if is_view and self._read(words, state, memory, payload, recv_ns) >= 0:
-            return
-        self._seen += 1
-        sentinel, kind = self._sentinel, ""
-        if sentinel.wants(self._seen, len(payload)) and not sentinel.look(payload):
-            self._publisher.count("bad_frames")
-            return
+    def _decoded(self, payload: bytes | memoryview, recv_ns: int) -> None:
+        kind = ""
         try:
             frame = FRAME.decode(payload)
             kind = frame.stream.partition("@")[2] or frame.stream
@@ -159,18 +115,11 @@ class Binance:
                 self._data(kind, payload, recv_ns)
             else:
                 self._answer(frame)
-        except FeedError as error:
-            self._publisher.count("bad_frames")
-            if sentinel.lasts(self._ticked + self._frames):
-                sentinel.drift(kind, "data", str(error), payload, recv_ns)
-        except UNREADABLE as error:
-            self._publisher.count("bad_frames")
-            is_typed = isinstance(error, msgspec.ValidationError)
-            if is_typed and sentinel.lasts(self._ticked + self._frames):
-                sentinel.refused(kind or "a frame", str(error), payload, recv_ns)
+        except (FeedError, *UNREADABLE) as error:
+            self._misread(kind, error, payload, recv_ns)
         else:
-            if sentinel.is_drifted:
-                sentinel.well(kind)
+            if self._sentinel.is_drifted:
+                self._sentinel.well(kind)
 
     def _answer(self, frame: Frame) -> None:
         if frame.code is not None:
@@ -193,21 +142,15 @@ class Binance:
         local = self._locals.get(trade.s)
         if local is None:
             return
-        before = self._trade_ids[local]
         if not spot_scan.is_new(self._scan, local, trade.t):
             self._publisher.count("duplicates")
             return
-        price_e8, size_e8 = self._numbers.parse(trade.p), self._numbers.parse(trade.q)
-        if price_e8 <= 0 or size_e8 <= 0:
-            raise FeedError(f"trade: found {trade.p} x {trade.q}, wanted more than 0")
-        if before and trade.t > before + 1:
-            self._publisher.count("gaps")
-        self._trade_ids[local] = trade.t
-        self._publisher.count("trades")
+        price, size = self._number(trade.p), self._number(trade.q)
+        self._accept(local, trade.t, price, size)
         self._publisher.trade(
             local,
-            price_e8=price_e8,
-            size_e8=size_e8,
+            price_e8=price[0],
+            size_e8=size[0],
             side=SELL if trade.m else BUY,
             trade_id=trade.t,
             event_epoch_ns=trade.T * MS_NS,
@@ -227,10 +170,4 @@ class Binance:
         if min(bid_e8, ask_e8, bid_size_e8, ask_size_e8) < 0:
             raise FeedError(f"bookTicker: found {ticker.b} and {ticker.a}, wanted none below 0")
         self._book_ids[local] = ticker.u
-        self._publisher.quote(
-            local,
-            bid=(bid_e8, bid_size_e8) if bid_e8 else (NO_BID_E6, 0),
-            ask=(ask_e8, ask_size_e8) if ask_e8 else (NO_ASK_E6, 0),
-            event_epoch_ns=0,
-            recv_ns=recv_ns,
-        )
+        self._touch(local, (bid_e8, bid_size_e8), (ask_e8, ask_size_e8), 0, recv_ns)

@@ -16,13 +16,11 @@ import orjson
 from msgspec import Meta, Struct
 
 from feeds import spot_scan
-from feeds.judge import SPOT, Judge
 from feeds.limits import NUMBER_MAX
-from feeds.scan import direct
 from feeds.seat import Seat
-from feeds.sentinel import Sentinel
-from feeds.update import UNREADABLE, FeedError, Numbers, epoch_ns_of
-from shm_layout import BUY, GAP, NO_ASK_E6, NO_BID_E6, NONE_NS, SELL, run_epoch_ns
+from feeds.spot_handler import ScannedSpot
+from feeds.update import UNREADABLE, FeedError, epoch_ns_of
+from shm_layout import BUY, GAP, NONE_NS, SELL, run_epoch_ns
 
 CHANNELS = ("matches", "ticker", "heartbeat")
 
@@ -110,72 +108,25 @@ def strange(frame: object) -> tuple[str, list[str]]:
     return kind, [] if known is None else sorted(frame.keys() - known)
 
 
-class Coinbase:
+class Coinbase(ScannedSpot):
     """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
 
-    wants_facts = False  # a spot product has none
-
     def __init__(self, publisher: Seat, products: Sequence[str]) -> None:
-        self.outbox: list[bytes] = []
-        self.must_reconnect = False
-        self.is_subscribed = False
-        self._publisher = publisher
-        self._words = publisher.words
-        self._products = list(products)
-        self._locals = {product: local for local, product in enumerate(products)}
-        self._numbers = Numbers(8)
-        self._frames = 0
-        self._words, self._state = publisher.words, publisher.state
-        self._scan = spot_scan.memory_of(products)
-        self._read = direct(spot_scan.coinbase, self._words, self._state, self._scan)
-        count = len(products)
-        self._trade_ids = self._scan[spot_scan.TRADES : spot_scan.TRADES + count]
+        super().__init__(publisher, products, "coinbase", strange, spot_scan.coinbase)
         self._beat_ids = [0] * len(self._products)  # newest trade by the heartbeat before
         self._lost = [0] * len(self._products)  # heartbeats in a row that named lost trades
         # losses up to here are counted
-        self._counted_ids = self._scan[spot_scan.COUNTED : spot_scan.COUNTED + count]
-        self._judge = Judge(publisher, "coinbase", jumps=SPOT)
-        self._sentinel = Sentinel(publisher, "coinbase", strange)
-        self._seen = self._ticked = 0
+        self._counted_ids = self._of_products(spot_scan.COUNTED)
         self._second: tuple[str, int] = ("", 0)  # one ISO second parsed last
 
     def opened(self, now_ns: int) -> None:
         """Subscribe within 5 s or be closed."""
-        self._judge.opened()
-        self._sentinel.opened(now_ns)
-        self.must_reconnect = self.is_subscribed = False
+        super().opened(now_ns)
         self._lost = [0] * len(self._products)
         message = {"type": "subscribe", "product_ids": self._products, "channels": list(CHANNELS)}
         self.outbox.append(orjson.dumps(message))
 
-    def closed(self, now_ns: int) -> None:
-        """Spot of a lost link may not be used; trades missed meanwhile are counted on return."""
-        self.must_reconnect = self.is_subscribed = False
-        self.outbox.clear()
-        self._publisher.lose(now_ns)
-        self.tick(now_ns)
-
-    def tick(self, now_ns: int) -> None:
-        """Carry the counters over; look at clock and jumps."""
-        self._judge.step(now_ns)
-        self._sentinel.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
-        self._publisher.count("frames", self._frames)
-        self._ticked += self._frames
-        self._frames = 0
-
-    def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
-        """One text message. Never raises. Every trade is published, so `last` does not matter."""
-        self._frames += 1
-        words, state, memory = self._words, self._state, self._scan
-        is_view = type(payload) is memoryview
-        if is_view and self._read(words, state, memory, payload, recv_ns) >= 0:
-            return
-        self._seen += 1
-        sentinel = self._sentinel
-        if sentinel.wants(self._seen, len(payload)) and not sentinel.look(payload):
-            self._publisher.count("bad_frames")
-            return
+    def _decoded(self, payload: bytes | memoryview, recv_ns: int) -> None:
         try:
             frame = DECODER.decode(payload)
             self._take(frame, recv_ns)
@@ -185,8 +136,8 @@ class Coinbase:
         except UNREADABLE as error:
             self._odd(payload, recv_ns, error)
         else:
-            if sentinel.is_drifted:
-                sentinel.well(str(type(frame).__struct_config__.tag))
+            if self._sentinel.is_drifted:
+                self._sentinel.well(str(type(frame).__struct_config__.tag))
 
     def _take(self, frame: Frame, recv_ns: int) -> None:
         if isinstance(frame, Match):
@@ -226,24 +177,19 @@ class Coinbase:
         local = self._locals.get(frame.product_id)
         if local is None:
             return
-        before = self._trade_ids[local]
         if not isinstance(frame, LastMatch) and not spot_scan.is_new(
             self._scan, local, frame.trade_id
         ):
             self._publisher.count("duplicates")
             return
-        price_e8, size_e8 = self._numbers.parse(frame.price), self._numbers.parse(frame.size)
-        if price_e8 <= 0 or size_e8 <= 0:
-            raise FeedError(f"match: found {frame.price} x {frame.size}, wanted more than 0")
-        if before and frame.trade_id > max(before, self._counted_ids[local]) + 1:
-            self._publisher.count("gaps")
-        self._trade_ids[local] = frame.trade_id
-        self._publisher.count("trades")
+        price, size = self._number(frame.price), self._number(frame.size)
+        known = self._counted_ids[local]
+        self._accept(local, frame.trade_id, price, size, kind="match", known=known)
         side = BUY if frame.side == "sell" else SELL
         self._publisher.trade(
             local,
-            price_e8=price_e8,
-            size_e8=size_e8,
+            price_e8=price[0],
+            size_e8=size[0],
             side=side,
             trade_id=frame.trade_id,
             event_epoch_ns=self._stamp_ns(frame.time, recv_ns),
@@ -257,13 +203,8 @@ class Coinbase:
         number = self._numbers.parse
         bid_e8, ask_e8 = number(frame.best_bid), number(frame.best_ask)
         bid_size_e8, ask_size_e8 = number(frame.best_bid_size), number(frame.best_ask_size)
-        self._publisher.quote(
-            local,
-            bid=(bid_e8, bid_size_e8) if bid_e8 > 0 else (NO_BID_E6, 0),
-            ask=(ask_e8, ask_size_e8) if ask_e8 > 0 else (NO_ASK_E6, 0),
-            event_epoch_ns=self._stamp_ns(frame.time, recv_ns),
-            recv_ns=recv_ns,
-        )
+        event_ns = self._stamp_ns(frame.time, recv_ns)
+        self._touch(local, (bid_e8, bid_size_e8), (ask_e8, ask_size_e8), event_ns, recv_ns)
 
     def _heartbeat(self, frame: Heartbeat, recv_ns: int) -> None:
         """It names the newest trade: one that the heartbeat before named and we still lack is lost

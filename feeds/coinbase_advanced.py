@@ -15,13 +15,12 @@ import msgspec
 import orjson
 from msgspec import Meta, Raw, Struct
 
-from feeds.judge import SPOT, Judge
 from feeds.seat import Seat
-from feeds.update import NUMBER_MAX, SECOND_NS, UNREADABLE, FeedError, Numbers, epoch_ns_of
-from shm_layout import BUY, NO_ASK_E6, NO_BID_E6, SELL
+from feeds.spot_handler import SpotHandler, stamp_ns
+from feeds.update import NUMBER_MAX, UNREADABLE, FeedError
+from shm_layout import BUY, SELL
 
 CHANNELS: Final = ("heartbeats", "market_trades", "ticker")
-_EPOCH_MIN_NS: Final = 946_684_800 * SECOND_NS  # a stamp before the year 2000 is none
 _KNOWN: Final = frozenset({"heartbeats", "subscriptions", "ticker_batch", "candles", "status"})
 
 
@@ -68,46 +67,20 @@ FRAME: Final = msgspec.json.Decoder(Frame)
 EVENT: Final = msgspec.json.Decoder(Event)
 
 
-class CoinbaseAdvanced:
+class CoinbaseAdvanced(SpotHandler):
     """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
 
-    wants_facts = False  # a spot product has none
-
     def __init__(self, publisher: Seat, products: Sequence[str]) -> None:
-        self.outbox: list[bytes] = []
-        self.must_reconnect = False
-        self.is_subscribed = False
-        self._publisher = publisher
-        self._products = list(products)
-        self._locals = {product: local for local, product in enumerate(products)}
-        self._numbers = Numbers(8)
-        self._judge = Judge(publisher, "coinbase_advanced", jumps=SPOT)
-        self._frames = 0
+        super().__init__(publisher, products, "coinbase_advanced")
         self._sequence = -1  # of the newest message of this connection
-        self._trade_ids = [0] * len(products)
 
     def opened(self, now_ns: int) -> None:
         """One channel each; the first within 5 s or be closed."""
-        self._judge.opened()
-        self.must_reconnect = self.is_subscribed = False
+        super().opened(now_ns)
         self._sequence = -1
         for channel in CHANNELS:
             message = {"type": "subscribe", "product_ids": self._products, "channel": channel}
             self.outbox.append(orjson.dumps(message))
-
-    def closed(self, now_ns: int) -> None:
-        """Spot of a lost link may not be used; trades missed meanwhile are counted on return."""
-        self.must_reconnect = self.is_subscribed = False
-        self.outbox.clear()
-        self._publisher.lose(now_ns)
-        self.tick(now_ns)
-
-    def tick(self, now_ns: int) -> None:
-        """Carry the counters over; look at clock and jumps."""
-        self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect
-        self._publisher.count("frames", self._frames)
-        self._frames = 0
 
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises. Every trade is published, so `last` does not matter."""
@@ -141,10 +114,10 @@ class CoinbaseAdvanced:
                 for trade in sorted(EVENT.decode(raw).trades, key=_trade_id):
                     self._trade(trade, recv_ns)
         elif frame.channel == "ticker":
-            stamp_ns = _stamp_ns(frame.timestamp)
+            event_ns = stamp_ns(frame.timestamp)
             for raw in frame.events:
                 for ticker in EVENT.decode(raw).tickers:
-                    self._ticker(ticker, stamp_ns, recv_ns)
+                    self._ticker(ticker, event_ns, recv_ns)
         elif frame.channel == "subscriptions":
             held = {name for raw in frame.events for name in EVENT.decode(raw).subscriptions}
             self.is_subscribed = held.issuperset(CHANNELS)
@@ -155,40 +128,29 @@ class CoinbaseAdvanced:
         local = self._locals.get(trade.product_id)
         if local is None:
             return
-        number, before = _trade_id(trade), self._trade_ids[local]
-        if number <= before:
+        number = _trade_id(trade)
+        if number <= self._trade_ids[local]:
             return  # a snapshot repeats what we heard
-        price_e8, size_e8 = self._numbers.parse(trade.price), self._numbers.parse(trade.size)
-        if price_e8 <= 0 or size_e8 <= 0:
-            raise FeedError(f"trade: found {trade.price} x {trade.size}, wanted more than 0")
-        if before and number > before + 1:
-            self._publisher.count("gaps")
-        self._trade_ids[local] = number
-        self._publisher.count("trades")
+        price, size = self._number(trade.price), self._number(trade.size)
+        self._accept(local, number, price, size)
         self._publisher.trade(
             local,
-            price_e8=price_e8,
-            size_e8=size_e8,
+            price_e8=price[0],
+            size_e8=size[0],
             side=BUY if trade.side == "SELL" else SELL,
             trade_id=number,
-            event_epoch_ns=_stamp_ns(trade.time),
+            event_epoch_ns=stamp_ns(trade.time),
             recv_ns=recv_ns,
         )
 
-    def _ticker(self, ticker: Ticker, stamp_ns: int, recv_ns: int) -> None:
+    def _ticker(self, ticker: Ticker, event_ns: int, recv_ns: int) -> None:
         local = self._locals.get(ticker.product_id)
         if local is None:
             return
         number = self._numbers.parse
         bid, ask = number(ticker.best_bid), number(ticker.best_ask)
         bid_size, ask_size = number(ticker.best_bid_quantity), number(ticker.best_ask_quantity)
-        self._publisher.quote(
-            local,
-            bid=(bid, bid_size) if bid > 0 else (NO_BID_E6, 0),
-            ask=(ask, ask_size) if ask > 0 else (NO_ASK_E6, 0),
-            event_epoch_ns=stamp_ns,
-            recv_ns=recv_ns,
-        )
+        self._touch(local, (bid, bid_size), (ask, ask_size), event_ns, recv_ns)
 
 
 def _trade_id(trade: Trade) -> int:
@@ -197,9 +159,3 @@ def _trade_id(trade: Trade) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 17 and int(text) <= NUMBER_MAX):
         raise FeedError(f"trade_id: found {text[:40]!r}, wanted a whole number")
     return int(text)
-
-
-def _stamp_ns(text: str) -> int:
-    """The venue's stamp, 0 where it has none (1970 occurs)."""
-    stamp_ns = epoch_ns_of(text) if text else 0
-    return stamp_ns if stamp_ns >= _EPOCH_MIN_NS else 0

@@ -15,13 +15,12 @@ import msgspec
 import orjson
 from msgspec import Meta, Raw, Struct
 
-from feeds.judge import SPOT, Judge
 from feeds.kraken_book import Book, Level, digits
 from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
-from feeds.sentinel import Sentinel
 from feeds.session import Requests
-from feeds.update import SECOND_NS, UNREADABLE, FeedError, Numbers, epoch_ns_of
+from feeds.spot_handler import WatchedSpot, stamp_ns
+from feeds.update import SECOND_NS, UNREADABLE, FeedError
 from shm_layout import (
     BUY,
     NO_ASK_E6,
@@ -36,7 +35,6 @@ DEPTH: Final = 10
 ANSWER_NS, TRIES_MAX = 2 * SECOND_NS, 3
 LEVELS_MAX = 2_000  # of one message; the venue has at most 1000 a side
 _CLOSED: Final = frozenset({"maintenance"})
-_EPOCH_MIN_NS: Final = 946_684_800 * SECOND_NS  # a stamp before the year 2000 is none
 TradeId = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 Checksum = Annotated[int, Meta(ge=0, lt=1 << 32)]
 
@@ -129,63 +127,38 @@ def strange(frame: object) -> tuple[str, list[str]]:
     return kind, sorted(rows[0].keys() - _KEYS[kind])
 
 
-class Kraken:
+class Kraken(WatchedSpot):
     """The venue's file: what comes in over one connection, and what goes back in `outbox`."""
 
-    wants_facts = False  # a spot product has none
-
     def __init__(self, publisher: Seat, products: Sequence[str]) -> None:
-        self.outbox: list[bytes] = []
-        self.must_reconnect = False
-        self._publisher = publisher
-        self._products = list(products)
-        self._locals = {product: local for local, product in enumerate(products)}
-        self._numbers = Numbers(8)
+        super().__init__(publisher, products, "kraken", strange)
         self._books = [Book(DEPTH) for _ in products]
         self._shown: list[tuple[object, object]] = [(None, None)] * len(products)
-        self._trade_ids = [0] * len(products)
-        self._judge = Judge(publisher, "kraken", jumps=SPOT)
-        self._sentinel = Sentinel(publisher, "kraken", strange)
-        self._frames = self._ticked = self._seen = 0
-        self._unanswered: set[tuple[str, str]] = set()
-        self._is_open = False
+        self._unanswered: set[tuple[str, str]] = set()  # subscriptions of this connection
         self._broken: dict[int, None] = {}  # products whose checksum differed
         self._requests = Requests(answer_ns=ANSWER_NS, tries_max=TRIES_MAX)
 
-    @property
-    def is_subscribed(self) -> bool:
-        """True once every subscription was acknowledged."""
-        return self._is_open and not self._unanswered
-
     def opened(self, now_ns: int) -> None:
         """Both channels of every product; the newest trades come with the subscription."""
-        self._judge.opened()
-        self._sentinel.opened(now_ns)
-        self.must_reconnect, self._is_open = False, True
+        super().opened(now_ns)
         self._unanswered = {(kind, name) for kind in ("trade", "book") for name in self._products}
+        self.is_subscribed = not self._unanswered
         self._ask("subscribe", "trade", self._products, snapshot=True)
         self._ask("subscribe", "book", self._products, depth=DEPTH)
 
     def closed(self, now_ns: int) -> None:
-        """Spot of a lost link may not be used; trades missed meanwhile are counted on return."""
-        self.must_reconnect = self._is_open = False
-        self.outbox.clear()
+        """Its books and subscriptions end with the link."""
+        self._unanswered.clear()
         self._broken.clear()
         self._requests.clear()
         self._shown = [(None, None)] * len(self._products)
         for book in self._books:
             book.clear()
-        self._publisher.lose(now_ns)
-        self.tick(now_ns)
+        super().closed(now_ns)
 
     def tick(self, now_ns: int) -> None:
         """Carry the counters over; look at clock and jumps; ask again for books that differ."""
-        self._judge.step(now_ns)
-        self._sentinel.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
-        self._publisher.count("frames", self._frames)
-        self._ticked += self._frames
-        self._frames = 0
+        super().tick(now_ns)
         for local in self._requests.due(list(self._broken), now_ns):
             self._publisher.count("resyncs")
             self._ask("unsubscribe", "book", [self._products[local]], depth=DEPTH)
@@ -209,15 +182,8 @@ class Kraken:
                 self._publisher.count("bad_frames")
                 return
             self._take(frame, recv_ns)
-        except FeedError as error:
-            self._publisher.count("bad_frames")
-            if sentinel.lasts(self._ticked + self._frames):
-                sentinel.drift(kind, "data", str(error), payload, recv_ns)
-        except UNREADABLE as error:
-            self._publisher.count("bad_frames")
-            is_typed = isinstance(error, msgspec.ValidationError)
-            if is_typed and sentinel.lasts(self._ticked + self._frames):
-                sentinel.refused(kind, str(error), payload, recv_ns)
+        except (FeedError, *UNREADABLE) as error:
+            self._misread(kind, error, payload, recv_ns)
         else:
             if sentinel.is_drifted:
                 sentinel.well(kind)
@@ -243,7 +209,10 @@ class Kraken:
         if frame.error or frame.success is False:
             self._publisher.count("bad_frames")
         elif frame.method == "subscribe" and frame.result is not None:
-            self._unanswered.discard((frame.result.channel, frame.result.symbol))
+            asked = (frame.result.channel, frame.result.symbol)
+            if asked in self._unanswered:
+                self._unanswered.remove(asked)
+                self.is_subscribed = not self._unanswered
 
     def _status(self, rows: list[StatusRow], recv_ns: int) -> None:
         for row in rows:
@@ -253,14 +222,13 @@ class Kraken:
 
     # ---- numbers and times
 
-    def _number(self, raw: Raw) -> tuple[int, str]:
-        text = bytes(raw).decode()
-        return self._numbers.parse(text), text
+    def _printed(self, raw: Raw) -> tuple[int, str]:
+        return self._number(bytes(raw).decode())
 
     def _levels(self, rows: list[LevelRow]) -> list[Level]:
         levels = []
         for row in rows:
-            (price_e8, price), (size_e8, size) = self._number(row.price), self._number(row.qty)
+            (price_e8, price), (size_e8, size) = self._printed(row.price), self._printed(row.qty)
             if price_e8 <= 0 or size_e8 < 0:
                 raise FeedError(f"book: found {price} x {size}, wanted more than 0")
             levels.append((price_e8, size_e8, digits(price, size)))
@@ -278,24 +246,18 @@ class Kraken:
                 self._trade(local, row, is_snapshot, recv_ns)
 
     def _trade(self, local: int, row: TradeRow, is_snapshot: bool, recv_ns: int) -> None:
-        before = self._trade_ids[local]
-        if row.trade_id <= before and not is_snapshot:
+        if row.trade_id <= self._trade_ids[local] and not is_snapshot:
             self._publisher.count("duplicates")
             return
-        (price_e8, price), (size_e8, size) = self._number(row.price), self._number(row.qty)
-        if price_e8 <= 0 or size_e8 <= 0:
-            raise FeedError(f"trade: found {price} x {size}, wanted more than 0")
-        if before and row.trade_id > before + 1:
-            self._publisher.count("gaps")
-        self._trade_ids[local] = row.trade_id
-        self._publisher.count("trades")
+        price, size = self._printed(row.price), self._printed(row.qty)
+        self._accept(local, row.trade_id, price, size)
         self._publisher.trade(
             local,
-            price_e8=price_e8,
-            size_e8=size_e8,
+            price_e8=price[0],
+            size_e8=size[0],
             side=BUY if row.side == "buy" else SELL,
             trade_id=row.trade_id,
-            event_epoch_ns=_stamp_ns(row.timestamp),
+            event_epoch_ns=stamp_ns(row.timestamp),
             recv_ns=recv_ns,
         )
 
@@ -307,7 +269,7 @@ class Kraken:
         if not is_snapshot and (was_broken or not book.has_snapshot):
             return  # until the snapshot that was asked for
         bids, asks = self._levels(row.bids), self._levels(row.asks)
-        stamp_ns = _stamp_ns(row.timestamp)
+        event_ns = stamp_ns(row.timestamp)
         if is_snapshot:
             book.clear()
             book.has_snapshot = True
@@ -325,7 +287,7 @@ class Kraken:
         if was_broken:
             del self._broken[local]
             self._publisher.mark(local, lowered=REST_MISMATCH, now_ns=recv_ns)
-        self._show(local, stamp_ns, recv_ns)
+        self._show(local, event_ns, recv_ns)
 
     def _differs(self, local: int, recv_ns: int) -> None:
         """The book is not the venue's: nothing of it is shown until a snapshot that agrees."""
@@ -335,7 +297,7 @@ class Kraken:
         self._shown[local] = (None, None)
         self._publisher.mark(local, raised=REST_MISMATCH, now_ns=recv_ns)
 
-    def _show(self, local: int, stamp_ns: int, recv_ns: int) -> None:
+    def _show(self, local: int, event_ns: int, recv_ns: int) -> None:
         """The touch, where it changed."""
         book = self._books[local]
         touch = (book.bids.best, book.asks.best)
@@ -346,7 +308,7 @@ class Kraken:
             local,
             bid=touch[0] or (NO_BID_E6, 0),
             ask=touch[1] or (NO_ASK_E6, 0),
-            event_epoch_ns=stamp_ns,
+            event_epoch_ns=event_ns,
             recv_ns=recv_ns,
         )
 
@@ -356,21 +318,10 @@ class Kraken:
         if local is None or self._books[local].has_snapshot or local in self._broken:
             return
         bid, bid_size, ask, ask_size = (
-            self._number(raw)[0] for raw in (row.bid, row.bid_qty, row.ask, row.ask_qty)
+            self._printed(raw)[0] for raw in (row.bid, row.bid_qty, row.ask, row.ask_qty)
         )
-        self._publisher.quote(
-            local,
-            bid=(bid, bid_size) if bid > 0 else (NO_BID_E6, 0),
-            ask=(ask, ask_size) if ask > 0 else (NO_ASK_E6, 0),
-            event_epoch_ns=_stamp_ns(row.timestamp),
-            recv_ns=recv_ns,
-        )
-
-
-def _stamp_ns(text: str) -> int:
-    """The venue's stamp, 0 where it has none (1970 occurs)."""
-    stamp_ns = epoch_ns_of(text) if text else 0
-    return stamp_ns if stamp_ns >= _EPOCH_MIN_NS else 0
+        event_ns = stamp_ns(row.timestamp)
+        self._touch(local, (bid, bid_size), (ask, ask_size), event_ns, recv_ns)
 
 
 def _trade_id(row: TradeRow) -> int:
