@@ -16,27 +16,17 @@ import msgspec
 import orjson
 from msgspec import Meta, Struct
 
-from feeds.indices import (
-    CF_FIFTH,
-    CF_SECOND,
-    Board,
-    Mean,
-    TickWatch,
-    decimal_e8,
-    stamp_ns,
-)
-from feeds.judge import Judge, JumpBand
+from feeds.index_handler import WINDOW_S, IndexHandler
+from feeds.indices import CF_FIFTH, CF_SECOND, Mean, decimal_e8, stamp_ns
 from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
 from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError
 
 SLOW, QUICK = "cfbenchmarks_value", "cfbenchmarks_value_5hz"
 QUICK_INDICES = frozenset({"BRTI", "ETHUSD_RTI", "SOLUSD_RTI", "XRPUSD_RTI", "DOGEUSD_RTI"})
-WINDOW_S = 60
 _KEPT = 120  # ticks of an index, for the check of means
 _SIDS_MAX = 16  # subscriptions whose numbers are followed; we have two
 _IDS = {1: SLOW, 2: QUICK}
-_NO_JUMPS = JumpBand(ticks=0, share_e6=0, confirm_ns=0)
 
 Count = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
@@ -96,24 +86,16 @@ _TOLD: Final = msgspec.json.Decoder(_Told)
 _QUIET = ("ok", "unsubscribed", f"{SLOW}_indexlist", f"{QUICK}_indexlist")
 
 
-class CfBenchmarks:
+class CfBenchmarks(IndexHandler):
     """The relay's file: what comes in over one connection, and what goes back in `outbox`."""
 
-    wants_facts = False
-
     def __init__(self, seat: Seat, products: Sequence[str]) -> None:
-        self.outbox: list[bytes] = []
-        self.must_reconnect = False
-        self._board = Board(seat, products)
-        self._seat = seat
-        self._watch = TickWatch(seat)
-        self._judge = Judge(seat, "cfbenchmarks", jumps=_NO_JUMPS)
+        super().__init__(seat, products, "cfbenchmarks")
         self._waited: set[str] = set()
         self._is_asked = False
         self._seqs: dict[int, int] = {}
         self._ticks: list[OrderedDict[int, int]] = [OrderedDict() for _ in products]
         self._newest: list[int] = [0] * len(products)  # five a second, by stamp
-        self._frames = 0
 
     @property
     def is_subscribed(self) -> bool:
@@ -122,13 +104,12 @@ class CfBenchmarks:
 
     def opened(self, now_ns: int) -> None:
         """Ask for our indices on both channels, each with a subscription of its own."""
-        self._judge.opened()
-        self._watch.opened(now_ns)
+        super().opened(now_ns)
         self._seqs.clear()
         self._newest = [0] * len(self._newest)
         for ticks in self._ticks:
             ticks.clear()
-        self.must_reconnect, self._is_asked = False, True
+        self._is_asked = True
         names = list(self._board.locals)
         quick = [name for name in names if name in QUICK_INDICES]
         for number, indices in ((1, names), (2, quick)):
@@ -140,23 +121,10 @@ class CfBenchmarks:
                 self.outbox.append(orjson.dumps(command))
 
     def closed(self, now_ns: int) -> None:
-        """An index of a lost link may not be used; seconds missed are counted on return."""
-        self.must_reconnect = self._is_asked = False
+        """Both channels end with the link."""
+        self._is_asked = False
         self._waited.clear()
-        self.outbox.clear()
-        self._watch.closed()
-        self._board.lose(now_ns)
-        self._count_frames()
-
-    def tick(self, now_ns: int) -> None:
-        """Clock, newest stamp, counters."""
-        self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect or self._watch.is_dead(now_ns)
-        self._count_frames()
-
-    def _count_frames(self) -> None:
-        self._seat.count("frames", self._frames)
-        self._frames = 0
+        super().closed(now_ns)
 
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises."""

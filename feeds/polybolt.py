@@ -19,28 +19,17 @@ import msgspec
 import orjson
 from msgspec import Meta, Struct
 
-from feeds.indices import (
-    POLYBOLT_CHAINLINK,
-    POLYBOLT_PYTH,
-    POLYBOLT_TWAP,
-    Board,
-    Mean,
-    TickWatch,
-    decimal_e8,
-    stamp_ns,
-)
-from feeds.judge import Judge, JumpBand
+from feeds.index_handler import WINDOW_S, TwapHandler
+from feeds.indices import POLYBOLT_CHAINLINK, POLYBOLT_PYTH, POLYBOLT_TWAP, decimal_e8, stamp_ns
 from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
 from feeds.update import MS_NS, NEVER_NS, SECOND_NS, UNREADABLE, FeedError
 
 SPOT, TWAP = "price.crypto", "price.crypto.twap"
-WINDOW_S = 60
 BAD_AUTH, DRAINING, POLICY = 4001, 4003, 4008
 DRAIN_NS = 10 * SECOND_NS
 _SOURCES = {"chainlink": POLYBOLT_CHAINLINK, "pyth": POLYBOLT_PYTH}
 _FATAL = frozenset({"auth_invalid", "auth_attempts"})  # asking again changes nothing
-_NO_JUMPS = JumpBand(ticks=0, share_e6=0, confirm_ns=0)
 
 Count = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
@@ -95,27 +84,18 @@ class _Frame(Struct):
 _FRAME: Final = msgspec.json.Decoder(_Frame)
 
 
-class Polybolt:
+class Polybolt(TwapHandler):
     """The relay's file: what comes in over one connection, and what goes back in `outbox`."""
-
-    wants_facts = False
 
     def __init__(
         self, seat: Seat, products: Sequence[str], credentials: Credentials, *, seed: int
     ) -> None:
-        self.outbox: list[bytes] = []
-        self.must_reconnect = False
-        self._board = Board(seat, products)
-        self._seat = seat
+        super().__init__(seat, products, "polybolt")
         self._credentials = credentials
         self._random = random.Random(seed)
-        self._watch = TickWatch(seat)
-        self._newest: dict[tuple[int, bool], int] = {}  # stamp by place and whether a TWAP
-        self._judge = Judge(seat, "polybolt", jumps=_NO_JUMPS)
         self._seqs: dict[str, int] = {}
         self._unanswered = -1  # subscriptions without an answer; -1: not asked
         self.is_refused = False  # for good
-        self._frames = 0
 
     @property
     def is_subscribed(self) -> bool:
@@ -124,22 +104,17 @@ class Polybolt:
 
     def opened(self, now_ns: int) -> None:
         """Credentials first; the subscriptions follow their answer."""
-        self._judge.opened()
-        self._watch.opened(now_ns)
-        self._newest.clear()
+        super().opened(now_ns)
         self._seqs.clear()
-        self.must_reconnect, self._unanswered = False, -1
+        self._unanswered = -1
         told = self._credentials
         keys = {"apiKey": told.api_key, "secret": told.secret, "passphrase": told.passphrase}
         self.outbox.append(orjson.dumps({"op": "auth", "rid": "a1", "auth": keys}))
 
     def closed(self, now_ns: int) -> None:
-        """An index of a lost link may not be used; seconds missed are counted on return."""
-        self.must_reconnect, self._unanswered = False, -1
-        self.outbox.clear()
-        self._watch.closed()
-        self._board.lose(now_ns)
-        self._count_frames()
+        """The subscriptions end with the link."""
+        self._unanswered = -1
+        super().closed(now_ns)
 
     def ended(self, code: int) -> int:
         """How long to stay away after a close with this code: 0 leaves it to the session,
@@ -149,16 +124,6 @@ class Polybolt:
             self._seat.notices.alert(told, is_grave=True)
             return NEVER_NS
         return self._random.randrange(1, DRAIN_NS) if code == DRAINING else 0
-
-    def tick(self, now_ns: int) -> None:
-        """Clock, newest stamp, counters."""
-        self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect or self._watch.is_dead(now_ns)
-        self._count_frames()
-
-    def _count_frames(self) -> None:
-        self._seat.count("frames", self._frames)
-        self._frames = 0
 
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises."""
@@ -232,23 +197,13 @@ class Polybolt:
     def _point(self, local: int, frame: _Frame, told: _Payload, recv_ns: int) -> None:
         value_e8, event_ns = decimal_e8(told.full_accuracy_value), stamp_ns(told.timestamp)
         is_twap = frame.channel == TWAP
-        self._board.check(event_ns, recv_ns)
-        if event_ns <= self._newest.get((local, is_twap), 0):
-            self._seat.count("duplicates")
+        if not self._is_newer(local, event_ns, recv_ns, is_twap=is_twap):
             return
-        self._newest[local, is_twap] = event_ns
         if told.is_carried_forward:  # no observation: that second is missing
             return
-        self._watch.heard(local, int(is_twap), event_ns, recv_ns)
         relay_ns = 0 if told.data is not None else frame.ts * MS_NS
-        if not is_twap:
-            self._board.value(
-                local, value_e8, event_ns, recv_ns,
-                relay_ns=relay_ns, sequence=frame.seq, source=_SOURCES[told.source],
-            )  # fmt: skip
-            return
-        start_ns = event_ns - WINDOW_S * SECOND_NS
-        mean = Mean(value_e8=value_e8, count=WINDOW_S, start_ns=start_ns, end_ns=event_ns)
-        self._board.mean(
-            local, mean, recv_ns, relay_ns=relay_ns, sequence=frame.seq, source=POLYBOLT_TWAP
-        )
+        source = POLYBOLT_TWAP if is_twap else _SOURCES[told.source]
+        self._show(
+            local, value_e8, event_ns, recv_ns,
+            is_twap=is_twap, relay_ns=relay_ns, sequence=frame.seq, source=source,
+        )  # fmt: skip

@@ -16,26 +16,15 @@ import msgspec
 import orjson
 from msgspec import Meta, Struct
 
-from feeds.indices import (
-    RTDS_CHAINLINK,
-    RTDS_TWAP,
-    Board,
-    Mean,
-    TickWatch,
-    canonical,
-    e18_e8,
-    stamp_ns,
-)
-from feeds.judge import Judge, JumpBand
+from feeds.index_handler import WINDOW_S, TwapHandler
+from feeds.indices import RTDS_CHAINLINK, RTDS_TWAP, canonical, e18_e8, stamp_ns
 from feeds.limits import NUMBER_MAX
 from feeds.seat import Seat
 from feeds.update import MS_NS, SECOND_NS, UNREADABLE, FeedError
 
 CHAINLINK, TWAP = "crypto_prices_chainlink", "crypto_prices_twap_sixty"
 OTHERS = frozenset({"crypto_prices", "crypto_prices_twap_thirty"})
-WINDOW_S = 60
 PING_NS = 5 * SECOND_NS
-_NO_JUMPS = JumpBand(ticks=0, share_e6=0, confirm_ns=0)
 
 Count = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 
@@ -60,55 +49,36 @@ class _Frame(Struct):
 _FRAME: Final = msgspec.json.Decoder(_Frame)
 
 
-class Rtds:
+class Rtds(TwapHandler):
     """The relay's file: what comes in over one connection, and what goes back in `outbox`."""
 
-    wants_facts = False
-
     def __init__(self, seat: Seat, products: Sequence[str]) -> None:
-        self.outbox: list[bytes] = []
-        self.must_reconnect = self.is_subscribed = False
-        self._board = Board(seat, products)
-        self._seat = seat
-        self._watch = TickWatch(seat)
-        self._newest: dict[tuple[int, bool], int] = {}  # stamp by place and whether a TWAP
-        self._judge = Judge(seat, "rtds", jumps=_NO_JUMPS)
+        super().__init__(seat, products, "rtds")
+        self.is_subscribed = False
         self._pinged_ns = 0
-        self._frames = 0
 
     def opened(self, now_ns: int) -> None:
         """Both topics, every symbol. Nothing is acknowledged: the first frame says that it works.
 
         One unknown topic would kill the whole batch: these two are known.
         """
-        self._judge.opened()
-        self._watch.opened(now_ns)
-        self._newest.clear()
-        self.must_reconnect = self.is_subscribed = False
+        super().opened(now_ns)
+        self.is_subscribed = False
         rows = [{"topic": topic, "type": "update"} for topic in (CHAINLINK, TWAP)]
         self.outbox.append(orjson.dumps({"action": "subscribe", "subscriptions": rows}))
         self._pinged_ns = now_ns
 
     def closed(self, now_ns: int) -> None:
-        """An index of a lost link may not be used; seconds missed are counted on return."""
-        self.must_reconnect = self.is_subscribed = False
-        self.outbox.clear()
-        self._watch.closed()
-        self._board.lose(now_ns)
-        self._count_frames()
+        """The subscription ends with the link."""
+        self.is_subscribed = False
+        super().closed(now_ns)
 
     def tick(self, now_ns: int) -> None:
         """The PING that keeps it talking; clock, newest stamp, counters."""
         if now_ns - self._pinged_ns >= PING_NS:
             self._pinged_ns = now_ns
             self.outbox.append(b"PING")
-        self._judge.step(now_ns)
-        self.must_reconnect |= self._judge.wants_reconnect or self._watch.is_dead(now_ns)
-        self._count_frames()
-
-    def _count_frames(self) -> None:
-        self._seat.count("frames", self._frames)
-        self._frames = 0
+        super().tick(now_ns)
 
     def frame(self, payload: bytes | memoryview, recv_ns: int, last: bool) -> None:
         """One text message. Never raises. An empty one says nothing but that somebody is there."""
@@ -140,19 +110,10 @@ class Rtds:
             raise FeedError(f"window_s: found {told.window_s}, wanted {WINDOW_S}")
         if local is None:
             return
-        self._board.check(event_ns, recv_ns)
-        if event_ns <= self._newest.get((local, is_twap), 0):
-            self._seat.count("duplicates")
+        if not self._is_newer(local, event_ns, recv_ns, is_twap=is_twap):
             return
-        self._newest[local, is_twap] = event_ns
-        self._watch.heard(local, int(is_twap), event_ns, recv_ns)
-        relay_ns = frame.timestamp * MS_NS
-        if not is_twap:
-            self._board.value(
-                local, value_e8, event_ns, recv_ns,
-                relay_ns=relay_ns, sequence=0, source=RTDS_CHAINLINK,
-            )  # fmt: skip
-            return
-        start_ns = event_ns - WINDOW_S * SECOND_NS
-        mean = Mean(value_e8=value_e8, count=WINDOW_S, start_ns=start_ns, end_ns=event_ns)
-        self._board.mean(local, mean, recv_ns, relay_ns=relay_ns, sequence=0, source=RTDS_TWAP)
+        source = RTDS_TWAP if is_twap else RTDS_CHAINLINK
+        self._show(
+            local, value_e8, event_ns, recv_ns,
+            is_twap=is_twap, relay_ns=frame.timestamp * MS_NS, sequence=0, source=source,
+        )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from feeds.publisher import Publisher
+from feeds.update import Venue
 from shm_layout import BODY, ENTRY, INDEX, K_INDEX, LINE, Segment, ring_read, ring_tail, word_store
 from tests.conftest import reference
 from tests.feeds.rig import Clock
@@ -27,10 +28,14 @@ class IndexRig:
     cursor: int = 0
 
     def slot(self, place: int = 0) -> np.void:
-        body = self.segment.read("spot", place)
-        assert body is not None
-        row: np.void = np.asarray(body).reshape(1).view(INDEX)[0]
-        return row
+        return index_slot(self.segment, place)
+
+    def refuses(self, handler: Venue, frame: bytes) -> None:
+        """A frame of nonsense: counted as one, and nothing is published."""
+        before = self.counted("bad_frames")
+        handler.frame(frame, 5, True)
+        assert self.counted("bad_frames") == before + 1
+        assert self.entries() == []
 
     def entries(self) -> list[np.void]:
         """Ring entries since the last call, all of kind INDEX."""
@@ -45,6 +50,14 @@ class IndexRig:
 
     def counted(self, name: str) -> int:
         return self.publisher.counted(name)
+
+
+def index_slot(segment: Segment, place: int) -> np.void:
+    """What a slot says of its index."""
+    body = segment.read("spot", place)
+    assert body is not None
+    row: np.void = np.asarray(body).reshape(1).view(INDEX)[0]
+    return row
 
 
 def index_rig(*products: str, segment: Segment | None = None, lanes: int = 1) -> IndexRig:

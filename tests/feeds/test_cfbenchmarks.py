@@ -172,9 +172,7 @@ def test_aliases_are_one_index_and_unknown_names_are_refused() -> None:
 )  # fmt: skip
 def test_nonsense_is_counted_and_publishes_nothing(text: bytes) -> None:
     rig, handler = made()
-    handler.frame(text, 5, True)
-    assert rig.counted("bad_frames") == 1
-    assert rig.entries() == []
+    rig.refuses(handler, text)
 
 
 def test_without_five_a_second_we_live_on_the_one() -> None:

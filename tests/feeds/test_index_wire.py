@@ -31,6 +31,7 @@ from shm_layout import (
     ring_tail,
     word_store,
 )
+from tests.feeds.index_rig import index_slot
 from tests.feeds.loopback import authority, until, ws_server
 from tests.ops.venues.rig import (
     API_KEY,
@@ -78,10 +79,7 @@ class Heard:
     feed: Feed
 
     def slot(self, place: int = 0) -> np.void:
-        body = self.segment.read("spot", place)
-        assert body is not None
-        row: np.void = np.asarray(body).reshape(1).view(INDEX)[0]
-        return row
+        return index_slot(self.segment, place)
 
     def entries(self) -> list[np.void]:
         number = VENUES.index(self.venue)

@@ -87,9 +87,7 @@ def chainlink(second: int, value: str, **more: object) -> bytes:
 )  # fmt: skip
 def test_nonsense_is_counted_and_publishes_nothing(frame: bytes) -> None:
     rig, handler = made()
-    handler.frame(frame, 5, True)
-    assert rig.counted("bad_frames") == 1
-    assert rig.entries() == []
+    rig.refuses(handler, frame)
 
 
 def test_holes_are_counted_and_repeats_left_out() -> None:
