@@ -22,7 +22,7 @@ from websockets.http11 import Request
 from ops.venues.exchanges import Exchange
 from ops.venues.numerals import MS_NS, SECOND_NS, spot8
 from ops.venues.script import ASK, ConnectionCut, Event, ExchangeTrade
-from ops.venues.session import RunClock, VenueLog
+from ops.venues.session import Later, RunClock, VenueLog
 from ops.venues.spot_book import Level, SpotBook, Window, book_after, changes
 from ops.venues.wire import Link, Refusal, WsServer
 
@@ -43,7 +43,6 @@ DEPTH_NS = {"depth": SECOND_NS, "depth@100ms": SECOND_NS // 10}
 STREAMS = frozenset({"trade", "aggTrade", "bookTicker", *DEPTH_NS}) | {
     f"depth{count}{speed}" for count in (5, 10, 20) for speed in ("", "@100ms")
 }
-Later = Callable[[int, Callable[[], None]], None]
 
 
 @dataclass(slots=True)
@@ -135,9 +134,7 @@ class Binance:
             if is_moved:
                 self._publish(product, "bookTicker", lambda _: _book_ticker(product))
         elif isinstance(event, ConnectionCut):
-            self.server.flush()
-            for link in list(self.server.open_links()):
-                link.abort()
+            self.server.cut()
 
     # ---- the Hub protocol
 

@@ -15,12 +15,11 @@ from ops.venues.faults_events import Server
 from ops.venues.numerals import MS_NS, SECOND_NS, spot8
 from ops.venues.rest import Answer, Call, RestServer, Routes
 from ops.venues.script import ASK, Event, ExchangeTrade
-from ops.venues.session import RunClock, VenueLog
+from ops.venues.session import Later, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 
 BARS_MAX, BAR_NS = 1_000, 60 * SECOND_NS
 TRADES_MAX = 1_000
-Later = Callable[[int, Callable[[], None]], None]
 
 
 class _Bar:

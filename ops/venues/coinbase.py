@@ -17,7 +17,7 @@ from websockets.http11 import Request
 from ops.venues.faults_events import Server
 from ops.venues.numerals import SECOND_NS, iso_us, spot8
 from ops.venues.script import BID, ConnectionCut, Event, SpotTrade
-from ops.venues.session import Ids, RunClock, VenueLog
+from ops.venues.session import Ids, Later, RunClock, VenueLog
 from ops.venues.spot_book import SpotBook, Window, book_after, changes
 from ops.venues.wire import Link, WsServer
 
@@ -32,7 +32,6 @@ NEEDS_SIGNATURE = (
     "level2, level3, and full channels now require authentication."
     " https://docs.cloud.coinbase.com/exchange/docs/websocket-auth"
 )
-Later = Callable[[int, Callable[[], None]], None]
 
 
 class _Product:
@@ -112,9 +111,7 @@ class Coinbase:
             self._publish("matches", product.name, lambda: self._match(product, "match"))
             self._publish("ticker", product.name, lambda: self._ticker(product))
         elif isinstance(event, ConnectionCut):
-            self.server.flush()
-            for link in list(self.server.open_links()):
-                link.abort()
+            self.server.cut()
 
     # ---- the Hub protocol
 

@@ -18,14 +18,13 @@ from ops.venues.faults_events import Server
 from ops.venues.numerals import MS_NS, SECOND_NS, iso_us
 from ops.venues.rest import Answer, Call, RestServer, Routes
 from ops.venues.script import Event, ExchangeTrade
-from ops.venues.session import RunClock, VenueLog
+from ops.venues.session import Later, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 from ops.venues.spot_book import Window
 
 VENUE = "coingecko"
 IDS_MAX, PAGE_MAX = 515, 250
 CHART_STEP_NS, CHART_POINTS = 300 * SECOND_NS, 288
-Later = Callable[[int, Callable[[], None]], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from ops.venues.faults import EVENT, Fault
-from ops.venues.faults_inject import Injector, Later
+from ops.venues.faults_inject import Injector
 from ops.venues.numerals import MS_NS, ONE_E6
 from ops.venues.script import (
     ASK,
@@ -24,7 +24,7 @@ from ops.venues.script import (
     LevelSet,
     SpotTrade,
 )
-from ops.venues.session import RunClock
+from ops.venues.session import Later, RunClock
 
 CENT_E6 = 10_000
 LOT_E6 = 10_000

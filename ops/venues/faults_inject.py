@@ -22,9 +22,8 @@ from ops.venues.faults import ANSWERED, BYTES, FRAME, REFUSED, REST, SHAKE, Faul
 from ops.venues.faults_live import Item, Link, Live, Raw
 from ops.venues.numerals import MS_NS
 from ops.venues.script import MarketSpec
-from ops.venues.session import FaultRow, RunClock, VenueLog
+from ops.venues.session import FaultRow, Later, RunClock, VenueLog
 
-Later = Callable[[int, Callable[[], None]], None]
 WHAT_MAX = 200  # of a message, in the log
 PONGS = (b"PONG",)  # keep-alives in text: a frozen venue still sends them
 

@@ -20,7 +20,7 @@ from ops.venues.exchanges import Exchange
 from ops.venues.faults_events import Server
 from ops.venues.numerals import SECOND_NS, iso_us
 from ops.venues.script import BID, ConnectionCut, Event, ExchangeTrade
-from ops.venues.session import RunClock, VenueLog
+from ops.venues.session import Later, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 from ops.venues.spot_book import Level, SpotBook, book_after, changes_within
 from ops.venues.wire import Link, WsServer
@@ -29,7 +29,6 @@ VENUE = "kraken"
 CHANNELS = ("ticker", "trade", "book")
 DEPTHS = (10, 25, 100, 500, 1000)
 CHECKED, QTY_DECIMALS = 10, 8
-Later = Callable[[int, Callable[[], None]], None]
 Wish = tuple[str, int]  # channel, depth (0: has none)
 
 
@@ -134,9 +133,7 @@ class Kraken:
             product.traded(event)
             self._publish(product)
         elif isinstance(event, ConnectionCut):
-            self.server.flush()
-            for link in list(self.server.open_links()):
-                link.abort()
+            self.server.cut()
 
     # ---- the Hub protocol
 

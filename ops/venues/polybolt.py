@@ -23,7 +23,7 @@ from ops.venues.numerals import MS_NS, spot8
 from ops.venues.price_tape import SPOT, PriceTape, Print
 from ops.venues.rtds import Rtds
 from ops.venues.script import Event, IndexTick
-from ops.venues.session import Bucket, RunClock, VenueLog
+from ops.venues.session import Bucket, Later, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 from ops.venues.wire import Link, WsServer
 
@@ -36,7 +36,6 @@ PAIRS_MAX, FRAME_MAX_BYTES, AUTH_MAX, SUBSCRIBES_PER_S = 64, 64 << 10, 8, 20
 BAD_AUTH, MISSED_PONGS, DRAINING, POLICY = 4001, 4002, 4003, 4008
 BACKLOG_MAX_BYTES = 1 << 20  # beyond it frames are dropped, and said so; the venue's is unknown
 LAG_NS = 1_400 * MS_NS  # from observation to publication, median (spot.md 5.2)
-Later = Callable[[int, Callable[[], None]], None]
 _Key = tuple[str, str, str]  # channel, symbol, provider
 
 

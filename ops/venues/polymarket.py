@@ -13,7 +13,7 @@ from ops.venues.polymarket_keys import KeyRing
 from ops.venues.polymarket_market import FINE_TICK_E6, YES, PolymarketMarket
 from ops.venues.polymarket_order import Signer
 from ops.venues.polymarket_supply import Supply
-from ops.venues.polymarket_trades import VENUE, Later, TradeTerms
+from ops.venues.polymarket_trades import VENUE, Office, TradeTerms
 from ops.venues.polymarket_wallets import wallets_of
 from ops.venues.polymarket_ws import PolymarketHub
 from ops.venues.script import (
@@ -26,7 +26,7 @@ from ops.venues.script import (
     MarketTrade,
     StatusChange,
 )
-from ops.venues.session import Ids, RunClock, VenueLog
+from ops.venues.session import Ids, Later, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 from ops.venues.wire import WsServer
 
@@ -129,22 +129,23 @@ class Polymarket:
         funder = accounts.polymarket_funder.lower() if is_own else ""
         is_new = spec.polymarket.is_new if is_own else True
         signer = Signer(address=address, funder=funder, is_new=is_new, wallets=wallets_of(address))
-        desk = PolymarketDesk(
+        office = Office(
             account=account,
             supply=self.supply,
             hub=self.hub,
             clock=self.clock,
             log=self.log,
             later=self.later,
-            terms=TradeTerms(
-                mined_ns=spec.polymarket_mined_ns,
-                confirmed_ns=spec.polymarket_confirmed_ns,
-                failed_e6=spec.polymarket.failed_e6,
-                retrying_e6=spec.polymarket.retrying_e6,
-                seed=spec.polymarket.seed,
-            ),
             ids=Ids(VENUE if is_own else f"{VENUE}/{address}"),
         )
+        terms = TradeTerms(
+            mined_ns=spec.polymarket_mined_ns,
+            confirmed_ns=spec.polymarket_confirmed_ns,
+            failed_e6=spec.polymarket.failed_e6,
+            retrying_e6=spec.polymarket.retrying_e6,
+            seed=spec.polymarket.seed,
+        )
+        desk = PolymarketDesk(office, terms)
         wallet = funder or (min(signer.wallets[3]) if is_new else address)
         return Trader(signer=signer, account=account, desk=desk, wallet=wallet)
 

@@ -9,15 +9,13 @@ from typing import Any
 from ops.venues.book import Budget, Plan, Resting, Take, cost_up_e6, unit_cost_e6
 from ops.venues.fees import polymarket_fee_e6
 from ops.venues.numerals import ONE_E6, SECOND_NS, plain
-from ops.venues.polymarket_account import PolymarketAccount, PolymarketOrder
+from ops.venues.polymarket_account import PolymarketOrder
 from ops.venues.polymarket_market import YES, PolymarketMarket
 from ops.venues.polymarket_order import MARKETABLE_MIN_E6, OrderError, Posted
 from ops.venues.polymarket_rows import other_party
-from ops.venues.polymarket_supply import Move, Supply, is_complement
-from ops.venues.polymarket_trades import VENUE, Later, Trades, TradeTerms
-from ops.venues.polymarket_ws import PolymarketHub
+from ops.venues.polymarket_supply import Move, is_complement
+from ops.venues.polymarket_trades import VENUE, Office, Trades, TradeTerms
 from ops.venues.script import BID
-from ops.venues.session import Ids, RunClock, VenueLog
 
 NO_MATCH = (
     "no orders found to match with FAK order. FAK orders are partially filled or killed if no match"
@@ -30,43 +28,18 @@ GTD_LEAD_S = 60
 
 
 class PolymarketDesk:
-    """Takes orders for one account. `later(delay_ns, what)` runs `what` after a machine delay."""
+    """Takes orders for one account."""
 
-    def __init__(
-        self,
-        *,
-        account: PolymarketAccount,
-        supply: Supply,
-        hub: PolymarketHub,
-        clock: RunClock,
-        log: VenueLog,
-        later: Later,
-        terms: TradeTerms,
-        ids: Ids,
-    ) -> None:
-        self._account = account
-        self._hub = hub
-        self._clock = clock
-        self._log = log
-        self._later = later
-        self._ids = ids
+    def __init__(self, office: Office, terms: TradeTerms) -> None:
+        self._office = office
         self._expiring: list[PolymarketOrder] = []
-        self.trades = Trades(
-            account=account,
-            supply=supply,
-            hub=hub,
-            clock=clock,
-            log=log,
-            later=later,
-            terms=terms,
-            ids=ids,
-        )
+        self.trades = Trades(office, terms)
 
     # ---- posting
 
     def post(self, posted: Posted) -> tuple[dict[str, Any], str]:
         """Accept an order that is in shape: (answer, outcome word). Raises OrderError."""
-        account, order_id, market = self._account, posted.order_id, posted.market
+        account, order_id, market = self._office.account, posted.order_id, posted.market
         if order_id in account.seen:
             raise OrderError(f"order {order_id} is invalid. Duplicated.", word="duplicate")
         self._check_standing(posted)
@@ -75,7 +48,7 @@ class PolymarketDesk:
         if not market.is_open:
             text = f"the orderbook {posted.token} does not exist"
             raise OrderError(text, status=404, word="no_orderbook")
-        run_ns = self._clock.run_ns()
+        run_ns = self._office.clock.run_ns()
         self._check_expiry(posted, run_ns)
         plan = self._plan(posted)
         if posted.post_only and (plan.takes or plan.own or posted.is_immediate):
@@ -85,7 +58,7 @@ class PolymarketDesk:
         account.seen.add(order_id)
         order = PolymarketOrder(posted=posted, created_ns=run_ns)
         if plan.own:
-            self._log.count(VENUE, "self_trades")
+            self._office.log.count(VENUE, "self_trades")
         if posted.is_immediate and (not plan.takes or self._falls_short(posted, plan)):
             self._kill_at_once(order, run_ns)
         if plan.takes and market.spec.taker_delay_ns:
@@ -94,7 +67,7 @@ class PolymarketDesk:
 
     def _check_standing(self, posted: Posted) -> None:
         """Close-only lets an account sell what it has."""
-        account = self._account
+        account = self._office.account
         if account.state == "banned":
             raise OrderError(f"'{posted.maker}' address banned", word="banned")
         if account.state == "closed_only" and posted.is_buy:
@@ -125,7 +98,7 @@ class PolymarketDesk:
 
     def _check_funds(self, posted: Posted, plan: Plan) -> None:
         """The whole order must be covered, and the fee of what matches at once."""
-        account = self._account
+        account = self._office.account
         if posted.is_buy:
             cost_e6, fee_e6 = self._cost(posted, plan)
             rest_e6 = 0 if posted.is_immediate else posted.shares_e6 - plan.size_e6
@@ -151,7 +124,7 @@ class PolymarketDesk:
         order.status = f"CANCELED_{text}"
         event = order.event_json("CANCELLATION", run_ns)
         event.update(size_matched="", outcome="", created_at="", associate_trades=[])
-        self._hub.user(self._account.address, posted.market.condition_id, event)
+        self._office.hub.user(self._office.account.address, posted.market.condition_id, event)
         raise OrderError(text, order_id=posted.order_id, word=word)
 
     # ---- the taker delay
@@ -163,14 +136,14 @@ class PolymarketDesk:
         order.status = "DELAYED"
         order.leaves_e6 = posted.shares_e6
         order.held_e6 = max(posted.maker_amount_e6, cost_e6) + fee_e6 if posted.is_buy else 0
-        self._account.open[order.order_id] = order
+        self._office.account.open[order.order_id] = order
         self._tell(order, "PLACEMENT", run_ns)
-        self._later(posted.market.spec.taker_delay_ns, lambda: self._released(order))
+        self._office.later(posted.market.spec.taker_delay_ns, lambda: self._released(order))
         return answer(order.order_id, "delayed"), "delayed"
 
     def _released(self, order: PolymarketOrder) -> None:
-        posted, run_ns = order.posted, self._clock.run_ns()
-        if self._account.open.pop(order.order_id, None) is None:
+        posted, run_ns = order.posted, self._office.clock.run_ns()
+        if self._office.account.open.pop(order.order_id, None) is None:
             return
         order.held_e6 = order.leaves_e6 = 0
         plan = self._plan(posted)
@@ -183,10 +156,10 @@ class PolymarketDesk:
         failed = not plan.takes or self._falls_short(posted, plan)
         if not posted.market.is_open or (failed and posted.is_immediate):
             order.status = "UNMATCHED"
-            self._log.count(VENUE, "delayed_unmatched")
+            self._office.log.count(VENUE, "delayed_unmatched")
             self._tell(order, "CANCELLATION", run_ns)
             return
-        self._log.count(VENUE, "delayed_matched")
+        self._office.log.count(VENUE, "delayed_matched")
         self._execute(order, plan, run_ns)
 
     # ---- matching
@@ -234,8 +207,8 @@ class PolymarketDesk:
             changes = market.book.take(plan)
             order.matched_e6 = shares_e6
             self._taken(order, plan, money_e6, fee_e6, run_ns)
-            self._hub.changes(market, changes, run_ns)
-            self._hub.book(market, is_first=False)
+            self._office.hub.changes(market, changes, run_ns)
+            self._office.hub.book(market, is_first=False)
         rest_e6 = posted.shares_e6 - shares_e6
         if not posted.is_immediate and rest_e6 > 0 and not plan.stopped:
             self._rest(order, rest_e6, run_ns)
@@ -252,10 +225,10 @@ class PolymarketDesk:
         posted = order.posted
         order.leaves_e6 = rest_e6
         order.resting = Resting(order.order_id, posted.side, posted.limit_e6, rest_e6)
-        self._account.open[order.order_id] = order
+        self._office.account.open[order.order_id] = order
         if posted.order_type == "GTD":
             self._expiring.append(order)
-        self._hub.changes(posted.market, posted.market.book.rest(order.resting), run_ns)
+        self._office.hub.changes(posted.market, posted.market.book.rest(order.resting), run_ns)
 
     def _taken(
         self, order: PolymarketOrder, plan: Plan, money_e6: int, fee_e6: int, run_ns: int
@@ -273,7 +246,7 @@ class PolymarketDesk:
             fee_e6=fee_e6,
             taker=order.party(average_e6 * tick_e6, plan.size_e6),
             makers=[
-                other_party(posted, take, self._ids.new("maker"), is_complement=is_other)
+                other_party(posted, take, self._office.ids.new("maker"), is_complement=is_other)
                 for take, is_other in steps
             ],
             trader_side="TAKER",
@@ -283,7 +256,9 @@ class PolymarketDesk:
         side = "BUY" if posted.is_buy else "SELL"
         for take in plan.takes:
             price_e6 = unit_cost_e6(take.price_e6, posted.is_no)
-            self._hub.last_trade(market, posted.outcome, price_e6, take.size_e6, side, run_ns)
+            self._office.hub.last_trade(
+                market, posted.outcome, price_e6, take.size_e6, side, run_ns
+            )
 
     # ---- our resting orders
 
@@ -291,20 +266,22 @@ class PolymarketDesk:
         """Fills of our resting orders that the book has already carried out. Makers pay no fee."""
         for take in fills:
             assert take.maker is not None
-            order = self._account.open[take.maker.key]
+            order = self._office.account.open[take.maker.key]
             posted = order.posted
             unit_e6 = unit_cost_e6(take.price_e6, posted.is_no)
             order.matched_e6 += take.size_e6
             order.leaves_e6 = take.maker.leaves_e6
             if order.leaves_e6 == 0:
-                del self._account.open[order.order_id]
+                del self._office.account.open[order.order_id]
                 order.status = "MATCHED"
             is_other = is_complement(take.price_e6, market.tick_e6)
             trade_id = self.trades.book(
                 market=market,
                 moves=[self._move(posted, take, is_other)],
                 fee_e6=0,
-                taker=other_party(posted, take, self._ids.new("taker"), is_complement=is_other),
+                taker=other_party(
+                    posted, take, self._office.ids.new("taker"), is_complement=is_other
+                ),
                 makers=[order.party(unit_e6, take.size_e6)],
                 trader_side="MAKER",
                 owner=posted.owner,
@@ -312,7 +289,7 @@ class PolymarketDesk:
             order.trades.append(trade_id)
             self._tell(order, "UPDATE", run_ns)
             side = "SELL" if posted.side == BID else "BUY"
-            self._hub.last_trade(market, YES, take.price_e6, take.size_e6, side, run_ns)
+            self._office.hub.last_trade(market, YES, take.price_e6, take.size_e6, side, run_ns)
 
     # ---- cancelling
 
@@ -321,7 +298,7 @@ class PolymarketDesk:
         canceled: list[str] = []
         failed: dict[str, str] = {}
         for order_id in order_ids:
-            order = self._account.open.get(order_id)
+            order = self._office.account.open.get(order_id)
             if order is None:
                 failed[order_id] = "already canceled or matched"
             elif order.status == "DELAYED":
@@ -329,7 +306,7 @@ class PolymarketDesk:
             else:
                 self._kill(order, status)
                 canceled.append(order_id)
-        self._log.count(VENUE, "canceled", len(canceled))
+        self._office.log.count(VENUE, "canceled", len(canceled))
         return {"canceled": canceled, "not_canceled": failed}
 
     def cancel_where(
@@ -342,7 +319,7 @@ class PolymarketDesk:
         """The open orders of a market, token or API key; all empty: all."""
         return [
             order.order_id
-            for order in self._account.open.values()
+            for order in self._office.account.open.values()
             if condition_id in ("", order.posted.market.condition_id)
             and token in ("", order.posted.token)
             and owner in ("", order.posted.owner)
@@ -353,26 +330,28 @@ class PolymarketDesk:
         if self._expiring:
             for order in self._expiring:
                 ends_ns = (order.posted.expiration_s - GTD_LEAD_S) * SECOND_NS
-                if ends_ns <= run_ns and order.order_id in self._account.open:
+                if ends_ns <= run_ns and order.order_id in self._office.account.open:
                     self._kill(order, "CANCELED")
-            open_orders = self._account.open
+            open_orders = self._office.account.open
             self._expiring = [one for one in self._expiring if one.order_id in open_orders]
 
     def _kill(self, order: PolymarketOrder, status: str) -> None:
-        run_ns = self._clock.run_ns()
+        run_ns = self._office.clock.run_ns()
         market = order.posted.market
-        del self._account.open[order.order_id]
+        del self._office.account.open[order.order_id]
         changes = market.book.cancel(order.order_id)
         order.status = status
         order.leaves_e6 = 0
-        self._hub.changes(market, changes, run_ns)
+        self._office.hub.changes(market, changes, run_ns)
         self._tell(order, "CANCELLATION", run_ns)
 
     # ---- the user channel
 
     def _tell(self, order: PolymarketOrder, kind: str, run_ns: int) -> None:
         condition_id = order.posted.market.condition_id
-        self._hub.user(self._account.address, condition_id, order.event_json(kind, run_ns))
+        self._office.hub.user(
+            self._office.account.address, condition_id, order.event_json(kind, run_ns)
+        )
 
 
 def answer(

@@ -10,8 +10,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from ops.venues.polymarket_trades import Later
 from ops.venues.rest import Answer
+from ops.venues.session import Later
 
 
 class Heartbeats:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +19,9 @@ from ops.venues.polymarket_market import PolymarketMarket
 from ops.venues.polymarket_rows import Counterparty, trade_event, trade_row
 from ops.venues.polymarket_supply import Move, Supply
 from ops.venues.polymarket_ws import PolymarketHub
-from ops.venues.session import Ids, RunClock, VenueLog
+from ops.venues.session import Ids, Later, RunClock, VenueLog
 
 VENUE = "polymarket"
-Later = Callable[[int, Callable[[], None]], None]
 # What follows MATCHED, by fate.
 LIVES = {
     "CONFIRMED": ("MINED", "CONFIRMED"),
@@ -46,6 +44,19 @@ class TradeTerms:
     seed: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """What the desk of one account and its trades work with."""
+
+    account: PolymarketAccount
+    supply: Supply
+    hub: PolymarketHub
+    clock: RunClock
+    log: VenueLog
+    later: Later
+    ids: Ids
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Trade:
     """One trade: the row that REST shows, and what undoing it would move."""
@@ -61,26 +72,9 @@ class Trade:
 class Trades:
     """All trades of one account."""
 
-    def __init__(
-        self,
-        *,
-        account: PolymarketAccount,
-        supply: Supply,
-        hub: PolymarketHub,
-        clock: RunClock,
-        log: VenueLog,
-        later: Later,
-        terms: TradeTerms,
-        ids: Ids,
-    ) -> None:
-        self._account = account
-        self._supply = supply
-        self._hub = hub
-        self._clock = clock
-        self._log = log
-        self._later = later
+    def __init__(self, office: Office, terms: TradeTerms) -> None:
+        self._office = office
         self._terms = terms
-        self._ids = ids
         self._chance = random.Random(terms.seed)
         self._decided: deque[str] = deque()
 
@@ -101,9 +95,9 @@ class Trades:
         owner: str,
     ) -> str:
         """Carry out one match and begin its life; the trade's id."""
-        run_ns = self._clock.run_ns()
+        run_ns = self._office.clock.run_ns()
         self._move(moves, fee_e6)
-        trade_id = self._ids.new("trade")
+        trade_id = self._office.ids.new("trade")
         row = trade_row(
             trade_id=trade_id,
             taker=taker,
@@ -113,13 +107,13 @@ class Trades:
             run_ns=run_ns,
         )
         trade = Trade(row=row, market=market, moves=moves, fee_e6=fee_e6, fate=self._fate())
-        self._account.trades[trade_id] = row
-        self._account.owners[trade_id] = owner
-        self._log.count(VENUE, "fills")
+        self._office.account.trades[trade_id] = row
+        self._office.account.owners[trade_id] = owner
+        self._office.log.count(VENUE, "fills")
         for move in moves:
-            self._log.count(VENUE, f"matches_{move.kind}")
+            self._office.log.count(VENUE, f"matches_{move.kind}")
         self._tell(trade, run_ns)
-        self._later(self._terms.mined_ns, lambda: self._advance(trade))
+        self._office.later(self._terms.mined_ns, lambda: self._advance(trade))
         return trade_id
 
     def _fate(self) -> str:
@@ -136,32 +130,32 @@ class Trades:
     def _move(self, moves: list[Move], fee_e6: int) -> None:
         fees = [fee_e6, *(0 for _ in moves[1:])]
         for move, fee in zip(moves, fees, strict=True):
-            self._account.move(
+            self._office.account.move(
                 move.token, shares_e6=move.shares_e6, cash_e6=move.cash_e6, fee_e6=fee
             )
-            self._supply.book(move, fee)
+            self._office.supply.book(move, fee)
 
     def _advance(self, trade: Trade) -> None:
         status = LIVES[trade.fate][trade.next]
         if status == "FAILED" and not self._can_undo(trade):
             trade.fate = "RETRYING"  # whose second step is MINED
             status = LIVES[trade.fate][trade.next]
-            self._log.count(VENUE, "trades_kept")
+            self._office.log.count(VENUE, "trades_kept")
         trade.next += 1
         if status == "FAILED":
             self._move([move.undone() for move in trade.moves], -trade.fee_e6)
-        run_ns, row = self._clock.run_ns(), trade.row
+        run_ns, row = self._office.clock.run_ns(), trade.row
         row["status"] = status
         row["last_update"] = str(run_ns // SECOND_NS)
         if status in _ON_CHAIN:
             row["transaction_hash"] = "0x" + row["id"].replace("-", "") * 2
-        self._log.count(VENUE, f"trades_{status.lower()}")
+        self._office.log.count(VENUE, f"trades_{status.lower()}")
         self._tell(trade, run_ns)
         rest = LIVES[trade.fate][trade.next :]
         if rest:
             is_last = rest[0] == "CONFIRMED"
             delay_ns = self._terms.confirmed_ns if is_last else self._terms.mined_ns
-            self._later(delay_ns, lambda: self._advance(trade))
+            self._office.later(delay_ns, lambda: self._advance(trade))
 
     def _can_undo(self, trade: Trade) -> bool:
         """Whether what the trade brought is still free, and its market still open."""
@@ -169,10 +163,10 @@ class Trades:
             return False
         shares_e6 = sum(move.shares_e6 for move in trade.moves)
         back_e6 = sum(move.cash_e6 for move in trade.moves) - trade.fee_e6
-        free_e6 = self._account.free_tokens_e6(trade.moves[0].token)
-        return free_e6 >= shares_e6 and self._account.free_cash_e6() >= back_e6
+        free_e6 = self._office.account.free_tokens_e6(trade.moves[0].token)
+        return free_e6 >= shares_e6 and self._office.account.free_cash_e6() >= back_e6
 
     def _tell(self, trade: Trade, run_ns: int) -> None:
-        owner = self._account.owners[trade.row["id"]]
+        owner = self._office.account.owners[trade.row["id"]]
         event = trade_event(trade.row, owner, trade.market.tokens, run_ns)
-        self._hub.user(self._account.address, trade.market.condition_id, event)
+        self._office.hub.user(self._office.account.address, trade.market.condition_id, event)

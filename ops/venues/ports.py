@@ -16,11 +16,10 @@ from ops.venues.polymarket import Polymarket
 from ops.venues.polymarket_rest import AroundRest, PolymarketRest
 from ops.venues.rest import RestServer
 from ops.venues.script import Event, MarketSpec
-from ops.venues.session import RunClock, VenueLog
+from ops.venues.session import Later, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 
 UNHANDLED = "fault_"  # outcome of an order in the log that a fault kept from the desk
-Later = Callable[[int, Callable[[], None]], None]
 
 
 class KalshiPorts:

@@ -19,6 +19,7 @@ _NAMESPACE = uuid.UUID("6b1f3c52-0d0a-4e0e-9d55-2f6d3ad4b7a1")
 LogRow = tuple[str, str, int, int, str]
 RequestRow = tuple[str, str, str, int]
 Clock = Callable[[], int]
+Later = Callable[[int, Callable[[], None]], None]  # after so many machine ns, do this
 
 
 class FaultRow(NamedTuple):

@@ -263,6 +263,12 @@ class WsServer:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
+    def cut(self) -> None:
+        """Send what is queued, then drop everyone who is connected."""
+        self.flush()
+        for link in self.open_links():
+            link.abort()
+
     def close(self) -> None:
         """Stop listening and drop everyone."""
         if self._server:
