@@ -14,8 +14,8 @@ import orjson
 from feeds.kalshi_frames import Delta, Frame, Snapshot, Ticker, strange
 from feeds.levels import BAD_LEVEL, IDLE, NEGATIVE, UNSTAMPED
 from feeds.seat import Seat
-from feeds.sentinel import Sentinel
-from feeds.update import FeedError, Numbers, TextError, exact
+from feeds.sentinel import Sentinel, is_number
+from feeds.update import FeedError, Numbers
 from shm_layout import DRIFT, E6, GAP, NO_SNAPSHOT
 
 NEGATIVES_MAX: Final = 3  # of a connection: each is healed by a snapshot
@@ -159,14 +159,6 @@ def of_text(
     elif isinstance(frame, Snapshot):
         texts = [("yes_dollars_fp", text) for pair in frame.msg.yes_dollars_fp for text in pair]
         texts += [("no_dollars_fp", text) for pair in frame.msg.no_dollars_fp for text in pair]
-    field = next((name for name, text in texts if not _is_number(text)), "a number")
+    field = next((name for name, text in texts if not is_number(text)), "a number")
     kind = type(frame).__struct_config__.tag
     sentinel.drift(str(kind), f"msg.{field}", str(error), payload, recv_ns)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        exact(text, 6)
-    except TextError:
-        return False
-    return True

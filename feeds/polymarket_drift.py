@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from feeds.polymarket_frames import Book, Change, Event, PriceChange
-from feeds.sentinel import Sentinel
-from feeds.update import TextError, exact
+from feeds.sentinel import Sentinel, is_number
+from feeds.update import TextError
 
 Payload = bytes | memoryview
 _NAMES: Final = ("price", "size", "best_bid", "best_ask")
@@ -50,16 +50,8 @@ def of_text(
         for side, there in levels:
             for level in there:
                 texts += ((f"{side}.price", level.price), (f"{side}.size", level.size))
-    field = next((name for name, text in texts if text and not _is_number(text)), "")
+    field = next((name for name, text in texts if text and not is_number(text)), "")
     if not field:
         field = "timestamp" if str(error).startswith("timestamp") else "a number"
     kind = str(type(event).__struct_config__.tag)
     sentinel.drift(kind, field, str(error), payload, recv_ns)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        exact(text, 6)
-    except TextError:
-        return False
-    return True

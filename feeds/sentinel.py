@@ -26,7 +26,7 @@ from feeds.levels import COUNTER
 from feeds.limits import LEVEL_MAX_BYTES, crowded, excess
 from feeds.notices import clean
 from feeds.seat import Seat
-from feeds.update import SECOND_NS
+from feeds.update import SECOND_NS, TextError, exact
 from shm_layout import DRIFT
 
 FIRST_FRAMES = 8  # of each type
@@ -207,6 +207,15 @@ class Sentinel:
             self.is_drifted = shared.is_on = False
             shared.kinds.clear()
             self._publisher.mark(lowered=DRIFT, now_ns=now_ns)
+
+
+def is_number(text: str) -> bool:
+    """Whether a price or size that was refused is a decimal: if not, it is what has drifted."""
+    try:
+        exact(text, 6)
+    except TextError:
+        return False
+    return True
 
 
 assert {"drifts", "drifted_fields", "unknown_keys", "oversize"} <= COUNTER.keys()
