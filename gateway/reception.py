@@ -22,6 +22,7 @@ NO_SIGNATURE = reason("no_signature")
 COUNTED = {STALE: "stale", NO_SIGNATURE: "no_signature", RATE: "rate_limited"}
 INTENT = slice(INTENT_AT, INTENT_AT + BODY)
 GONE_MAX = 1024  # lost intents answered one by one
+WAITING_MAX = 32  # intents that wait for a signature: a detector that runs away gets no more
 
 
 @dataclass(slots=True)
@@ -82,7 +83,8 @@ class Reception:
 
     def _refuse(self, intent: Intent, why: int, now_ns: int) -> None:
         """Not sent: it waits for its signature, or this is its last word."""
-        if why == NO_SIGNATURE and now_ns < intent.expires_ns:
+        is_early = now_ns < intent.expires_ns and len(self.waiting) < WAITING_MAX
+        if why == NO_SIGNATURE and is_early:
             self.waiting.append(intent)
             return
         self.reports.count("refused")

@@ -10,6 +10,7 @@ import pytest
 
 from gateway import journal as j
 from gateway.kalshi import CREATE
+from gateway.reception import WAITING_MAX
 from shm_layout import (
     ACTIVE,
     BUY,
@@ -235,6 +236,23 @@ def test_the_kill_word_stops_intents_and_unwinds_alike(tmp_path: Path) -> None:
             assert [len(rig.kalshi.orders), len(rig.poly.orders)] == [1, 1]
             again = rig.fire(sell_e6=490_000)
             assert REASONS[(await rig.end_of(again))["reason"]] == "killed"
+
+    play(story, tmp_path)
+
+
+def test_a_detector_that_runs_away_gets_no_more_than_so_many_waiting_intents(
+    tmp_path: Path,
+) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            rig.signer.is_empty = True
+            legs = rig.scene.leg(KALSHI, BUY, 420_000), rig.scene.leg(POLY, SELL, 500_000)
+            numbers = [rig.scene.intent(*legs, age_ns=10**10) for _ in range(WAITING_MAX + 8)]
+            rig.scene.ring(rig.eventfd)
+            await rig.until(lambda: bool(rig.ended(numbers[-1])))
+            assert len(rig.desk.reception.waiting) == WAITING_MAX
+            for number in numbers[-8:]:
+                assert [REASONS[end["reason"]] for end in rig.ended(number)] == ["no_signature"]
 
     play(story, tmp_path)
 
