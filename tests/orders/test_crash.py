@@ -22,7 +22,7 @@ from tests.ops.rig import Engine, engine
 from tests.orders.checker import violations
 from tests.orders.crash_session import ANY, PEACE, POINTS, Life, life
 from tests.orders.evidence import Evidence, Keeper, gather
-from tests.session.deaths import DUST_E6, Scene
+from tests.session.deaths import Scene
 from tests.session.witness import Witness
 
 KILLS = 20 if os.environ.get("ARB_SHORT") else 50
@@ -100,20 +100,6 @@ class Killing:
         self.died[point] += 1
         self.down_ns.append((clock.mono_ns(), 0))
 
-    def until_quiet(self) -> None:
-        """As Scene.until_quiet, but so many intents leave dust each, which adds up."""
-        self.scene.command("halt")
-
-        def is_quiet() -> bool:
-            named = self.scene.named()
-            intents = Counter(int(leg["pair"]) for leg in self.witness.opened())
-            return all(
-                not both.isdisjoint(named) or abs(rest_e6) <= DUST_E6 * intents[pair]
-                for pair, (both, rest_e6) in self.scene.imbalances().items()
-            )
-
-        self.witness.until(is_quiet, 60, "every lone leg given back or named")
-
     def until_told(self) -> None:
         """Until the gateway has had nothing to tell for a while: exact amounts come last."""
         told, since_ns = 0, clock.mono_ns()
@@ -146,7 +132,7 @@ def run(tmp_path: Path, seed: int) -> tuple[Evidence, Killing]:
         (tmp_path / "log" / PEACE).touch()
         killing.come_back()
         killing.scene.until_trading()
-        killing.until_quiet()
+        killing.scene.until_quiet(60)
         killing.until_told()
         ended_ns = clock.mono_ns()
         killing.scene.command("stop")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -153,10 +154,11 @@ class Scene:
         return {pair: both for pair, (both, _) in self.imbalances().items()}
 
     def imbalances(self) -> dict[int, tuple[frozenset[int], int]]:
-        """By pair what one side holds beyond the other, if it is worth more than what the gateway
-        leaves as dust: instruments and contracts in 1e-6.
+        """By pair what one side holds beyond the other, if it is more than the dust that
+        the gateway may have left of each intent: instruments and contracts in 1e-6.
         """
         segment, found = self.witness.segment, {}
+        intents = Counter(int(leg["pair"]) for leg in self.witness.opened() if not leg["leg"])
         for index in range(PAIRS_LOOKED_AT):
             pair = segment.read("pairs", index)
             if pair is None:
@@ -164,8 +166,11 @@ class Scene:
             a, b = int(pair["a"]), int(pair["b"])
             (held_a, unit_a), (held_b, unit_b) = self._held(a), self._held(b)
             rest = held_a + held_b if pair["same"] else held_a - held_b
-            unit_e6 = unit_a if abs(held_a) > abs(held_b) else unit_b
-            if abs(rest) * unit_e6 > DUST_E6 * E6:
+            more, unit_e6 = (a, unit_a) if abs(held_a) > abs(held_b) else (b, unit_b)
+            facts = segment.read("quotes", more)
+            assert facts is not None
+            dust_e6 = DUST_E6 * max(intents[index], 1)
+            if abs(rest) >= facts["size_min_e6"] and abs(rest) * unit_e6 > dust_e6 * E6:
                 found[index] = frozenset((a, b)), rest
         return found
 

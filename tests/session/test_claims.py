@@ -44,10 +44,10 @@ def quote(scene: Scene, instrument: int, number: int, publish_ns: int, trust: in
     )
 
 
-def leg(scene: Scene, number: int, key: int = 7) -> None:
-    """One leg of the intent was sent."""
+def leg(scene: Scene, number: int, key: int = 7, intent: int = INTENT_ID) -> None:
+    """One leg of an intent was sent."""
     scene.witness.legs.append(
-        shown(REPORT, intent=INTENT_ID, leg=number, send_ns=SENT_NS, order_key=[key] * 8)
+        shown(REPORT, intent=intent, leg=number, send_ns=SENT_NS, order_key=[key] * 8)
     )
 
 
@@ -59,6 +59,7 @@ def scene(tmp_path: Path) -> Scene:
     for instrument in range(2):
         body = row(INSTRUMENT, index=instrument, feed=instrument)
         segment.write("instruments", instrument, body)
+        segment.write("quotes", instrument, row(QUOTE, instrument=instrument, size_min_e6=E6))
         quote(made, instrument, 1, SENT_NS - 400 * MS_NS)
         leg(made, instrument, key=7 + instrument)
     segment.write("pairs", 0, row(PAIR, index=0, a=0, b=1, same=1, approved=1))
@@ -110,8 +111,16 @@ def test_a_leg_alone_is_seen_unless_it_is_dust(scene: Scene) -> None:
     hold(scene, 0, 5 * E6, 400_000)
     hold(scene, 1, -4 * E6, 580_000)
     assert scene.imbalances() == {0: (frozenset((0, 1)), E6)}
-    hold(scene, 1, -5 * E6 + 490_000, 580_000)
+    hold(scene, 1, -4 * E6 - 10_000, 580_000)
+    assert scene.lone() == {}, "no order can be of less than a contract"
+    hold(scene, 0, 5 * E6, 30_000)
+    hold(scene, 1, 0, 0)
     assert scene.lone() == {}, "worth less than $0.20"
+    hold(scene, 0, 5 * E6, 50_000)
+    assert set(scene.lone()) == {0}
+    leg(scene, 0, key=5, intent=INTENT_ID + 1)
+    assert scene.lone() == {}, "less than $0.20 of each intent"
+    hold(scene, 0, 5 * E6, 400_000)
     hold(scene, 1, 0, 0)
     assert set(scene.lone()) == {0}
     hold(scene, 0, 0, 0)

@@ -92,8 +92,14 @@ class Stage:
         return REASONS[int(self.witness.segment.table("gate")[0]["reason"])]
 
     def trade_again(self) -> None:
-        """Resume, as often as the gateway finds a reason of its own, until a venue reads orders."""
+        """Resume, until a venue reads both legs."""
         self.scene.command("resume")
+        self.until_read(2)
+
+    def until_read(self, orders: int = 1) -> None:
+        """Until a venue has read so many orders from now on; the operator resumes as often as the
+        gateway finds a reason of its own to halt.
+        """
         now_ns = since_ns = clock.mono_ns()
 
         def reads() -> bool:
@@ -101,22 +107,15 @@ class Stage:
             if self.gate() != "done" and clock.mono_ns() - since_ns > clock.SECOND_NS:
                 since_ns = clock.mono_ns()
                 self.scene.command("resume")
-            return len(self.told.rows("order", now_ns)) >= 2
+            return len(self.told.rows("order", now_ns)) >= orders
 
-        self.witness.until(reads, 60, "orders after the resume")
+        self.witness.until(reads, 60, "orders at a venue")
 
     def waiting(self) -> int:
         """Intents in the ring that the gateway has not answered."""
         self.witness.poll()
         done = int(word_load(self.witness.segment.words, MAIN.at["gate"] + 3))
         return sum(number > done for number in self.witness.intents)
-
-    def until_read(self, seconds: float = 30) -> None:
-        """Until a venue has read an order from now on."""
-        now_ns = clock.mono_ns()
-        self.witness.until(
-            lambda: bool(self.told.rows("order", now_ns)), seconds, "an order at a venue"
-        )
 
     def is_cancelled(self, since_ns: int) -> bool:
         """Both venues have read a cancel."""
