@@ -176,15 +176,15 @@ def replace(words, state, local, levels, clear, bid_e6, ask_e6, seq, event_epoch
     A whole book ends NO_SNAPSHOT and GAP. `bid_e6`, `ask_e6`: the venue's word for the touch after
     it (0 and 1e6: empty side) or NO_CLAIM. Returns BAD_LEVEL, OFF_GRID, MISMATCH, STALE and LOST
     as bits, or 0. What is stamped before the newest event is not used (recorded: 4 of 11,243
-    changes, by 1 or 2 ms, Polymarket 2026-01): a level of then means GAP, a whole book or a touch
-    means nothing.
+    changes, by 1 or 2 ms, Polymarket 2026-01): a level or a whole book of then means GAP, for the
+    order or the clock is not the venue's; a touch means nothing.
     """
     book, told = BOOKS_AT + local * BOOK_CELLS, 0
     count = levels.shape[0]
     is_stale = 0 < event_epoch_ns < state[book + AT_EVENT]
     if is_stale and not (clear and state[book + TRUST] & (NO_SNAPSHOT | GAP | POLLED)):
         told = STALE if clear or count > 0 else 0
-        if count > 0 and not clear:
+        if told != 0:
             state[book + TRUST] |= GAP
             _touch(words, state, local, book, seq, event_epoch_ns, recv_ns, False)
         if last:

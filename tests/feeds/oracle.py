@@ -145,7 +145,8 @@ class Oracle(Listener):
             return
         given.last = number
         after = link.told[number] if number < len(link.told) else ()
-        given.passing = {part.market for part in parts if part in after}
+        same = {(part.market, part.state) for part in after}
+        given.passing = {part.market for part in parts if (part.market, part.state) in same}
         for market, state, is_whole, is_stamped in parts:
             if is_whole and is_odd:
                 self.spoiled.add(market)

@@ -157,7 +157,7 @@ class TwinBooks:
         book = self.books[local]
         is_stale = 0 < event_epoch_ns < book.event_epoch_ns
         if is_stale and not (clear and book.remembered & (NO_SNAPSHOT | GAP)):
-            if levels and not clear:
+            if levels or clear:
                 book.remembered |= GAP
                 self._touch(local, seq, event_epoch_ns, recv_ns)
             if last:
