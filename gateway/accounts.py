@@ -75,7 +75,7 @@ class Accounts:
         self.standing = Standing(self.memory)
         self.markets = {market.instrument: market for market in markets}
         self.known: tuple[Market, ...] = ()
-        self._nets = dict(nets)
+        self.nets = dict(nets)
         self.positions: dict[int, Position] = {}
         self.cash: dict[int, Cash] = {}
         self.flights: dict[tuple[int, int], Booking] = {}
@@ -269,7 +269,7 @@ class Accounts:
         position.fees_e6 += fee_e6
         buys = order.placing.side == BUY
         before_e6 = position.yes_e6 + position.no_e6
-        if self._nets[market.venue]:
+        if self.nets[market.venue]:
             moved_e6, realized_e6, closed_e6 = _netted(position, buys, size_e6, notional_e6)
         else:
             moved_e6, realized_e6, closed_e6 = _held_apart(

@@ -36,6 +36,7 @@ from gateway.reception import Reception
 from gateway.reconcile import Resolver, VenueReader
 from gateway.reports import Reports
 from gateway.run_times import RunTimes
+from gateway.settlement import Settlement
 from gateway.standing import Left
 from shm_layout import (
     COMMAND,
@@ -123,6 +124,9 @@ class Desk:
             gate=self.gate, run_times=self.run_times, resolver=self.resolver,
             reception=self.reception, unwinder=self.unwinder, clock=clock,
         )  # fmt: skip
+        self.settlement = Settlement(
+            accounts=self.accounts, intake=self.intake, reports=self.reports, note=self._note
+        )
         self.operator = operator_of(self, params, plan_lone, epoch, clock)
         self.deadman = deadman_of(self)
         self._ticked_ns = self._syncs = self._connects = self._settled_ns = self._asked_ns = 0
@@ -227,6 +231,7 @@ class Desk:
             done += self.operator.flattener.step(now_ns)
         if done:
             self.ledger.tell()
+        self.dispatcher.sights.write()  # nothing waits any more
         if now_ns - self._ticked_ns >= TICK_NS:
             self._tick(now_ns)
         return done
@@ -278,7 +283,8 @@ class Desk:
             self.ledger.prune()
         if now_ns - self._settled_ns >= SETTLE_NS:
             self._settled_ns = now_ns
-            self._settle(now_ns)
+            if self.opening.is_done:
+                self.settlement.step(now_ns)
             self.ledger.forget()
         if (part := self.run_times.look()) is not None:
             self._note({"k": "clock", "run": self.intake.run_id, "part": part})
@@ -294,17 +300,6 @@ class Desk:
         self._syncs, self._connects = self._journal.syncs, connects
         if self._journal.failed:
             self._on_journal()
-
-    def _settle(self, now_ns: int) -> None:
-        """Book what settled markets pay, from the feed's value; an order in flight comes first."""
-        if not self.opening.is_done:
-            return
-        for instrument in list(self.accounts.positions):
-            value_e6 = self.intake.settlement_e6(instrument)
-            if value_e6 is None or self.accounts.open_e6(instrument):
-                continue
-            if self.accounts.settle(instrument, value_e6):
-                self.reports.account(instrument, self.accounts, now_ns)
 
     def _control(self, kind: int, body: list[int], now_ns: int) -> None:
         if kind == K_COMMAND and body[_COMMAND] == RESUME:

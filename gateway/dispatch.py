@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from gateway.accounts import Accounts
 from gateway.facts import FACTS_FROM, FACTS_TO, facts_of
@@ -53,6 +54,7 @@ from gateway.ports import (
     VenueError,
 )
 from gateway.reports import Reports
+from gateway.sights import Sights
 from gateway.throttle import Bucket
 from gateway.transport import Answer, Channel, Link, Pool
 from shm_layout import (
@@ -117,10 +119,14 @@ class Dispatcher:
     on_stopped: Callable[[str], None]
     facts: dict[int, tuple[list[int], Facts]] = field(default_factory=dict)
     missed: dict[int, None] = field(default_factory=dict)
+    sights: Sights = field(init=False)
     _found: memoryview = field(init=False)
     _found_all: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
+        self.sights = Sights(
+            words=self.words, memory=self.memory, accounts=self.accounts, append=self._append
+        )
         self._found_all = self.memory.cells[FOUND_AT : FOUND_AT + FOUND_CELLS * (1 + LEGS_MAX)]
         self._found = self._found_all[: FOUND_CELLS * 3]  # of two legs
 
@@ -146,6 +152,7 @@ class Dispatcher:
             for row, link in zip(rows, links, strict=True):
                 self.lines[row[0]].pool.give(link)
             return None, why
+        put_ns = self.clock()
         works: list[Work] = []  # the one that is made once the bytes have left
         replied, words, stamps = self._replied, self.words, []
         for place, link in enumerate(links):
@@ -155,6 +162,7 @@ class Dispatcher:
         work = self._work(rows, requests, taken_ns)
         works.append(work)
         self._sent(work, requests, stamps)
+        self.sights.keep(work.intent, put_ns, stamps)
         if len(stamps) < len(links):
             self._held_back(work, links, len(stamps))
         self._count_pool(rows, found)
@@ -246,6 +254,12 @@ class Dispatcher:
         elif why == KILLED:
             self._unsent(requests)
         return why
+
+    def _append(self, record: dict[str, Any]) -> bool:
+        is_there = self.journal.append(record)
+        if not is_there:
+            self.on_journal()
+        return is_there
 
     def _unsent(self, requests: Sequence[Request]) -> None:
         """The kill word came between the last look and the record: a successor must not look for

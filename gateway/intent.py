@@ -9,6 +9,7 @@ from gateway.order_record import INTENT_HEAD, INTENT_HEAD_AT
 from shm_layout import BODY, INTENT, LEG, LEGS_MAX, cell
 
 _COUNT_AT = cell(INTENT, "leg_count")
+_PROFIT_AT, _FEES_AT = cell(INTENT, "profit_e6"), cell(INTENT, "fees_e6")
 _LEG_AT = tuple(cell(INTENT, f"{LEG[0]}_{leg}") for leg in range(LEGS_MAX))
 
 
@@ -44,6 +45,8 @@ class Intent(NamedTuple):
     edge_e6: int
     publish_ns: int
     legs: tuple[Leg, ...]
+    profit_e6: int = 0  # these two are for whoever explains it: the order's record is without them
+    fees_e6: int = 0
 
 
 def from_cells(cells: Sequence[int]) -> Intent:
@@ -53,7 +56,8 @@ def from_cells(cells: Sequence[int]) -> Intent:
         raise ValueError(f"leg_count: found {count}, wanted 1 to {LEGS_MAX}")
     width = len(LEG)
     legs = tuple([Leg._make(cells[at : at + width]) for at in _LEG_AT[:count]])
-    return Intent._make((*[cells[at] for at in INTENT_HEAD_AT], legs))
+    head = [cells[at] for at in INTENT_HEAD_AT]
+    return Intent._make((*head, legs, cells[_PROFIT_AT], cells[_FEES_AT]))
 
 
 def to_cells(intent: Intent) -> list[int]:
@@ -63,9 +67,10 @@ def to_cells(intent: Intent) -> list[int]:
         assert isinstance(value, int)
         cells[at] = value
     cells[_COUNT_AT] = len(intent.legs)
+    cells[_PROFIT_AT], cells[_FEES_AT] = intent.profit_e6, intent.fees_e6
     for at, leg in zip(_LEG_AT, intent.legs, strict=False):
         cells[at : at + len(leg)] = leg
     return cells
 
 
-assert Intent._fields[:-1] == INTENT_HEAD and Leg._fields == LEG
+assert Intent._fields[: len(INTENT_HEAD)] == INTENT_HEAD and Leg._fields == LEG

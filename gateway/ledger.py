@@ -219,6 +219,7 @@ class Ledger:
                 "k": "out", "key": order.key, "placed": order.placed, "why": order.reason,
                 "cum": list(order.cumulative) if order.cumulative else None,
                 "exact": order.is_exact, "vid": order.venue_id, "text": outcome.text,
+                "ack": order.ack_ns,
             }
         )  # fmt: skip
         self._after(work, order)

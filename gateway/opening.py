@@ -71,10 +71,31 @@ class Opening:
             self.reports.account(instrument, self.accounts, now_ns)
         for account in self.accounts.cash:
             self.reports.cash(account, self.accounts, now_ns)
+        self._note(now_ns)
         self.reports.reconciled(now_ns)
         self.is_done = True
         self.unwinder.begin(now_ns)
         self.gate.open(now_ns)
+
+    def _note(self, now_ns: int) -> None:
+        """What the venues say we begin with, for whoever explains the run: [account, venue, shard,
+        cash], [instrument, YES, NO].
+        """
+        held = [
+            [instrument, position.yes_e6, position.no_e6]
+            for instrument, position in self.accounts.positions.items()
+            if position.yes_e6 or position.no_e6
+        ]
+        for instrument, _, _ in held:
+            self.reception.dispatcher.sights.name(instrument)
+        self.journal.append({
+            "k": "opened", "run": self.intake.run_id, "ns": now_ns,
+            "cash": [
+                [row.account, row.venue, row.exchange_index, row.cash_e6]
+                for row in self.accounts.cash.values()
+            ],
+            "held": held,
+        })  # fmt: skip
 
     async def _find_orders(self) -> int:
         """Ask until every order of before is final. When the last was found; 0: none was open."""

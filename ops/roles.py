@@ -228,8 +228,9 @@ class VenuesRole:
 
 def _venues(spec: RoleSpec, segment: Segment) -> VenuesRole:
     assert spec.conn is not None
-    told = Path(spec.log).with_name(VENUES_TOLD)
-    return VenuesRole(spec.conn, dataclasses.replace(spec.params.spec, told_file=str(told)))
+    folders = Path(spec.log).parent, Path(spec.params.journal)
+    told = tuple(str(folder / VENUES_TOLD) for folder in folders)
+    return VenuesRole(spec.conn, dataclasses.replace(spec.params.spec, told_files=told))
 
 
 def _gateway(spec: RoleSpec, segment: Segment) -> Any:

@@ -60,6 +60,7 @@ class VenuesParams:
     """What the process of the simulated venues is told."""
 
     spec: VenuesSpec
+    journal: str  # the run's folder: what the venues say of it lies there too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,7 @@ class SimSession:
             is_us_address=bool(spot.us_address),
             coingecko_plan=sim_spot.plan(spot),
         )
-        params = VenuesParams(spec=spec)
+        params = VenuesParams(spec=spec, journal=str(self._journal))
         return Plan(name="venues", kind="venues", role=VENUES_ROLE, build=BUILD, params=params)
 
     def plans(self, ports: Mapping[str, Mapping[str, int]], segment: str) -> tuple[Plan, ...]:

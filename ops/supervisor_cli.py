@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ops import audit_cli
 from ops.console import err, out
+from ops.explain import cli as explain_cli
 
 if TYPE_CHECKING:
     from ops.launch import SessionFactory
@@ -111,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
     made["flatten"].add_argument("--yes", action="store_true", help="do not ask")
     made["flatten"].add_argument("--plan", action="store_true", help="show it and do nothing")
     audit_cli.add(commands, EXITS)
+    explain_cli.add(commands, EXITS)
     _start_flags(made["start"])
     return top
 
@@ -204,6 +206,8 @@ def main(argv: list[str] | None = None, make_session: SessionFactory | None = No
         return _start(asked, make_session)
     if asked.command == "audit":
         return audit_cli.run(asked)
+    if asked.command == "explain":
+        return explain_cli.run(asked)
     return _talk(asked)
 
 

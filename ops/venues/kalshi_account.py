@@ -70,6 +70,8 @@ class KalshiAccount:
 
     def __init__(self, cash_e6: Mapping[int, int]) -> None:
         self.cash_e6 = dict(cash_e6)
+        self.start_e6 = dict(cash_e6)
+        self.settled_e6: dict[str, int] = {}  # what a YES of a settled market paid
         self.positions: dict[str, Position] = {}
         self.orders: dict[str, KalshiOrder] = {}
         self.open: dict[str, KalshiOrder] = {}
@@ -102,6 +104,7 @@ class KalshiAccount:
         position = self.position(market.ticker)
         cost_e6 = position.cost_e6
         paid_e6 = position.settle(value_e6, run_ns)
+        self.settled_e6[market.ticker] = value_e6
         self._move(market.spec.exchange_index, paid_e6, -cost_e6)
         return paid_e6
 

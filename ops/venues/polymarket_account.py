@@ -117,6 +117,7 @@ class PolymarketAccount:
     ) -> None:
         assert state in ("", "banned", "closed_only"), f"account state {state!r}"
         self.cash_e6 = cash_e6
+        self.start_e6 = cash_e6
         self.address = address
         self.allowance_e6 = allowance_e6
         self.state = state
@@ -129,6 +130,8 @@ class PolymarketAccount:
         self.trades: dict[str, dict[str, Any]] = {}
         self.owners: dict[str, str] = {}  # the API key of our order in each trade
         self.redeemed: list[tuple[int, str, int, int]] = []  # run ns, token, shares, paid
+        self.settled_e6: dict[str, int] = {}  # what a token of a settled market paid
+        self.amounts_e6: dict[str, tuple[int, int]] = {}  # of each order: price x size, fee
 
     def free_cash_e6(self) -> int:
         """pUSD that no open order binds."""
@@ -161,9 +164,15 @@ class PolymarketAccount:
         self.fees_e6 += fee_e6
         assert self.tokens_e6[token] >= 0, f"sold {token[:12]} short"
 
+    def matched(self, order_id: str, *, notional_e6: int, fee_e6: int) -> None:
+        """One match of an order of ours; negative: it failed."""
+        before_e6, fees_e6 = self.amounts_e6.get(order_id, (0, 0))
+        self.amounts_e6[order_id] = before_e6 + notional_e6, fees_e6 + fee_e6
+
     def redeem(self, token: str, unit_e6: int, run_ns: int) -> tuple[int, int]:
         """Pay out one token of a resolved market: (shares, pUSD paid)."""
         shares_e6 = self.tokens_e6.pop(token, 0)
+        self.settled_e6[token] = unit_e6
         paid_e6 = shares_e6 * unit_e6 // ONE_E6
         self.cash_e6 += paid_e6
         if shares_e6:

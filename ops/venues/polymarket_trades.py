@@ -62,6 +62,7 @@ class Trade:
     """One trade: the row that REST shows, and what undoing it would move."""
 
     row: dict[str, Any]
+    order_id: str
     market: PolymarketMarket
     moves: list[Move]
     fee_e6: int
@@ -96,7 +97,8 @@ class Trades:
     ) -> str:
         """Carry out one match and begin its life; the trade's id."""
         run_ns = self._office.clock.run_ns()
-        self._move(moves, fee_e6)
+        ours = taker if trader_side == "TAKER" else makers[0]
+        self._move(ours.order_id, moves, fee_e6)
         trade_id = self._office.ids.new("trade")
         row = trade_row(
             trade_id=trade_id,
@@ -106,7 +108,10 @@ class Trades:
             trader_side=trader_side,
             run_ns=run_ns,
         )
-        trade = Trade(row=row, market=market, moves=moves, fee_e6=fee_e6, fate=self._fate())
+        trade = Trade(
+            row=row, order_id=ours.order_id, market=market, moves=moves, fee_e6=fee_e6,
+            fate=self._fate(),
+        )  # fmt: skip
         self._office.account.trades[trade_id] = row
         self._office.account.owners[trade_id] = owner
         self._office.log.count(VENUE, "fills")
@@ -127,7 +132,11 @@ class Trades:
             return "FAILED"
         return "RETRYING" if drawn < terms.failed_e6 + terms.retrying_e6 else "CONFIRMED"
 
-    def _move(self, moves: list[Move], fee_e6: int) -> None:
+    def _move(self, order_id: str, moves: list[Move], fee_e6: int, *, undoes: bool = False) -> None:
+        notional_e6 = sum(abs(move.cash_e6) for move in moves)
+        self._office.account.matched(
+            order_id, notional_e6=-notional_e6 if undoes else notional_e6, fee_e6=fee_e6
+        )
         fees = [fee_e6, *(0 for _ in moves[1:])]
         for move, fee in zip(moves, fees, strict=True):
             self._office.account.move(
@@ -143,7 +152,8 @@ class Trades:
             self._office.log.count(VENUE, "trades_kept")
         trade.next += 1
         if status == "FAILED":
-            self._move([move.undone() for move in trade.moves], -trade.fee_e6)
+            back = [move.undone() for move in trade.moves]
+            self._move(trade.order_id, back, -trade.fee_e6, undoes=True)
         run_ns, row = self._office.clock.run_ns(), trade.row
         row["status"] = status
         row["last_update"] = str(run_ns // SECOND_NS)

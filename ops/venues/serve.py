@@ -245,8 +245,9 @@ class Venues:
         counts = {name: dict(found) for name, found in self._log.counts.items()}
         if self._log.keeps_requests:
             self._conn.send(("requests", self._log.requests))
-        if self._spec.told_file:
-            told.write(Path(self._spec.told_file), self._log, self._accounts())
+        for path in map(Path, self._spec.told_files):
+            if path.parent.is_dir():
+                told.write(path, self._log, self._accounts())
         self._conn.send(("log", self._log.rows, counts))
 
     def _accounts(self) -> dict[str, dict[str, Any]]:

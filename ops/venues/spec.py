@@ -86,7 +86,7 @@ class VenuesSpec:
     every request is told at the end. `faults`: what goes wrong; `faults_seed`: of what they leave
     to chance. `polymarket_plain_ws`: its sockets are ws://, for a client that trusts no throw-away
     authority. `exchanges`: what plays the script's spot trades beside Coinbase. `is_us_address`:
-    all of it is asked from the United States, which Binance answers with 451. `told_file`: where
+    all of it is asked from the United States, which Binance answers with 451. `told_files`: where
     the venues write at the end what they say of the run (told.py), "": nowhere.
     `coingecko_cache_ns` None: as the plan has it; `coingecko_key`: the one key it knows, empty for
     any.
@@ -110,7 +110,7 @@ class VenuesSpec:
     polymarket: PolymarketTerms = field(default_factory=PolymarketTerms)
     polymarket_plain_ws: bool = False
     keeps_requests: bool = False
-    told_file: str = ""
+    told_files: tuple[str, ...] = ()
     faults: Plan = ()
     faults_seed: int = 0
     kalshi_ping_ns: int = 10_000_000_000

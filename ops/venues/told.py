@@ -29,24 +29,38 @@ class HasAccount(Protocol):
 
 
 def kalshi(account: KalshiAccount) -> dict[str, Any]:
-    """`orders` by client id; `cash_e6` by shard; `held_e6` by ticker: signed, + YES."""
+    """`orders` by client id, prices of YES; `start_e6`, `cash_e6` by shard; `held_e6` by ticker:
+    signed, + YES; `settled_e6` by ticker: what YES paid.
+    """
     return {
         "orders": {
-            order.client_order_id: {"filled_e6": order.filled_e6, "open_e6": order.leaves_e6}
+            order.client_order_id: {
+                "filled_e6": order.filled_e6, "open_e6": order.leaves_e6,
+                "notional_e6": order.value_e6, "fee_e6": sum(order.fees_e6.values()),
+            }
             for order in account.orders.values()
         },
+        "start_e6": {str(shard): cash_e6 for shard, cash_e6 in account.start_e6.items()},
         "cash_e6": {str(shard): cash_e6 for shard, cash_e6 in account.cash_e6.items()},
         "held_e6": {
             ticker: position.net_e6
             for ticker, position in account.positions.items()
             if position.net_e6
         },
-    }
+        "settled_e6": account.settled_e6,
+    }  # fmt: skip
 
 
 def polymarket(account: PolymarketAccount) -> dict[str, Any]:
-    """`orders` by hash, of all that were accepted; `held_e6` by token."""
-    orders = {key: {"filled_e6": 0, "open_e6": 0} for key in account.seen}
+    """`orders` by hash, of all that were accepted, prices of their token; `held_e6` and
+    `settled_e6` by token.
+    """
+    orders = {}
+    for key in account.seen:
+        notional_e6, fee_e6 = account.amounts_e6.get(key, (0, 0))
+        orders[key] = {
+            "filled_e6": 0, "open_e6": 0, "notional_e6": notional_e6, "fee_e6": fee_e6
+        }  # fmt: skip
     for key, order in account.open.items():
         orders[key]["open_e6"] = order.leaves_e6
     for row in account.trades.values():
@@ -63,8 +77,10 @@ def polymarket(account: PolymarketAccount) -> dict[str, Any]:
                 orders[maker["order_id"]]["filled_e6"] += matched_e6
     return {
         "orders": orders,
+        "start_e6": {"0": account.start_e6},
         "cash_e6": {"0": account.cash_e6},
         "held_e6": {token: held_e6 for token, held_e6 in account.tokens_e6.items() if held_e6},
+        "settled_e6": account.settled_e6,
     }
 
 

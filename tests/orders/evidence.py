@@ -74,10 +74,12 @@ class Fault(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """What a venue says became of one order, in 1e-6 contracts."""
+    """What a venue says became of one order: contracts, price x size, fee, all in 1e-6."""
 
     filled_e6: int
     open_e6: int
+    notional_e6: int = 0
+    fee_e6: int = 0
 
 
 Cash = Mapping[tuple[str, int], int]  # (venue, shard) -> 1e-6 dollars

@@ -36,7 +36,7 @@ def played(
     """What the venues wrote down of a session."""
     told = tmp_path / "told.json"
     script = rig.script_of(*BOOKS, *later)
-    session = rig.session(tls, kalshi_client.KEY, script, faults=plan, told_file=str(told))
+    session = rig.session(tls, kalshi_client.KEY, script, faults=plan, told_files=(str(told),))
     try:
         asyncio.run(asyncio.wait_for(body(session), 30))
     finally:

@@ -1,0 +1,38 @@
+"""What settled markets pay is booked from the value their feed tells, and journalled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.accounts import Accounts
+from gateway.intake import Intake
+from gateway.reports import Reports
+
+
+@dataclass(slots=True, kw_only=True)
+class Settlement:
+    """`note` journals a record."""
+
+    accounts: Accounts
+    intake: Intake
+    reports: Reports
+    note: Callable[[dict[str, Any]], None]
+
+    def step(self, now_ns: int) -> None:
+        """Every market that is held and has settled; an order in flight comes first."""
+        accounts = self.accounts
+        for instrument in list(accounts.positions):
+            value_e6 = self.intake.settlement_e6(instrument)
+            if value_e6 is None or accounts.open_e6(instrument):
+                continue
+            position = accounts.position(instrument)
+            paid_e6 = accounts.settle(instrument, value_e6)
+            if not (position.yes_e6 or position.no_e6):
+                continue
+            self.note({
+                "k": "settle", "instrument": instrument, "value": value_e6,
+                "yes": position.yes_e6, "no": position.no_e6, "paid": paid_e6, "ns": now_ns,
+            })  # fmt: skip
+            self.reports.account(instrument, accounts, now_ns)

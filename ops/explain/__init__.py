@@ -1,0 +1,1 @@
+"""What became of every intent of a run, and where each cent went: `arb-supervisor explain`."""
