@@ -36,7 +36,7 @@ from gateway.reception import Reception
 from gateway.reconcile import Resolver, VenueReader
 from gateway.reports import Reports
 from gateway.run_times import RunTimes
-from gateway.settlement import Settlement
+from gateway.settlement import settle
 from gateway.standing import Left
 from shm_layout import (
     COMMAND,
@@ -124,9 +124,6 @@ class Desk:
             gate=self.gate, run_times=self.run_times, resolver=self.resolver,
             reception=self.reception, unwinder=self.unwinder, clock=clock,
         )  # fmt: skip
-        self.settlement = Settlement(
-            accounts=self.accounts, intake=self.intake, reports=self.reports, note=self._note
-        )
         self.operator = operator_of(self, params, plan_lone, epoch, clock)
         self.deadman = deadman_of(self)
         self._ticked_ns = self._syncs = self._connects = self._settled_ns = self._asked_ns = 0
@@ -284,7 +281,7 @@ class Desk:
         if now_ns - self._settled_ns >= SETTLE_NS:
             self._settled_ns = now_ns
             if self.opening.is_done:
-                self.settlement.step(now_ns)
+                settle(self.accounts, self.intake, self.reports, self._note, now_ns)
             self.ledger.forget()
         if (part := self.run_times.look()) is not None:
             self._note({"k": "clock", "run": self.intake.run_id, "part": part})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from gateway.accounts import Accounts
@@ -11,28 +10,26 @@ from gateway.intake import Intake
 from gateway.reports import Reports
 
 
-@dataclass(slots=True, kw_only=True)
-class Settlement:
-    """`note` journals a record."""
-
-    accounts: Accounts
-    intake: Intake
-    reports: Reports
-    note: Callable[[dict[str, Any]], None]
-
-    def step(self, now_ns: int) -> None:
-        """Every market that is held and has settled; an order in flight comes first."""
-        accounts = self.accounts
-        for instrument in list(accounts.positions):
-            value_e6 = self.intake.settlement_e6(instrument)
-            if value_e6 is None or accounts.open_e6(instrument):
-                continue
-            position = accounts.position(instrument)
-            paid_e6 = accounts.settle(instrument, value_e6)
-            if not (position.yes_e6 or position.no_e6):
-                continue
-            self.note({
-                "k": "settle", "instrument": instrument, "value": value_e6,
-                "yes": position.yes_e6, "no": position.no_e6, "paid": paid_e6, "ns": now_ns,
-            })  # fmt: skip
-            self.reports.account(instrument, accounts, now_ns)
+def settle(
+    accounts: Accounts,
+    intake: Intake,
+    reports: Reports,
+    note: Callable[[dict[str, Any]], None],
+    now_ns: int,
+) -> None:
+    """Every market that is held and has settled; an order in flight comes first. `note` journals a
+    record.
+    """
+    for instrument in list(accounts.positions):
+        value_e6 = intake.settlement_e6(instrument)
+        if value_e6 is None or accounts.open_e6(instrument):
+            continue
+        position = accounts.position(instrument)
+        paid_e6 = accounts.settle(instrument, value_e6)
+        if not (position.yes_e6 or position.no_e6):
+            continue
+        note({
+            "k": "settle", "instrument": instrument, "value": value_e6, "yes": position.yes_e6,
+            "no": position.no_e6, "paid": paid_e6, "ns": now_ns,
+        })  # fmt: skip
+        reports.account(instrument, accounts, now_ns)  # also of what paid nothing: it is gone

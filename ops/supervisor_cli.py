@@ -27,7 +27,7 @@ EXITS = """exit codes:
     0  done as asked
     1  internal error
     2  wrong usage
-    3  a config, recording, file of faults, journal or foreign segment was refused
+    3  a config, recording, file of faults, journal, id or foreign segment was refused
     4  already running, or not running
     5  a process died for good
     6  done here, but not confirmed by a venue, or something is left or differs

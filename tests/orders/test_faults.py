@@ -13,6 +13,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ from tests.session.witness import Witness
 SECONDS = 45 if os.environ.get("ARB_SHORT") else 600
 SETTINGS = {
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
-    "ARB_EDGE_COOLDOWN_MS": "0",
 }  # fmt: skip
 LIFTED = ("one_legged", "unknown_outcome")  # what an operator resumes
 QUIET_NS = 6 * clock.SECOND_NS  # longer than any question waits, and is asked again
@@ -82,11 +82,14 @@ def until_quiet(witness: Witness) -> None:
     witness.until(is_quiet, QUIET_S, "an end of every intent")
 
 
+@dataclass(frozen=True)
 class Found:
-    """What one run left: for the checker, and where its journal lies."""
+    """What one run left: for the checker, where its journal lies, its own summary."""
 
-    def __init__(self, evidence: Evidence, journal: Path, halts: Counter[str], told: str) -> None:
-        self.evidence, self.journal, self.halts, self.summary = evidence, journal, halts, told
+    evidence: Evidence
+    journal: Path
+    halts: Counter[str]
+    summary: dict[str, Any]
 
 
 def run(state_dir: Path, seconds: float) -> Found:
