@@ -78,9 +78,11 @@ class Opening:
         self.gate.open(now_ns)
 
     def _note(self, now_ns: int) -> None:
-        """What the venues say we begin with, for whoever explains the run: [account, venue, shard,
-        cash], [instrument, YES, NO].
+        """What the venues say the run begins with, for whoever explains it: [account, venue, shard,
+        cash], [instrument, YES, NO]. Once: a successor goes on.
         """
+        if any(record.get("k") == "opened" for record in self.journal.recovered):
+            return
         held = [
             [instrument, position.yes_e6, position.no_e6]
             for instrument, position in self.accounts.positions.items()

@@ -22,7 +22,7 @@ import pytest
 from ops import clock, control, supervisor_cli
 from ops.venues.faults import KINDS
 from shm_layout import ACTIVE, HALTED, REASONS
-from tests.ops.rig import REAL, engine
+from tests.ops.rig import REAL, Engine, engine
 from tests.orders.checker import violations
 from tests.orders.evidence import Evidence, Keeper, gather
 from tests.session.witness import Witness
@@ -82,6 +82,20 @@ def until_quiet(witness: Witness) -> None:
     witness.until(is_quiet, QUIET_S, "an end of every intent")
 
 
+def look_while_it_runs(made: Engine, witness: Witness) -> None:
+    """`explain` of a running engine: the gateway's own books, and what was refused of late."""
+    done = made.run("explain", "--all", "--json")
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
+    found = json.loads(done.stdout)
+    assert found["differences"] == [] and found["books"]["of"] == "the gateway's books"
+    sent = {int(leg["intent"]) for leg in witness.legs}
+    refused = [(number, why) for number, why in witness.terminals if number not in sent]
+    if refused:
+        number, why = refused[-1]
+        done = made.run("explain", str(number))
+        assert done.returncode == 0 and f"nothing was sent: {why}" in done.stdout, done
+
+
 @dataclass(frozen=True)
 class Found:
     """What one run left: for the checker, where its journal lies, its own summary."""
@@ -104,6 +118,7 @@ def run(state_dir: Path, seconds: float) -> Found:
         keeper.poll()
         assert "error" not in control.ask(state_dir, "halt")
         until_quiet(witness)
+        look_while_it_runs(made, witness)
         ended_ns = clock.mono_ns()
         assert "error" not in control.ask(state_dir, "stop")
         summary = witness.to_the_end(made, 60)
