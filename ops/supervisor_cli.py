@@ -137,7 +137,7 @@ def _start_flags(start: argparse.ArgumentParser) -> None:
                        help="where a replay begins, such as 2026-01-03T20:40Z")  # fmt: skip
     start.add_argument("--gap-max", dest="gap_max_ns", type=_gap, metavar="S",
                        help="longer silences of a recording are cut to S seconds")  # fmt: skip
-    start.add_argument("--faults", type=Path, metavar="FILE",
+    start.add_argument("--faults", type=_faults, metavar="FILE",
                        help="what the simulated venues do wrong, TOML or JSON;"
                             " 'all': every kind, again and again")  # fmt: skip
     start.add_argument("--force-approve", action="store_true",
@@ -169,6 +169,13 @@ def _markets(text: str) -> int:
         wanted = f"a whole number from {low} to {high}"
         raise argparse.ArgumentTypeError(f"found {text!r}, wanted {wanted}")
     return int(text)
+
+
+def _faults(text: str) -> Path:
+    """A file of that name in this folder is ./all."""
+    from ops.venues import faults
+
+    return faults.EVERY_KIND if text == EVERY_KIND else Path(text)
 
 
 def _speed(text: str) -> int:
@@ -243,13 +250,6 @@ def _talk(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _plan_file(asked: Path) -> Path:
-    """A file of that name in this folder is ./all."""
-    from ops.venues import faults
-
-    return faults.EVERY_KIND if str(asked) == EVERY_KIND else asked
-
-
 def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> int:
     from ops import clock, config
     from ops.venues import faults
@@ -271,7 +271,7 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
         settings = config.load(asked.profile, asked.config, os.environ)
         if asked.markets is not None:
             settings = replace(settings, sim=replace(settings.sim, markets=asked.markets))
-        asked.plan = faults.load(_plan_file(asked.faults)) if asked.faults else ()
+        asked.plan = faults.load(asked.faults) if asked.faults else ()
     except (config.ConfigError, faults.FaultError) as error:
         return fail(str(error), REFUSED)
     for name in list(os.environ):  # no proxies, no SSLKEYLOGFILE, no preloads for any child

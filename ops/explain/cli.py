@@ -61,6 +61,8 @@ def run(asked: argparse.Namespace) -> int:
         if not kept:
             return _refused(f"{cache.state_dir() / journals.FOLDER}: found no journal, wanted one")
         path = kept[-1]
+    if not path.exists():
+        return _refused(f"{path}: cannot be read: found nothing, wanted a journal's folder or file")
     cache.use()  # before numba
     from ops.explain.past import ExplainError, read
 

@@ -39,6 +39,10 @@ IN_PROCESS = {  # flags -> exit code, what the line says
     "markets of a replay": (["start", "--replay", ".", "--markets", "9"], 2, "not of --replay"),
     "missing config": (["start", "--config", "none.toml"], 3, "none.toml: cannot be read"),
     "missing faults": (["start", "--faults", "none.toml"], 3, "none.toml: cannot be read"),
+    "a file named all": (["start", "--faults", "./all"], 3, "all: cannot be read"),
+    "explain nothing": (["explain"], 3, "found no journal, wanted one"),
+    "explain two things": (["explain", "5", "--all"], 2, "wanted one of them"),
+    "explain elsewhere": (["explain", "--journal", "none"], 3, "none: cannot be read"),
     "unknown profile": (["start", "--profile", "x"], 3, "profile: found 'x', wanted one of"),
     "nothing runs: status": (["status"], 4, "no engine is running in"),
     "nothing runs: stop": (["stop"], 4, "no engine is running in"),
@@ -83,6 +87,13 @@ def test_help_has_an_example_and_the_exit_codes(
     assert ended.value.code == 0
     assert f"example:\n  arb-supervisor {command}" in out
     assert supervisor_cli.EXITS in out
+
+
+def test_every_kind_of_fault_has_a_name() -> None:
+    from ops.venues import faults
+
+    asked = supervisor_cli.parser().parse_args(["start", "--faults", "all"])
+    assert asked.faults == faults.EVERY_KIND and faults.load(asked.faults)
 
 
 def test_json_without_an_engine_is_one_object_and_a_code(
