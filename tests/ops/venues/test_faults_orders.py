@@ -129,7 +129,11 @@ def test_a_polymarket_order_is_named_by_its_hash_also_when_it_is_not_handled(
     rows = [(key, outcome) for _, key, _, _, outcome in told["reads"]]
     assert rows[0] == (rows[2][0], "fault_status") and rows[1] == (keys[0], "matched")
     account = told["accounts"]["polymarket"]
-    assert account["orders"][keys[0]] == {"filled_e6": e6("10"), "open_e6": 0}
+    assert account["orders"][keys[0]] == {
+        "filled_e6": e6("10"), "open_e6": 0, "notional_e6": e6("5.2"), "fee_e6": e6("0.17472"),
+    }  # fmt: skip
+    paid_e6 = account["start_e6"]["0"] - account["cash_e6"]["0"]
+    assert paid_e6 == sum(x["notional_e6"] + x["fee_e6"] for x in account["orders"].values())
     assert account["held_e6"] == {TOKEN_YES: e6("20")}
 
 
