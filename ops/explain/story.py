@@ -20,11 +20,13 @@ from shm_layout import (
     FLAG_REDUCE,
     FLAG_TRUE_UP,
     FLAG_UNWIND,
+    ORIGIN_OPERATOR,
     PLACED,
     REASONS,
     S_FAILED,
     SETTLED_AXIS,
     VENUES,
+    intent_parts,
 )
 
 SIDES = ("buy", "sell")
@@ -42,7 +44,7 @@ def story(run: Run, number: int, marks: Marks) -> dict[str, Any]:
         "name": name_of(number),
         "parent": run.parent(work),
         "unwinds": run.children.get(number, []),
-        "what": _what(intent.flags),
+        "what": _what(number, intent.flags),
         "pair": intent.pair,
         "direction": intent.direction,
         "decided_epoch_ns": run.epoch_ns(intent.decide_ns),
@@ -60,7 +62,9 @@ def story(run: Run, number: int, marks: Marks) -> dict[str, Any]:
     }
 
 
-def _what(flags: int) -> str:
+def _what(number: int, flags: int) -> str:
+    if intent_parts(number)[0] == ORIGIN_OPERATOR:
+        return "flattens"
     if not flags & FLAG_UNWIND:
         return "reduces" if flags & FLAG_REDUCE else "opens"
     return "completes a pair" if flags & FLAG_TRUE_UP else "gives a leg back"

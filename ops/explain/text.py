@@ -104,7 +104,7 @@ def _table_row(intent: Row, order: Row) -> Sequence[str]:
         _size(order["filled_e6"]), _average(order), order["placed"],
         "unknown" if order["expected_e6"] is None else money(order["expected_e6"]),
         money(order["fee_e6"]), money(order["realised_e6"]),
-        f"unwind of {parent}" if parent is not None else intent["end"] or "",
+        f"unwind of {parent}" if parent is not None else f"{intent['what']}: {intent['end']}",
     )  # fmt: skip
 
 

@@ -14,7 +14,14 @@ from gateway import journal as j
 from gateway.frame import FRAME_CELLS, R_JOURNAL, R_KILLED, check_of
 from gateway.intent import from_cells
 from gateway.memory import INTENT_AT, K_HASH, LOOK_CELLS, LOOKS_AT, Memory
-from gateway.order_record import ID_BYTES, ID_CELLS, order_id, order_record, put_id
+from gateway.order_record import (
+    ID_BYTES,
+    ID_CELLS,
+    INTENT_HEAD,
+    order_id,
+    order_record,
+    put_id,
+)
 from ops.last_look import take
 from shm_layout import BODY, BUY, KILL, SELL, cell, word_store
 from tests.gateway.scene import KALSHI, POLY, RUN, Scene
@@ -89,7 +96,7 @@ def test_an_order_record_says_what_was_judged(tmp_path: Path) -> None:
         "k": "order",
         "run": RUN,
         "taken_ns": 123,
-        "intent": list(intent[:-1]),
+        "intent": list(intent[: len(INTENT_HEAD)]),
         "orders": [
             [0, KALSHI, KALSHI, 1, BUY, 420_000, one.size_e6, order_id(RUN, intent.id, 0)],
             [1, POLY, POLY, 1, SELL, 500_000, other.size_e6, "0x" + digest.hex()],
