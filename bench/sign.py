@@ -85,7 +85,7 @@ class Rig:
         self.signer = Signer(self.main, [self.channel], params, 1, clock)
         self.client = SigningClient(self.channel, self.main, clock=clock, kalshi_key_id="id")
         address = OrderSigner(KEY).address
-        account = PoolParams(maker=address, signer=address, owner="owner", levels=0)
+        account = PoolParams(maker=address, signer=address, owner="owner", levels=0, reach_e6=0)
         self.pool = OrderPool(self.client, self.main, params=account, clock=clock)
 
     def clock(self) -> int:

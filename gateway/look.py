@@ -23,6 +23,7 @@ from shm_layout import (
     SELL,
     Words,
     feed_alive,
+    load_acquire,
     ring_read,
     ring_tail,
     slot_load,
@@ -119,3 +120,18 @@ def look(words: Words, mem: Words, now: int) -> bool:
         )
         mem[at + m.K_PRICED] = 1
     return True
+
+
+@njit(cache=True)
+def next_written(words: Words, slots: Words, seen: Words, start: int, most: int) -> int:
+    """Place of the first slot, from `start` on and round, that was written since its place was
+    last returned; -1: none of `most`. One that is being written now is left for the next call.
+    """
+    count = len(slots)
+    for step in range(min(most, count)):
+        place = (start + step) % count
+        sequence = load_acquire(words, slots[place])
+        if sequence != seen[place] and sequence & 1 == 0:
+            seen[place] = sequence
+            return place
+    return -1

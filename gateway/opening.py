@@ -28,6 +28,7 @@ from shm_layout import reason
 
 RECONCILE_NS = 10_000_000_000
 AUDIT_S = 1.0
+STOCK_NS = 500_000_000
 WAIT_S = 0.02
 UNKNOWN = reason("unknown_outcome")
 log = logging.getLogger("gateway")
@@ -75,7 +76,8 @@ class Opening:
         self.reports.reconciled(now_ns)
         self.is_done = True
         self.unwinder.begin(now_ns)
-        self.gate.open(now_ns)
+        await self._stocked(now_ns + STOCK_NS)
+        self.gate.open(self.clock())
 
     def _note(self, now_ns: int) -> None:
         """What the venues say the run begins with, for whoever explains it: [account, venue, shard,
@@ -115,6 +117,12 @@ class Opening:
         newest_ns = max(past.newest_ns, found_ns)
         lags_ns = [venue.query_delay_ns for venue in self.resolver.venues.values()]
         while newest_ns and self.clock() < newest_ns + max(lags_ns, default=0):
+            await asyncio.sleep(WAIT_S)
+
+    async def _stocked(self, until_ns: int) -> None:
+        """Wait until what the prices of now may ask for is signed: the first order is no miss."""
+        venues = self.resolver.venues.values()
+        while self.clock() < until_ns and not all(venue.is_stocked for venue in venues):
             await asyncio.sleep(WAIT_S)
 
     async def _snapshots(self) -> list[Snapshot]:

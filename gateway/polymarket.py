@@ -157,6 +157,11 @@ class PolymarketVenue:
         wire = b"".join((self._head, headers, length, body))
         return _new(Request, ("0x" + digest.hex(), wire, digest))
 
+    @property
+    def is_stocked(self) -> bool:
+        """The pool has what the books may ask for."""
+        return self._pool.is_ready
+
     def tick(self) -> None:
         """The HMAC of a second is begun ahead of its orders."""
         self._l2_post.begin(self._wall_s())
@@ -191,15 +196,8 @@ class PolymarketVenue:
                 event, why = meaning
                 break
         filled_e6 = 0 if event == E_FINISH else None
-        return Outcome(
-            event,
-            why,
-            filled_e6,
-            filled_e6,
-            filled_e6,
-            event == E_FINISH,
-            text=f"{status} {text}"[:200],
-        )
+        said = f"{status} {text}"[:200]
+        return Outcome(event, why, filled_e6, filled_e6, filled_e6, event == E_FINISH, text=said)
 
     def spent(self, key: str) -> None:
         """Filled or killed: it counts no more at the signer."""

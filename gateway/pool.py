@@ -13,46 +13,39 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from heapq import nsmallest
 from typing import NamedTuple
-
-import numpy as np
 
 from gateway.order_amounts import amounts_e6, pool_size_e6
 from gateway.order_body import post_body
+from gateway.pool_markets import Markets
 from gateway.pool_plan import KeptSizes, Key, PlannedMarket, SizeRule
 from gateway.signing import REFUSALS, OrderFields, Signed, SigningClient
 from shm_layout import (
-    BODY,
     COUNTERS,
     E6,
     ENTRY,
     INSTRUMENT,
     LINE,
-    POSITION,
     QUOTE,
     ROLE,
     SIGNER,
-    VENUES,
     Segment,
     cell,
-    slot_load,
     word_load,
 )
 
 MS_NS = 1_000_000
-SCAN = 8  # instrument rows looked at in a turn
-VISITS = 4  # markets whose touch is looked at in a turn
+VISITS = 8  # markets whose touch is looked at in a turn
+FILLS = 4  # markets whose plan goes on in a turn
+ROUNDS = 4  # turns in which a market goes on before the others
 CHECKS = 128  # places of one market's plan looked at in a turn
 HOLD_NS = 100_000_000  # a market is left alone so long after a lost request
 CAP_HOLD_NS = 1_000_000_000  # all are, after a cap was hit
 TAKEN_MAX = 4096
 FOR_GOOD = ("price", "size", "amount", "side", "token", "cap_order")  # until facts change
-POLYMARKET = VENUES.index("polymarket")
 
-_I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
-_Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
-_P = {name: cell(POSITION, name) for name in POSITION.names or ()}
-_GENERATION_AT = LINE + _I["generation"]
+_GENERATION_AT, _TICK_EPOCH = LINE + cell(INSTRUMENT, "generation"), cell(QUOTE, "tick_epoch")
 
 
 class PooledOrder(NamedTuple):
@@ -71,30 +64,33 @@ class PooledOrder(NamedTuple):
 class PoolParams:
     """The account as it stands in an order's body, and what is kept.
 
-    `owner` is the API key. `levels`: ticks kept on each side of the touch. `order_max_e6`: notional
-    of the largest size kept where the book shows no more; `shown_max_e6`: where it does.
-    `in_flight_max` bounds what an order signed on demand waits behind.
+    `owner` is the API key. `levels`: ticks kept on each side of the touch, and `reach_e6` dollars
+    on the side to which it must go to pay. `order_max_e6`: notional of the largest size kept where
+    the book shows no more; `shown_max_e6`: where it does. `in_flight_max` bounds what an order
+    signed on demand waits behind.
     `token_stop_e6`, `total_stop_e6`: no refill above this much signed and not used up, so that the
-    signer's caps leave room for orders on demand.
+    signer's caps leave room for orders on demand; these and `entries_max` by half as much again
+    for what the touch itself may ask for.
     """
 
     maker: str
     signer: str
     owner: str = field(repr=False)
     signature_type: int = 0
-    levels: int = 12
+    levels: int = 4
+    reach_e6: int = 150_000
     order_max_e6: int = 25 * E6
     shown_max_e6: int = 1_000 * E6
     token_stop_e6: int = 25_000 * E6
     total_stop_e6: int = 250_000 * E6
-    entries_max: int = 16_384
+    entries_max: int = 24_576
     in_flight_max: int = 48
     per_turn: int = 24
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            least = 0 if item.name in ("levels", "signature_type") else 1
+            least = 0 if item.name in ("levels", "reach_e6", "signature_type") else 1
             if isinstance(value, int) and value < least:
                 raise ValueError(f"{item.name}: found {value}, wanted at least {least}")
 
@@ -114,15 +110,11 @@ class OrderPool:
     ) -> None:
         self._client, self._words = client, main.words
         self._params, self._clock = params, clock
-        self._instruments = main.layout.blocks["instruments"].count
-        self._instruments_at, self._quotes_at = main.at("instruments"), main.at("quotes")
-        self._positions_at = main.at("positions")
+        self._instruments_at = main.at("instruments")
         counter = cell(ROLE, "counters") + COUNTERS["signer"].index("outstanding_e6")
         self._outstanding_at = main.at("roles", SIGNER) + counter
-        self._row = np.zeros(BODY, np.int64)
-        self._markets: dict[int, PlannedMarket] = {}
-        self._visits: list[int] = []  # instruments in the order they are visited
-        self._scan_at = self._visit_at = 0
+        self._markets = Markets(main, self._drop)
+        self._planned: dict[int, PlannedMarket] = {}  # whose plan is not at its end
         self._entries: dict[Key, PooledOrder] = {}
         self._gone: list[PooledOrder] = []  # taken since the last turn
         self._wanted: list[tuple[Key, int, int]] = []  # to be replaced: with generation, tick epoch
@@ -163,7 +155,7 @@ class OrderPool:
     ) -> int | None:
         """Have one entry signed at once; it comes into the pool. The ticket; None: it cannot be
         ordered (unknown market, amounts that are not legal for a FAK, too much in flight)."""
-        market = self._markets.get(instrument) or self._look(instrument)
+        market = self._markets.find(instrument)
         if market is None:
             return None
         key = (instrument, token, side, price_e6, size_e6)
@@ -177,7 +169,7 @@ class OrderPool:
         if entry is None:
             return
         self._client.report_spent(entry.salt)
-        market = self._markets.get(entry.key[0])
+        market = self._markets.known.get(entry.key[0])
         if market is not None and market.generation == entry.generation:
             market.signed_e6[entry.key[1]] -= entry.maker_e6
 
@@ -186,7 +178,7 @@ class OrderPool:
         replaced already or may no longer be used: then it goes on counting at the signer."""
         self._collect()
         entry = self._taken.get(order_hash)
-        market = self._markets.get(entry.key[0]) if entry is not None else None
+        market = self._markets.known.get(entry.key[0]) if entry is not None else None
         if entry is None or market is None or market.generation != entry.generation:
             return
         if entry.tick_epoch == market.tick_epoch and entry.key not in self._entries:
@@ -195,75 +187,52 @@ class OrderPool:
             market.keys.add(entry.key)
             self.hits -= 1
 
+    @property
+    def is_ready(self) -> bool:
+        """The plan of every paired market that has a quote has been gone through once."""
+        paired = (market for market in self._markets.known.values() if market.is_paired)
+        return all(market.is_planned or not market.seen for market in paired)
+
     def pump(self, now_ns: int) -> int:
         """One turn of refilling, bounded: look at some rows and touches, order a few entries.
         Answers come through the client's `pump`. Returns how many were ordered."""
         self._now_ns = now_ns
         self._collect()
-        self._scan()
-        done = self._replace(self._params.per_turn)
-        for _ in range(min(VISITS, len(self._visits))):
-            self._visit_at = (self._visit_at + 1) % len(self._visits)
-            market = self._markets[self._visits[self._visit_at]]
+        self._markets.scan()
+        for _ in range(VISITS):
+            market = self._markets.written()
+            if market is None:
+                break
             self._watch(market)
-            if market.plan is not None and done < self._params.per_turn:
-                done += self._fill(market, self._params.per_turn - done)
+        most = self._params.per_turn
+        done = self._replace(most)
+        for market in nsmallest(FILLS, self._planned.values(), key=_urgency):
+            if done < most:
+                done += self._fill(market, most - done)
+                market.rounds += 1
+            if market.plan is None:
+                del self._planned[market.instrument]
         return done
-
-    def _scan(self) -> None:
-        """Look for rows that are new or were written again."""
-        for _ in range(SCAN):
-            self._scan_at = (self._scan_at + 1) % self._instruments
-            known = self._markets.get(self._scan_at)
-            sequence = word_load(self._words, self._instruments_at + self._scan_at * ENTRY)
-            if sequence and (known is None or known.sequence != sequence):
-                self._look(self._scan_at)
-
-    def _look(self, instrument: int) -> PlannedMarket | None:
-        """Read an instrument's row; a market that is no longer the same loses its entries."""
-        if not 0 <= instrument < self._instruments:
-            return None
-        at = self._instruments_at + instrument * ENTRY
-        sequence = slot_load(self._words, at, self._row, BODY)
-        if sequence <= 0:
-            return None
-        row = self._row.tolist()
-        is_ours = row[_I["venue"]] == POLYMARKET and row[_I["live"]] == 1
-        is_ours = is_ours and row[_I["index"]] == instrument
-        known = self._markets.get(instrument)
-        if known is not None:
-            known.sequence = sequence
-            if is_ours and known.generation == row[_I["generation"]]:
-                return known
-            self._drop(known)
-            del self._markets[instrument]
-            self._visits.remove(instrument)
-        if not is_ours:
-            return None
-        known = self._markets[instrument] = PlannedMarket(sequence, row)
-        self._visits.append(instrument)
-        return known
 
     def _watch(self, market: PlannedMarket) -> None:
         """Follow the market's touch, tick epoch and facts; a change starts its plan anew."""
-        at = self._quotes_at + market.instrument * ENTRY
-        if slot_load(self._words, at, self._row, BODY) <= 0:
+        row = self._markets.quote(market)
+        if row is None:
             return
-        row = self._row.tolist()
-        if row[_Q["generation"]] != market.generation:
-            return
-        if row[_Q["tick_epoch"]] != market.tick_epoch:
-            market.tick_epoch = row[_Q["tick_epoch"]]
+        if row[_TICK_EPOCH] != market.tick_epoch:
+            market.tick_epoch = row[_TICK_EPOCH]
             self._drop(market, keep_epoch=market.tick_epoch)
-        if market.observe(row, self._held(market)):
-            market.plan = market.new_plan(self._params.levels, self._kept)
+        if market.observe(row, self._markets.held(market)):
+            market.gap_e6 = self._markets.gap_e6(market)
+            market.plan = market.new_plan(self._params.levels, self._params.reach_e6, self._kept)
+            self._planned[market.instrument] = market
 
     def _replace(self, most: int) -> int:
         """Have the like of what was taken signed before all else: it is soon wanted again. How many
         were ordered."""
         taken, self._wanted, done = self._wanted, [], 0
         for key, generation, tick_epoch in taken[:most]:
-            market = self._markets.get(key[0])
+            market = self._markets.known.get(key[0])
             is_known = key in self._entries or key in self._asked
             if market is None or is_known or not self._has_room(market, key):
                 continue
@@ -275,35 +244,31 @@ class OrderPool:
         """It may be signed ahead: not refused for good, nobody waits, and its token's stop is not
         reached."""
         is_held = self._now_ns < max(market.hold_until_ns, self._hold_until_ns)
-        is_over = market.signed_e6[key[1]] >= self._params.token_stop_e6
-        return not (is_held or is_over or key in market.bad)
+        stop_e6 = self._params.token_stop_e6 * _times(market) // 2
+        return not (is_held or market.signed_e6[key[1]] >= stop_e6 or key in market.bad)
 
-    def _held(self, market: PlannedMarket) -> tuple[int, int]:
-        """What the desk last said that we hold of both tokens."""
-        at = self._positions_at + market.instrument * ENTRY
-        if slot_load(self._words, at, self._row, BODY) <= 0:
-            return 0, 0
-        if self._row[_P["generation"]] != market.generation:
-            return 0, 0
-        return int(self._row[_P["yes_e6"]]), int(self._row[_P["no_e6"]])
+    def _is_full(self, market: PlannedMarket) -> bool:
+        """As much is signed, or kept, as may be ahead."""
+        signed_e6 = 2 * word_load(self._words, self._outstanding_at)
+        if signed_e6 >= self._params.total_stop_e6 * _times(market):
+            return True
+        return 2 * len(self._entries) >= self._params.entries_max * _times(market)
 
     def _fill(self, market: PlannedMarket, most: int) -> int:
         """Order up to `most` entries that the plan wants and nobody has ordered."""
         plan, done = market.plan, 0
         if plan is None or self._now_ns < max(market.hold_until_ns, self._hold_until_ns):
             return 0
-        signed_e6 = word_load(self._words, self._outstanding_at)
-        is_over = signed_e6 >= self._params.total_stop_e6
-        if is_over or len(self._entries) >= self._params.entries_max:
+        if self._is_full(market):
             self.full += 1
-            self._hold_until_ns = self._now_ns + CAP_HOLD_NS
+            market.plan, market.is_planned = None, True  # begun anew with the next change
             return 0
         for _ in range(CHECKS):
             if done >= most or len(self._asked) >= self._params.in_flight_max:
                 return done
             key = next(plan, None)
             if key is None:
-                market.plan = None
+                market.plan, market.is_planned = None, True
                 return done
             if key in self._entries or key in self._asked or not self._has_room(market, key):
                 continue
@@ -341,7 +306,7 @@ class OrderPool:
         if signed is None or signed.refused:
             self.refused += 1
             market.signed_e6[order.token] -= order.maker_e6
-            market.seen = []  # planned again at the next visit
+            self._markets.again(market)
             why = "" if signed is None else REFUSALS[signed.refused]
             if why in FOR_GOOD:
                 market.bad.add(key)
@@ -351,7 +316,7 @@ class OrderPool:
                 market.hold_until_ns = self._now_ns + HOLD_NS
             return
         self.signed += 1
-        is_same = self._markets.get(market.instrument) is market
+        is_same = self._markets.known.get(market.instrument) is market
         if not is_same or order.tick_epoch < market.tick_epoch or key in self._entries:
             self.dropped += 1
             return
@@ -372,14 +337,15 @@ class OrderPool:
         self.dropped += len(gone)
         market.bad.clear()
         market.seen, market.plan = [], None
+        self._planned.pop(market.instrument, None)
 
     def _collect(self) -> None:
         """Book what was taken: plan its market again, so that it is replaced, and keep its salt
         until it is spent."""
         for entry in self._gone:
-            market = self._markets.get(entry.key[0])
+            market = self._markets.known.get(entry.key[0])
             if market is not None:
-                market.seen = []
+                self._markets.again(market)
                 if entry.key not in self._entries:
                     market.keys.discard(entry.key)
                 self._wanted.append((entry.key, entry.generation, entry.tick_epoch))
@@ -387,3 +353,13 @@ class OrderPool:
                 del self._taken[next(iter(self._taken))]
             self._taken[entry.hash] = entry
         self._gone.clear()
+
+
+def _times(market: PlannedMarket) -> int:
+    """Halves of a stop up to which this market's entries are ordered: its touch may have more."""
+    return 2 if market.is_ready else 3
+
+
+def _urgency(market: PlannedMarket) -> tuple[bool, int, int]:
+    """A touch before what may become one; in rounds, in each what is nearest to paying first."""
+    return market.is_ready, market.rounds // ROUNDS, -market.gap_e6

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count, zip_longest
 
 from gateway.order_amounts import SIZES_MAX, next_down, next_up
 from shm_layout import BUY, E6, INSTRUMENT, LEVELS, QUOTE, SELL, cell, cells_to_uint256
 
 TABLE_MAX = 4096
-SMALL = 8  # a size below this part of what is shown is less often wanted,
-SMALL_LEVELS = 5  # and kept so many ticks from the touch at most
+SMALL = 8  # a size below this part of what is shown is wanted at the touch only
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
 _Q = {name: cell(QUOTE, name) for name in QUOTE.names or ()}
@@ -67,8 +67,7 @@ class KeptSizes:
 class PlannedMarket:
     """One Polymarket instrument as the pool sees it, and where its plan stands."""
 
-    def __init__(self, sequence: int, row: list[int]) -> None:
-        self.sequence = sequence
+    def __init__(self, row: list[int]) -> None:
         self.instrument, self.generation = row[_I["index"]], row[_I["generation"]]
         names = ("token_yes", "token_no")
         self.tokens = [cells_to_uint256(row[_I[n] : _I[n] + 4]) for n in names]
@@ -80,6 +79,11 @@ class PlannedMarket:
         self.rooms_e6 = (0, 0)  # of the largest ask and bid that is shown
         self.held_e6 = (0, 0)  # YES, NO
         self.plan: Iterator[Key] | None = None
+        self.is_ready = False  # every order that its touch may ask for now has been asked for
+        self.rounds = 0  # turns in which its plan went on
+        self.is_planned = False  # a plan of it has come to its end
+        self.is_paired = False  # in a pair that may be traded
+        self.gap_e6 = -E6
         self.hold_until_ns = 0
         self.signed_e6 = [0, 0]  # per token, signed and not known to be used up
         self.keys: set[Key] = set()
@@ -106,32 +110,60 @@ class PlannedMarket:
         self.seen, self.facts, self.grid = seen, facts, grid
         return True
 
-    def new_plan(self, levels: int, kept: KeptSizes) -> Iterator[Key]:
-        """Keys to keep: first, nearest to the touch first, the sizes near what is shown, which are
-        those that are wanted, largest first; then in the same order the smaller ones. BUYs of both
-        tokens, NO mirrored; and where the other token is held, the SELL of it that the same leg is
-        then (gateway/look.py, place).
+    def new_plan(self, levels: int, reach_e6: int, kept: KeptSizes) -> Iterator[Key]:
+        """Keys to keep: BUYs of both tokens, NO mirrored; and where the other token is held, the
+        SELL of it that the same leg is then (gateway/look.py, place). At every price the largest
+        size comes first.
+
+        First the touch, with every size: what is left of a level that was taken is soon wanted,
+        and that is a small one; then `is_ready`. A market in no pair ends there. Then the prices
+        to which the touch can go in one step, nearest first: `levels` ticks on both sides, and on
+        the side where it begins to pay `reach_e6`, because news moves it by more; there the sizes
+        near what is shown.
         """
-        for is_small in (False, True):
-            low, high = [self.ask_e6, self.bid_e6], [self.ask_e6, self.bid_e6]
-            for distance in range((min(levels, SMALL_LEVELS) if is_small else levels) + 1):
-                for token in (0, 1):
-                    both = (low[token],) if distance == 0 else (low[token], high[token])
-                    for yes_e6 in both:
-                        if 0 < yes_e6 < E6:
-                            yield from self._keys(token, yes_e6, kept, is_small=is_small)
-                    low[token] = next_down(low[token], self.grid)
-                    high[token] = next_up(high[token], self.grid) if high[token] > 0 else 0
+        self.is_ready, self.rounds = False, 0
+        return self._walk(levels, reach_e6, kept)
+
+    def _walk(self, levels: int, reach_e6: int, kept: KeptSizes) -> Iterator[Key]:
+        touch = (self.ask_e6, self.bid_e6)
+        for token in (0, 1):
+            yield from self._keys(token, touch[token], kept, is_touch=True)
+        self.is_ready = True
+        if not self.is_paired:
+            return
+        around = [self._around(token, levels, reach_e6) for token in (0, 1)]
+        for both in zip_longest(*around, fillvalue=0):
+            for token, yes_e6 in enumerate(both):
+                yield from self._keys(token, yes_e6, kept, is_touch=False)
+
+    def _around(self, token: int, levels: int, reach_e6: int) -> Iterator[int]:
+        """YES prices beside the touch at which a token is bought, nearest first."""
+        start = pays = other = self.bid_e6 if token else self.ask_e6
+        to_pay, away = (next_up, next_down) if token else (next_down, next_up)
+        for distance in count(1):
+            is_near = distance <= levels
+            pays = to_pay(pays, self.grid) if 0 < pays < E6 else 0
+            other = away(other, self.grid) if is_near and 0 < other < E6 else 0
+            if not is_near and abs(pays - start) > reach_e6:
+                pays = 0
+            if not pays and not other:
+                return
+            yield from (price for price in (pays, other) if price)
 
     def _keys(
-        self, token: int, yes_e6: int, kept: KeptSizes, *, is_small: bool
+        self, token: int, yes_e6: int, kept: KeptSizes, *, is_touch: bool
     ) -> Iterator[Key]:
-        """All of one price that are (not) small beside what is shown."""
+        """All of one price at which a token is bought; beside the touch without those that are
+        small for what is shown."""
+        if not 0 < yes_e6 < E6:
+            return
         price_e6, room_e6 = E6 - yes_e6 if token else yes_e6, self.rooms_e6[token]
-        sizes = kept.at(price_e6, self.facts, room_e6)
-        large_e6 = min(room_e6, max(sizes, default=0)) // SMALL
+        sizes, held_e6 = kept.at(price_e6, self.facts, room_e6), self.held_e6[1 - token]
+        least_e6 = 0 if is_touch else min(room_e6, max(sizes, default=0)) // SMALL
         for size_e6 in reversed(sizes):
-            if (size_e6 < large_e6) == is_small:
+            if size_e6 < least_e6:
+                return
+            if is_touch or size_e6 > held_e6:
                 yield self.instrument, token, BUY, price_e6, size_e6
-                if size_e6 <= self.held_e6[1 - token]:
-                    yield self.instrument, 1 - token, SELL, E6 - price_e6, size_e6
+            if size_e6 <= held_e6:
+                yield self.instrument, 1 - token, SELL, E6 - price_e6, size_e6

@@ -140,6 +140,10 @@ class OrderPool(Protocol):
     def unsent(self, order_hash: bytes) -> None:
         """Taken and neither journaled nor sent: it may be taken again."""
 
+    @property
+    def is_ready(self) -> bool:
+        """What the books of now may ask for is signed, or asked for."""
+
     def take_order(
         self,
         instrument: int,
@@ -317,6 +321,10 @@ class Venue(Protocol):
 
         `urgent`: an unwind, which may use what is kept for a dead signer.
         """
+
+    @property
+    def is_stocked(self) -> bool:
+        """What must be signed ahead for orders at the prices of now is."""
 
     def tick(self) -> None:
         """Time passes: make ahead what the next second's orders share. Called every few ms."""

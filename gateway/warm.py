@@ -20,6 +20,7 @@ def warm(segment: Segment) -> None:
     look.next_entry(segment.words, memory)
     look.look(segment.words, memory, 0)
     look.place(0, 0, 1, 1, 0, 0)
+    look.next_written(segment.words, file, journal, 0, 1)
     guard.judge(memory, 0)
     frame.put_order(segment.words, memory, file, journal, 0)
     order_record.put_id(memory, 0, 0, 0, 0)

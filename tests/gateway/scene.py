@@ -128,6 +128,10 @@ class Signer:
     def spent(self, order_hash: bytes) -> None:
         self.used.append(order_hash)
 
+    @property
+    def is_ready(self) -> bool:
+        return True
+
     def unsent(self, order_hash: bytes) -> None:
         self.given_back.append(order_hash)
 

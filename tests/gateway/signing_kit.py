@@ -24,6 +24,7 @@ from shm_layout import (
     E6,
     INSTRUMENT,
     NONE_NS,
+    PAIR,
     QUOTE,
     ST_ACTIVE,
     VENUES,
@@ -101,6 +102,12 @@ def write_quote(segment: Segment, slot: int = 3, **changes: int | list[int]) -> 
     segment.write("quotes", slot, body_of(QUOTE, **(row | changes)))
 
 
+def write_pair(segment: Segment, b: int = 3, *, approved: int = 1, same: int = 1) -> None:
+    """The pair of this market with instrument 0."""
+    cells = body_of(PAIR, index=b, a=0, b=b, approved=approved, same=same)
+    segment.write("pairs", b, cells)
+
+
 class Desk:
     """A signer and one client in one process, both clocks set by hand."""
 
@@ -111,6 +118,7 @@ class Desk:
         self.main, self.channel = Segment.private(), Segment.private(CHANNEL)
         write_market(self.main)
         write_quote(self.main)
+        write_pair(self.main)
         self.params = SignerParams(
             clients=(rights,),
             kalshi_key_file=write_private(folder / "kalshi.pem", ed25519_pem()),

@@ -35,7 +35,7 @@ def _desk(tmp_path: Path) -> Desk:
 
 
 def make_pool(desk: Desk, **changes: Any) -> OrderPool:
-    few = {"levels": 1, "order_max_e6": 5 * E6, "shown_max_e6": 5 * E6}
+    few = {"levels": 1, "reach_e6": 0, "order_max_e6": 5 * E6, "shown_max_e6": 5 * E6}
     settings = few | {"in_flight_max": 6, "per_turn": 3} | changes
     return OrderPool(
         desk.client, desk.main, params=pool_params(**settings), clock=desk.clock
@@ -297,7 +297,7 @@ def test_refills_leave_room_under_the_caps_for_orders_on_demand(desk: Desk) -> N
         pool.spent(taken.hash)
     pool.spent(entry.hash)
     fill(desk, pool)
-    assert all(20 * E6 <= each < 26 * E6 for each in signed_e6())
+    assert all(20 * E6 <= each < 32 * E6 for each in signed_e6())
 
 
 def test_no_refill_above_the_total(desk: Desk) -> None:
