@@ -149,8 +149,7 @@ class Dispatcher:
         requests = self._sign(found, rows, taken_ns)
         why = NO_SIGNATURE if requests is None else self._journal(requests, taken_ns)
         if requests is None or why:
-            for row, link in zip(rows, links, strict=True):
-                self.lines[row[0]].pool.give(link)
+            self._give(rows, links)
             return None, why
         put_ns = self.clock()
         works: list[Work] = []  # the one that is made once the bytes have left
@@ -176,37 +175,37 @@ class Dispatcher:
 
     def _links(self, rows: Sequence[Sequence[int]]) -> list[Link] | None:
         """A free connection for each leg."""
+        lines = self.lines
         links: list[Link] = []
         for row in rows:
-            link = self.lines[row[0]].pool.take()
+            link = lines[row[0]].pool.take()
             if link is None:
-                for taken, back in zip(rows, links, strict=False):
-                    self.lines[taken[0]].pool.give(back)
+                self._give(rows, links)
                 return None
             links.append(link)
         return links
+
+    def _give(self, rows: Sequence[Sequence[int]], links: Sequence[Link]) -> None:
+        """Connections back that were taken for the first legs, or for all."""
+        for row, link in zip(rows, links, strict=False):
+            self.lines[row[0]].pool.give(link)
 
     def _sign(
         self, found: Sequence[int], rows: Sequence[Sequence[int]], now_ns: int
     ) -> list[Request] | None:
         """Ready bytes of every leg; None: one has no signature."""
-        lines, markets, urgent = self.lines, self.accounts.markets, found[F_FLAGS] & FLAG_UNWIND
-        raw = self.memory.raw
+        lines, markets, raw = self.lines, self.accounts.markets, self.memory.raw
+        urgent = found[F_FLAGS] & FLAG_UNWIND != 0
         requests: list[Request] = []
         places = _PLACES[len(rows)]
         if lines[rows[0][0]].venue.on_demand:
             places = places[::-1]
         for place in places:  # what is signed on demand comes before what is used up
-            number, instrument, token, side, price_e6, size_e6, tick_epoch = rows[place]
-            venue = lines[number].venue
+            row = rows[place]
+            venue, placing = lines[row[0]].venue, _new(Placing, row[2:5])
+            order_id = str(raw[_IDS[place]], "ascii") if venue.names_orders else ""
             request = venue.prepare(
-                markets[instrument],
-                _new(Placing, (token, side, price_e6)),
-                size_e6,
-                str(raw[_IDS[place]], "ascii") if venue.names_orders else "",
-                tick_epoch,
-                now_ns,
-                urgent != 0,
+                markets[row[1]], placing, row[5], order_id, row[6], now_ns, urgent
             )
             if request is None:
                 self._missing(rows, requests, places, found)
@@ -245,10 +244,12 @@ class Dispatcher:
     def _journal(self, requests: Sequence[Request], taken_ns: int) -> int:
         """The record of every order; 0: it stands, and the kill word does not."""
         memory = self.memory
-        for place, request in enumerate(requests):
-            if request.digest:
-                memory.raw[_HASHES[place]] = request.digest
+        for place, (_, _, digest) in enumerate(requests):
+            if digest:
+                memory.raw[_HASHES[place]] = digest
         why = self.journal.put_order(self.words, memory.words, taken_ns)
+        if not why:
+            return 0
         if why == JOURNAL:
             self.on_journal()
         elif why == KILLED:

@@ -25,6 +25,7 @@ import orjson
 from gateway.answers import object_of
 from gateway.hmac_auth import ApiSecrets, L2Auth
 from gateway.order import E_ACK, E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
+from gateway.polymarket_post import Posts
 from gateway.polymarket_reads import balance, holdings, pages
 from gateway.ports import (
     Fill,
@@ -53,10 +54,8 @@ from shm_layout import (
     text_to_int,
 )
 
-ORDER = "/order"
+AHEAD = 16  # requests made ahead in a tick
 HEARTBEAT = "/v1/heartbeats"
-LENGTHS_MAX = 4096
-_new = tuple.__new__  # a named tuple without the call of its constructor
 REJECTED, RATE, UNKNOWN = reason("venue_rejected"), reason("limit_rate"), reason("unknown_outcome")
 CASH, HALT, TICK = reason("cash"), reason("halted"), reason("tick")
 NOTHING = reason("nothing_filled")
@@ -128,34 +127,26 @@ class PolymarketVenue:
         self._pool = pool
         self._heartbeat_ns, self._beat_id = heartbeat_ns, ""
         self._l2 = L2Auth(secrets)
-        self._l2_post = self._l2.path("POST", ORDER)
+        self._posts = Posts(self._l2, host)
         self._host = host.encode()
         self._secrets = secrets
         self._signature_type = signature_type
         self._wall_s = wall_s
-        self._head = f"POST {ORDER} HTTP/1.1\r\nHost: {host}\r\n".encode()
-        self._lengths: dict[int, bytes] = {}
         self._warm = f"GET /time HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
 
     def prepare(
         self, market: Market, placing: Placing, size_e6: int, order_id: str, tick_epoch: int,
         now_ns: int, urgent: bool,
     ) -> Request | None:  # fmt: skip
-        """A pool entry and its HMAC, made now. The key is the entry's hash, whatever `order_id`
-        is.
+        """A pool entry and its HMAC, made now if not a moment ago. The key is the entry's hash,
+        whatever `order_id` is.
         """
         token, side, price_e6 = placing
         entry = self._pool.take_order(
             market.instrument, token, side, price_e6, size_e6, tick_epoch, now_ns,
             market.generation,
         )  # fmt: skip
-        if entry is None:
-            return None
-        body, digest = entry.body, entry.hash
-        headers = self._l2_post.header_bytes(body, self._wall_s())
-        length = self._lengths.get(len(body)) or self._length(len(body))
-        wire = b"".join((self._head, headers, length, body))
-        return _new(Request, ("0x" + digest.hex(), wire, digest))
+        return None if entry is None else self._posts.request(entry, self._wall_s())
 
     @property
     def is_stocked(self) -> bool:
@@ -163,15 +154,11 @@ class PolymarketVenue:
         return self._pool.is_ready
 
     def tick(self) -> None:
-        """The HMAC of a second is begun ahead of its orders."""
-        self._l2_post.begin(self._wall_s())
-
-    def _length(self, length: int) -> bytes:
-        """The last header lines, for bodies so long."""
-        found = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
-        if len(self._lengths) < LENGTHS_MAX:
-            self._lengths[length] = found
-        return found
+        """What the touches may ask for is made ahead, some in each turn."""
+        epoch_s = self._wall_s()
+        self._posts.begin(epoch_s)
+        for entry in self._pool.likely(AHEAD):
+            self._posts.make_ahead(entry, epoch_s)
 
     def outcome(
         self, status: int, body: bytes, placing: Placing, size_e6: int, key: str

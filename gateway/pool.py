@@ -11,15 +11,16 @@ size calls too: then the wanted size is one that is kept. What is not kept is si
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from heapq import nsmallest
-from typing import NamedTuple
+from itertools import islice
 
 from gateway.order_amounts import amounts_e6, pool_size_e6
 from gateway.order_body import post_body
 from gateway.pool_markets import Markets
 from gateway.pool_plan import KeptSizes, Key, PlannedMarket, SizeRule
+from gateway.ports import Request
 from gateway.signing import REFUSALS, OrderFields, Signed, SigningClient
 from shm_layout import (
     COUNTERS,
@@ -38,6 +39,8 @@ from shm_layout import (
 MS_NS = 1_000_000
 VISITS = 8  # markets whose touch is looked at in a turn
 FILLS = 4  # markets whose plan goes on in a turn
+FRESH_MAX = 1024
+NEAR = 12  # markets for which requests are made ahead
 ROUNDS = 4  # turns in which a market goes on before the others
 CHECKS = 128  # places of one market's plan looked at in a turn
 HOLD_NS = 100_000_000  # a market is left alone so long after a lost request
@@ -48,8 +51,10 @@ FOR_GOOD = ("price", "size", "amount", "side", "token", "cap_order")  # until fa
 _GENERATION_AT, _TICK_EPOCH = LINE + cell(INSTRUMENT, "generation"), cell(QUOTE, "tick_epoch")
 
 
-class PooledOrder(NamedTuple):
-    """A signed order, used once. `body` is the whole JSON of POST /order, `hash` the venue's id."""
+@dataclass(slots=True, repr=False)
+class PooledOrder:
+    """A signed order, used once. `body` is the whole JSON of POST /order, `hash` the venue's id;
+    `made`: requests made ahead (gateway/polymarket_post.py)."""
 
     hash: bytes
     body: bytes
@@ -58,6 +63,7 @@ class PooledOrder(NamedTuple):
     key: Key
     generation: int
     tick_epoch: int
+    made: Sequence[tuple[int, Request]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,8 @@ class OrderPool:
         self._taken: dict[bytes, PooledOrder] = {}  # until the venue has used it up
         self._kept = KeptSizes(size_rule, params.order_max_e6, params.shown_max_e6)
         self._hold_until_ns = self._now_ns = 0
+        self._fresh: list[PooledOrder] = []  # at a touch
+        self._likely: Iterator[PooledOrder] = iter(())
         self.hits = self.misses = self.signed = self.dropped = self.refused = self.full = 0
 
     def __len__(self) -> int:
@@ -192,6 +200,22 @@ class OrderPool:
         """The plan of every paired market that has a quote has been gone through once."""
         paired = (market for market in self._markets.known.values() if market.is_paired)
         return all(market.is_planned or not market.seen for market in paired)
+
+    def likely(self, most: int) -> list[PooledOrder]:
+        """Entries that a touch may ask for: new ones, then the next of the markets nearest to
+        paying, and after the last from the beginning."""
+        found, self._fresh = self._fresh[:most], self._fresh[most:]
+        found += islice(self._likely, most - len(found))
+        if len(found) < most:
+            self._likely = self._at_touch()
+        return found
+
+    def _at_touch(self) -> Iterator[PooledOrder]:
+        paired = [market for market in self._markets.known.values() if market.is_paired]
+        for market in nsmallest(NEAR, paired, lambda market: -market.gap_e6):
+            for key in market.touch_keys(self._kept):
+                if (entry := self._entries.get(key)) is not None:
+                    yield entry
 
     def pump(self, now_ns: int) -> int:
         """One turn of refilling, bounded: look at some rows and touches, order a few entries.
@@ -321,11 +345,13 @@ class OrderPool:
             self.dropped += 1
             return
         body = post_body(order, market.tokens[order.token], signed.signature, self._params)
-        self._entries[key] = PooledOrder(
+        entry = self._entries[key] = PooledOrder(
             signed.digest, body, order.salt, order.maker_e6, key, order.generation,
             order.tick_epoch,
         )
         market.keys.add(key)
+        if market.is_paired and market.is_at_touch(key) and len(self._fresh) < FRESH_MAX:
+            self._fresh.append(entry)
 
     def _drop(self, market: PlannedMarket, *, keep_epoch: int | None = None) -> None:
         """Forget a market's entries. They never expire: at the signer they go on counting."""

@@ -80,7 +80,7 @@ class PlannedMarket:
         self.held_e6 = (0, 0)  # YES, NO
         self.plan: Iterator[Key] | None = None
         self.is_ready = False  # every order that its touch may ask for now has been asked for
-        self.rounds = 0  # turns in which its plan went on
+        self.rounds = 0  # turns in which its plan went on beyond the touch
         self.is_planned = False  # a plan of it has come to its end
         self.is_paired = False  # in a pair that may be traded
         self.gap_e6 = -E6
@@ -121,20 +121,29 @@ class PlannedMarket:
         the side where it begins to pay `reach_e6`, because news moves it by more; there the sizes
         near what is shown.
         """
-        self.is_ready, self.rounds = False, 0
+        self.is_ready = False
         return self._walk(levels, reach_e6, kept)
 
     def _walk(self, levels: int, reach_e6: int, kept: KeptSizes) -> Iterator[Key]:
-        touch = (self.ask_e6, self.bid_e6)
-        for token in (0, 1):
-            yield from self._keys(token, touch[token], kept, is_touch=True)
-        self.is_ready = True
+        yield from self.touch_keys(kept)
+        self.is_ready, self.rounds = True, 0
         if not self.is_paired:
             return
         around = [self._around(token, levels, reach_e6) for token in (0, 1)]
         for both in zip_longest(*around, fillvalue=0):
             for token, yes_e6 in enumerate(both):
                 yield from self._keys(token, yes_e6, kept, is_touch=False)
+
+    def is_at_touch(self, key: Key) -> bool:
+        """True for one of `touch_keys`, of whatever size."""
+        _, token, side, price_e6, _ = key
+        yes_e6 = E6 - price_e6 if token else price_e6
+        return yes_e6 == (self.ask_e6 if (token == 0) == (side == BUY) else self.bid_e6)
+
+    def touch_keys(self, kept: KeptSizes) -> Iterator[Key]:
+        """All that the touch may ask for."""
+        for token, yes_e6 in enumerate((self.ask_e6, self.bid_e6)):
+            yield from self._keys(token, yes_e6, kept, is_touch=True)
 
     def _around(self, token: int, levels: int, reach_e6: int) -> Iterator[int]:
         """YES prices beside the touch at which a token is bought, nearest first."""

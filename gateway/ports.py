@@ -108,7 +108,11 @@ class PlanLone(Protocol):
 
 
 class PooledOrder(Protocol):
-    """A signed Polymarket order, used once: `body` is the whole JSON of POST /order."""
+    """A signed Polymarket order, used once: `body` is the whole JSON of POST /order. `made`: its
+    requests for some seconds since the epoch, made ahead.
+    """
+
+    made: Sequence[tuple[int, Request]]
 
     @property
     def body(self) -> bytes: ...
@@ -139,6 +143,9 @@ class OrderPool(Protocol):
 
     def unsent(self, order_hash: bytes) -> None:
         """Taken and neither journaled nor sent: it may be taken again."""
+
+    def likely(self, most: int) -> Sequence[PooledOrder]:
+        """Some entries that may be wanted soon, others with each call."""
 
     @property
     def is_ready(self) -> bool:

@@ -151,8 +151,9 @@ class Pool:
         """The free link longest unused, which spreads the keeping warm; None: there is none. It is
         sent on at once, or given back.
         """
-        while self._free:
-            link = self._free.popleft()
+        free = self._free
+        while free:
+            link = free.popleft()
             link.is_listed = False
             if link.is_free:
                 return link

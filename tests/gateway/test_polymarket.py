@@ -30,6 +30,7 @@ SECRETS = ApiSecrets(api_key="key", secret="c2VjcmV0", passphrase="pass", addres
 class Entry(NamedTuple):
     body: bytes
     hash: bytes
+    made: tuple[()] = ()
 
 
 class Pool:
@@ -49,6 +50,9 @@ class Pool:
 
     def spent(self, order_hash: bytes) -> None:
         self.used.append(order_hash)
+
+    def likely(self, most: int) -> list[Entry]:
+        return []
 
 
 class Reads:

@@ -9,9 +9,11 @@ import pytest
 
 from gateway.order_amounts import pool_size_e6
 from gateway.pool_plan import room_for
-from shm_layout import BUY, E6, POSITION, SELL
-from tests.gateway.signing_kit import Desk, body_of, write_market, write_quote
-from tests.gateway.test_pool import fill, make_pool, take, turn
+from shm_layout import BUY, E6, PAIR, POSITION, SELL
+from tests.gateway.signing_kit import Desk, body_of, write_market, write_pair, write_quote
+from tests.gateway.test_pool import fill, keys, make_pool, take, turn
+
+TOUCH = {(0, 450_000), (1, 560_000)}  # token, price
 
 
 @pytest.fixture(name="desk")
@@ -113,3 +115,57 @@ def test_an_entry_that_was_not_sent_does_not_come_back_where_it_may_not_be_used(
     fill(desk, pool)
     pool.unsent(first.hash)
     assert first.hash not in {entry.hash for entry in pool._entries.values()}
+
+
+def test_a_market_in_no_approved_pair_is_signed_at_its_touch_alone(desk: Desk) -> None:
+    write_pair(desk.main, approved=0)
+    pool = make_pool(desk, reach_e6=100_000)
+    fill(desk, pool)
+    assert keys(pool) == {(0, 450_000), (1, 560_000)}
+    write_pair(desk.main)
+    fill(desk, pool)
+    paying = {(0, 450_000 - cent) for cent in range(0, 100_001, 10_000)}
+    assert paying < keys(pool) and (0, 460_000) in keys(pool)
+    assert (0, 470_000) not in keys(pool), "away from paying only what is near"
+
+
+def test_what_is_nearest_to_paying_goes_first(desk: Desk) -> None:
+    """Two markets of the same book; what the second is paired with bids beyond its ask."""
+    for slot in (5, 6):
+        write_market(desk.main, slot)
+        write_quote(desk.main, slot)
+    write_quote(desk.main, 0, bids=[470_000, E6], asks=[480_000, E6])
+    body = body_of(PAIR, index=6, a=0, b=6, approved=1, same=1)
+    desk.main.write("pairs", 6, body)
+    desk.main.write("pairs", 5, body_of(PAIR, index=5, a=9, b=5, approved=1, same=1))
+    write_pair(desk.main, approved=0)
+    pool = make_pool(desk)
+    beyond: list[int] = []
+    while len(beyond) < 10:
+        turn(desk, pool)
+        beyond = [key[0] for key in pool._entries if (key[1], key[3]) not in TOUCH]
+    assert beyond.count(6) > 2 * beyond.count(5), "a turn's worth may follow a touch at once"
+    assert {key[0] for key in pool._entries} == {3, 5, 6}, "each touch came before that"
+
+
+def test_it_is_ready_once_the_first_plan_of_each_pair_is_through(desk: Desk) -> None:
+    pool = make_pool(desk)
+    turn(desk, pool)
+    assert not pool.is_ready
+    fill(desk, pool)
+    assert pool.is_ready
+
+
+def test_likely_are_new_entries_of_the_touch_and_then_all_of_it_again_and_again(
+    desk: Desk,
+) -> None:
+    pool = make_pool(desk)
+    fill(desk, pool)
+    touch = {e.hash for e in pool._entries.values() if (e.key[1], e.key[3]) in TOUCH}
+    first = [each.hash for _ in range(40) for each in pool.likely(3)]
+    assert set(first) == touch and first.count(first[0]) > 1
+    entry = take(pool, desk, 450_000, 10 * E6)
+    assert entry is not None
+    fill(desk, pool)
+    newest = pool.likely(1)[0]
+    assert newest.key == entry.key and newest.hash != entry.hash
