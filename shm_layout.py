@@ -157,13 +157,13 @@ _VOCABULARY = _table("""
     trust: no_snapshot gap link_silent crossed rest_mismatch tick_epoch not_open time_skew drift
         polled outlier
     status: unknown initialized active inactive closed determined settled
-    fee_kinds: unknown none quadratic
     placed: new sent acked live delayed done rejected unknown
-    settled: none matched mined confirmed failed
+    settled: none matched mined confirmed failed   fee_kinds: unknown none quadratic
     reasons: done partial nothing_filled one_legged stale lapped halted killed untrusted moved epoch
         edge_gone tick lot minimum band cash limit_order limit_market limit_event limit_venue
         limit_total limit_day limit_unhedged limit_rate duplicate no_signature no_connection journal
         venue_rejected unknown_outcome reduce_only paused_pair generation limit_asset blocked
+        circuit foreign
 """)
 VENUES = _VOCABULARY["venues"]  # number of a venue = its place; of a feed too, unless it is a shard
 ROLES = _VOCABULARY["roles"]  # row of a process in the roles block; feeds follow from FEED_ROLE on
@@ -203,7 +203,7 @@ COUNTERS = _table("""
         orphans refused_pair edges_of_pair edges_untrusted
     gateway: intents orders fills partial rejected unknown one_legged unwinds refused stale lapped
         pool_hits pool_misses journal_records reconnects replies user_frames bad_replies late
-        sent_bytes fsyncs halts no_signature rate_limited pool_walks
+        sent_bytes fsyncs halts no_signature rate_limited pool_walks circuits backoffs looks
     signer: requests orders headers refused bad headers_fresh outstanding_e6 laps
     canceller: refreshes cancels failures kills
     supervisor: restarts deaths commands
@@ -269,7 +269,7 @@ _PLAIN = _table(f"""
     control: trading_state state_reason state_ns operator_counter live_epoch_spare
         live_epoch*{ROLES_MAX}
     kill: word set_ns set_pid
-    gate: state reason since_ns answered_through reconciled_ns
+    gate: state reason since_ns answered_through reconciled_ns circuits backoffs looked_ns
     bell: armed wakes
     role: name*4 pid epoch core exit_code started_ns ready_ns beat_ns loops worst_loop_ns busy_ns
         connected restarts counters*{COUNTERS_MAX}
@@ -307,7 +307,7 @@ _GUARDED = _table(f"""
         pair direction position_e6 position_cost_e6 account cash_free_e6 event_epoch_ns flags
         intent_kind publish_ns taken_ns order_key*8
     position: instrument generation position_e6 cost_e6 fees_e6 unknown_e6 open_e6 mark_ns yes_e6
-        no_e6 day_loss_e6 mismatches blocked lone_e6 lone_cost_e6 lone_intent
+        no_e6 day_loss_e6 mismatches blocked lone_e6 lone_cost_e6 lone_intent redeem_e6
     cash: account venue exchange_index cash_e6 reserved_e6 start_e6 at_ns used
     step: number kind now_ns run_epoch_ns state alive timer intent_counter epoch drained
         lap_ring lap_to cursors*{CURSORS}

@@ -82,6 +82,7 @@ class Accounts:
         self.realized_day_e6 = 0
         self._day = -1
         self._settled_e6: dict[int, int] = {}  # by event, until nothing of it is held
+        self.redeem_e6: dict[int, int] = {}  # paid by settled markets, not fetched yet
         for market in markets:
             self.add_market(market)
 
@@ -270,9 +271,9 @@ class Accounts:
         buys = order.placing.side == BUY
         before_e6 = position.yes_e6 + position.no_e6
         if self.nets[market.venue]:
-            moved_e6, realized_e6, closed_e6 = _netted(position, buys, size_e6, notional_e6)
+            moved_e6, realized_e6, closed_e6 = netted(position, buys, size_e6, notional_e6)
         else:
-            moved_e6, realized_e6, closed_e6 = _held_apart(
+            moved_e6, realized_e6, closed_e6 = held_apart(
                 position, order.placing.token, buys, size_e6, notional_e6
             )
         self.realized_day_e6 += realized_e6
@@ -294,6 +295,8 @@ class Accounts:
         ) // 1_000_000
         market = self.markets[instrument]
         self.cash[market.account].cash_e6 += paid_e6
+        if paid_e6 and not self.nets[market.venue]:
+            self.redeem_e6[instrument] = self.redeem_e6.get(instrument, 0) + paid_e6
         result_e6 = paid_e6 - position.cost_e6 - position.open_fee_e6
         self._settled_e6[market.event] = self._settled_e6.get(market.event, 0) + result_e6
         if not any(self._is_of(number, market.event) for number in self.positions):
@@ -325,7 +328,7 @@ def _fees(position: Position, before_e6: int, size_e6: int, closed_e6: int, fee_
     return own_e6 + share_e6
 
 
-def _held_apart(
+def held_apart(
     position: Position, token: int, buys: bool, size_e6: int, notional_e6: int
 ) -> tuple[int, int, int]:
     """Tokens: (cash moved, realised, closed). A negative size takes a failed trade back. What was
@@ -350,7 +353,7 @@ def _held_apart(
     return moved_e6, realized_e6, closed_e6
 
 
-def _netted(position: Position, buys: bool, size_e6: int, notional_e6: int) -> tuple[int, int, int]:
+def netted(position: Position, buys: bool, size_e6: int, notional_e6: int) -> tuple[int, int, int]:
     """One signed position, price in YES terms: (cash moved, realised, closed). Closes first, then
     opens.
     """

@@ -18,12 +18,14 @@ from typing import Any
 from gateway.accounts import Accounts
 from gateway.commands import RESUME
 from gateway.deadman import deadman_of
-from gateway.dispatch import Dispatcher, VenueLine
+from gateway.dispatch import Dispatcher
+from gateway.drift import drift_of
 from gateway.gate import Gate
 from gateway.intake import Intake, market_of, pair_of
 from gateway.intent import Intent
 from gateway.journal import Journal
 from gateway.ledger import Ledger, Work
+from gateway.line import VenueLine
 from gateway.lone import Unwinder
 from gateway.look import CONTROL, NOTHING, SKIPPED
 from gateway.memory import ENTRY_AT, Memory
@@ -33,11 +35,12 @@ from gateway.order import Order
 from gateway.params import DeskParams
 from gateway.ports import Fee, LastLook, PlanLone, Reader
 from gateway.reception import Reception
-from gateway.reconcile import Resolver, VenueReader
+from gateway.reconcile import Resolver, VenueReader, budgets
 from gateway.reports import Reports
 from gateway.run_times import RunTimes
 from gateway.settlement import settle
 from gateway.standing import Left
+from gateway.vitals import Vitals
 from shm_layout import (
     COMMAND,
     ENTRY,
@@ -88,11 +91,9 @@ class Desk:
         epoch: int | None = None,
     ) -> None:
         self._words, self._params, self._clock, self._pump = segment.words, params, clock, pump
-        self._journal = journal
-        self.lines = dict(lines)
+        self._journal, self.lines = journal, dict(lines)
         self._take, self.memory = take, Memory(params)
-        self.intake = Intake(segment, eventfd, self.memory)
-        self.reports = Reports(segment)
+        self.intake, self.reports = Intake(segment, eventfd, self.memory), Reports(segment)
         self.gate = Gate(self.reports, clock)
         self.run_times = RunTimes(segment)
         markets = [m for m in self.intake.markets() if VENUES.index(m.venue) in self.lines]
@@ -126,7 +127,9 @@ class Desk:
         )  # fmt: skip
         self.operator = operator_of(self, params, plan_lone, epoch, clock)
         self.deadman = deadman_of(self)
-        self._ticked_ns = self._syncs = self._connects = self._settled_ns = self._asked_ns = 0
+        self.drift = drift_of(self, params.drift_ns, clock)
+        self.vitals = Vitals(lines=self.lines, journal=journal, reports=self.reports)
+        self._ticked_ns = self._settled_ns = self._asked_ns = 0
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         for line in self.lines.values():
@@ -135,7 +138,7 @@ class Desk:
     def _resolver(self) -> Resolver:
         venues = {number: line.venue for number, line in self.lines.items()}
         readers: dict[int, Reader] = {
-            number: VenueReader(line.venue, line.pool, self._clock)
+            number: VenueReader(line.venue, line.pool, self._clock, line.health)
             for number, line in self.lines.items()
         }
         return Resolver(
@@ -277,6 +280,7 @@ class Desk:
         if now_ns - self._asked_ns >= ASK_NS:
             self._asked_ns = now_ns
             self.resolver.step(now_ns)
+            self.drift.step(now_ns, is_open=self.opening.is_done)
             self.ledger.prune()
         if now_ns - self._settled_ns >= SETTLE_NS:
             self._settled_ns = now_ns
@@ -287,14 +291,7 @@ class Desk:
             self._note({"k": "clock", "run": self.intake.run_id, "part": part})
         if self.run_times.parts:
             self.accounts.roll_day(self.run_times.at(now_ns))
-        connects = sum(line.pool.connects for line in self.lines.values())
-        for name, was, value in (
-            ("fsyncs", self._syncs, self._journal.syncs),
-            ("reconnects", self._connects, connects),
-        ):
-            if value != was:
-                self.reports.count(name, value - was)
-        self._syncs, self._connects = self._journal.syncs, connects
+        self.vitals.tick(now_ns)
         if self._journal.failed:
             self._on_journal()
 
@@ -328,6 +325,8 @@ class Desk:
         self.ledger.tell()
         self._note({"k": "resume", "run": self.intake.run_id})
         self.deadman.renew()
+        if self.drift.resume(now_ns):
+            self.opening.note_start()
         self.gate.resume(now_ns)
 
     def _note(self, record: dict[str, Any]) -> None:
@@ -344,6 +343,7 @@ class Desk:
         if self._journal.failed:  # the records behind the damage are not known
             log.error("journal %s", self._journal.failed)
             self._on_journal()
+        self.resolver.spawn(budgets(self.lines, self.resolver.readers))
         await self.deadman.armed()
         await self.opening.open()
         self.ledger.tell()

@@ -18,9 +18,11 @@ from typing import Any
 
 from gateway.accounts import Accounts
 from gateway.facts import FACTS_FROM, FACTS_TO, facts_of
+from gateway.health import ORDERS
 from gateway.intent import Intent, from_cells, to_cells
 from gateway.journal import Journal
 from gateway.ledger import Ledger, Work
+from gateway.line import VenueLine
 from gateway.memory import (
     F_FLAGS,
     F_ID,
@@ -50,17 +52,16 @@ from gateway.ports import (
     Request,
     Stopped,
     Update,
-    Venue,
     VenueError,
 )
 from gateway.reports import Reports
 from gateway.sights import Sights
-from gateway.throttle import Bucket
-from gateway.transport import Answer, Channel, Link, Pool
+from gateway.transport import Answer, Link
 from shm_layout import (
     BODY,
     BUY,
     E6,
+    FLAG_REDUCE,
     FLAG_TIMER,
     FLAG_UNWIND,
     KILL_AT,
@@ -74,6 +75,7 @@ from shm_layout import (
 
 NO_SIGNATURE, NO_CONNECTION = reason("no_signature"), reason("no_connection")
 JOURNAL, UNKNOWN, KILLED = reason("journal"), reason("unknown_outcome"), reason("killed")
+CIRCUIT = reason("circuit")
 NOT_SENT = "not sent"
 _new = tuple.__new__  # a named tuple without the call of its constructor
 _ROWS = tuple(tuple(FOUND_CELLS * (leg + 1) for leg in range(legs)) for legs in range(LEGS_MAX + 1))
@@ -84,18 +86,6 @@ _ID_AT = range(IDS_AT, IDS_AT + LEGS_MAX * LINE, LINE)
 _IDS = tuple(slice(8 * at, 8 * at + ID_BYTES) for at in _ID_AT)
 MISSED_MAX = 256  # intents that wait for a signature, remembered so that each is counted once
 ROW = 7  # cells of a leg that was found: venue, instrument, token, side, price, size, tick epoch
-
-
-@dataclass(slots=True, kw_only=True)
-class VenueLine:
-    """One venue as the desk uses it: its file, its connections, its rate bucket, its private
-    channel.
-    """
-
-    venue: Venue
-    pool: Pool
-    bucket: Bucket
-    channel: Channel | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +133,8 @@ class Dispatcher:
         if found[F_LEGS] > 2:
             found = self._found_all.tolist()
         rows = [found[at : at + ROW] for at in _ROWS[found[F_LEGS]]]
+        if not found[F_FLAGS] & (FLAG_UNWIND | FLAG_REDUCE) and not self._are_well(rows, taken_ns):
+            return None, CIRCUIT
         links = self._links(rows)
         if links is None:
             return None, NO_CONNECTION
@@ -166,6 +158,10 @@ class Dispatcher:
             self._held_back(work, links, len(stamps))
         self._count_pool(rows, found)
         return work, 0
+
+    def _are_well(self, rows: Sequence[Sequence[int]], now_ns: int) -> bool:
+        """Whether the circuit of every leg's venue lets an opening order through."""
+        return all(self.lines[row[0]].health.allows(ORDERS, now_ns) for row in rows)
 
     def _held_back(self, work: Work, links: Sequence[Link], sent: int) -> None:
         """The kill word came between the legs: those behind the first have not left."""
@@ -320,6 +316,7 @@ class Dispatcher:
             order.send_ns = stamp_ns
             line = self.lines[order.venue]
             line.bucket.take(line.venue.order_cost, last_ns)
+            line.health.sent(ORDERS)
             memory.bucket(order.venue, line.bucket)
         memory.rate.add(len(stamps), last_ns)
         self.ledger.add(work)
@@ -366,13 +363,23 @@ class Dispatcher:
             )
             if outcome.event == E_LOSE:
                 self.reports.count("bad_replies")
-            if answer.status == 429:
-                bucket = self.lines[order.venue].bucket
-                bucket.empty(answer.ack_ns)
-                self.memory.bucket(order.venue, bucket)
+            self._told_limits(order.venue, answer)
+        self.lines[order.venue].health.heard(ORDERS, answer)
         self.ledger.learn(work, order, outcome)
         if work.intent.flags & FLAG_UNWIND:
             self.soon()  # the next try of an unwind does not wait for the poll
+
+    def _told_limits(self, venue: int, answer: Answer) -> None:
+        """What an answer says of the venue's rate bucket."""
+        line = self.lines[venue]
+        left = line.venue.orders_left(answer.headers) if answer.headers else None
+        if answer.status == 429:
+            line.bucket.empty(answer.ack_ns, answer.retry_after_ns)
+        elif left is not None:
+            line.bucket.told(left, answer.ack_ns)
+        else:
+            return
+        self.memory.bucket(venue, line.bucket)
 
     def take_frame(self, venue: int, frame: bytes) -> None:
         """One frame of a user channel. What is not understood is counted, and changes nothing."""

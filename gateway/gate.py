@@ -27,7 +27,7 @@ class Gate:
 
     def halt(self, why: int, text: str) -> None:
         """No new intent until an operator resumes."""
-        log.error("HALT: %s", text)
+        log.error("alert: gateway: HALT: %s", text)  # the mark: shown as an event
         self._reports.count("halts")
         self.held = why
         self._reports.gate(HALTED, why, self._clock())

@@ -10,12 +10,13 @@ else is `lose`, and the order is looked for.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from gateway.answers import get_object, object_of
+from gateway.kalshi_rows import e6, fill_of, held_of, key_of, order_row, sighting_of
 from gateway.order import E_ABSENT, E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.ports import (
     Fill,
@@ -28,16 +29,19 @@ from gateway.ports import (
     Reader,
     Reply,
     Request,
+    Sighting,
     Snapshot,
     Stopped,
     Update,
     UserEvent,
     VenueError,
 )
-from shm_layout import BUY, E6, S_CONFIRMED, LayoutError, int_to_text, reason, text_to_int
+from gateway.throttle import Budget
+from shm_layout import BUY, E6, int_to_text, reason
 
 CREATE = "/trade-api/v2/portfolio/events/orders"
 PORTFOLIO = "/trade-api/v2/portfolio"
+LIMITS = "/trade-api/v2/account/limits"
 WS_PATH = "/trade-api/ws/v2"
 GROUP = "/trade-api/v2/portfolio/order_groups/create"
 CHANNELS = ("fill", "user_orders", "market_positions", "order_group_updates")
@@ -176,11 +180,11 @@ class KalshiVenue:
         body = message.get("msg")
         match message.get("type"), body:
             case "fill", dict():
-                return [_fill(body)]
+                return [fill_of(body)]
             case "user_order", dict():
-                return [Update(_key(body), _order_row(body))]
+                return [Update(key_of(body), order_row(body))]
             case "market_position", dict():
-                return _held([body], markets)
+                return held_of([body], markets)
             case "order_group_updates", dict():
                 return self._group_event(body)
             case "error", _:
@@ -250,16 +254,40 @@ class KalshiVenue:
         """Cash per shard, net positions, resting orders."""
         balance = await get_object(reader, f"{PORTFOLIO}/balance", "")
         shards = {
-            row["exchange_index"]: _e6(row["balance"], "balance")
+            row["exchange_index"]: e6(row["balance"], "balance")
             for row in balance.get("balance_breakdown") or ()
         }
         if not shards:
-            shards = {0: _e6(balance.get("balance_dollars"), "balance_dollars")}
+            shards = {0: e6(balance.get("balance_dollars"), "balance_dollars")}
         cash = {market.account: shards.get(market.exchange_index, 0) for market in markets}
         rows = await _pages(reader, f"{PORTFOLIO}/positions", "limit=1000", "market_positions")
         resting = await _pages(reader, f"{PORTFOLIO}/orders", "status=resting&limit=200", "orders")
-        held = [row for row in _held(rows, markets) if isinstance(row, Held)]
-        return Snapshot(cash, tuple(held), tuple(_key(row) for row in resting))
+        held = [row for row in held_of(rows, markets) if isinstance(row, Held)]
+        return Snapshot(cash, tuple(held), tuple(sighting_of(row, markets) for row in resting))
+
+    async def fills(
+        self, reader: Reader, markets: Sequence[Market], since_epoch_s: int
+    ) -> list[Sighting]:
+        """GET /portfolio/fills; its rows name the venue's id of the order only."""
+        since = f"min_ts={since_epoch_s}&limit=1000"
+        rows = await _pages(reader, f"{PORTFOLIO}/fills", since, "fills")
+        return [sighting_of(row, markets) for row in rows]
+
+    async def budget(self, reader: Reader) -> Budget | None:
+        """GET /account/limits (reference, section 10: the truth at run time)."""
+        told = await get_object(reader, LIMITS, "")
+        cells: list[int] = []
+        for way in ("read", "write"):
+            for name in ("refill_rate", "bucket_capacity"):
+                found = (told.get(way) or {}).get(name)
+                if not isinstance(found, int) or found < 2:
+                    raise VenueError(f"kalshi {way}.{name}: found {found!r}, wanted 2 or more")
+                cells.append(found)
+        return Budget(*cells)
+
+    def orders_left(self, headers: Mapping[str, str]) -> int | None:
+        """No header tells."""
+        return None
 
     async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
         """Look for the client id among the market's orders since it was sent."""
@@ -268,8 +296,8 @@ class KalshiVenue:
             if query.key in (row.get("client_order_id"), row.get("order_id")):
                 found = f"order_id={row.get('order_id')}&limit=200"
                 fills = await _pages(reader, f"{PORTFOLIO}/fills", found, "fills")
-                return _order_row(row), [
-                    _fill({**fill, "client_order_id": query.key}) for fill in fills
+                return order_row(row), [
+                    fill_of({**fill, "client_order_id": query.key}) for fill in fills
                 ]
         return None, []
 
@@ -289,10 +317,10 @@ def _created(answer: dict[str, Any] | None, size_e6: int, key: str) -> Outcome:
     if answer.get("client_order_id", key) not in (key, "", None):
         return lost
     try:
-        filled_e6 = _e6(answer.get("fill_count"), "fill_count")
-        left_e6 = _e6(answer.get("remaining_count"), "remaining_count")
-        price_e6 = _e6(answer.get("average_fill_price") or "0", "average_fill_price")
-        each_e6 = _e6(answer.get("average_fee_paid") or "0", "average_fee_paid")
+        filled_e6 = e6(answer.get("fill_count"), "fill_count")
+        left_e6 = e6(answer.get("remaining_count"), "remaining_count")
+        price_e6 = e6(answer.get("average_fill_price") or "0", "average_fill_price")
+        each_e6 = e6(answer.get("average_fee_paid") or "0", "average_fee_paid")
     except VenueError as error:
         return Outcome(E_LOSE, UNKNOWN, text=str(error)[:200])
     if not 0 <= filled_e6 <= size_e6 or left_e6 < 0 or (filled_e6 and not 0 < price_e6 < E6):
@@ -305,46 +333,6 @@ def _created(answer: dict[str, Any] | None, size_e6: int, key: str) -> Outcome:
     )
 
 
-def _order_row(row: dict[str, Any]) -> Outcome:
-    """An order as reads and `user_orders` show it: exact costs and fees of all its fills."""
-    filled_e6 = _e6(row.get("fill_count_fp"), "fill_count_fp")
-    cost_e6 = sum(
-        _e6(row.get(f"{who}_fill_cost_dollars") or "0", who) for who in ("taker", "maker")
-    )
-    fee_e6 = sum(_e6(row.get(f"{who}_fees_dollars") or "0", who) for who in ("taker", "maker"))
-    # cost is in dollars of the outcome bought: an ask buys NO
-    notional_e6 = filled_e6 - cost_e6 if row.get("book_side") == "ask" else cost_e6
-    event = E_REST if row.get("status") == "resting" else E_FINISH
-    return Outcome(event, 0, filled_e6, notional_e6, fee_e6, True, str(row.get("order_id") or ""))
-
-
-def _fill(row: dict[str, Any]) -> Fill:
-    size_e6 = _e6(row.get("count_fp"), "count_fp")
-    price_e6 = _e6(row.get("yes_price_dollars"), "yes_price_dollars")
-    trade = row.get("trade_id") or row.get("fill_id")
-    if not trade:
-        raise VenueError(f"kalshi fill: found no trade_id in {str(row)[:120]}")
-    fee = row.get("fee_cost")
-    fee_e6 = None if fee is None else _e6(fee, "fee_cost")
-    notional_e6 = price_e6 * size_e6 // E6  # exact: 4 by 2 decimals
-    return Fill(_key(row), str(trade), size_e6, notional_e6, fee_e6, S_CONFIRMED)
-
-
-def _held(rows: Sequence[dict[str, Any]], markets: Sequence[Market]) -> list[UserEvent]:
-    held: list[UserEvent] = []
-    for row in rows:
-        ticker = row.get("market_ticker") or row.get("ticker")
-        instrument = next((m.instrument for m in markets if m.ticker == ticker), None)
-        if instrument is not None:
-            net_e6 = _e6(row.get("position_fp"), "position_fp")
-            held.append(Held(instrument, max(net_e6, 0), max(-net_e6, 0)))
-    return held
-
-
-def _key(row: dict[str, Any]) -> str:
-    return str(row.get("client_order_id") or row.get("order_id") or "")
-
-
 def _code(answer: dict[str, Any] | None) -> str:
     """The error code in any of the four shapes (reference, section 9), without a suffix."""
     if answer is None:
@@ -352,15 +340,6 @@ def _code(answer: dict[str, Any] | None) -> str:
     error = answer.get("error", answer)
     found = error.get("code") or error.get("msg") if isinstance(error, dict) else error
     return str(found or "").split(":", 1)[0]
-
-
-def _e6(text: object, field: str) -> int:
-    if not isinstance(text, str):
-        raise VenueError(f"kalshi {field}: found {text!r}, wanted a decimal string")
-    try:
-        return text_to_int(text, 6)
-    except LayoutError as error:
-        raise VenueError(f"kalshi {field}: {error}") from error
 
 
 async def _pages(reader: Reader, path: str, query: str, name: str) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ DONE, PARTIAL, NOTHING = reason("done"), reason("partial"), reason("nothing_fill
 ONE_LEGGED, UNKNOWN = reason("one_legged"), reason("unknown_outcome")
 KEPT_MAX = 1024  # intents kept at least, for late evidence
 EVIDENCE_MAX = 16 * KEPT_MAX  # also with trades the venue has not yet settled
+FORGOTTEN_MAX = 64 * KEPT_MAX  # names of orders that were dropped
 EARLY_MAX = 256  # trades that came before we knew their order's venue id
 
 
@@ -107,6 +108,7 @@ class Ledger:
     # what the venues may be asked about
     askable: dict[int, Work] = field(default_factory=dict)
     by_key: dict[str, tuple[Work, Order]] = field(default_factory=dict)
+    forgotten: dict[str, None] = field(default_factory=dict)
     early: deque[Fill] = field(default_factory=lambda: deque(maxlen=EARLY_MAX))
 
     # ---- intents
@@ -158,7 +160,7 @@ class Ledger:
         is_full = len(self.works) > EVIDENCE_MAX
         for number, work in list(self.works.items()):
             if left <= 0:
-                return
+                break
             if not work.ended or number in self.uneasy:
                 continue
             if not is_full and not all(_is_closed(order) for order in work.orders):
@@ -167,8 +169,11 @@ class Ledger:
             del self.works[number]
             self.askable.pop(number, None)
             for order in work.orders:
-                self.by_key.pop(order.key, None)
-                self.by_key.pop(order.venue_id, None)
+                for key in (order.key, order.venue_id):
+                    self.by_key.pop(key, None)
+                    self.forgotten[key] = None
+        while len(self.forgotten) > FORGOTTEN_MAX:
+            del self.forgotten[next(iter(self.forgotten))]
 
     def _under_way(self) -> Iterator[Work]:
         """Intents not ended, and those ended that are still uneasy: a handful."""
@@ -191,6 +196,10 @@ class Ledger:
         tell(self.accounts.memory, list(self._under_way()), len(self.open))
 
     # ---- evidence
+
+    def is_ours(self, key: str) -> bool:
+        """Whether an order of ours goes, or went, by this name."""
+        return key in self.by_key or key in self.forgotten
 
     def find(self, key: str) -> tuple[Work, Order] | None:
         """The order known by a client id, hash or venue id."""

@@ -7,25 +7,36 @@ request without a whole answer (timeout, reset, too long, garbage) is one answer
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 import httptools
 
 REPLY_NS = 2_000_000_000  # how long a request waits for its whole answer
+RETRY_AFTER, LIMITS = "retry-after", "poly-ratelimit-"
 Clock = Callable[[], int]
 OnFree = Callable[["Link"], None] | None
 
 
 @dataclass(slots=True)
 class Answer:
-    """An HTTP answer; `error` not empty: there is none, and nothing is known of the request."""
+    """An HTTP answer; `error` not empty: there is none, and nothing is known of the request.
+    `headers`: those about rate limits, their names in small letters.
+    """
 
     status: int = 0
     body: bytes = b""
     error: str = ""
     ack_ns: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def retry_after_ns(self) -> int:
+        """How long the venue asks to be left alone; 0: it does not say, or not in seconds."""
+        told = self.headers.get(RETRY_AFTER, "")
+        is_number = told.isascii() and told.isdigit() and len(told) < 6
+        return int(told) * 1_000_000_000 if is_number else 0
 
 
 Then = Callable[[Answer], None]
@@ -50,6 +61,7 @@ class Link(asyncio.Protocol):
         self._then: Then | None = None
         self._parser: httptools.HttpResponseParser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
+        self._headers: dict[str, str] = {}
         self._size = 0
         self._whole: Answer | None = None
         self._fault = ""
@@ -130,7 +142,14 @@ class Link(asyncio.Protocol):
         if self._whole is not None:
             self._fault = "bytes behind an answer"
         self._body.clear()
+        self._headers = {}
         self._size = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name[:1] in b"PpRr":
+            told = name.decode("latin-1").lower()
+            if told == RETRY_AFTER or told.startswith(LIMITS):
+                self._headers[told] = value.decode("latin-1").strip()
 
     def on_body(self, part: bytes) -> None:
         self._size += len(part)
@@ -144,6 +163,6 @@ class Link(asyncio.Protocol):
             return
         self.used_ns = self._clock()
         status, body = self._parser.get_status_code(), b"".join(self._body)
-        self._whole = Answer(status, body, "", self.used_ns)
+        self._whole = Answer(status, body, "", self.used_ns, self._headers)
         if not self._parser.should_keep_alive():
             self._fault = "closed by the venue"

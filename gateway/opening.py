@@ -1,5 +1,5 @@
-"""How the gateway begins and ends: the journal first, then what both venues say; only then trade.
-At a planned end the venues are asked once more.
+"""How the gateway begins and ends: the journal first, then what both venues say, then where the
+two differ, by name; only then trade. At a planned end the venues are asked once more.
 
 Nothing is read off the venues while an order of before is not found: its fill would be in their
 figures and be booked again when it is found. Their figures may also be older than our last fills
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.accounts import DAY_NS, Accounts
@@ -18,13 +18,15 @@ from gateway.gate import Gate
 from gateway.intake import Intake
 from gateway.journal import Journal
 from gateway.lone import Unwinder
+from gateway.operator import CASH_SLACK_E6, differences
 from gateway.ports import Snapshot
 from gateway.reception import Reception
 from gateway.reconcile import Resolver, drift, snapshots
 from gateway.recovery import Past, past_of, recover
 from gateway.reports import Reports
+from gateway.restart import books_of
 from gateway.run_times import RunTimes
-from shm_layout import reason
+from shm_layout import VENUES, reason
 
 RECONCILE_NS = 10_000_000_000
 AUDIT_S = 1.0
@@ -63,6 +65,7 @@ class Opening:
         await self._read_lag(past, await self._find_orders())
         found = await self._snapshots()
         now_ns = self.clock()
+        self._name_differences(past, found)
         starts = self.reports.starts(self.accounts)
         for snapshot in found:
             self.accounts.start(snapshot.cash_e6, snapshot.held, starts, costs)
@@ -73,6 +76,7 @@ class Opening:
         for account in self.accounts.cash:
             self.reports.cash(account, self.accounts, now_ns)
         self._note(now_ns)
+        self.note_start()
         self.reports.reconciled(now_ns)
         self.is_done = True
         self.unwinder.begin(now_ns)
@@ -100,6 +104,32 @@ class Opening:
             ],
             "held": held,
         })  # fmt: skip
+
+    def _name_differences(self, past: Past, found: Sequence[Snapshot]) -> None:
+        """Where the venues' figures are not what the journal would have them be. They count."""
+        if past.start is None:
+            return
+        accounts, ledger = self.accounts, self.resolver.ledger
+        books = books_of(past.start, past.works.values(), accounts.markets, accounts.nets)
+        for row in differences(books, ledger, list(self.resolver.venues), found):
+            is_rounding = row.instrument < 0 and not row.key
+            is_rounding &= abs(row.ours[0] - row.theirs[0]) <= CASH_SLACK_E6
+            if not is_rounding:
+                market = accounts.markets.get(row.instrument)
+                name = f"{VENUES[row.venue]} {market.ticker if market else ''}".rstrip()
+                log.warning("alert: gateway: at the start: %s: %s", name, row.text)
+
+    def note_start(self) -> None:
+        """What a successor counts from."""
+        held = [
+            [number, position.yes_e6, position.no_e6]
+            for number, position in self.accounts.positions.items()
+            if position.yes_e6 or position.no_e6
+        ]
+        cash = [[account, row.cash_e6] for account, row in self.accounts.cash.items()]
+        record = {"k": "start", "run": self.intake.run_id, "cash": cash, "held": held}
+        if not self.journal.append(record):
+            log.error("journal %s", self.journal.failed)
 
     async def _find_orders(self) -> int:
         """Ask until every order of before is final. When the last was found; 0: none was open."""

@@ -22,6 +22,7 @@ from gateway.params import DeskParams
 from gateway.ports import PlanLone, Snapshot
 from gateway.reconcile import Resolver, snapshots
 from gateway.reports import Reports
+from gateway.restart import Books
 from shm_layout import VENUES, reason
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ QUIET_NS = 5_000_000_000  # so long what is on the wire is waited for
 ASK_S = 5.0  # for both venues to answer
 READS = 3  # figures that moved while they were read are read again
 WAIT_S = 0.02
+CASH_SLACK_E6 = 50_000  # dollars: rounding of what no fill has told yet
 log = logging.getLogger("gateway")
 
 
 def differences(
-    accounts: Accounts, ledger: Ledger, numbers: Sequence[int], found: Sequence[Snapshot]
+    accounts: Accounts | Books,
+    ledger: Ledger,
+    numbers: Sequence[int],
+    found: Sequence[Snapshot],
 ) -> list[Row]:
     """Where our books and the venues' differ; `numbers`: of the venue of each snapshot. An open
     order of theirs that we never sent is one.
@@ -57,7 +62,10 @@ def differences(
             theirs = held.get(number, (0, 0))
             if ours != theirs:
                 rows.append(Row(venue, number, ours=ours, theirs=theirs))
-        rows += [Row(venue, key=key) for key in snapshot.open_keys if ledger.find(key) is None]
+        rows += [
+            Row(venue, key=order.name) for order in snapshot.open
+            if not any(map(ledger.is_ours, order.keys))
+        ]  # fmt: skip
     return rows
 
 

@@ -18,7 +18,9 @@ class DeskParams:
     hold. `loss_cap_e6`: what a lone leg may lose per contract when its pair is completed or it is
     given back, fees included; `time_cap_ns`: how long that may take. `mismatches_max`: lone legs of
     a market, then it is blocked. `dust_e6`: an imbalance worth less is left and counted.
-    `*_reserve`: venue tokens that only unwinds may use.
+    `*_reserve`: venue tokens that only unwinds may use. `circuit_failures` in a row open a
+    venue's circuit for `circuit_open_ns`; `drift_ns`: from one look at the venues' figures to the
+    next.
     """
 
     order_max_e6: int = 25_000_000
@@ -51,9 +53,14 @@ class DeskParams:
     links_per_venue: int = 6
     connect_max_ns: int = 1_000_000_000
     reply_max_ns: int = 2_000_000_000
+    circuit_failures: int = 5
+    circuit_open_ns: int = 2_000_000_000
+    drift_ns: int = 30_000_000_000
     kalshi_tokens_per_second: int = 100
     kalshi_tokens_burst: int = 100
     kalshi_reserve: int = 20
+    kalshi_reads_per_second: int = 200
+    kalshi_reads_burst: int = 200
     polymarket_orders_per_second: int = 40
     polymarket_orders_burst: int = 60
     polymarket_reserve: int = 10

@@ -17,7 +17,8 @@ FAK may send no frame at all.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from gateway.hmac_auth import ApiSecrets, L2Auth
 from gateway.order import E_ACK, E_DELAY, E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.polymarket_post import Posts
 from gateway.polymarket_reads import balance, holdings, pages
+from gateway.polymarket_trades import amount, open_order, own_trade, trade_fills
 from gateway.ports import (
     Fill,
     Market,
@@ -37,25 +39,18 @@ from gateway.ports import (
     Reader,
     Reply,
     Request,
+    Sighting,
     Snapshot,
     Update,
     UserEvent,
     VenueError,
 )
-from shm_layout import (
-    BUY,
-    E6,
-    S_CONFIRMED,
-    S_FAILED,
-    S_MATCHED,
-    S_MINED,
-    LayoutError,
-    reason,
-    text_to_int,
-)
+from gateway.throttle import Budget
+from shm_layout import BUY, E6, reason
 
 AHEAD = 16  # requests made ahead in a tick
 HEARTBEAT = "/v1/heartbeats"
+LEFT, NUMBER = "poly-ratelimit-remaining", re.compile(r"-?[0-9]{1,9}", re.ASCII)
 REJECTED, RATE, UNKNOWN = reason("venue_rejected"), reason("limit_rate"), reason("unknown_outcome")
 CASH, HALT, TICK = reason("cash"), reason("halted"), reason("tick")
 NOTHING = reason("nothing_filled")
@@ -87,14 +82,6 @@ TEXTS: tuple[
     ("cancel-only", (E_REJECT, HALT)),
     ("not yet ready to process", (E_REJECT, HALT)),
 )
-TRADE_STATES: dict[str, int] = {
-    "MATCHED": S_MATCHED,
-    "MATCHED_NOT_BROADCASTED": S_MATCHED,
-    "RETRYING": S_MATCHED,
-    "MINED": S_MINED,
-    "CONFIRMED": S_CONFIRMED,
-    "FAILED": S_FAILED,
-}
 ORDER_STATES: dict[str, int] = {"LIVE": E_REST, "DELAYED": E_DELAY, "MATCHED": E_ACK}
 
 
@@ -207,7 +194,7 @@ class PolymarketVenue:
             if not isinstance(row, dict):
                 raise VenueError(f"polymarket frame: found {str(row)[:80]}, wanted an object")
             if row.get("event_type") == "trade":
-                events += _trade(row)
+                events += trade_fills(row)
             elif row.get("event_type") == "order":
                 events.append(Update(str(row.get("id") or ""), _order_frame(row)))
         return events
@@ -266,15 +253,31 @@ class PolymarketVenue:
         cash_e6 = await balance(reader, f"asset_type=COLLATERAL&{kind}")
         held = await holdings(reader, markets, kind)
         rows = await pages(reader, "/data/orders", "")
-        keys = tuple(str(row.get("id")) for row in rows)
-        return Snapshot({market.account: cash_e6 for market in markets}, held, keys)
+        seen = tuple(open_order(row, markets) for row in rows)
+        return Snapshot({market.account: cash_e6 for market in markets}, held, seen)
+
+    async def fills(
+        self, reader: Reader, markets: Sequence[Market], since_epoch_s: int
+    ) -> list[Sighting]:
+        """GET /data/trades."""
+        rows = await pages(reader, "/data/trades", f"after={since_epoch_s}")
+        return [own_trade(row, markets, self._secrets.api_key) for row in rows]
+
+    async def budget(self, reader: Reader) -> Budget | None:
+        """No read tells; answers to orders do."""
+        return None
+
+    def orders_left(self, headers: Mapping[str, str]) -> int | None:
+        """`Poly-RateLimit-Remaining`, which may be below nothing (reference, section 10)."""
+        told = headers.get(LEFT, "")
+        return int(told) if NUMBER.fullmatch(told) else None
 
     async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
         """The order by its hash (404: not open), and its trades since it was sent."""
         since = f"market={query.market.condition}&after={query.sent_epoch_s - 5}"
         reply = await reader.get(f"/data/order/{query.key}")
         rows = await pages(reader, "/data/trades", since)
-        fills = [fill for row in rows for fill in _trade(row) if fill.key == query.key]
+        fills = [fill for row in rows for fill in trade_fills(row) if fill.key == query.key]
         if reply.error or reply.status not in (200, 404):
             found = reply.error or str(reply.status)
             raise VenueError(f"polymarket GET /data/order: found {found}, wanted 200 or 404")
@@ -299,7 +302,7 @@ def _accepted(answer: dict[str, Any], placing: Placing, size_e6: int, key: str) 
     if event != E_FINISH:
         return Outcome(event, venue_id=order_id)
     try:
-        making_e6, taking_e6 = _amount(making), _amount(taking)
+        making_e6, taking_e6 = amount(making), amount(taking)
     except VenueError as error:
         return Outcome(E_LOSE, UNKNOWN, venue_id=order_id, text=str(error)[:200])
     buys = placing.side == BUY
@@ -321,63 +324,8 @@ def _order_frame(row: dict[str, Any]) -> Outcome:
         word.startswith(("CANCELED", "UNMATCHED", "INVALID")) or row.get("type") == "CANCELLATION"
     )
     matched = row.get("size_matched")
-    filled_e6 = _amount(matched) if matched else None
+    filled_e6 = amount(matched) if matched else None
     event = E_FINISH if ended else ORDER_STATES.get(word, E_LOSE)
-    if word == "MATCHED" and (filled_e6 or 0) >= _amount(row.get("original_size") or "0"):
+    if word == "MATCHED" and (filled_e6 or 0) >= amount(row.get("original_size") or "0"):
         event = E_FINISH
     return Outcome(event, 0, filled_e6, venue_id=str(row.get("id") or ""), text=word[:200])
-
-
-def _trade(row: dict[str, Any]) -> list[Fill]:
-    """A trade row: one fill for the taker's order and one for each maker's. The caller keeps those
-    that are its own.
-    """
-    trade = str(row.get("id") or "")
-    word = str(row.get("status") or "").upper().removeprefix("TRADE_STATUS_")
-    settled = TRADE_STATES.get(word)
-    if not trade or settled is None:
-        raise VenueError(f"polymarket trade: found id {trade!r} and status {word[:40]!r}")
-    makers = [maker for maker in row.get("maker_orders") or () if isinstance(maker, dict)]
-    size_e6 = _amount(row.get("size"))
-    asset, buys = row.get("asset_id"), row.get("side") == "BUY"
-    priced = [_maker(maker, asset, buys) for maker in makers]
-    if sum(matched_e6 for matched_e6, _ in priced) == size_e6:
-        notional_e6 = sum(part_e6 for _, part_e6 in priced)
-    else:
-        notional_e6 = _times(row.get("price"), size_e6, buys)
-    fills = [Fill(str(row.get("taker_order_id") or ""), trade, size_e6, notional_e6, None, settled)]
-    for maker in makers:
-        matched_e6 = _amount(maker.get("matched_amount"))
-        own_e6 = _times(maker.get("price"), matched_e6, maker.get("side") == "BUY")
-        fills.append(Fill(str(maker.get("order_id")), trade, matched_e6, own_e6, 0, settled))
-    return fills
-
-
-def _maker(maker: dict[str, Any], asset: object, buys: bool) -> tuple[int, int]:
-    """(size, what the taker paid or got): a maker on the other token gives the taker 1 − its
-    price.
-    """
-    matched_e6 = _amount(maker.get("matched_amount"))
-    same = maker.get("asset_id") == asset
-    part_e6 = _times(maker.get("price"), matched_e6, buys if same else not buys)
-    return matched_e6, part_e6 if same else matched_e6 - part_e6
-
-
-def _times(price: object, size_e6: int, up: bool) -> int:
-    """price × size, rounded up for a payer and down for a receiver. A price can be a ratio of 16
-    digits.
-    """
-    try:
-        product = text_to_int(str(price), 18) * size_e6
-    except LayoutError as error:
-        raise VenueError(f"polymarket price: {error}") from error
-    return -(-product // 10**18) if up else product // 10**18
-
-
-def _amount(text: object) -> int:
-    if not isinstance(text, str):
-        raise VenueError(f"polymarket amount: found {text!r}, wanted a decimal string")
-    try:
-        return text_to_int(text, 6)
-    except LayoutError as error:
-        raise VenueError(f"polymarket amount: {error}") from error

@@ -7,10 +7,11 @@ token it trades (0 YES, 1 NO), because that is what the venue fills and charges.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from gateway.throttle import Budget
 from shm_layout import Words
 
 YES, NO = 0, 1
@@ -267,14 +268,24 @@ UserEvent = Fill | Update | Held | Stopped
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The venue's answer to "what do we have": cash by account row, holdings, keys of open
-    orders.
+class Sighting:
+    """An open order or a fill of the account as its venue shows it: `name` is its own, `keys` every
+    name its order goes by, `text` says all of it. `instrument` −1: a market we do not trade.
     """
+
+    name: str
+    keys: tuple[str, ...]
+    text: str
+    instrument: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The venue's answer to "what do we have": cash by account row, holdings, open orders."""
 
     cash_e6: dict[int, int]
     held: tuple[Held, ...]
-    open_keys: tuple[str, ...]
+    open: tuple[Sighting, ...]
 
 
 class Reply(Protocol):
@@ -284,6 +295,7 @@ class Reply(Protocol):
     body: bytes
     error: str
     ack_ns: int
+    headers: Mapping[str, str]
 
 
 class Reader(Protocol):
@@ -317,6 +329,7 @@ class Venue(Protocol):
     names_orders: bool
     on_demand: bool
     order_cost: int
+    read_cost: int
     query_delay_ns: int
 
     def prepare(
@@ -352,6 +365,17 @@ class Venue(Protocol):
 
     async def snapshot(self, reader: Reader, markets: Sequence[Market]) -> Snapshot:
         """Cash, holdings and open orders. Raises VenueError."""
+
+    async def fills(
+        self, reader: Reader, markets: Sequence[Market], since_epoch_s: int
+    ) -> list[Sighting]:
+        """Every fill of the account since then (run time). Raises VenueError."""
+
+    async def budget(self, reader: Reader) -> Budget | None:
+        """Its token buckets as it reports them; None: it has no such read. Raises VenueError."""
+
+    def orders_left(self, headers: Mapping[str, str]) -> int | None:
+        """What an answer's headers say is left of the orders' bucket; None: nothing."""
 
     async def query(self, reader: Reader, query: Query) -> tuple[Outcome | None, list[Fill]]:
         """What the venue says of one order. (None, []): it does not know it. Raises VenueError."""

@@ -9,12 +9,15 @@ bound; what stays unknown counts as filled.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.accounts import Accounts
+from gateway.health import Health, endpoint_of
 from gateway.ledger import Ledger, Work
+from gateway.line import VenueLine
 from gateway.order import E_ABSENT, Order
 from gateway.params import DeskParams
 from gateway.ports import Market, Outcome, Query, Reader, Snapshot, Venue, VenueError
@@ -26,21 +29,55 @@ REFINE_NS = 2_000_000_000
 SLOW_FACTOR = 4
 TASKS_MAX = 16
 RETRY_S = 0.05
+log = logging.getLogger("gateway")
 
 
 class VenueReader:
-    """The cold path of one venue: its file makes the bytes, its pool carries them."""
+    """The cold path of one venue: its file makes the bytes, its pool carries them. A read waits
+    while the venue wants to be left alone; at an endpoint whose circuit is open it fails at once.
+    """
 
-    def __init__(self, venue: Venue, pool: Pool, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        venue: Venue,
+        pool: Pool,
+        clock: Callable[[], int],
+        health: Health | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._venue, self._pool, self._clock = venue, pool, clock
+        self._health, self._sleep = health or Health(), sleep
 
     async def get(self, path: str, query: str = "") -> Answer:
         """One GET; no signature counts as no answer."""
+        health, endpoint = self._health, endpoint_of(path)
+        while wait_ns := health.wait_ns(self._venue.read_cost, self._clock()):
+            await self._sleep(wait_ns / 1e9)
+        if not health.allows(endpoint, self._clock()):
+            return Answer(error=f"circuit of {endpoint} is open", ack_ns=self._clock())
         try:
             wire = await self._venue.read(path, query)
         except OSError as error:
             return Answer(error=f"no signature: {error}"[:200], ack_ns=self._clock())
-        return await self._pool.request(wire)
+        health.sent(endpoint)
+        answer = await self._pool.request(wire)
+        health.heard(endpoint, answer)
+        return answer
+
+
+async def budgets(lines: Mapping[int, VenueLine], readers: Mapping[int, Reader]) -> None:
+    """Each venue's token buckets as it reports them; one that does not answer keeps ours."""
+    for number, line in lines.items():
+        try:
+            told = await line.venue.budget(readers[number])
+        except VenueError as error:
+            log.warning("rate limits: %s: kept as set", error)
+            continue
+        if told is not None:
+            line.bucket = line.bucket.replaced(told.write_rate, told.write_burst)
+            if line.health.reads is not None:
+                reads = line.health.reads.replaced(told.read_rate, told.read_burst)
+                line.health.reads = reads
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from gateway.intent import Intent
 from gateway.ledger import Ledger, Work, is_lone
 from gateway.order import E_LOSE, E_SEND, Amounts, Order
 from gateway.ports import Facts, Fill, Placing
+from gateway.restart import Start
 from gateway.run_times import Mapping
 from shm_layout import P_DELAYED, P_LIVE, P_NEW, reason
 
@@ -32,7 +33,8 @@ class TakeUp(Protocol):
 class Past:
     """What the journal says of this run. `newest_ns`: machine time of its newest record; `given_up`
     names the imbalance of intents whose lone leg a predecessor left to an operator; `mismatched`
-    the intents that ended with a leg alone since an operator looked last.
+    the intents that ended with a leg alone since an operator looked last; `start`: the last
+    reconciliation and what settled since; None: there was none.
     """
 
     works: dict[int, Work] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Past:
     mismatched: list[int] = field(default_factory=list)
     run_times: list[Mapping] = field(default_factory=list)
     newest_ns: int = 0
+    start: Start | None = None
 
 
 def past_of(
@@ -69,6 +72,12 @@ def past_of(
             for number in past.given_up:
                 past.works[number].is_lone = False
             past.mismatched.clear()
+        elif kind == "start" and record["run"] == run_id:
+            held = {number: (yes_e6, no_e6) for number, yes_e6, no_e6 in record["held"]}
+            past.start = Start(dict(record["cash"]), held)
+            past.start.folded = {key: order.booked() for key, order in by_key.items()}
+        elif kind == "settle" and past.start is not None:
+            past.start.paid.append((record["instrument"], record["value"]))
         elif kind == "clock" and record["run"] == run_id:
             past.run_times.append(tuple(record["part"]))
     return past

@@ -125,6 +125,15 @@ class Reports:
         """Both venues have answered what we hold."""
         word_store(self._words, self._gate + cell(GATE, "reconciled_ns"), now_ns)
 
+    def health(self, circuits: int, backoffs: int) -> None:
+        """A bit for each venue: opening orders are refused; reads back off."""
+        for name, value in (("circuits", circuits), ("backoffs", backoffs)):
+            word_store(self._words, self._gate + cell(GATE, name), value)
+
+    def looked(self, now_ns: int) -> None:
+        """The venues' figures are ours, as far as they can be compared."""
+        word_store(self._words, self._gate + cell(GATE, "looked_ns"), now_ns)
+
     def answered(self, intent: int) -> None:
         """`answered_through`: an intent up to this one without a report was not sent."""
         word_store(self._words, self._gate + cell(GATE, "answered_through"), intent)
@@ -299,6 +308,7 @@ class Reports:
             "mismatches": standing.mismatches[instrument],
             "blocked": int(standing.is_blocked(instrument)), "lone_e6": left.size_e6,
             "lone_cost_e6": left.cost_e6, "lone_intent": left.intent,
+            "redeem_e6": accounts.redeem_e6.get(instrument, 0),
         }  # fmt: skip
         slot_store(
             self._words, self._segment.at("positions", instrument), _filled(values, _P), BODY

@@ -6,6 +6,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Budget(NamedTuple):
+    """A venue's own word on one account's token buckets: a second's refill, and the most."""
+
+    read_rate: int
+    read_burst: int
+    write_rate: int
+    write_burst: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,10 +58,25 @@ class Bucket:
         self._refill(now_ns)
         self.level_n -= cost * 10**9
 
-    def empty(self, now_ns: int) -> None:
-        """The venue said "too many": start again from nothing."""
+    def empty(self, now_ns: int, hold_ns: int = 0) -> None:
+        """The venue said "too many": start again from nothing, and not before `hold_ns`."""
         self._refill(now_ns)
         self.level_n = 0
+        self.at_ns = max(self.at_ns, now_ns + hold_ns)
+
+    def told(self, left: int, now_ns: int) -> None:
+        """The venue says how much is left: never more than we think, for it may not know yet what
+        is on its way."""
+        self._refill(now_ns)
+        self.level_n = min(self.level_n, left * 10**9)
+
+    def replaced(self, rate: int, burst: int) -> Bucket:
+        """A bucket of the size the venue reports, no fuller than this one; the reserve stays, but
+        leaves room for others."""
+        reserve = min(self.reserve, burst // 2)
+        level_n = min(self.level_n + (burst - self.burst) * 10**9, burst * 10**9)
+        return Bucket(rate=rate, burst=burst, reserve=reserve, level_n=max(level_n, 0),
+                      at_ns=self.at_ns)  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True)

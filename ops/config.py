@@ -92,10 +92,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """How long it waits for a venue."""
+    """How long it waits for a venue, and when it looks at one again."""
 
     connect_max_ns: int = _key("connect_max_ms", MS, 50, 5_000)
     reply_max_ns: int = _key("reply_max_ms", MS, 50, 5_000)
+    circuit_failures: int = _key("circuit_failures", COUNT, 1, 1_000)
+    circuit_open_ns: int = _key("circuit_open_ms", MS, 100, 60_000)
+    drift_ns: int = _key("drift_check_ms", MS, 1_000, 3_600_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

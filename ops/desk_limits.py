@@ -65,4 +65,7 @@ def desk_params(settings: Settings) -> DeskParams:
         connect_max_ns=settings.gateway.connect_max_ns,
         reply_max_ns=settings.gateway.reply_max_ns,
         mismatches_max=limits.mismatches_max,
+        circuit_failures=settings.gateway.circuit_failures,
+        circuit_open_ns=settings.gateway.circuit_open_ns,
+        drift_ns=settings.gateway.drift_ns,
     )

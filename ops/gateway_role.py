@@ -4,6 +4,7 @@ engine handed in.
 
 from __future__ import annotations
 
+import random
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from engine.fees import fee
 from engine.unwind import plan_lone
 from gateway.desk import Desk, DeskParams, VenueLine
+from gateway.health import Health
 from gateway.hmac_auth import ApiSecrets, load_api_secrets
 from gateway.journal import Journal
 from gateway.kalshi import CREATE, KalshiVenue
@@ -107,8 +109,9 @@ def _kalshi(
         burst=told.kalshi_tokens_burst,
         reserve=told.kalshi_reserve,
     )
-    pool = _pool(address, context, told, venue.warm())
-    return VenueLine(venue=venue, pool=pool, bucket=bucket, channel=channel)
+    reads = Bucket(rate=told.kalshi_reads_per_second, burst=told.kalshi_reads_burst, reserve=0)
+    pool, health = _pool(address, context, told, venue.warm()), _health(venue.name, told, reads)
+    return VenueLine(venue=venue, pool=pool, bucket=bucket, channel=channel, health=health)
 
 
 def _polymarket(
@@ -138,8 +141,15 @@ def _polymarket(
         burst=told.polymarket_orders_burst,
         reserve=told.polymarket_reserve,
     )
-    pool = _pool(address, context, told, venue.warm())
-    return VenueLine(venue=venue, pool=pool, bucket=bucket, channel=channel)
+    pool, health = _pool(address, context, told, venue.warm()), _health(venue.name, told)
+    return VenueLine(venue=venue, pool=pool, bucket=bucket, channel=channel, health=health)
+
+
+def _health(name: str, told: DeskParams, reads: Bucket | None = None) -> Health:
+    return Health(
+        name=name, failures_max=told.circuit_failures, open_ns=told.circuit_open_ns,
+        chance=random.Random().randrange, reads=reads,
+    )  # fmt: skip
 
 
 def _pool(address: VenueAddress, context: ssl.SSLContext, told: DeskParams, warm: bytes) -> Pool:

@@ -13,8 +13,9 @@ from ops.refused import refused_pairs
 from ops.refused_text import best, sums
 from ops.sim_spot import FALLBACK
 from ops.standing_rows import standing_rows
+from ops.todo_rows import todo_rows
 from ops.usage import Used
-from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, GATEWAY, NURSERY, SUPERVISOR
+from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, GATEWAY, NURSERY, SUPERVISOR, VENUES
 
 if TYPE_CHECKING:
     from ops.supervisor import Supervisor
@@ -37,6 +38,8 @@ def status(run: Supervisor) -> dict[str, Any]:
         "killed": run.commands.is_killed,
         "gate": run.watch.gate_text(),
         **standing_rows(run.watch.segment, run.watch.identity.instruments),
+        "todo": todo_rows(run.watch.segment, run.watch.identity.instruments),
+        "venues": venues(run),
         "counts_from": run.counted_from or None,
         "ending": run.ending.reason if run.ending else None,
         "cores": run.cores.said,
@@ -110,6 +113,17 @@ def feeds(run: Supervisor) -> dict[str, dict[str, Any]]:
             "trusted_ratio": run.watch.trusted_ratio(run.watch.feed_index(name)),
         }
     return found
+
+
+def venues(run: Supervisor) -> dict[str, dict[str, Any]]:
+    """How the venues bear being asked, by the gateway: of those that want to be left alone."""
+    bits = {name: run.watch.gate(name) for name in ("circuits", "backoffs")}
+    return {
+        name: {"circuit_open": bool(bits["circuits"] >> place & 1),
+               "reads_wait": bool(bits["backoffs"] >> place & 1)}
+        for place, name in enumerate(VENUES)
+        if (bits["circuits"] | bits["backoffs"]) >> place & 1
+    }  # fmt: skip
 
 
 def refusals(run: Supervisor) -> dict[str, int]:

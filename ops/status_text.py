@@ -37,6 +37,8 @@ def text(found: Mapping[str, Any]) -> str:
         f" {found['fills']} fills, {found['one_legged']} one-legged",
         *([f"refused by reason: {reasons}"] if reasons else []),
         *_standing(found),
+        *_venues(found),
+        *_todo(found),
         *([f"signed ahead: {pooled(found['pool'])}"] if "pool" in found else []),
         f"cores: {found['cores']}",
         *(f"waiting: {role}: {how}" for role, how in found["waiting"].items()),
@@ -88,6 +90,27 @@ def _standing(found: Mapping[str, Any]) -> list[str]:
         " until resume"
         for row in found.get("blocked", ())
     ]
+
+
+def _venues(found: Mapping[str, Any]) -> list[str]:
+    """Venues that want to be left alone."""
+    lines = []
+    for name, row in found.get("venues", {}).items():
+        if row["circuit_open"]:
+            lines.append(f"circuit open: {name}: no opening orders after 5xx or timeouts")
+        if row["reads_wait"]:
+            lines.append(f"reads wait: {name}: too many requests (429)")
+    return lines
+
+
+def _todo(found: Mapping[str, Any]) -> list[str]:
+    """What is to be done on the chain (rows of ops/todo_rows.py)."""
+    lines = []
+    for row in found.get("todo", ()):
+        size = "" if row["size_e6"] is None else f" {_contracts(row['size_e6'])} YES and NO"
+        worth = f"{row['do']} {row['venue']} {row['market']}:{size} for {dollars(row['worth_e6'])}"
+        lines.append(f"to do: {worth}")
+    return lines
 
 
 def _contracts(size_e6: int) -> str:

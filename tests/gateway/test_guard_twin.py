@@ -33,7 +33,7 @@ LIMITS = (
 )  # fmt: skip
 NEVER_HERE = {  # of the desk's other parts, or of the wire
     "partial", "nothing_filled", "one_legged", "lapped", "no_signature", "no_connection",
-    "venue_rejected", "unknown_outcome",
+    "venue_rejected", "unknown_outcome", "circuit", "foreign",
 }  # fmt: skip
 
 

@@ -309,7 +309,7 @@ def test_the_snapshot_reads_both_tokens_of_each_market() -> None:
     found = asyncio.run(venue().snapshot(reads, [MARKET]))
     assert found.cash_e6 == {1: ONE_E6}
     assert found.held == (Held(1, 7 * ONE_E6, 0),)
-    assert found.open_keys == ("0x1",)
+    assert [order.name for order in found.open] == ["0x1"]
 
 
 @pytest.mark.parametrize(("traded", "held_e6"), [(MARKET.condition, 7 * ONE_E6), ("0xother", 0)])

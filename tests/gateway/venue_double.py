@@ -13,7 +13,8 @@ import orjson
 
 RESET, SILENT, HALF, GARBAGE, HOLD = "reset", "silent", "half", "garbage", "hold"
 Body = dict[str, object]
-Reply = tuple[int, object] | str
+Read = tuple[int, object]
+Reply = Read | str
 
 
 @dataclass(slots=True)
@@ -39,12 +40,13 @@ class Double:
     """`script`: the answers to the next POSTs, each a (status, object) or one of the words; a
     function gets the request.
 
-    `reads`: path to (status, object). `on_order` is called when an order's last byte was read.
+    `reads`: path to (status, object), or a function of the request. `on_order` is called when an
+    order's last byte was read.
     """
 
     context: ssl.SSLContext | None
     script: list[Reply | Callable[[Seen], Reply]] = field(default_factory=list)
-    reads: dict[str, tuple[int, object]] = field(default_factory=dict)
+    reads: dict[str, Read | Callable[[Seen], Read]] = field(default_factory=dict)
     on_order: Callable[[Seen], None] | None = None
     seen: list[Seen] = field(default_factory=list)
     release: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,7 +82,8 @@ class Double:
                 seen = await self._read(reader)
                 self.seen.append(seen)
                 if seen.method == "GET":
-                    status, found = self.reads.get(seen.path, (404, {}))
+                    read = self.reads.get(seen.path, (404, {}))
+                    status, found = read if isinstance(read, tuple) else read(seen)
                     _write(writer, status, found)
                     continue
                 if self.on_order is not None:

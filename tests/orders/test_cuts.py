@@ -28,6 +28,7 @@ SEEDS = range(1, 2) if os.environ.get("ARB_SHORT") else range(1, 51)
 COMMAND = [sys.executable, "-m", "tests.orders.cut_session"]
 SETTINGS = {
     "ARB_GATEWAY_REPLY_MAX_MS": "400", "ARB_GATEWAY_CONNECT_MAX_MS": "400",
+    "ARB_GATEWAY_CIRCUIT_FAILURES": "1000",  # every case is sent, whatever the one before met
     "ARB_LIMITS_UNWIND_LOSS_MAX": "0.20", "ARB_LIMITS_UNWIND_TIME_MAX_MS": "10000",
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
     "ARB_FEEDS_LANES": "1",

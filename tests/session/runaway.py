@@ -83,8 +83,9 @@ class Runaway:
         from ops import roles
 
         self._segment, self._eventfd = segment, spec.fds["gateway"].fd
-        self._real: Any = roles._detector(spec, segment)
-        self._detector = self._real.step.__self__
+        self._real = roles._detector(spec, segment)
+        step: Any = self._real.step
+        self._detector = step.__self__
         self._bases: deque[Any] = deque(maxlen=BASES)
         self._told: list[str] = []
         self._begin_ns = self._end_ns = self._written = self._seen = 0

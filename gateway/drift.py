@@ -1,0 +1,256 @@
+"""While trading: are our books still the venues'? Now and then they are asked for cash, holdings,
+open orders and fills.
+
+Their figures lag behind ours, and ours behind theirs, so a difference counts only if it stands the
+same in two looks that are further apart than the read lag. What an order that is not yet settled
+could still explain is not judged, nor a market that is not open: what it pays comes at another
+moment there than here. An order or a fill that is not ours, and a difference that stands, halt and
+are named; who resumes has looked: the venues' figures are then ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.accounts import Accounts
+from gateway.commands import Row
+from gateway.gate import Gate
+from gateway.intake import Intake
+from gateway.ledger import Ledger
+from gateway.operator import CASH_SLACK_E6, differences
+from gateway.order import Order
+from gateway.ports import Market, Sighting, Snapshot, VenueError
+from gateway.reconcile import Resolver, snapshots
+from gateway.reports import Reports
+from gateway.run_times import RunTimes
+from shm_layout import QUOTE, S_CONFIRMED, S_FAILED, ST_ACTIVE, VENUES, cell, reason
+
+if TYPE_CHECKING:
+    from gateway.desk import Desk
+
+FOREIGN, UNKNOWN = reason("foreign"), reason("unknown_outcome")
+LOOK_S = 20.0  # for both venues to answer
+SECOND_NS = 1_000_000_000
+APART_NS = SECOND_NS  # beyond the read lag, from a look that found something to the next
+FILLS_NS = 120 * SECOND_NS  # back to here fills are looked at, at least
+UNCLEAR_NS = 60 * SECOND_NS  # an order may be unsettled at its venue for so long
+NAMED_MAX = 20
+_STATUS, _CLOSE = cell(QUOTE, "status"), cell(QUOTE, "close_epoch_ns")
+Place = tuple[int, int, int]  # venue, instrument or -1, account
+Delta = tuple[int, int]  # (YES, NO), or (cash, 0): theirs less ours
+log = logging.getLogger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One look: what differs, and what is not ours, by its name there."""
+
+    deltas: Mapping[Place, Delta] = field(default_factory=dict)
+    strangers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Drift:
+    """`since_ns`: when the venues' figures became ours. One look at a time."""
+
+    accounts: Accounts
+    ledger: Ledger
+    resolver: Resolver
+    reports: Reports
+    gate: Gate
+    intake: Intake
+    run_times: RunTimes
+    clock: Callable[[], int]
+    every_ns: int
+    since_ns: int = 0
+    is_looking: bool = False
+    _due_ns: int = 0
+    _last: Found = field(default_factory=Found)
+    _named: Found = field(default_factory=Found)
+    _accepted: set[str] = field(default_factory=set)
+
+    def step(self, now_ns: int, *, is_open: bool) -> None:
+        """Look if it is time. `is_open`: both venues have answered what we hold."""
+        if not is_open or self.is_looking or self.gate.held:
+            return
+        if not self.since_ns:
+            self.since_ns, self._due_ns = now_ns, now_ns + self.every_ns
+        if now_ns >= self._due_ns:
+            self.is_looking = True
+            self.resolver.spawn(self._look())
+
+    def resume(self, now_ns: int) -> bool:
+        """An operator has looked at what was named: it is part of our books from now on. Whether
+        they changed."""
+        is_changed = bool(self._named.deltas)
+        for (_, instrument, account), (one_e6, other_e6) in self._named.deltas.items():
+            if instrument < 0:
+                self.accounts.cash[account].cash_e6 += one_e6
+                self.accounts.refresh()
+                self.reports.cash(account, self.accounts, now_ns)
+                continue
+            position = self.accounts.position(instrument)
+            position.yes_e6, position.no_e6 = position.yes_e6 + one_e6, position.no_e6 + other_e6
+            position.cost_yes_e6 = max(position.cost_yes_e6 + one_e6, 0)  # at worst a dollar each
+            position.cost_no_e6 = max(position.cost_no_e6 + other_e6, 0)
+            self.accounts.refresh(instrument)
+            self.reports.account(instrument, self.accounts, now_ns)
+        self._accepted |= self._named.strangers.keys()
+        self._last = self._named = Found()
+        self._due_ns = now_ns
+        return is_changed
+
+    async def _look(self) -> None:
+        try:
+            found = await asyncio.wait_for(self._ask(), LOOK_S)
+        except (TimeoutError, VenueError) as error:
+            log.warning("drift: not known: %s", error or f"no answer within {LOOK_S} s")
+            self.reports.count("bad_replies")
+            self._due_ns = self.clock() + self.every_ns
+            return
+        finally:
+            self.is_looking = False
+        self.reports.count("looks")
+        now_ns, last, self._last = self.clock(), self._last, found
+        if found.deltas or found.strangers:
+            lags_ns = [venue.query_delay_ns for venue in self.resolver.venues.values()]
+            self._due_ns = now_ns + max(lags_ns, default=0) + APART_NS
+        else:
+            self._due_ns = now_ns + self.every_ns
+            self.reports.looked(now_ns)
+        deltas = {place: x for place, x in found.deltas.items() if last.deltas.get(place) == x}
+        strangers = {key: x for key, x in found.strangers.items() if key in last.strangers}
+        if (deltas or strangers) and not self.gate.held:
+            self._named = Found(deltas, strangers)
+            self._halt()
+
+    def _halt(self) -> None:
+        named = [f"foreign {text}" for text in self._named.strangers.values()]
+        named += [self._text(place, x) for place, x in self._named.deltas.items()]
+        more = f"; {len(named) - NAMED_MAX} more" if len(named) > NAMED_MAX else ""
+        self.gate.halt(
+            FOREIGN if self._named.strangers else UNKNOWN, "; ".join(named[:NAMED_MAX]) + more
+        )
+
+    def _text(self, place: Place, delta: Delta) -> str:
+        venue, instrument, account = place
+        if instrument < 0:
+            return f"{VENUES[venue]}: {delta[0]}e-6 dollars that we do not know (account {account})"
+        market = self.accounts.markets[instrument].ticker
+        return f"{VENUES[venue]} {market}: {delta}e-6 (YES, NO) contracts that we do not know"
+
+    async def _ask(self) -> Found:
+        """What the venues say now, less what is explained."""
+        resolver, unsettled = self.resolver, self._unsettled()
+        back_ns = max(FILLS_NS, 4 * self.every_ns)
+        since_ns = max(self.since_ns, self.clock() - back_ns)
+        found = await snapshots(
+            resolver.venues, resolver.readers, self._touched(), self._late
+        )
+        seen: list[Sighting] = []
+        for number, venue in resolver.venues.items():
+            since_s = self.run_times.at(since_ns) // SECOND_NS
+            seen += await venue.fills(resolver.readers[number], self.accounts.known, since_s)
+        unsettled |= self._unsettled()
+        self._fetched(found)
+        return Found(self._deltas(found, unsettled), self._strangers(found, seen))
+
+    def _touched(self) -> list[Market]:
+        """Markets in which we have had anything, and one of each account: in the others a fill
+        tells, and a venue may not be asked for hundreds of balances again and again.
+        """
+        known, positions = self.accounts.known, self.accounts.positions
+        first = {market.account: market.instrument for market in reversed(known)}
+        wanted = positions.keys() | set(first.values())
+        return [market for market in known if market.instrument in wanted]
+
+    def _fetched(self, found: Sequence[Snapshot]) -> None:
+        """What settled markets have paid is fetched once their tokens are gone."""
+        held = {row.instrument for shot in found for row in shot.held if row.yes_e6 or row.no_e6}
+        for instrument in self.accounts.redeem_e6.keys() - held:
+            del self.accounts.redeem_e6[instrument]
+            self.reports.publish(instrument, self.accounts, self.clock())
+
+    def _deltas(self, found: Sequence[Snapshot], unsettled: set[int]) -> dict[Place, Delta]:
+        shut, known = self._shut(), self.accounts.markets
+        held = {row.instrument for shot in found for row in shot.held if row.yes_e6 or row.no_e6}
+        paying = shut & (held | self.accounts.positions.keys())
+        unclear = unsettled | shut
+        accounts = {known[number].account for number in unsettled | paying}
+        deltas: dict[Place, Delta] = {}
+        rows = differences(self.accounts, self.ledger, list(self.resolver.venues), found)
+        for row in rows:
+            is_cash = row.instrument < 0
+            if row.key or row.instrument in unclear or (is_cash and row.account in accounts):
+                continue
+            delta = row.theirs[0] - row.ours[0], row.theirs[1] - row.ours[1]
+            if not is_cash or abs(delta[0]) > CASH_SLACK_E6:
+                deltas[_place(row)] = delta
+        return deltas
+
+    def _strangers(
+        self, found: Sequence[Snapshot], seen: Sequence[Sighting]
+    ) -> dict[str, str]:
+        """Orders and fills of the account that we never sent. A fill names its order by the
+        venue's name: one that we do not know yet may be that of an order whose answer is lost.
+        """
+        nameless = {
+            order.instrument
+            for work in self.ledger.works.values()
+            for order in work.orders
+            if not order.venue_id and not order.is_final
+        }
+        rows = [row for snapshot in found for row in snapshot.open]
+        rows += [row for row in seen if row.instrument not in nameless]
+        return {
+            row.name: row.text for row in rows
+            if row.name not in self._accepted and not any(map(self.ledger.is_ours, row.keys))
+        }  # fmt: skip
+
+    def _unsettled(self) -> set[int]:
+        """Markets whose figures may yet move for what we have sent."""
+        now_ns, found = self.clock(), set()
+        for work in self.ledger.works.values():
+            for order in work.orders:
+                if order.instrument not in found and _is_unclear(order, now_ns):
+                    found.add(order.instrument)
+        return found
+
+    def _shut(self) -> set[int]:
+        """Markets that are not open, or not surely."""
+        run_ns, found = self.run_times.at(self.clock()), set()
+        for instrument in self.accounts.markets:
+            quote = self.intake.quote(instrument)
+            is_open = quote is not None and quote[_STATUS] == ST_ACTIVE
+            if quote is None or not is_open or 0 < quote[_CLOSE] <= run_ns:
+                found.add(instrument)
+        return found
+
+    def _late(self, text: str) -> None:
+        log.warning("drift: %s", text)
+        self.reports.count("bad_replies")
+
+
+def _is_unclear(order: Order, now_ns: int) -> bool:
+    """Whether its venue may yet book more of it, or we."""
+    if not order.is_final or order.recheck or order.wants_refining:
+        return True
+    is_sure = not order.folded.filled_e6 or order.settled in (S_CONFIRMED, S_FAILED)
+    return not is_sure and now_ns - order.send_ns < UNCLEAR_NS
+
+
+def _place(row: Row) -> Place:
+    return row.venue, row.instrument, row.account
+
+
+def drift_of(desk: Desk, every_ns: int, clock: Callable[[], int]) -> Drift:
+    """Of a desk that has all else."""
+    return Drift(
+        accounts=desk.accounts, ledger=desk.ledger, resolver=desk.resolver, reports=desk.reports,
+        gate=desk.gate, intake=desk.intake, run_times=desk.run_times, clock=clock,
+        every_ns=every_ns,
+    )  # fmt: skip

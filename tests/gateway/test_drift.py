@@ -1,0 +1,229 @@
+"""What is ours and what is not, by the venues' figures while it trades: a foreign order or fill,
+and a difference that stands, halt and are named; what is only on its way does not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from shm_layout import ACTIVE, HALTED, REASONS, int_to_text
+from tests.gateway.rig import (
+    BALANCE,
+    FILLS,
+    ORDERS,
+    PARAMS,
+    POSITIONS,
+    Rig,
+    kalshi_filled,
+    play,
+    poly_filled,
+    running,
+)
+from tests.gateway.scene import KALSHI, POLY
+from tests.gateway.venue_double import RESET, Read, Seen
+
+EVERY_NS = 30_000_000_000
+FOREIGN_ORDER: dict[str, object] = {
+    "order_id": "v-9", "client_order_id": "theirs", "ticker": "KX-1", "book_side": "bid",
+    "remaining_count_fp": "5.00", "yes_price_dollars": "0.1000", "status": "resting",
+}  # fmt: skip
+FOREIGN_FILL: dict[str, object] = {
+    "fill_id": "f-9", "trade_id": "f-9", "order_id": "v-9", "ticker": "KX-1", "book_side": "ask",
+    "count_fp": "3.00", "yes_price_dollars": "0.4000", "fee_cost": "0.01",
+}  # fmt: skip
+POLY_TRADE: dict[str, object] = {
+    "id": "t-9", "taker_order_id": "0x99", "asset_id": "111", "side": "BUY", "size": "4",
+    "price": "0.5", "outcome": "Yes", "trader_side": "TAKER", "status": "CONFIRMED",
+    "maker_orders": [],
+}  # fmt: skip
+
+
+class Look:
+    """The rig, its venues' figures kept equal to its books but for what a test adds."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.cash_e6 = self.contracts_e6 = 0  # what Kalshi has beyond our books
+        rig.kalshi.reads[BALANCE] = self._balance
+        rig.kalshi.reads[POSITIONS] = self._positions
+        rig.poly.reads["/balance-allowance"] = self._tokens
+
+    def _balance(self, _: Seen) -> Read:
+        cash_e6 = self.rig.desk.accounts.cash[KALSHI].cash_e6 + self.cash_e6
+        row = {"exchange_index": 2, "balance": int_to_text(cash_e6, 6, 6)}
+        return 200, {"balance_breakdown": [row]}
+
+    def _positions(self, _: Seen) -> Read:
+        net_e6 = self.rig.desk.accounts.position(KALSHI).net_e6 + self.contracts_e6
+        row = {"ticker": "KX-1", "position_fp": int_to_text(net_e6, 6, 6)}
+        return 200, {"market_positions": [row], "cursor": ""}
+
+    def _tokens(self, seen: Seen) -> Read:
+        accounts = self.rig.desk.accounts
+        position = accounts.position(POLY)
+        if "token_id=111" in seen.query:
+            return 200, {"balance": str(position.yes_e6)}
+        if "token_id=222" in seen.query:
+            return 200, {"balance": str(position.no_e6)}
+        return 200, {"balance": str(accounts.cash[POLY].cash_e6)}
+
+    async def look(self) -> None:
+        """Until one more look is over."""
+        done = self.rig.desk.reports.counted("looks")
+        self.rig.scene.skew_ns += EVERY_NS + 1_000_000
+        self.rig.scene.beat()
+        await self.rig.until(lambda: self.rig.desk.reports.counted("looks") > done)
+        await self.rig.until(lambda: not self.rig.desk.drift.is_looking)
+
+    async def twice(self) -> None:
+        """Two looks further apart than the read lag."""
+        await self.look()
+        await self.look()
+
+
+@asynccontextmanager
+async def looking(path: Path) -> AsyncIterator[Look]:
+    """A desk that looks every 30 s of a clock moved by hand."""
+    params = dataclasses.replace(PARAMS, drift_ns=EVERY_NS, query_tries_max=10**6)
+    async with running(path, params) as rig:
+        look = Look(rig)
+        await rig.until(lambda: rig.desk.drift.since_ns > 0)
+        yield look
+
+
+def rows(name: str, *found: dict[str, object]) -> Read:
+    return 200, {name: list(found), "cursor": ""}
+
+
+def unknown(seen: Seen) -> Read:
+    """No answer about an order; no open ones."""
+    return (503, {}) if "ticker=" in seen.query else rows("orders")
+
+
+def named(caplog: pytest.LogCaptureFixture) -> str:
+    return "\n".join(line for line in caplog.messages if "HALT" in line)
+
+
+def test_books_that_agree_let_it_trade_and_our_own_fills_are_ours(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig = look.rig
+            rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
+            number = rig.fire()
+            assert REASONS[(await rig.end_of(number))["reason"]] == "done"
+            key = str(rig.kalshi.orders[0].json["client_order_id"])
+            rig.kalshi.reads[FILLS] = rows("fills", FOREIGN_FILL | {"order_id": f"v-{key}"})
+            rig.poly.reads["/data/trades"] = 200, {
+                "data": [POLY_TRADE | {"taker_order_id": rig.poly.orders[0].json["hash"]}],
+                "next_cursor": "LTE=",
+            }
+            for _ in range(3):
+                await look.twice()
+            assert rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("venue", ["order at kalshi", "fill at kalshi", "fill at polymarket"])
+def test_what_we_never_sent_halts_and_is_named_and_who_resumes_has_seen_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, venue: str
+) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig = look.rig
+            match venue:
+                case "order at kalshi":
+                    rig.kalshi.reads[ORDERS] = rows("orders", FOREIGN_ORDER)
+                    words = ("KX-1", "bid 5.00 at 0.1000", "theirs / v-9")
+                case "fill at kalshi":
+                    rig.kalshi.reads[FILLS] = rows("fills", FOREIGN_FILL)
+                    words = ("KX-1", "ask 3.00 at 0.4000", "v-9")
+                case _:
+                    trades = {"data": [POLY_TRADE], "next_cursor": "LTE="}
+                    rig.poly.reads["/data/trades"] = (200, trades)
+                    words = ("slug-1", "BUY 4 at 0.5", "0x99")
+            await look.look()
+            assert rig.gate == (ACTIVE, "done"), "one look is none"
+            with caplog.at_level(logging.ERROR, "gateway"):
+                await look.look()
+            assert rig.gate == (HALTED, "foreign")
+            assert f"foreign {venue}" in named(caplog)
+            assert all(word in named(caplog) for word in words)
+            rig.scene.resume()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            await look.twice()
+            assert rig.gate == (ACTIVE, "done"), "it was named once"
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("what", ["cash", "contracts"])
+def test_a_difference_that_stands_halts_and_is_ours_once_an_operator_resumes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig, accounts = look.rig, look.rig.desk.accounts
+            before_e6 = accounts.cash[KALSHI].cash_e6, accounts.position(KALSHI).net_e6
+            setattr(look, f"{what}_e6", -2_000_000)
+            with caplog.at_level(logging.ERROR, "gateway"):
+                await look.twice()
+            assert rig.gate == (HALTED, "unknown_outcome")
+            assert "-2000000e-6" in named(caplog) or "(0, 2000000)e-6" in named(caplog)
+            setattr(look, f"{what}_e6", 0)
+            rig.scene.resume()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            after_e6 = accounts.cash[KALSHI].cash_e6, accounts.position(KALSHI).net_e6
+            moved = tuple(new - old for new, old in zip(after_e6, before_e6, strict=True))
+            assert moved == ((-2_000_000, 0) if what == "cash" else (0, -2_000_000))
+            await look.twice()
+            assert rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+def test_figures_that_are_only_late_halt_nothing(tmp_path: Path) -> None:
+    """They differ at each look, but never the same."""
+
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            for late_e6 in (3_000_000, 5_000_000, 0, 3_000_000, -1_000_000, 0):
+                look.contracts_e6 = late_e6
+                look.cash_e6 = -late_e6
+                await look.look()
+            assert look.rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+def test_what_an_order_under_way_explains_is_not_judged(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig = look.rig
+            rig.kalshi.reads[ORDERS] = unknown  # what became of it
+            rig.kalshi.script, rig.poly.script = [RESET], [poly_filled("5", "10")]
+            rig.fire()
+            await rig.until(lambda: len(rig.desk.accounts.flights) == 1)
+            look.contracts_e6, look.cash_e6 = 10_000_000, -4_370_000
+            rig.kalshi.reads[FILLS] = rows("fills", FOREIGN_FILL)
+            await look.twice()
+            assert rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+def test_a_market_that_is_not_open_is_not_judged(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            look.rig.scene.quote(KALSHI, bid=400_000, ask=420_000, status=4)
+            look.contracts_e6 = 10_000_000
+            await look.twice()
+            assert look.rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
