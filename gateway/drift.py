@@ -108,7 +108,7 @@ class Drift:
         try:
             found = await asyncio.wait_for(self._ask(), LOOK_S)
         except (TimeoutError, VenueError) as error:
-            log.warning("drift: not known: %s", error or f"no answer within {LOOK_S} s")
+            log.warning("drift: not known: %s", str(error) or f"no answer within {LOOK_S} s")
             self.reports.count("bad_replies")
             self._due_ns = self.clock() + self.every_ns
             return
@@ -116,14 +116,17 @@ class Drift:
             self.is_looking = False
         self.reports.count("looks")
         now_ns, last, self._last = self.clock(), self._last, found
-        if found.deltas or found.strangers:
+        if is_second := bool(last.deltas or last.strangers):
+            self._last = Found()
+        if (found.deltas or found.strangers) and not is_second:
             lags_ns = [venue.query_delay_ns for venue in self.resolver.venues.values()]
             self._due_ns = now_ns + max(lags_ns, default=0) + APART_NS
         else:
             self._due_ns = now_ns + self.every_ns
-            self.reports.looked(now_ns)
         deltas = {place: x for place, x in found.deltas.items() if last.deltas.get(place) == x}
         strangers = {key: x for key, x in found.strangers.items() if key in last.strangers}
+        if not deltas and not strangers and (is_second or not found.deltas):
+            self.reports.looked(now_ns)
         if (deltas or strangers) and not self.gate.held:
             self._named = Found(deltas, strangers)
             self._halt()
@@ -148,30 +151,37 @@ class Drift:
         resolver, unsettled = self.resolver, self._unsettled()
         back_ns = max(FILLS_NS, 4 * self.every_ns)
         since_ns = max(self.since_ns, self.clock() - back_ns)
-        found = await snapshots(
-            resolver.venues, resolver.readers, self._touched(), self._late
-        )
+        asked = self._touched()
+        found = await snapshots(resolver.venues, resolver.readers, asked, self._late)
         seen: list[Sighting] = []
         for number, venue in resolver.venues.items():
             since_s = self.run_times.at(since_ns) // SECOND_NS
             seen += await venue.fills(resolver.readers[number], self.accounts.known, since_s)
         unsettled |= self._unsettled()
-        self._fetched(found)
-        return Found(self._deltas(found, unsettled), self._strangers(found, seen))
+        names = {market.instrument for market in asked}
+        self._fetched(found, names)
+        deltas = self._deltas(found, unsettled)
+        return Found(
+            {place: x for place, x in deltas.items() if place[1] < 0 or place[1] in names},
+            self._strangers(found, seen),
+        )
 
     def _touched(self) -> list[Market]:
-        """Markets in which we have had anything, and one of each account: in the others a fill
-        tells, and a venue may not be asked for hundreds of balances again and again.
+        """Markets in which we have had anything, the second time those that differed; and one of
+        each account: in the others a fill tells, and a venue may not be asked for hundreds of
+        balances again and again.
         """
-        known, positions = self.accounts.known, self.accounts.positions
-        first = {market.account: market.instrument for market in reversed(known)}
-        wanted = positions.keys() | set(first.values())
+        known = self.accounts.known
+        wanted = self.accounts.positions.keys() | self.accounts.redeem_e6.keys()
+        if self._last.deltas or self._last.strangers:
+            wanted = {instrument for _, instrument, _ in self._last.deltas}
+        wanted |= set({market.account: market.instrument for market in reversed(known)}.values())
         return [market for market in known if market.instrument in wanted]
 
-    def _fetched(self, found: Sequence[Snapshot]) -> None:
+    def _fetched(self, found: Sequence[Snapshot], asked: set[int]) -> None:
         """What settled markets have paid is fetched once their tokens are gone."""
         held = {row.instrument for shot in found for row in shot.held if row.yes_e6 or row.no_e6}
-        for instrument in self.accounts.redeem_e6.keys() - held:
+        for instrument in (self.accounts.redeem_e6.keys() & asked) - held:
             del self.accounts.redeem_e6[instrument]
             self.reports.publish(instrument, self.accounts, self.clock())
 

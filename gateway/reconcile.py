@@ -28,7 +28,7 @@ ABSENT_READS = 2
 REFINE_NS = 2_000_000_000
 SLOW_FACTOR = 4
 TASKS_MAX = 16
-RETRY_S = 0.05
+RETRY_S, RETRY_MAX_S = 0.05, 0.8
 log = logging.getLogger("gateway")
 
 
@@ -236,13 +236,15 @@ async def snapshots(
     found = []
     for number, venue in venues.items():
         own = [market for market in markets if VENUES.index(market.venue) == number]
+        pause_s = RETRY_S
         while own:
             try:
                 found.append(await venue.snapshot(readers[number], own))
                 break
             except VenueError as error:
                 on_error(f"{venue.name}: {error}")
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, RETRY_MAX_S)
     return found
 
 

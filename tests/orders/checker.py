@@ -16,12 +16,15 @@ from ops.venues.faults import KINDS, REST
 from shm_layout import P_DONE, P_REJECTED, P_UNKNOWN, REASONS, S_FAILED
 from tests.orders.evidence import Evidence, Fault, Placed, Sent
 
+WAIT_NS, WAITS_MAX = 4_000_000_000, 4  # what a 429 makes reads wait, and how often it doubles
+AGAIN_NS = 5_000_000_000  # a refusal so soon after a wait doubles it
 RESOLVE_NS = 10_000_000_000  # of the venue's health, until an unknown order is found
 READ_NS = 1_000_000_000  # what is refused sooner was not asked for: reads lag by about a second
 PROOFS = frozenset((400, 401, 403, 404, 405, 409, 410, 413, 422, 425, 429))  # nothing was done
 UNSENT = REASONS.index("killed")  # the record stood, and no byte left
 FINAL = (P_DONE, P_REJECTED)
 NOTHING = Placed(0, 0)
+TOO_MANY = 429
 
 
 def violations(evidence: Evidence) -> list[str]:
@@ -192,17 +195,31 @@ def _final_ns(order: Sent, notes: Sequence[dict[str, Any]]) -> int | None:
     return known_ns
 
 
+def _waits(evidence: Evidence, venue: str) -> Iterator[tuple[int, int]]:
+    """When a venue wanted no reads. Of several refusals at once the first counts."""
+    since_ns, wait_ns, step = 0, 0, 0
+    for fault in sorted(evidence.faults, key=lambda fault: fault.mono_ns):
+        if fault.venue != venue or fault.status != TOO_MANY or fault.key:
+            continue
+        if fault.mono_ns < since_ns + wait_ns // 2:
+            continue
+        is_again = fault.mono_ns < since_ns + wait_ns + AGAIN_NS
+        step = min(step + 1, WAITS_MAX) if is_again else 0
+        since_ns, wait_ns = fault.mono_ns, WAIT_NS << step
+        yield since_ns, since_ns + wait_ns
+
+
 def _well_ns(evidence: Evidence, venue: str, begin_ns: int, end_ns: int) -> int:
-    """The longest time within these bounds in which neither a request failed at the venue nor the
-    gateway was away."""
+    """The longest time within these bounds in which neither a request failed at the venue nor did
+    it want to be left alone, nor the gateway was away."""
     ill = [
         fault.mono_ns
         for fault in evidence.faults
         if fault.venue == venue and (REST in KINDS[fault.kind][0] or fault.kind == "shut")
     ]
-    for from_ns, to_ns in evidence.down_ns:
+    away = sorted([*evidence.down_ns, *_waits(evidence, venue)])
+    for from_ns, to_ns in away:
         ill += [from_ns, to_ns]
-    away = sorted(evidence.down_ns)
     stamps = [begin_ns, *sorted(ns for ns in ill if begin_ns < ns < end_ns), end_ns]
     return max(
         (

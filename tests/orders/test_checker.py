@@ -181,6 +181,18 @@ def test_time_in_which_the_venue_fails_or_the_gateway_is_away_does_not_count(run
     assert broken(replace(late, down_ns=((BEGIN + 6 * S, BEGIN + 7 * S),))) != set()
 
 
+def test_time_in_which_reads_must_wait_for_a_429_does_not_count(run: Evidence) -> None:
+    late = records(lambda found: found[4].update(ns=BEGIN + 20 * S))(run)
+    many = Fault("polymarket", "status", BEGIN + 2 * S, 0, "GET /data/order", "", 429)
+    again = [many._replace(mono_ns=BEGIN + at * S) for at in (2, 6)]
+    assert broken(replace(late, faults=[*late.faults, many])) == {"unresolved"}, "14 s well"
+    assert broken(replace(late, faults=[*late.faults, *again])) == set(), "and 6 s well"
+    other = [fault._replace(venue="kalshi") for fault in again]
+    assert broken(replace(late, faults=[*late.faults, *other])) == {"unresolved"}
+    orders = [fault._replace(key="0x77") for fault in again]
+    assert broken(replace(late, faults=[*late.faults, *orders])) == {"unresolved"}
+
+
 def test_a_journal_is_kept_when_its_folder_goes(tmp_path: Path) -> None:
     folder = tmp_path / "tmp" / "arb-1" / "journal"
     made = Journal(folder, file_bytes=128 << 10)

@@ -32,6 +32,7 @@ SETTINGS = {
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
 }  # fmt: skip
 LIFTED = ("one_legged", "unknown_outcome")  # what an operator resumes
+STARTING = "halted"
 QUIET_NS = 6 * clock.SECOND_NS  # longer than any question waits, and is asked again
 QUIET_S = 120  # at most: the venues go on failing
 SENT_LEAST = 20
@@ -49,6 +50,8 @@ class Operator:
         gate = self._witness.segment.table("gate")[0]
         why = REASONS[int(gate["reason"])]
         if gate["state"] != HALTED or self._witness.trading_state() != ACTIVE:
+            return
+        if why == STARTING:  # it has not asked both venues yet
             return
         assert why in LIFTED, f"halted for {why}"
         self.halts[why] += 1
@@ -89,7 +92,8 @@ def look_while_it_runs(made: Engine, witness: Witness) -> None:
     found = json.loads(done.stdout)
     assert found["differences"] == [] and found["books"]["of"] == "the gateway's books"
     sent = {int(leg["intent"]) for leg in witness.legs}
-    refused = [(number, why) for number, why in witness.terminals if number not in sent]
+    wanted = witness.intents.keys() - sent  # a leg left alone has a last word too
+    refused = [(number, why) for number, why in witness.terminals if number in wanted]
     if refused:
         number, why = refused[-1]
         done = made.run("explain", str(number))
