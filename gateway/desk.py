@@ -24,7 +24,7 @@ from gateway.gate import Gate
 from gateway.intake import Intake, market_of, pair_of
 from gateway.intent import Intent
 from gateway.journal import Journal
-from gateway.ledger import Ledger, Work
+from gateway.ledger import FeeOf, Ledger, Work
 from gateway.line import VenueLine
 from gateway.lone import Unwinder
 from gateway.look import CONTROL, NOTHING, SKIPPED
@@ -33,7 +33,7 @@ from gateway.opening import Opening
 from gateway.operator import operator_of
 from gateway.order import Order
 from gateway.params import DeskParams
-from gateway.ports import Fee, LastLook, PlanLone, Reader
+from gateway.ports import LastLook, PlanLone, Reader
 from gateway.reception import Reception
 from gateway.reconcile import Resolver, VenueReader, budgets
 from gateway.reports import Reports
@@ -84,7 +84,7 @@ class Desk:
         journal: Journal,
         lines: Mapping[int, VenueLine],
         pump: Callable[[int], int],
-        fee: Fee,
+        fee: FeeOf,
         take: LastLook,
         last_look: LastLook,
         plan_lone: PlanLone,
@@ -370,7 +370,7 @@ class Desk:
         """A leg is left to an operator: a successor must know."""
         parent = self.ledger.works.get(intent.parent)
         excess_e6 = parent.excess_e6 if parent is not None else 0
-        self._note({"k": "left", "intent": intent.parent, "e6": excess_e6})
+        self._note({"k": "left", "intent": intent.parent, "e6": excess_e6, "as": intent.id})
         self.reports.abandoned(intent, order, size_e6, cost_e6, ONE_LEGGED, self._clock())
 
     def _on_done(self, order: Order) -> None:

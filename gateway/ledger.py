@@ -13,13 +13,13 @@ import dataclasses
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.accounts import Accounts
 from gateway.intent import Intent
 from gateway.journal import Journal
 from gateway.order import E_FINISH, Order, average_e6, worst_notional_e6
-from gateway.ports import NO, Facts, Fee, Fill, Outcome
+from gateway.ports import NO, Facts, Fill, Outcome
 from gateway.reports import Reports
 from gateway.standing import lone_cost_e6, tell
 from shm_layout import (
@@ -41,6 +41,12 @@ KEPT_MAX = 1024  # intents kept at least, for late evidence
 EVIDENCE_MAX = 16 * KEPT_MAX  # also with trades the venue has not yet settled
 FORGOTTEN_MAX = 64 * KEPT_MAX  # names of orders that were dropped
 EARLY_MAX = 256  # trades that came before we knew their order's venue id
+
+
+class FeeOf(Protocol):
+    """Fee in 1e-6 dollars of `size_e6` contracts taken for `notional_e6` dollars."""
+
+    def __call__(self, notional_e6: int, size_e6: int, facts: Facts) -> int: ...
 
 
 @dataclass(slots=True)
@@ -95,7 +101,7 @@ class Ledger:
     accounts: Accounts
     reports: Reports
     journal: Journal
-    fee: Fee
+    fee: FeeOf
     clock: Callable[[], int]
     dust_e6: int
     on_lone: Callable[[Work, Order, int], None]
@@ -273,8 +279,7 @@ class Ledger:
 
     def _fee(self, work: Work, order: Order, filled_e6: int, notional_e6: int) -> int:
         """Fee by the handed-in rule, at the average price, for venues whose answers carry none."""
-        price_e6 = notional_e6 * E6 // filled_e6
-        return self.fee(price_e6, filled_e6, work.facts[order.leg])
+        return self.fee(notional_e6, filled_e6, work.facts[order.leg])
 
     def _note(self, record: dict[str, Any]) -> None:
         record["ns"] = self.clock()

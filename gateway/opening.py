@@ -85,8 +85,12 @@ class Opening:
 
     def _note(self, now_ns: int) -> None:
         """What the venues say the run begins with, for whoever explains it: [account, venue, shard,
-        cash], [instrument, YES, NO]. Once: a successor goes on.
+        cash], [instrument, YES, NO]. Once: a successor goes on, and says who is who.
         """
+        sights = self.reception.dispatcher.sights
+        for work in self.resolver.ledger.works.values():
+            for order in work.orders:
+                sights.name(order.instrument)
         if any(record.get("k") == "opened" for record in self.journal.recovered):
             return
         held = [
@@ -95,7 +99,7 @@ class Opening:
             if position.yes_e6 or position.no_e6
         ]
         for instrument, _, _ in held:
-            self.reception.dispatcher.sights.name(instrument)
+            sights.name(instrument)
         self.journal.append({
             "k": "opened", "run": self.intake.run_id, "ns": now_ns,
             "cash": [

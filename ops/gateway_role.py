@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.fees import fee
+from engine.charge import fee_of
 from engine.unwind import plan_lone
 from gateway.desk import Desk, DeskParams, VenueLine
 from gateway.health import Health
@@ -79,7 +79,7 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
         journal=Journal(Path(params.journal)),
         lines=lines,
         pump=lambda now_ns: sum(pump(now_ns) for pump in pumps),
-        fee=fee,
+        fee=fee_of,
         take=take,
         last_look=last_look,
         plan_lone=plan_lone,

@@ -93,11 +93,15 @@ class Run:
         return begin_ns + (machine_ns - base_ns) * speed_e6 // 1_000_000 if base_ns else begin_ns
 
     def find(self, text: str) -> int:
-        """The intent that a text names: by its number, by the id of an order of it, or by what the
-        venue calls that order. Raises ExplainError.
+        """The intent that a text names: by its number, by the id of an order of it, by what the
+        venue calls that order, or by the number under which a leg of it was given up. Raises
+        ExplainError.
         """
         if text.isascii() and text.isdigit() and int(text) in self.works:
             return int(text)
+        for number, left in self.left.items():
+            if text == str(left.get("as")):
+                return number
         for work, order in self.orders():
             if text in (order.key, order.venue_id):
                 return work.intent.id

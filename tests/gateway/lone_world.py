@@ -29,7 +29,7 @@ from gateway.transport import Answer
 from ops.last_look import last_look, take
 from ops.venues.fees import KalshiFeeTerms, KalshiOrderFee, polymarket_fee_e6
 from shm_layout import ACTIVE, BUY, E6, GATE, POSITION, REASONS, SELL, cell, word_load
-from tests.gateway.scene import KALSHI, POLY, SECRETS, Scene, Signer, fee
+from tests.gateway.scene import KALSHI, POLY, SECRETS, Scene, Signer, fee_of
 
 MS = 1_000_000
 REPLY_NS, DELAY_NS = 2 * MS, 150 * MS
@@ -292,7 +292,7 @@ class World:
         }
         self.desk = Desk(
             self.scene.segment, params, eventfd=-1, clock=self.scene.clock,
-            journal=Journal(folder), lines=lines, pump=lambda _now: 0, fee=fee, take=take,
+            journal=Journal(folder), lines=lines, pump=lambda _now: 0, fee=fee_of, take=take,
             last_look=last_look, plan_lone=plan,
         )  # fmt: skip
         for number, venue in self.venues.items():

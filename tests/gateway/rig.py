@@ -35,7 +35,7 @@ from shm_layout import (
     cell,
     word_load,
 )
-from tests.gateway.scene import KALSHI, POLY, SECRETS, Scene, Signer, fee
+from tests.gateway.scene import KALSHI, POLY, SECRETS, Scene, Signer, fee_of
 from tests.gateway.venue_double import Double, Reply, Seen
 
 BALANCE = "/trade-api/v2/portfolio/balance"
@@ -146,7 +146,7 @@ class Rig:
             journal=j.Journal(self.folder),
             lines=lines,
             pump=lambda _now: 0,
-            fee=fee,
+            fee=fee_of,
             take=take,
             last_look=last_look,
             plan_lone=plan_lone,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from engine.charge import fee_of
 from engine.fees import fee
 from engine.sizes import legal_size
 from gateway.accounts import Accounts
@@ -57,7 +58,7 @@ from shm_layout import (
     word_store,
 )
 
-__all__ = ["KALSHI", "POLY", "SECRETS", "Entry", "Scene", "Signer", "fee", "legal_size"]
+__all__ = ["KALSHI", "POLY", "SECRETS", "Entry", "Scene", "Signer", "fee", "fee_of", "legal_size"]
 KALSHI, POLY = 0, 1  # instruments, venue numbers, feeds and accounts alike
 EPOCH, RUN = 5, 7
 SECRETS = ApiSecrets(api_key="key", secret="c2VjcmV0", passphrase="pass", address="0xaa")

@@ -27,7 +27,7 @@ from shm_layout import (
     word_store,
 )
 from tests.gateway.rig import SIZE, kalshi_filled, play, poly_filled, running
-from tests.gateway.scene import POLY, fee
+from tests.gateway.scene import POLY, fee_of
 from tests.gateway.test_accounts import MARKETS
 from tests.gateway.test_desk_successor import lives
 from tests.gateway.venue_double import SILENT, Reply, Seen
@@ -47,7 +47,7 @@ def ledger() -> Ledger:
     accounts.start({0: 10**9, 1: 10**9}, [], {})
     quiet = Quiet()
     return Ledger(
-        accounts, quiet, quiet, fee, lambda: 1, 1,  # type: ignore[arg-type]
+        accounts, quiet, quiet, fee_of, lambda: 1, 1,  # type: ignore[arg-type]
         lambda *_: None, lambda: None, lambda _order: None,
     )  # fmt: skip
 
@@ -134,7 +134,7 @@ def test_a_fill_whose_answer_names_no_amounts_is_booked_with_a_fee() -> None:
     book = ledger()
     work = sent(book, 1)
     book.learn(work, work.orders[0], Outcome(E_ACK, 0, SIZE))
-    assert work.orders[0].folded.fee_e6 == fee(500_000, SIZE, FACTS) > 0
+    assert work.orders[0].folded.fee_e6 == fee_of(SIZE // 2, SIZE, FACTS) > 0
 
 
 @pytest.mark.parametrize(("settled", "kept"), [(S_MATCHED, True), (S_CONFIRMED, False)])
