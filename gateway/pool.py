@@ -89,7 +89,7 @@ class PoolParams:
     shown_max_e6: int = 1_000 * E6
     token_stop_e6: int = 25_000 * E6
     total_stop_e6: int = 250_000 * E6
-    entries_max: int = 24_576
+    entries_max: int = 40_960
     in_flight_max: int = 48
     per_turn: int = 24
 

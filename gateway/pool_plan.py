@@ -9,6 +9,7 @@ from gateway.order_amounts import SIZES_MAX, next_down, next_up
 from shm_layout import BUY, E6, INSTRUMENT, LEVELS, QUOTE, SELL, cell, cells_to_uint256
 
 TABLE_MAX = 4096
+NEXT = 3  # levels of which one is, or is next, the touch: deeper ones often show more
 SMALL = 8  # a size below this part of what is shown is wanted at the touch only
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
@@ -76,7 +77,7 @@ class PlannedMarket:
         self.bid_e6 = self.ask_e6 = 0
         self.facts: Facts = (0, 0, 0, 0)
         self.grid: list[int] = []
-        self.rooms_e6 = (0, 0)  # of the largest ask and bid that is shown
+        self.rooms_e6: tuple[int, ...] = (0, 0)  # of the largest of the best asks, and bids
         self.held_e6 = (0, 0)  # YES, NO
         self.plan: Iterator[Key] | None = None
         self.is_ready = False  # every order that its touch may ask for now has been asked for
@@ -99,7 +100,7 @@ class PlannedMarket:
             row[_Q["size_min_e6"]], row[_Q["notional_min_e6"]],
         )  # fmt: skip
         asks, bids = (row[_Q[name] : _Q[name] + 2 * LEVELS] for name in ("asks", "bids"))
-        rooms_e6 = room_for(max(asks[1::2])), room_for(max(bids[1::2]))
+        rooms_e6 = tuple(room_for(max(side[1 : 2 * NEXT : 2])) for side in (asks, bids))
         seen = [bids[0], asks[0], *rooms_e6, *held_e6, *facts, *grid]
         if seen == self.seen:
             return False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ops.config import Settings
 
 
-SIGNED_TIMES = 50  # dollars signed for a dollar that may be at risk: one size of many is used
+SIGNED_TIMES = 150  # dollars signed for a dollar that may be at risk: one size of many is used
 
 
 def for_cores(settings: Settings, is_pinned: bool) -> Settings:
