@@ -60,8 +60,11 @@ class VenueReader:
         except OSError as error:
             return Answer(error=f"no signature: {error}"[:200], ack_ns=self._clock())
         health.sent(endpoint)
-        answer = await self._pool.request(wire)
-        health.heard(endpoint, answer)
+        answer = Answer(error="given up", ack_ns=self._clock())
+        try:
+            answer = await self._pool.request(wire)
+        finally:
+            health.heard(endpoint, answer)  # also of one that is cancelled: it may be a probe
         return answer
 
 

@@ -160,6 +160,8 @@ class Stand:
 
     async def request(self, wire: bytes) -> Answer:
         self.asked_ns.append(self.now_ns)
+        if not self.answers[0]:
+            await asyncio.Event().wait()
         return answer(self.answers.pop(0), at_ns=self.now_ns)
 
     def get(self) -> Answer:
@@ -182,6 +184,24 @@ def test_no_read_goes_to_an_endpoint_whose_circuit_is_open() -> None:
     assert len(stand.asked_ns) == 3
     stand.now_ns += OPEN_NS
     assert stand.get().status == 200 and len(stand.asked_ns) == 4
+
+
+def test_a_probe_that_is_given_up_is_no_probe_any_more() -> None:
+    stand = Stand([500], Health(failures_max=1, open_ns=OPEN_NS))
+    stand.get()
+    stand.now_ns += OPEN_NS
+
+    async def give_up() -> None:
+        task = asyncio.ensure_future(stand.reader.get("/data/orders"))
+        while len(stand.asked_ns) < 2:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+
+    stand.answers.append(0)  # never comes
+    asyncio.run(give_up())
+    stand.answers = [200]
+    assert stand.get().status == 200
 
 
 def test_a_bucket_is_what_the_venue_reports_and_no_fuller_than_before() -> None:
