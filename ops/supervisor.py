@@ -371,7 +371,7 @@ class Supervisor:
 
     def profit_e6(self) -> int:
         """Cash beyond the start plus what is held at its worst."""
-        worth_e6 = matched_e6(self.watch.pairs, self.watch.positions())
+        worth_e6 = matched_e6(self.watch.pairs, self.watch.positions()) + self.watch.whole_e6()
         for account, row in self.watch.cash().items():
             start_e6 = self._start_e6.setdefault(account, int(row["start_e6"]))
             worth_e6 += int(row["cash_e6"]) - start_e6

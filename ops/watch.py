@@ -203,6 +203,11 @@ class Watch:
                 found[index] = int(row["position_e6"])
         return found
 
+    def whole_e6(self) -> int:
+        """Contracts of which both tokens are held: a dollar each, whatever happens."""
+        rows = (self.segment.read("positions", i) for i in range(len(self.identity.instruments)))
+        return sum(min(int(row["yes_e6"]), int(row["no_e6"])) for row in rows if row is not None)
+
     def cash(self) -> dict[int, Any]:
         """The gateway's row of every account it has written."""
         rows = ((a.index, self.segment.read("cash", a.index)) for a in self.identity.accounts)

@@ -239,6 +239,7 @@ def test_whatever_the_venues_do_every_order_is_known_and_every_cent_explained(
         Path(path).write_text(json.dumps(told_of(found, whole, verdict), indent=1))
     assert verdict == []
     assert code == 0, whole["differences"]
+    assert found.summary["profit_e6"] == whole["totals"]["explained_e6"], "told at the end, too"
     check_explained(whole, found.evidence)
     assert len(found.evidence.sent) > SENT_LEAST
     for venue in ("kalshi", "polymarket"):
