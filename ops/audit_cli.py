@@ -44,12 +44,10 @@ def run(asked: argparse.Namespace) -> int:
     """The exit code."""
     from ops import cache, journals
 
-    path = asked.path
-    if path is None:
-        kept = journals.kept(cache.state_dir())
-        if not kept:
-            return _refused(f"{cache.state_dir() / journals.FOLDER}: found no journal, wanted one")
-        path = kept[-1]
+    try:
+        path = asked.path or journals.newest(cache.state_dir())
+    except LookupError as error:
+        return _refused(str(error))
     cache.use()  # before numba
     from ops import audit
 

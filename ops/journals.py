@@ -30,3 +30,11 @@ def kept(state_dir: Path) -> list[Path]:
         path for path in found
         if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
     )  # fmt: skip
+
+
+def newest(state_dir: Path) -> Path:
+    """The journal of the last run. Raises LookupError: there is none."""
+    found = kept(state_dir)
+    if not found:
+        raise LookupError(f"{state_dir / FOLDER}: found no journal, wanted one")
+    return found[-1]

@@ -55,12 +55,10 @@ def run(asked: argparse.Namespace) -> int:
         flag = "--all" if asked.all else "--table"
         err(f"arb-supervisor: explain: found ID {asked.id!r} beside {flag}, wanted one of them")
         return 2
-    path = asked.journal
-    if path is None:
-        kept = journals.kept(cache.state_dir())
-        if not kept:
-            return _refused(f"{cache.state_dir() / journals.FOLDER}: found no journal, wanted one")
-        path = kept[-1]
+    try:
+        path = asked.journal or journals.newest(cache.state_dir())
+    except LookupError as error:
+        return _refused(str(error))
     if not path.exists():
         return _refused(f"{path}: cannot be read: found nothing, wanted a journal's folder or file")
     cache.use()  # before numba
