@@ -121,6 +121,7 @@ class SteppedEngine:
         self._bell = self.segment.at("bells", GATEWAY)
         self._hearts = [Heart(self.segment, FEED_ROLE + VENUES.index(name)) for name in FEEDS]
         self._stepped_ns = self._signed = self._quiet = 0
+        self.buffers = 0  # received, after each of which detector and desk had their turn
         self.each_tick: Callable[[int], None] = lambda _: None
 
     def _tables(self) -> None:
@@ -167,16 +168,18 @@ class SteppedEngine:
             rest_url=address.rest_url, ca_file=self._venues.tls.ca,
         )  # fmt: skip
         headers = self.client.headers if name == "kalshi" else None
-        feed = Feed(self.segment, told, EPOCH, clock.mono_ns, headers)
-        feed.lane_of = self._lane
-        return feed
+        return Feed(self.segment, told, EPOCH, clock.mono_ns, headers, self._lane)
 
     def _lane(self, *told: Any) -> SteppedLane:
         lane = SteppedLane(*told)
-        lane.after = self._after_frame
+        lane.after = self._after_buffer
         return lane
 
-    def _after_frame(self) -> None:
+    def _after_buffer(self) -> None:
+        self.buffers += 1
+        self._turn()
+
+    def _turn(self) -> None:
         """The turn of the whole path: detector, then desk."""
         self.detector.step(clock.mono_ns())
         self.desk.step(clock.mono_ns())
@@ -191,7 +194,7 @@ class SteppedEngine:
             self._stepped_ns = now_ns
             for feed in self._feeds:
                 feed.step(now_ns)
-        self._after_frame()
+        self._turn()
         bell_disarm(self._words, self._bell)  # nobody waits on it here: no wake-up call
         self._watch_signatures()
         self.each_tick(now_ns)

@@ -103,7 +103,7 @@ class SteadyScript(RoundsScript):
 class SendEngine(SteppedEngine):
     """Without a detector's turn: who puts intents into the ring is the bench."""
 
-    def _after_frame(self) -> None:
+    def _turn(self) -> None:
         self.desk.step(clock.mono_ns())
 
 

@@ -229,6 +229,8 @@ def figures(bench: Bench, rows: Sequence[LogRow]) -> dict[str, object]:
     counted = bench.engine.desk.reports.counted
     if counted("pool_misses") > counted("unwinds"):
         raise BenchError(f"{counted('pool_misses')} orders were not ready when they were wanted")
+    if bench.engine.buffers < len(flights):
+        raise BenchError(f"{bench.engine.buffers} buffers handed on, {len(flights)} gaps taken")
     flights = flights[int(len(flights) * WARM_UP) :]
     kept = int(len(shots) * WARM_UP)
     shots = shots[kept:]

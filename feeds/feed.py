@@ -30,7 +30,8 @@ __all__ = ["Feed", "FeedParams", "Headers"]
 
 
 class Feed:
-    """The role. `headers` signs the handshake (method, path) where the venue wants that."""
+    """The role. `headers` signs the handshake (method, path) where the venue wants that; `lane_of`
+    makes a connection (a bench hears the end of each buffer)."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Feed:
         epoch: int,
         clock: Callable[[], int],
         headers: Headers | None = None,
+        lane_of: Callable[..., Lane] = Lane,
     ) -> None:
         self._segment, self._params, self._clock = segment, params, clock
         self._row = row = params.row
@@ -58,7 +60,7 @@ class Feed:
             kind=row.kind,
         )
         self._made = 0  # lanes
-        self.lane_of: Callable[..., Lane] = Lane  # a bench hears the end of each buffer
+        self._lane_of = lane_of
         self._answer = asyncio.Event()  # the venue let the first lane in, or said never
         self._is_blocked = False
         self.shards: list[Shard] = []
@@ -83,7 +85,7 @@ class Feed:
     def _lane(self, seat: Seat, shard: Shard) -> Lane:
         self._made += 1
         owner = _Owner(self, shard)
-        return self.lane_of(self._params, seat, self._made, self._clock, owner, self._headers)
+        return self._lane_of(self._params, seat, self._made, self._clock, owner, self._headers)
 
     # ---- every 50 ms
 
