@@ -14,6 +14,7 @@ from engine import (
     decide,
     edge,
     fees,
+    flow,
     intent,
     kernels,
     market,
@@ -24,6 +25,7 @@ from engine import (
     wide,
 )
 from engine.detector import Detector
+from engine.strategies import view
 from shm_layout import BODY, LAYOUT_HASH, LayoutError, Segment
 
 KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
@@ -41,6 +43,8 @@ KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
         intent,
         decide,
         kernels,
+        flow,
+        view,
     )
 )
 

@@ -1,0 +1,132 @@
+"""The one view every strategy sees: a float64 row of a market's cells, beside its QUOTE row.
+
+Floats are for gates and probabilities; money stays in integers: a probability becomes `_e6`,
+rounded against us, before it meets a price (`fair_for`). NaN is unknown: each comparison with it
+is false, so a strategy that forgets to ask does not fire. What decides is how the market settles:
+distance and z are those of the expected settlement value, which is spot before the averaging
+window and nearly fixed at its end, not of the newest price.
+
+Cells are odd or even in YES and NO: distance, z, velocity, net volume and the distance of the
+60 s mean change their sign for the mirrored market, fair becomes its complement, all else stays.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from engine.flow import F_NET, NEAR_NS, dominant_share, expire, mean_price, trades_near, velocity
+from shm_layout import BUY, E6, LAYOUT_HASH, Words
+
+Floats = npt.NDArray[np.float64]
+
+(
+    V_SPOT,  # dollars: the newest price or index value
+    V_STRIKE,  # dollars
+    V_DISTANCE,  # (expected settlement value − strike) / strike
+    V_Z,  # ln(expected settlement value / strike) in standard deviations of the settlement value
+    V_SECONDS,  # variance of the settlement value's logarithm in σ²: τ for a point, less for a mean
+    V_LEFT,  # τ, seconds to the close
+    V_ELAPSED,  # seconds since the window opened
+    V_FRACTION,  # of the window still left
+    V_SIGMA,  # volatility per √second
+    V_FAIR,  # our model's probability of YES, calibrated and capped
+    V_VELOCITY,  # of spot, fractions of strike per second over 30 s
+    V_NET,  # taker bought − sold over 30 s, coins
+    V_TRADES,  # trades of 30 s
+    V_RATE,  # trades per second, over the whole 30 s
+    V_DOMINANT,  # share of the dominant direction of 30 s of price changes; 0: none
+    V_MEAN_DISTANCE,  # ln(60 s volume-weighted price / strike)
+    V_TRIGGER,  # what made us look: bits of TRIGGER_*
+    V_SIGMA_IMPLIED,  # what the market's own middle implies, per √second
+    V_SIGMA_FITTED,  # what the windows of other lengths imply for this one
+) = range(19)
+VIEW_CELLS = 24
+TRIGGER_SPOT, TRIGGER_QUOTE, TRIGGER_MODEL = 1, 2, 4
+UNKNOWN = math.nan
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+@njit(cache=True)
+def normal(x: float) -> float:
+    """Distribution function of the normal law."""
+    return 0.5 * math.erfc(-x * math.sqrt(0.5))
+
+
+@njit(cache=True)
+def density(x: float) -> float:
+    """Its density."""
+    return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+
+
+@njit(cache=True)
+def clear(view: Floats) -> None:
+    """Everything unknown."""
+    for i in range(VIEW_CELLS):
+        view[i] = UNKNOWN
+
+
+@njit(cache=True)
+def show_market(
+    view: Floats,
+    spot: float,
+    strike: float,
+    settles_at: float,
+    seconds: float,
+    left: float,
+    length: float,
+    sigma: float,
+    fair: float,
+    trigger: int,
+) -> None:
+    """Fill what the model knows; the rest stays unknown until `show_flow`.
+
+    `settles_at`: expected settlement value (spot before the averaging window; inside it (sum of the
+    known ticks + ticks to come × spot) / n). `seconds`: variance of its logarithm over σ² (spot
+    reference 7: τ for a point, τ − 40.5 before a mean of 60, m(m+1)(2m+1)/6n² inside). `left`,
+    `length`: seconds. `fair`: NaN where the model has none.
+    """
+    clear(view)
+    view[V_SPOT], view[V_STRIKE], view[V_SIGMA] = spot, strike, sigma
+    view[V_SECONDS], view[V_LEFT], view[V_FAIR] = seconds, left, fair
+    view[V_TRIGGER] = trigger
+    if length > 0.0:
+        view[V_ELAPSED], view[V_FRACTION] = length - left, left / length
+    if strike > 0.0 and settles_at > 0.0:
+        view[V_DISTANCE] = (settles_at - strike) / strike
+        if sigma > 0.0 and seconds > 0.0:
+            view[V_Z] = math.log(settles_at / strike) / (sigma * math.sqrt(seconds))
+
+
+@njit(cache=True)
+def show_flow(view: Floats, flow: Words, at: int, now_ns: int, strike_e8: int) -> None:
+    """Fill what the trades of the last 30 and 60 s say, after those that are older have left."""
+    expire(flow, at, now_ns)
+    count = trades_near(flow, at)
+    view[V_TRADES], view[V_RATE] = count, count / (NEAR_NS / 1e9)
+    if strike_e8 < 1:
+        return
+    view[V_VELOCITY] = velocity(flow, at, strike_e8)
+    view[V_NET] = flow[at + F_NET] / 1e8
+    view[V_DOMINANT] = dominant_share(flow, at)
+    mean = mean_price(flow, at)
+    if mean > 0.0:
+        view[V_MEAN_DISTANCE] = math.log(mean / (strike_e8 / 1e8))
+
+
+@njit(cache=True)
+def fair_for(side: int, probability: float) -> int:
+    """What YES is worth to us in 1e-6: rounded down if we buy it, up if we sell it. -1: unknown."""
+    if not 0.0 <= probability <= 1.0:
+        return -1
+    scaled = probability * E6
+    return math.floor(scaled) if side == BUY else math.ceil(scaled)

@@ -1,0 +1,76 @@
+"""What a view shows of model and trades, and that what is unknown stays so."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import flow as f
+from engine.strategies import view as v
+from shm_layout import BUY, E6, SELL
+
+SECOND = 10**9
+
+
+def market(**changed: float) -> v.Floats:
+    """A BTC window of 300 s with 120 left, spot $34 above the strike."""
+    told = {
+        "spot": 68_034.0, "strike": 68_000.0, "settles_at": 68_034.0, "seconds": 120.0,
+        "left": 120.0, "length": 300.0, "sigma": 8.9e-5, "fair": 0.7, "trigger": v.TRIGGER_SPOT,
+    } | changed  # fmt: skip
+    view = np.zeros(v.VIEW_CELLS)
+    v.show_market(view, *told.values())
+    return view
+
+
+def test_distance_and_z_are_those_of_the_expected_settlement_value() -> None:
+    view = market()
+    assert view[v.V_DISTANCE] == pytest.approx(0.0005)
+    assert view[v.V_Z] == pytest.approx(math.log(68_034 / 68_000) / (8.9e-5 * math.sqrt(120)))
+    late = market(settles_at=67_990.0, left=5.0, seconds=0.01)
+    assert late[v.V_SPOT] > late[v.V_STRIKE] and late[v.V_DISTANCE] < 0 and late[v.V_Z] < -1
+
+
+def test_time_is_shown_in_seconds_and_in_fractions() -> None:
+    view = market()
+    assert (view[v.V_LEFT], view[v.V_ELAPSED], view[v.V_FRACTION]) == (120.0, 180.0, 0.4)
+
+
+def test_what_nobody_told_is_unknown_and_compares_false() -> None:
+    view = market(sigma=math.nan, strike=0.0, length=0.0)
+    for cell in (v.V_DISTANCE, v.V_Z, v.V_FRACTION, v.V_ELAPSED, v.V_VELOCITY, v.V_TRADES):
+        assert math.isnan(view[cell]) and not view[cell] > 0 and not view[cell] < 0
+    assert v.fair_for(BUY, math.nan) == -1 and v.fair_for(SELL, 1.5) == -1
+
+
+def test_trades_are_shown_after_the_old_ones_left() -> None:
+    words, view = np.zeros(f.FLOW_CELLS, np.int64), market()
+    for i in range(61):
+        now = (100 + i) * SECOND
+        f.add_trade(words, 0, i + 1, now, (68_000 + i) * 10**8, 10**8, BUY, now)
+    v.show_flow(view, words, 0, 160 * SECOND, 68_000 * 10**8)
+    assert view[v.V_TRADES] == 31 and view[v.V_RATE] == pytest.approx(31 / 30)
+    assert view[v.V_NET] == 31.0 and view[v.V_DOMINANT] == 1.0
+    assert view[v.V_VELOCITY] == pytest.approx(1 / 68_000)
+    assert view[v.V_MEAN_DISTANCE] == pytest.approx(math.log(68_030 / 68_000))
+
+
+def test_a_mean_of_nothing_is_unknown() -> None:
+    words, view = np.zeros(f.FLOW_CELLS, np.int64), market()
+    v.show_flow(view, words, 0, SECOND, 68_000 * 10**8)
+    assert math.isnan(view[v.V_MEAN_DISTANCE]) and view[v.V_TRADES] == 0
+
+
+@given(st.floats(0, 1))
+def test_a_probability_is_rounded_against_us(probability: float) -> None:
+    low, high = v.fair_for(BUY, probability), v.fair_for(SELL, probability)
+    assert low <= probability * E6 <= high <= low + 1
+
+
+def test_the_normal_law() -> None:
+    assert v.normal(0.0) == 0.5 and v.normal(1.959964) == pytest.approx(0.975, abs=1e-7)
+    assert v.density(0.0) == pytest.approx(0.3989423)
