@@ -17,16 +17,17 @@ The main segment as `MAIN.drawing()` renders it: first cell, block, its one writ
    372112 quotes        feed          2048 x   512 B slots
    503200 spot          feed            32 x   512 B slots
    505264 terms         model         1024 x   512 B slots
-   570816 positions     gateway       2048 x   512 B slots
-   701904 cash          gateway         32 x   512 B slots
-   703968 orders        gateway        256 x   512 B slots
-   720368 changes_0..11 feed          2048 x   512 B ring
-  2293616 control_ring  supervisor    4096 x   512 B ring
-  2555792 terms_ring    model         1024 x   512 B ring
-  2621360 steps         detector      4096 x   512 B ring
-  2883536 intents       detector      1024 x   512 B ring
-  2949104 reports       gateway       2048 x   512 B ring
-  3080208 refusals      detector      1024 x   128 B cells
+   570816 market_terms  model         2048 x   512 B slots
+   701904 positions     gateway       2048 x   512 B slots
+   832992 cash          gateway         32 x   512 B slots
+   835056 orders        gateway        256 x   512 B slots
+   851456 changes_0..11 feed          2048 x   512 B ring
+  2424704 control_ring  supervisor    4096 x   512 B ring
+  2686880 terms_ring    model         1024 x   512 B ring
+  2752448 steps         detector      4096 x   512 B ring
+  3014624 intents       detector      1024 x   512 B ring
+  3080192 reports       gateway       2048 x   512 B ring
+  3211296 refusals      detector      1024 x   128 B cells
 
 A cell is an aligned 8-byte signed int; a record is whole 64-byte lines; blocks of different writers
 lie 128 bytes apart. Readers, inspector, recorder and replay derive every place from this table.
@@ -34,8 +35,7 @@ lie 128 bytes apart. Readers, inspector, recorder and replay derive every place 
 Shared words are touched only by kernels over the fenced primitives below (LLVM hoists and merges
 plain ones). Slot (a seqlock): sequence, 7 spare words, body. Ring: tail, 15 spare words, entries of
 stamp, kind, 6 spare words, body; entry `position` is complete at stamp 2·position + 2. Why that is
-correct: Boehm, "Can seqlocks get along with programming language memory models?" (MSPC 2012, figure
-6) and P1478; each fence names its partner. Not covered: two writers of one slot or ring.
+correct: Boehm, MSPC 2012, figure 6, and P1478. Not covered: two writers of one slot or ring.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ Words = npt.NDArray[np.int64]
 
 
 class LayoutError(Exception):
-    """A segment, a number text or a layout is not what it must be: the message names the field."""
+    """A segment, a number text or a layout is not what it must be: names the field."""
 
 
 # ------------------------------------------------------------------------- units and money text
@@ -118,8 +118,7 @@ def text_to_cells(text: str, cells: int) -> list[int]:
     """UTF-8 bytes, eight to a cell, zero padded. Raises LayoutError if it does not fit."""
     raw = text.encode(errors="replace")
     if len(raw) > cells * 8:
-        found = f"found {len(raw)} bytes in {text[:40]!r}"
-        raise LayoutError(f"text: {found}, wanted at most {cells * 8}")
+        raise LayoutError(f"text: found {len(raw)} bytes, wanted {cells * 8}: {text[:40]!r}")
     return _to_cells(raw.ljust(cells * 8, b"\0"))
 
 
@@ -129,8 +128,7 @@ def cells_to_text(cells: Iterable[int]) -> str:
 
 
 def uint256_to_cells(value: int) -> list[int]:
-    """A 256-bit unsigned integer (token or condition id) as four cells, lowest first. Raises
-    LayoutError if it is negative or wider."""
+    """A 256-bit unsigned integer as four cells, lowest first. Raises LayoutError if it is not."""
     if value >> 256:
         raise LayoutError(f"uint256: found {value}, wanted 0 up to 2**256 - 1")
     return _to_cells(value.to_bytes(32, "little"))
@@ -189,7 +187,7 @@ BUY, SELL = BID, ASK = 0, 1  # a leg's side is always in YES terms
 ORIGIN_DETECTOR, ORIGIN_DESK, ORIGIN_OPERATOR = 1, 2, 3
 FLAG_REDUCE, FLAG_TIMER, FLAG_UNWIND, FLAG_TRUE_UP = 1, 2, 4, 8
 K_QUOTE, K_SPOT, K_INDEX, K_TERMS, K_INSTRUMENT, K_PAIR, K_PARAMETERS, K_COMMAND = range(1, 9)
-K_STEP, K_TAKEN, K_INTENT, K_LEG, K_TERMINAL, K_ACCOUNT, K_SIGN, K_SIGNED, K_GONE = range(9, 18)
+K_STEP, K_TAKEN, K_INTENT, K_LEG, K_TERMINAL, K_ACCOUNT, K_SIGN, K_SIGNED, K_MARKET = range(9, 18)
 
 # cell i of a role's `counters` is name i of its kind of role
 COUNTERS = _table("""
@@ -200,12 +198,13 @@ COUNTERS = _table("""
     detector: entries quotes spots laps lost decisions intents edges refused_cash refused_limit
         refused_state refused_trust refused_size debounced cooldown slot_busy steps reports taken
         overflow in_flight refused_alive refused_delay refused_band refused_rate paused timers
-        orphans refused_pair edges_of_pair edges_untrusted
+        orphans refused_pair edges_of_pair edges_untrusted refused_terms indices market_terms fairs
     gateway: intents orders fills partial rejected unknown one_legged unwinds refused stale lapped
         pool_hits pool_misses journal_records reconnects replies user_frames bad_replies late
         sent_bytes fsyncs halts no_signature rate_limited pool_walks circuits backoffs looks
     signer: requests orders headers refused bad headers_fresh outstanding_e6 laps
     canceller: refreshes cancels failures kills
+    model: steps spots ticks missing terms market_terms laps histories unknown
     supervisor: restarts deaths commands
     venues: frames orders fills rejects
 """)
@@ -247,8 +246,7 @@ RING_ENTRIES = 2 * LINE  # from a ring's start to its first entry
 SUB = 32  # sub-buckets of a histogram per octave: 3 % wide
 BUCKETS = SUB * 37  # up to 2**41 ns, 36 minutes; the last bucket takes what is longer
 HISTOGRAM_CELLS = LINE + BUCKETS  # count, total, least, most, 4 spare words, buckets
-LEVELS = 5  # levels a side in a quote
-CURSORS = 20  # rings whose cursors a step can hold
+LEVELS, CURSORS = 5, 20  # levels a side in a quote; rings whose cursors a step can hold
 COUNTERS_MAX, HISTOGRAMS_MAX, LEGS_MAX = 48, 6, 4
 
 
@@ -282,9 +280,10 @@ _LEGS = " ".join(f"{name}_{leg}" for leg in range(LEGS_MAX) for name in LEG)
 _GUARDED = _table(f"""
     run_clock: begin_epoch_ns mono_base_ns speed_e6
     instrument: index generation venue feed event live polarity asset exchange_index neg_risk domain
-        settlement_rule account condition*4 token_yes*4 token_no*4 ticker*8 title*8
+        settlement_rule account condition*4 token_yes*4 token_no*4 ticker*8 title*8 open_epoch_ns
+        index_slot spot_slot
     pair: index generation a b a_generation b_generation same approved edge_min_e6 hurdle_e6
-        delay_max_ns event
+        delay_max_ns event needs_terms
     quote: instrument generation number epoch trust status tick_epoch venue_seq event_epoch_ns
         recv_ns publish_ns close_epoch_ns strike_e8 settlement_e6 taker_delay_ns size_min_e6
         size_step_e6 notional_min_e6 notional_step_e6 fee_kind fee_rate_e6 fee_exponent fee_unit_e6
@@ -293,12 +292,14 @@ _GUARDED = _table(f"""
         taker_side bid_e8 bid_size_e8 ask_e8 ask_size_e8 trade_id
     index: product generation number epoch trust event_epoch_ns recv_ns publish_ns value_e8 mean_e8
         mean_count mean_start_ns mean_end_ns close_mean_e8 relay_epoch_ns sequence source
-    terms: pair generation number valid_until_ns dead_zone_e6 basis_e8 sigma_e12 settlement_sum_e8
-        settlement_count delay_cost_e6
+    terms: pair generation number valid_until_ns dead_zone_e6*2 delay_cost_e6 basis_e8 basis_sd_e8
+    market_terms: instrument generation number valid_until_ns strike_e8 close_epoch_ns spot_slot
+        basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6
     parameters: number edge_min_e6 hurdle_e6 size_max_e6 order_max_e6 market_max_e6 event_max_e6
         venue_max_e6 total_max_e6 day_max_e6 unhedged_max_e6 debounce_ns cooldown_ns beat_max_ns
         signal_age_max_ns delay_max_ns orders_per_second orders_per_minute orders_per_day
-        price_low_e6 price_high_e6 loss_cap_e6 time_cap_ns quote_age_max_ns switches
+        price_low_e6 price_high_e6 loss_cap_e6 time_cap_ns quote_age_max_ns switches hurdle_year_e6
+        fair_move_e6 fair_every_ns
     command: number command argument at_ns text*8
     intent: id parent kind pair direction leg_count flags trigger decide_ns recv_ns event_epoch_ns
         expires_ns edge_e6 profit_e6 fees_e6 publish_ns {_LEGS}
@@ -309,8 +310,8 @@ _GUARDED = _table(f"""
     position: instrument generation position_e6 cost_e6 fees_e6 unknown_e6 open_e6 mark_ns yes_e6
         no_e6 day_loss_e6 mismatches blocked lone_e6 lone_cost_e6 lone_intent redeem_e6
     cash: account venue exchange_index cash_e6 reserved_e6 start_e6 at_ns used
-    step: number kind now_ns run_epoch_ns state alive timer intent_counter epoch drained
-        lap_ring lap_to cursors*{CURSORS}
+    step: number kind now_ns run_epoch_ns state alive timer intent_counter epoch drained lap_ring
+        lap_to cursors*{CURSORS}
     sign: ticket what instrument generation side price_e6 size_e6 maker_e6 taker_e6 salt stamp_ms
         tick_epoch token method path*16 market*8
     signed: ticket what refused stamp_ms bytes digest*4 signature*46
@@ -320,8 +321,8 @@ _GUARDED = _table(f"""
 RECORDS = {name: record(fields) for name, fields in _PLAIN.items()}
 RECORDS |= {name: record(fields, BODY) for name, fields in _GUARDED.items()}
 HEADER, CONTROL, KILL, GATE, BELL, ROLE, HISTOGRAM, REFUSAL = (RECORDS[name] for name in _PLAIN)
-(RUN_CLOCK, INSTRUMENT, PAIR, QUOTE, SPOT, INDEX, TERMS, PARAMETERS, COMMAND, INTENT, REPORT,
- POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[name] for name in _GUARDED)  # fmt: skip
+(RUN_CLOCK, INSTRUMENT, PAIR, QUOTE, SPOT, INDEX, TERMS, MARKET_TERMS, PARAMETERS, COMMAND, INTENT,
+ REPORT, POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[name] for name in _GUARDED)  # fmt: skip
 
 
 def cell(of: np.dtype[np.void], name: str) -> int:
@@ -403,6 +404,7 @@ MAIN = Layout("main", (
     Block("quotes", "feed", "slots", INSTRUMENTS_MAX, QUOTE),
     Block("spot", "feed", "slots", PRODUCTS_MAX, SPOT),
     Block("terms", "model", "slots", PAIRS_MAX, TERMS),
+    Block("market_terms", "model", "slots", INSTRUMENTS_MAX, MARKET_TERMS),
     Block("positions", "gateway", "slots", INSTRUMENTS_MAX, POSITION),
     Block("cash", "gateway", "slots", ACCOUNTS_MAX, CASH),
     Block("orders", "gateway", "slots", ORDERS_MAX, REPORT),
@@ -853,10 +855,8 @@ class Segment:
         return segment
 
     def _known(self) -> dict[str, int]:
-        return {
-            "magic": MAGIC, "layout_version": LAYOUT_VERSION, "layout_hash": self.layout.hash,
-            "segment_bytes": self.layout.bytes, "boot_id": boot_id(),
-        }  # fmt: skip
+        return {"magic": MAGIC, "layout_version": LAYOUT_VERSION, "layout_hash": self.layout.hash,
+                "segment_bytes": self.layout.bytes, "boot_id": boot_id()}  # fmt: skip
 
     def _fill_header(self, header: dict[str, int]) -> None:
         """Every cell, then the magic word: an attacher that sees it sees the rest."""

@@ -9,14 +9,17 @@ from numba import njit
 
 from engine.memory import PARAMETERS_AT
 from shm_layout import (
+    INDEX,
     INSTRUMENT,
     INTENT,
     LAYOUT_HASH,
     LEG,
+    MARKET_TERMS,
     PAIR,
     PARAMETERS,
     QUOTE,
     REPORT,
+    SPOT,
     STEP,
     TERMS,
     cell,
@@ -38,8 +41,8 @@ def layout_hash() -> int:
 Q_INSTRUMENT, Q_GENERATION, Q_NUMBER, Q_EPOCH, Q_TRUST, Q_STATUS, Q_TICK_EPOCH = places(
     QUOTE, "instrument generation number epoch trust status tick_epoch"
 )
-Q_EVENT, Q_RECV, Q_PUBLISH, Q_DELAY = places(
-    QUOTE, "event_epoch_ns recv_ns publish_ns taker_delay_ns"
+Q_EVENT, Q_RECV, Q_PUBLISH, Q_DELAY, Q_CLOSE, Q_STRIKE = places(
+    QUOTE, "event_epoch_ns recv_ns publish_ns taker_delay_ns close_epoch_ns strike_e8"
 )
 Q_FEE_KIND, Q_FEE_RATE, Q_FEE_EXPONENT, Q_FEE_UNIT, Q_FEE_MODE = places(
     QUOTE, "fee_kind fee_rate_e6 fee_exponent fee_unit_e6 fee_mode"
@@ -52,13 +55,33 @@ Q_SIZE_MIN, Q_SIZE_STEP, Q_NOTIONAL_MIN, Q_NOTIONAL_STEP, Q_GRID, Q_BIDS, Q_ASKS
 I_INDEX, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_LIVE, I_ACCOUNT = places(
     INSTRUMENT, "index generation venue feed event live account"
 )
-P_INDEX, P_A, P_B, P_A_GENERATION, P_B_GENERATION, P_SAME, P_APPROVED = places(
-    PAIR, "index a b a_generation b_generation same approved"
+I_RULE, I_OPEN, I_INDEX_SLOT, I_SPOT_SLOT = places(
+    INSTRUMENT, "settlement_rule open_epoch_ns index_slot spot_slot"
 )
-P_EDGE_MIN, P_HURDLE, P_DELAY = places(PAIR, "edge_min_e6 hurdle_e6 delay_max_ns")
-T_PAIR, T_NUMBER, T_VALID, T_DEAD_ZONE, T_DELAY_COST = places(
-    TERMS, "pair number valid_until_ns dead_zone_e6 delay_cost_e6"
+P_INDEX, P_GENERATION, P_A, P_B, P_A_GENERATION, P_B_GENERATION, P_SAME, P_APPROVED = places(
+    PAIR, "index generation a b a_generation b_generation same approved"
 )
+P_EDGE_MIN, P_HURDLE, P_DELAY, P_NEEDS = places(
+    PAIR, "edge_min_e6 hurdle_e6 delay_max_ns needs_terms"
+)
+T_PAIR, T_GENERATION, T_NUMBER, T_VALID, T_DEAD_ZONE, T_DELAY_COST = places(
+    TERMS, "pair generation number valid_until_ns dead_zone_e6 delay_cost_e6"
+)
+MT_INSTRUMENT, MT_GENERATION, MT_NUMBER, MT_VALID, MT_STRIKE, MT_CLOSE, MT_SPOT_SLOT = places(
+    MARKET_TERMS,
+    "instrument generation number valid_until_ns strike_e8 close_epoch_ns spot_slot",
+)
+MT_BASIS, MT_BASIS_SD, MT_SIGMA, MT_SUM, MT_COUNT, MT_SUMMED, MT_MEAN, MT_FAIR = places(
+    MARKET_TERMS,
+    "basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6",
+)
+
+# spot and index entries: the same head
+X_PRODUCT, X_NUMBER, X_EPOCH, X_TRUST, X_EVENT, X_RECV = places(
+    SPOT, "product number epoch trust event_epoch_ns recv_ns"
+)
+X_LAST, X_BID, X_ASK, X_TRADE = places(SPOT, "last_e8 bid_e8 ask_e8 trade_id")
+(X_VALUE,) = places(INDEX, "value_e8")
 
 # parameters, already at their place in private memory
 (A_EDGE_MIN, A_SIZE, A_ORDER, A_MARKET, A_EVENT, A_VENUE, A_TOTAL, A_DAY, A_UNHEDGED) = (
@@ -77,8 +100,12 @@ A_DEBOUNCE, A_COOLDOWN, A_BEAT, A_AGE, A_DELAY, A_SECOND, A_MINUTE, A_PER_DAY = 
         " orders_per_minute orders_per_day",
     )
 )
-A_LOW, A_HIGH, A_SWITCHES = (
-    PARAMETERS_AT + place for place in places(PARAMETERS, "price_low_e6 price_high_e6 switches")
+A_LOW, A_HIGH, A_SWITCHES, A_HURDLE_YEAR, A_FAIR_MOVE, A_FAIR_EVERY = (
+    PARAMETERS_AT + place
+    for place in places(
+        PARAMETERS,
+        "price_low_e6 price_high_e6 switches hurdle_year_e6 fair_move_e6 fair_every_ns",
+    )
 )
 
 # an intent and its legs

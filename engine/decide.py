@@ -20,7 +20,7 @@ from engine.accounts import feed_of, free_flight
 from engine.edge import cross_venue, side_of_b, touch_gross
 from engine.intent import SWITCH_WALK_BUDGET, open_intent
 from engine.market import set_timer
-from engine.risk import rate_opens_at
+from engine.risk import SECOND_NS, rate_opens_at
 from shm_layout import (
     ACTIVE,
     BODY,
@@ -39,6 +39,7 @@ from shm_layout import (
     word_add,
 )
 
+YEAR_S = 31_536_000  # 365 days, as in every rate and volatility here
 REFUSALS_AT, REFUSAL_CELLS = MAIN.at["refusals"], MAIN.blocks["refusals"].cells_each
 X_EDGES, X_UNTRUSTED, X_TRUST, X_BEST, X_LAST = (
     cell(REFUSAL, name) for name in ("edges", "untrusted", "trust", "best_e6", "last_epoch_ns")
@@ -73,23 +74,42 @@ def why_not(mem: Words, instrument: int, generation: int) -> int:
 
 
 @njit(cache=True)
-def take_off(mem: Words, pair: int) -> int:
-    """What comes off each contract beside fees: hurdle, dead zone, risk of a taker delay. -1: not
-    to be traded now.
+def time_hurdle(mem: Words, close_a: int, close_b: int) -> int:
+    """What a dollar locked until both markets have closed must earn, by the year's rate, rounded
+    up. -1: a rate is wanted and nobody has said when they close.
+    """
+    if mem[c.A_HURDLE_YEAR] == 0:
+        return 0
+    if close_a <= 0 or close_b <= 0:
+        return -1
+    left_ns = max(max(close_a, close_b) - mem[m.META + m.M_RUN], 0)
+    seconds = (left_ns + SECOND_NS - 1) // SECOND_NS
+    return (mem[c.A_HURDLE_YEAR] * seconds + YEAR_S - 1) // YEAR_S
+
+
+@njit(cache=True)
+def take_off(mem: Words, pair: int, direction: int) -> int:
+    """What comes off each contract beside fees: hurdle, cost of capital until settlement, dead zone
+    of this direction, risk of a taker delay. Below 0: not to be traded now, as the market holds
+    takers back too long (-1) or the terms that it needs are not there or have expired (-2).
     """
     row, terms = m.PAIR_AT + pair * BODY, m.TERMS_AT + pair * BODY
     quote_a, quote_b = m.QUOTE_AT + mem[row + c.P_A] * BODY, m.QUOTE_AT + mem[row + c.P_B] * BODY
     delay = max(mem[quote_a + c.Q_DELAY], mem[quote_b + c.Q_DELAY])
     if delay > min(mem[c.A_DELAY], mem[row + c.P_DELAY]):
         return -1
-    off = mem[row + c.P_HURDLE]
-    if mem[terms + c.T_NUMBER] > 0:
-        if mem[terms + c.T_VALID] < mem[m.META + m.M_NOW]:
-            return -1
-        off += mem[terms + c.T_DEAD_ZONE]
-        if delay > 0:
-            off += mem[terms + c.T_DELAY_COST]
-    return off
+    waits = time_hurdle(mem, mem[quote_a + c.Q_CLOSE], mem[quote_b + c.Q_CLOSE])
+    if waits < 0:
+        return -2
+    off = mem[row + c.P_HURDLE] + waits
+    has_terms = mem[terms + c.T_NUMBER] > 0
+    has_terms = has_terms and mem[terms + c.T_GENERATION] == mem[row + c.P_GENERATION]
+    if not has_terms:
+        return -2 if mem[row + c.P_NEEDS] != 0 else off
+    if mem[terms + c.T_VALID] < mem[m.META + m.M_NOW]:
+        return -2
+    off += mem[terms + c.T_DEAD_ZONE + direction]
+    return off + (mem[terms + c.T_DELAY_COST] if delay > 0 else 0)
 
 
 @njit(cache=True)
@@ -158,17 +178,17 @@ def trust_of(mem: Words, pair: int) -> int:
 
 
 @njit(cache=True)
-def refuse_pair(words: Words, mem: Words, pair: int, off: int, reason: int) -> None:
+def refuse_pair(words: Words, mem: Words, pair: int, reason: int) -> None:
     """Tell of the edges that a pair would have, were it not for `reason` (a counter). A reason that
     is no refusal of the pair or its quotes ends what was told.
     """
     row, told = m.PAIR_AT + pair * BODY, REFUSALS_AT + pair * REFUSAL_CELLS
     edge_min = max(mem[c.A_EDGE_MIN], mem[row + c.P_EDGE_MIN])
     is_pair = reason == m.C_PAIR
-    if not is_pair and reason != m.C_TRUST and reason != m.C_ALIVE:
-        off = -1
+    is_told = is_pair or reason == m.C_TRUST or reason == m.C_ALIVE
     for direction in range(2):
         before = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_REFUSED + direction
+        off = take_off(mem, pair, m.i64(direction)) if is_told else -1
         found = look(mem, pair, m.i64(direction), off, edge_min)
         if found[0] <= 0:
             mem[before] = 0
@@ -222,17 +242,17 @@ def decide_pair(words: Words, mem: Words, body: Words, pair: int, touched: int) 
         reason = why_not(mem, mem[row + c.P_B], mem[row + c.P_B_GENERATION])
     if reason == 0 and mem[row + c.P_APPROVED] != 1:
         reason = m.C_PAIR
-    off = take_off(mem, pair)
+    off = take_off(mem, pair, m.i64(0))
     if reason == 0 and off < 0:
-        reason = m.C_DELAY
+        reason = m.C_DELAY if off == -1 else m.C_TERMS
     if reason != 0:
         mem[m.COUNTS + reason] += 1
-        refuse_pair(words, mem, pair, off, reason)
-        off = -1
+        refuse_pair(words, mem, pair, reason)
     else:
         mem[state + m.PS_REFUSED] = mem[state + m.PS_REFUSED_1] = 0
     opened = 0
     for direction in range(2):
+        off = take_off(mem, pair, m.i64(direction)) if reason == 0 else -1
         if decide_direction(words, mem, body, pair, direction, off, touched):
             opened += 1
     return opened

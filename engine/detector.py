@@ -16,6 +16,7 @@ from shm_layout import (
     K_ACCOUNT,
     K_INSTRUMENT,
     K_INTENT,
+    K_MARKET,
     K_PAIR,
     K_PARAMETERS,
     K_TERMINAL,
@@ -109,7 +110,7 @@ class Detector:
         if kernels.catch_up(self._words, self._mem, self._entry, self._row) < 0 or lapped:
             self._take_identities()
         kernels.take_quotes(self._words, self._mem, self._row, -1)
-        self._take_slots("terms", K_TERMS)
+        self._take_terms()
         self._take_holdings()
         self._take_flights()
 
@@ -119,7 +120,7 @@ class Detector:
         elif ring == kernels.CONTROL:
             self._take_identities()
         elif ring == kernels.TERMS_RING:
-            self._take_slots("terms", K_TERMS)
+            self._take_terms()
         else:
             self._take_holdings()
 
@@ -127,6 +128,10 @@ class Detector:
         self._take_slots("instruments", K_INSTRUMENT)
         self._take_slots("pairs", K_PAIR)
         self._take_slots("parameters", K_PARAMETERS)
+
+    def _take_terms(self) -> None:
+        self._take_slots("terms", K_TERMS)
+        self._take_slots("market_terms", K_MARKET)
 
     def _take_slots(self, block: str, kind: int) -> None:
         for row in self._written(block):

@@ -1,12 +1,10 @@
 """The detector's live kernels: drain every ring to its end, write what was seen to `steps`, decide.
 
 Order of the rings in a drain is part of the contract with replay: control, terms, reports, then
-each
-feed's changes. A `steps` entry is written before the intents it leads to. Kinds of entries on
-`steps`:
-K_STEP (below), and rows taken from slots, whole: K_TAKEN (QUOTE), K_INSTRUMENT, K_PAIR,
-K_PARAMETERS,
-K_TERMS, K_ACCOUNT (REPORT), K_INTENT (an intent of a dead predecessor that still reserves).
+each feed's changes. A `steps` entry is written before the intents it leads to. Kinds of entries on
+`steps`: K_STEP (below), and rows taken from slots, whole: K_TAKEN (QUOTE), K_INSTRUMENT, K_PAIR,
+K_PARAMETERS, K_TERMS, K_MARKET (MARKET_TERMS), K_ACCOUNT (REPORT), K_INTENT (an intent of a dead
+predecessor that still reserves).
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -20,9 +18,11 @@ from engine import memory as m
 from engine.accounts import apply_instrument, apply_report, pause_flights, reserve
 from engine.decide import decide_touched
 from engine.market import (
+    apply_market_terms,
     apply_pair,
     apply_parameters,
     apply_quote,
+    apply_spot,
     apply_terms,
     fire_timers,
     timer_is_due,
@@ -38,9 +38,11 @@ from shm_layout import (
     HISTOGRAMS_MAX,
     INSTRUMENTS_MAX,
     K_ACCOUNT,
+    K_INDEX,
     K_INSTRUMENT,
     K_INTENT,
     K_LEG,
+    K_MARKET,
     K_PAIR,
     K_PARAMETERS,
     K_QUOTE,
@@ -121,8 +123,10 @@ def apply_entry(mem: Words, ring: int, kind: int, row: Words) -> None:
         apply_terms(mem, row)
     elif kind == K_INTENT:
         reserve(mem, row)
-    elif kind == K_SPOT:
-        mem[m.COUNTS + m.C_SPOTS] += 1
+    elif kind in (K_SPOT, K_INDEX):
+        apply_spot(mem, row, ring, kind)
+    elif kind == K_MARKET:
+        apply_market_terms(mem, row)
 
 
 @njit(cache=True)

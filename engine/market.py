@@ -13,8 +13,11 @@ from shm_layout import (
     BODY,
     FEEDS_MAX,
     INSTRUMENTS_MAX,
+    K_INDEX,
     LAYOUT_HASH,
+    NO_ASK_E6,
     PAIRS_MAX,
+    PRODUCTS_MAX,
     Words,
 )
 
@@ -129,6 +132,36 @@ def apply_terms(mem: Words, row: Words) -> None:
     if 0 <= pair < PAIRS_MAX:
         copy_row(mem, m.TERMS_AT + pair * BODY, row)
         touch(mem, pair, m.i64(m.TOUCHED_TIMER))
+
+
+@njit(cache=True)
+def apply_market_terms(mem: Words, row: Words) -> None:
+    """A market's slow terms."""
+    instrument = row[c.MT_INSTRUMENT]
+    if 0 <= instrument < INSTRUMENTS_MAX:
+        copy_row(mem, m.MARKET_AT + instrument * BODY, row)
+        mem[m.COUNTS + m.C_MARKET_TERMS] += 1
+
+
+@njit(cache=True)
+def apply_spot(mem: Words, row: Words, feed: int, kind: int) -> None:
+    """Keep the newest price of a product or index: the middle of bid and ask, else the last
+    trade."""
+    product, value = row[c.X_PRODUCT], row[c.X_LAST]
+    if not 0 <= product < PRODUCTS_MAX or not 0 <= feed < FEEDS_MAX:
+        return
+    if kind == K_INDEX:
+        value = row[c.X_VALUE]
+        mem[m.COUNTS + m.C_INDICES] += 1
+    else:
+        mem[m.COUNTS + m.C_SPOTS] += 1
+        if 0 < row[c.X_BID] < row[c.X_ASK] < NO_ASK_E6:
+            value = (row[c.X_BID] + row[c.X_ASK]) // 2
+    mem[m.FEED_EPOCH + feed] = row[c.X_EPOCH]
+    at = m.SPOT_AT + product * m.SPOT_CELLS
+    mem[at + m.SP_VALUE], mem[at + m.SP_FEED], mem[at + m.SP_EPOCH] = value, feed, row[c.X_EPOCH]
+    mem[at + m.SP_TRUST], mem[at + m.SP_RECV] = row[c.X_TRUST], row[c.X_RECV]
+    mem[at + m.SP_EVENT], mem[at + m.SP_NUMBER] = row[c.X_EVENT], row[c.X_NUMBER]
 
 
 @njit(cache=True)

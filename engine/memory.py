@@ -19,6 +19,7 @@ from shm_layout import (
     INSTRUMENTS_MAX,
     LAYOUT_HASH,
     PAIRS_MAX,
+    PRODUCTS_MAX,
     VENUES,
     Words,
 )
@@ -32,6 +33,7 @@ FLIGHT_CELLS = 64
 POSITION_CELLS = 4
 CASH_CELLS = 4
 PAIR_STATE_CELLS = 16
+SPOT_CELLS = 8
 META_CELLS = 32
 
 _BLOCKS = (
@@ -54,6 +56,8 @@ _BLOCKS = (
     ("instrument", INSTRUMENTS_MAX * BODY),
     ("pair", PAIRS_MAX * BODY),
     ("terms", PAIRS_MAX * BODY),
+    ("market_terms", INSTRUMENTS_MAX * BODY),
+    ("spot", PRODUCTS_MAX * SPOT_CELLS),
     ("quote", INSTRUMENTS_MAX * BODY),
 )
 
@@ -84,6 +88,7 @@ FLIGHT_ID, FLIGHT, POSITION_AT, PAIR_STATE = (
 )
 HEAD, NEXT, TOUCHED, TIMERS = AT["head"], AT["next"], AT["touched"], AT["timers"]
 INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["terms"], AT["quote"]
+MARKET_AT, SPOT_AT = AT["market_terms"], AT["spot"]
 
 # meta cells
 (
@@ -136,6 +141,8 @@ TOUCHED_TIMER, TOUCHED_QUOTE = 1, 2
 
 PO_POSITION, PO_COST, PO_RESERVED, PO_EXPOSURE = range(4)
 CA_FREE, CA_RESERVED = range(2)
+# newest entry of a slot of the block `spot`: price (0: none), whose ring, and its own cells
+SP_VALUE, SP_FEED, SP_EPOCH, SP_TRUST, SP_RECV, SP_EVENT, SP_NUMBER = range(7)
 FL_BODY, FL_REPORTED = (
     0,
     BODY,
@@ -174,7 +181,12 @@ COUNTER_NAMES = COUNTERS["detector"]
     C_PAIR,
     C_EDGES_OF_PAIR,
     C_EDGES_UNTRUSTED,
+    C_TERMS,
+    C_INDICES,
+    C_MARKET_TERMS,
+    C_FAIRS,
 ) = range(len(COUNTER_NAMES))
+assert COUNTER_NAMES[C_FAIRS] == "fairs" and COUNTER_NAMES[C_TERMS] == "refused_terms"
 assert COUNTER_NAMES[C_PAIR] == "refused_pair" and COUNTER_NAMES[C_IN_FLIGHT] == "in_flight"
 assert len(VENUES) <= VENUES_MAX
 

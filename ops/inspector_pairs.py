@@ -138,7 +138,8 @@ def _pays(
     if delay > min(int(parameters["delay_max_ns"]), int(row["delay_max_ns"])):
         return 0
     if terms is not None and terms["number"] > 0:
-        off += int(terms["dead_zone_e6"]) + (int(terms["delay_cost_e6"]) if delay > 0 else 0)
+        off += int(terms["dead_zone_e6"][direction])
+        off += int(terms["delay_cost_e6"]) if delay > 0 else 0
     cap, walk_budget = int(parameters["size_max_e6"]), int(parameters["switches"]) & 1
     args = (int(row["same"]), direction, edge_min, off, cap, walk_budget)
     return int(cross_venue(rows, 0, shm.BODY, *args)[0])

@@ -28,16 +28,17 @@ GOLDEN = {  # block: (first cell, writer, kind, count, cells each); a change her
     "quotes": (372112, "feed", "slots", 2048, 64),
     "spot": (503200, "feed", "slots", 32, 64),
     "terms": (505264, "model", "slots", 1024, 64),
-    "positions": (570816, "gateway", "slots", 2048, 64),
-    "cash": (701904, "gateway", "slots", 32, 64),
-    "orders": (703968, "gateway", "slots", 256, 64),
-    **{f"changes_{i}": (720368 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
-    "control_ring": (2293616, "supervisor", "ring", 4096, 64),
-    "terms_ring": (2555792, "model", "ring", 1024, 64),
-    "steps": (2621360, "detector", "ring", 4096, 64),
-    "intents": (2883536, "detector", "ring", 1024, 64),
-    "reports": (2949104, "gateway", "ring", 2048, 64),
-    "refusals": (3080208, "detector", "cells", 1024, 16),
+    "market_terms": (570816, "model", "slots", 2048, 64),
+    "positions": (701904, "gateway", "slots", 2048, 64),
+    "cash": (832992, "gateway", "slots", 32, 64),
+    "orders": (835056, "gateway", "slots", 256, 64),
+    **{f"changes_{i}": (851456 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
+    "control_ring": (2424704, "supervisor", "ring", 4096, 64),
+    "terms_ring": (2686880, "model", "ring", 1024, 64),
+    "steps": (2752448, "detector", "ring", 4096, 64),
+    "intents": (3014624, "detector", "ring", 1024, 64),
+    "reports": (3080192, "gateway", "ring", 2048, 64),
+    "refusals": (3211296, "detector", "cells", 1024, 16),
 }
 GOLDEN_CELLS = {  # some fields' places in their records: the first, the last, and what kernels name
     ("header", "magic"): 0, ("header", "run_id"): 5, ("header", "generation"): 15,
@@ -61,7 +62,7 @@ def test_every_block_lies_at_its_golden_offset() -> None:
     }
     assert found == GOLDEN
     assert list(found) == list(GOLDEN)
-    assert shm.MAIN.bytes == 24_772_864
+    assert shm.MAIN.bytes == 25_821_568
     assert shm.CHANNEL.at == {"header": 0, "requests": 32, "replies": 32832}
 
 
@@ -237,7 +238,7 @@ def test_a_title_goes_through_cells(text: str) -> None:
 
 
 def test_a_text_too_long_is_refused_and_broken_bytes_are_shown_as_such() -> None:
-    with pytest.raises(shm.LayoutError, match=r"text: found 9 bytes .*wanted at most 8"):
+    with pytest.raises(shm.LayoutError, match=r"text: found 9 bytes, wanted 8"):
         shm.text_to_cells("x" * 9, 1)
     with pytest.raises(shm.LayoutError, match="text: found 10 bytes"):
         shm.text_to_cells("é" * 5, 1)

@@ -147,6 +147,21 @@ def stale_terms(world: World) -> None:
     world.terms(pair=0, number=1, valid_until_ns=world.now - 1)
 
 
+def needs_terms(world: World) -> None:
+    """The model is dead, or has not spoken yet."""
+    world.pair(0, 0, 1, needs_terms=1)
+
+
+def terms_of_another(world: World) -> None:
+    """The window rolled: terms of the pair that was in this place before say nothing."""
+    world.terms(pair=0, generation=7, number=1, valid_until_ns=world.now + SECOND)
+    needs_terms(world)
+
+
+def no_close_known(world: World) -> None:
+    world.parameters(hurdle_year_e6=100_000)
+
+
 @pytest.mark.parametrize(
     "spoil, counter",
     [
@@ -162,7 +177,10 @@ def stale_terms(world: World) -> None:
         (out_of_band, "refused_band"),
         (no_cash, "refused_cash"),
         (dead_zone, "refused_size"),
-        (stale_terms, "refused_delay"),
+        (stale_terms, "refused_terms"),
+        (needs_terms, "refused_terms"),
+        (terms_of_another, "refused_terms"),
+        (no_close_known, "refused_terms"),
     ],
 )
 def test_what_must_hold_to_open(spoil: Callable[[World], None], counter: str | None) -> None:

@@ -186,7 +186,7 @@ class World:
 
     def terms(self, **fields: int) -> None:
         """Slow terms of a pair, on the model's ring."""
-        self.append("terms_ring", K_TERMS, record(TERMS, **fields))
+        self.append("terms_ring", K_TERMS, record(TERMS, **({"generation": 1} | fields)))
 
     def quote(
         self, instrument: int, venue: int, bids: Levels, asks: Levels, **fields: int

@@ -228,17 +228,24 @@ class Plain(Money):
             return False
         return quote["epoch"] == self.feed_epoch[feed]  # type: ignore[index]
 
-    def off(self, pair: Row) -> int | None:
+    def off(self, pair: Row, direction: int) -> int | None:
         p, terms = self.parameters, self.terms.get(pair["index"])
         delay = max(self.quotes[pair[leg]]["taker_delay_ns"] for leg in "ab")
         if delay > min(p["delay_max_ns"], pair["delay_max_ns"]):
             return None
         off = pair["hurdle_e6"]
-        if terms and terms["number"] > 0:
+        if p["hurdle_year_e6"]:
+            closes = [self.quotes[pair[leg]]["close_epoch_ns"] for leg in "ab"]
+            if min(closes) <= 0:
+                return None
+            seconds = -(-max(max(closes) - self.run, 0) // SECOND)
+            off += -(-p["hurdle_year_e6"] * seconds // (365 * 86_400))
+        if terms and terms["number"] > 0 and terms["generation"] == pair["generation"]:
             if terms["valid_until_ns"] < self.now:
                 return None
-            off += terms["dead_zone_e6"] + (terms["delay_cost_e6"] if delay else 0)
-        return off
+            off += terms[f"dead_zone_e6{direction}"]
+            return off + (terms["delay_cost_e6"] if delay else 0)
+        return None if pair["needs_terms"] else off
 
     def direction(self, number: int, direction: int, by_quote: bool) -> None:
         pair, p = self.pairs[number], self.parameters
@@ -247,7 +254,7 @@ class Plain(Money):
         if pair["approved"] == 1 and all(
             self.tradable(pair[leg], pair[f"{leg}_generation"]) for leg in "ab"
         ):
-            off = self.off(pair)
+            off = self.off(pair, direction)
         found = NOTHING
         edge_min = max(p["edge_min_e6"], pair["edge_min_e6"])
         if off is not None:
