@@ -11,8 +11,10 @@ import numpy as np
 from engine import (
     accounts,
     cells,
+    composite,
     decide,
     edge,
+    fair,
     fees,
     flow,
     intent,
@@ -22,6 +24,7 @@ from engine import (
     replay,
     risk,
     sizes,
+    volatility,
     wide,
 )
 from engine.detector import Detector
@@ -45,6 +48,9 @@ KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
         kernels,
         flow,
         view,
+        fair,
+        composite,
+        volatility,
     )
 )
 
@@ -81,3 +87,33 @@ def warm(segment: Segment) -> None:
     sizes.legal_limit(500_000, 0, 1_000_000, 10_000, 0, 0, 0, 0)
     detector.close()
     replay.replay(replay.Tape())
+    _warm_models()
+
+
+def _warm_models() -> None:
+    """What `arb: model` calls: chances and volatilities are floats, counts and kinds are ints."""
+    known = 1.0, 0.0, 0.0, 0, 0.0, 0, 0.0, 1.0, 0.01
+    fair.fair_yes(1, 1, 0.0, 1, 1.0, 1e-4, 1.0, *known)
+    fair.fair_before_start(1.0, 1e-4, 60.0, 300.0, 0.0, 0, 60, 0.0, 1.0, 0.01)
+    fair.fair_e6(0.5, 0)
+    fair.per_root_second(0.5)
+    fair.widening(60.0)
+    fair.digital(1.0, 1.0, 1e-4)
+    fair.average_terms(1.0, 1e-4, 60.0, 0.0, 0, 60, 0.0)
+    fair.rolling_terms(1.0, 1e-4, 30.0, 1.0, 1.0, 60)
+    fair.near_extremes(0.5, 1.0, 1.0, 1.0, 1.0)
+    cells_e8 = np.ones(1, np.int64)
+    composite.composite_e8(cells_e8, cells_e8, cells_e8, 1)
+    prices, bar = np.ones(5), np.ones(4)
+    returns = volatility.log_returns(prices)
+    volatility.ewma_step(0.0, 1e-4, 1.0, 300.0)
+    volatility.blended(0.0, 0.0, 1.0, 300.0)
+    volatility.annual(1e-9, 31_536_000.0)
+    volatility.irregular(returns, bar)
+    volatility.two_scales(returns, 4.0, 2)
+    volatility.realised(returns)
+    volatility.bipower(returns)
+    volatility.median_of_three(returns)
+    volatility.jump_share(returns)
+    volatility.jump_bound(100, 0.01)
+    volatility.yang_zhang(bar, bar, bar, bar)
