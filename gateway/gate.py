@@ -21,8 +21,8 @@ class Gate:
 
     def __init__(self, reports: Reports, clock: Callable[[], int]) -> None:
         self._reports, self._clock = reports, clock
-        state, why = reports.gate_now()
-        self.held = why if state == HALTED and why != STARTING else 0
+        why = reports.gate_now()  # nothing holds a gate that is open, or was never shut
+        self.held = why if why != STARTING else 0
         reports.gate(HALTED, self.held or STARTING, clock())
 
     def halt(self, why: int, text: str) -> None:

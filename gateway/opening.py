@@ -38,7 +38,7 @@ log = logging.getLogger("gateway")
 
 @dataclass(slots=True, kw_only=True)
 class Opening:
-    """`is_done`: both venues have answered what we hold."""
+    """`is_done`: both venues have answered what we hold. `on_found`: every order of before is."""
 
     journal: Journal
     intake: Intake
@@ -50,6 +50,7 @@ class Opening:
     reception: Reception
     unwinder: Unwinder
     clock: Callable[[], int]
+    on_found: Callable[[], None] = lambda: None
     is_done: bool = False
 
     async def open(self) -> None:
@@ -61,8 +62,10 @@ class Opening:
         recover(
             past, self.resolver.ledger, self.unwinder.take_up, self.unwinder.stand, self.clock()
         )
-        self.reception.answer_gone()
-        await self._read_lag(past, await self._find_orders())
+        self.reception.answer_gone(past.last_end)
+        found_ns = await self._find_orders()
+        self.on_found()
+        await self._read_lag(past, found_ns)
         found = await self._snapshots()
         now_ns = self.clock()
         self._name_differences(past, found)

@@ -130,16 +130,18 @@ class Market(NamedTuple):
 
 
 class Held:
-    """Notional of orders that are signed and neither used up nor of a settled window."""
+    """Notional of orders that are signed and neither used up, nor gone with the memory of who
+    asked for them, nor of a settled window.
+    """
 
     def __init__(self) -> None:
         self.total_e6 = 0
         self.tokens: dict[Token, int] = {}
-        self.orders: dict[int, tuple[Token, int]] = {}  # salt → (token, notional)
+        self.orders: dict[int, tuple[Token, int, int]] = {}  # salt → (token, notional, ticket)
 
-    def add(self, salt: int, token: Token, notional_e6: int) -> None:
-        """Count one signed order."""
-        self.orders[salt] = (token, notional_e6)
+    def add(self, salt: int, token: Token, notional_e6: int, ticket: int) -> None:
+        """Count one signed order. `ticket`: of its request."""
+        self.orders[salt] = (token, notional_e6, ticket)
         self.tokens[token] = self.tokens.get(token, 0) + notional_e6
         self.total_e6 += notional_e6
 
@@ -148,10 +150,15 @@ class Held:
         found = self.orders.pop(salt, None)
         if found is None:
             return False
-        token, notional_e6 = found
+        token, notional_e6, _ = found
         self.tokens[token] -= notional_e6
         self.total_e6 -= notional_e6
         return True
+
+    def forget(self, before: int) -> None:
+        """What was asked for before this ticket is gone."""
+        for salt in [salt for salt, (*_, ticket) in self.orders.items() if ticket < before]:
+            self.spend(salt)
 
     def settle(self, token: Token) -> None:
         """The token's window is over: none of its orders can trade any more."""
@@ -173,15 +180,19 @@ class Caps:
 
 
 class OrderPolicy:
-    """Judges order requests. `carried_e6`: what a predecessor signed and may still be out there."""
+    """Judges order requests. `carried_e6`: what a predecessor signed and may still be out there,
+    all of it asked for before the ticket `first`.
+    """
 
-    def __init__(self, segment: Segment, caps: Caps, *, carried_e6: int = 0) -> None:
+    def __init__(
+        self, segment: Segment, caps: Caps, *, carried_e6: int = 0, first: int = 0
+    ) -> None:
         self._segment, self._words, self._caps = segment, segment.words, caps
         self._row = np.zeros(BODY, np.int64)
         self._markets: dict[int, tuple[int, Market]] = {}  # instrument → (slot sequence, row)
         self._count = segment.layout.blocks["instruments"].count
         self.held = Held()
-        self._carried_e6 = carried_e6
+        self._carried_e6, self._first = carried_e6, first
         self._carried = self._windows() if carried_e6 else set[tuple[int, int]]()
         self._sweep_from = 0
 
@@ -207,7 +218,14 @@ class OrderPolicy:
         """Count an order that has been signed. A BUY can lose what it pays (makerAmount); a SELL
         is counted at a dollar a share (makerAmount too), the most its tokens can be worth."""
         token = (asked.instrument, asked.generation, asked.token)
-        self.held.add(asked.salt, token, asked.maker_e6)
+        self.held.add(asked.salt, token, asked.maker_e6, asked.ticket)
+
+    def forget(self, before: int) -> None:
+        """What was asked for before this ticket went with its client, and is out there no more."""
+        self.held.forget(before)
+        if before >= self._first:
+            self._carried_e6 = 0
+            self._carried.clear()
 
     def _wrong(self, market: Market, asked: Asked) -> str:
         """The first field that is not legal by itself; "" if all are."""

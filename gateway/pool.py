@@ -10,6 +10,7 @@ size calls too: then the wanted size is one that is kept. What is not kept is si
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -46,6 +47,7 @@ CHECKS = 128  # places of one market's plan looked at in a turn
 HOLD_NS = 100_000_000  # a market is left alone so long after a lost request
 CAP_HOLD_NS = 1_000_000_000  # all are, after a cap was hit
 TAKEN_MAX = 4096
+log = logging.getLogger("gateway")
 FOR_GOOD = ("price", "size", "amount", "side", "token", "cap_order")  # until facts change
 
 _GENERATION_AT, _TICK_EPOCH = LINE + cell(INSTRUMENT, "generation"), cell(QUOTE, "tick_epoch")
@@ -128,6 +130,7 @@ class OrderPool:
         self._taken: dict[bytes, PooledOrder] = {}  # until the venue has used it up
         self._kept = KeptSizes(size_rule, params.order_max_e6, params.shown_max_e6)
         self._hold_until_ns = self._now_ns = 0
+        self._caps_told: set[str] = set()
         self._fresh: list[PooledOrder] = []  # at a touch
         self._likely: Iterator[PooledOrder] = iter(())
         self.hits = self.misses = self.signed = self.dropped = self.refused = self.full = 0
@@ -336,6 +339,9 @@ class OrderPool:
                 market.bad.add(key)
             elif why.startswith("cap_"):
                 self._hold_until_ns = self._now_ns + CAP_HOLD_NS
+                if why not in self._caps_told:
+                    self._caps_told.add(why)
+                    log.warning("alert: gateway: the signer refuses orders: %s is reached", why)
             else:  # lost, or too old when a restarted signer read it, or the market is moving on
                 market.hold_until_ns = self._now_ns + HOLD_NS
             return

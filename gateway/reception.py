@@ -64,12 +64,15 @@ class Reception:
                 self._refuse(intent, why, now_ns)
         self._answered()
 
-    def answer_gone(self) -> None:
+    def answer_gone(self, last_end: tuple[int, int] = (0, 0)) -> None:
         """Intents from before our start that no predecessor answered were not sent: say so. Those
-        that were sent, or have their last word, get no second one.
+        that were sent, or have their last word, get no second one. `last_end`: the intent whose end
+        was journalled last, and why: its predecessor may have died before it could say so.
         """
         now_ns, answered = self.clock(), self.last_id
         spoken = self.reports.ended_ids()
+        if last_end[0] and last_end[0] not in spoken:
+            self.reports.gone(*last_end, now_ns)
         for body in self.before():
             number = from_cells(body).id
             if number > answered and number not in spoken and not self._is_sent(number):

@@ -33,8 +33,9 @@ class TakeUp(Protocol):
 class Past:
     """What the journal says of this run. `newest_ns`: machine time of its newest record; `given_up`
     names the imbalance of intents whose lone leg a predecessor left to an operator; `mismatched`
-    the intents that ended with a leg alone since an operator looked last; `start`: the last
-    reconciliation and what settled since; None: there was none.
+    the intents that ended with a leg alone since an operator looked last; `last_end`: the intent
+    that ended last, and why; `start`: the last reconciliation and what settled since; None: there
+    was none.
     """
 
     works: dict[int, Work] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Past:
     mismatched: list[int] = field(default_factory=list)
     run_times: list[Mapping] = field(default_factory=list)
     newest_ns: int = 0
+    last_end: tuple[int, int] = (0, 0)
     start: Start | None = None
 
 
@@ -63,6 +65,7 @@ def past_of(
             past.newest_ns = max(past.newest_ns, record.get("ns", 0))
         elif kind == "end" and record["intent"] in past.works:
             past.works[record["intent"]].ended = True
+            past.last_end = record["intent"], record["why"]
             if record["why"] == ONE_LEGGED:
                 past.mismatched.append(record["intent"])
         elif kind == "left" and record["intent"] in past.works:

@@ -115,11 +115,11 @@ class Reports:
         for name, value in values:
             word_store(self._words, self._gate + cell(GATE, name), value)
 
-    def gate_now(self) -> tuple[int, int]:
-        """(state, reason) as it stands: a predecessor's, before our own first word."""
-        at = self._segment.at("gate")
-        state, why = (int(word_load(self._words, at + cell(GATE, n))) for n in ("state", "reason"))
-        return state, why
+    def gate_now(self) -> int:
+        """The reason as it stands: a predecessor's, before our own first word. It is written before
+        the state: who dies between the two has halted.
+        """
+        return int(word_load(self._words, self._gate + cell(GATE, "reason")))
 
     def reconciled(self, now_ns: int) -> None:
         """Both venues have answered what we hold."""

@@ -20,6 +20,7 @@ from gateway.hmac_auth import SecretError, read_private
 from gateway.kalshi_auth import KalshiSigner
 from gateway.policy import Asked, Caps, ClientRights, OrderPolicy
 from gateway.signing import (
+    FORGET,
     HEADERS,
     L1_AUTH,
     METHODS,
@@ -158,13 +159,17 @@ class Signer:
         self._histogram = segment.at("histograms", SIGNER * HISTOGRAMS_MAX)
         # a predecessor's orders are still out there: its counter goes on
         carried_e6 = max(int(word_load(segment.words, self._count_at("outstanding_e6"))), 0)
-        self.policy = OrderPolicy(segment, params.caps, carried_e6=carried_e6)
+        ordering = [place for place, line in enumerate(self._lines) if line.rights.may_order]
+        assert len(ordering) <= 1, "whose tickets are older is known of one ring alone"
+        first = self._cursors[ordering[0]] if ordering else 0
+        self.policy = OrderPolicy(segment, params.caps, carried_e6=carried_e6, first=first)
         self._swept_ns = 0
         self._answers: dict[int, Callable[[ClientRights, Asked], str]] = {
             ORDER: self._order,
             HEADERS: self._headers,
             L1_AUTH: self._l1,
             SPENT: self._spent,
+            FORGET: self._forget,
         }
 
     def __repr__(self) -> str:
@@ -309,6 +314,15 @@ class Signer:
             return "client"
         if not self.policy.held.spend(asked.salt):
             return "unknown"
+        self._publish_outstanding()
+        return ""
+
+    def _forget(self, rights: ClientRights, asked: Asked) -> str:
+        """A gateway has found every order that those before it sent; what else was signed for them
+        was in their memory alone. `salt`: its first ticket."""
+        if not rights.may_order:
+            return "client"
+        self.policy.forget(min(asked.salt, asked.ticket))
         self._publish_outstanding()
         return ""
 

@@ -35,7 +35,7 @@ from shm_layout import (
     ring_tail,
 )
 
-ORDER, HEADERS, L1_AUTH, SPENT = 1, 2, 3, 4  # `what` of a request; SPENT wants no signature
+ORDER, HEADERS, L1_AUTH, SPENT, FORGET = range(1, 6)  # `what`; the last two want no signature
 METHODS = ("GET", "POST", "DELETE", "PUT")
 PATH_BYTES = 8 * 16
 SIGNATURE_BYTES = 8 * 46
@@ -115,6 +115,8 @@ class SigningClient:
         self._entries = channel.entries("requests")
         self._bell = main.at("bells", SIGNER)
         ring_adopt(self._words, self._requests, self._entries)
+        self._first = int(ring_tail(self._words, self._requests))  # the first ticket of our own
+        self._is_forgetting = False
         self._cursor = int(ring_tail(self._words, self._replies))
         self._body, self._out = np.zeros(BODY, np.int64), np.zeros(ENTRY, np.int64)
         self._body_bytes = self._body.view(np.uint8)
@@ -157,6 +159,19 @@ class SigningClient:
         """Tell the signer that the venue has surely used up the order with this salt."""
         self._fresh_body(SPENT)[_SIGN["salt"]] = salt
         return self._send(_ignore)
+
+    def forget_before(self) -> None:
+        """Have the signer told, until it has heard: what it signed for those before us is gone with
+        their memory. Only once every order that they sent is known.
+        """
+        self._is_forgetting = True
+
+    def _forget(self) -> None:
+        self._fresh_body(FORGET)[_SIGN["salt"]] = self._first
+        self._is_forgetting = self._send(self._heard) is None
+
+    def _heard(self, answer: Signed | None) -> None:
+        self._is_forgetting = answer is None
 
     def _fresh_body(self, what: int) -> Words:
         self._body[:] = 0
@@ -283,6 +298,8 @@ class SigningClient:
         done = self.poll()
         if self._pending:
             self._give_up(now_ns)
+        if self._is_forgetting:
+            self._forget()
         idle = []
         for key, stock in self._stocks.items():
             stock.age(now_ns)

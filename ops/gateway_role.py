@@ -71,7 +71,7 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
             params, secrets, pool, polymarket, context, told
         )
     take, last_look = entries()
-    return Desk(
+    desk = Desk(
         segment,
         told,
         eventfd=spec.fds["gateway"].fd,
@@ -85,6 +85,8 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
         plan_lone=plan_lone,
         epoch=spec.epoch,
     )
+    desk.opening.on_found = client.forget_before
+    return desk
 
 
 def _kalshi(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from shm_layout import ACTIVE, GATEWAY, HALTED, LIVE_EPOCH_AT, REASONS, word_store
-from tests.gateway.rig import FAK_NONE, PARAMS, POSITIONS, Rig, kalshi_filled, play
+from shm_layout import ACTIVE, GATE, GATEWAY, HALTED, LIVE_EPOCH_AT, REASONS, cell, word_store
+from tests.gateway.rig import FAK_NONE, PARAMS, POSITIONS, Rig, kalshi_filled, play, poly_filled
 from tests.gateway.scene import KALSHI
 
 
@@ -92,6 +92,49 @@ def test_a_successor_gives_back_what_its_predecessor_had_not(
             await replace()
             await rig.until(lambda: rig.gate[0] == ACTIVE)
             assert not rig.desk.unwinder.cases, "given back once"
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+def test_an_end_that_was_journalled_is_said_once_whoever_says_it(
+    tmp_path: Path, is_said: bool
+) -> None:
+    """Without it the detector would wait for ever, and its pair with it."""
+
+    async def story(path: Path) -> None:
+        async with lives(path) as (rig, replace):
+            rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
+            if not is_said:  # it dies between the record and the report
+                rig.desk.reports.terminal = _nothing  # type: ignore[method-assign]
+            number = rig.fire()
+            work = rig.desk.ledger.works
+            await rig.until(lambda: number in work and work[number].ended)
+            assert len(rig.ended(number)) == is_said
+            for _ in range(2):
+                await replace()
+                assert [REASONS[end["reason"]] for end in rig.ended(number)] == ["done"]
+
+    play(story, tmp_path)
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Says nothing."""
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_halt_whose_gateway_died_while_it_wrote_it_down_stands(
+    tmp_path: Path, is_whole: bool
+) -> None:
+    async def story(path: Path) -> None:
+        async with lives(path) as (rig, replace):
+            at = rig.scene.segment.at("gate")
+            rig.desk.gate.halt(REASONS.index("one_legged"), "for a test")
+            if not is_whole:
+                word_store(rig.scene.segment.words, at + cell(GATE, "state"), ACTIVE)
+            await replace()
+            await rig.until(lambda: rig.desk.opening.is_done)
+            assert rig.gate == (HALTED, "one_legged")
 
     play(story, tmp_path)
 

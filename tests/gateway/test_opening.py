@@ -105,18 +105,21 @@ def test_an_order_found_late_is_booked_once_and_nothing_is_lifted_before(tmp_pat
             rig.kalshi.reads[ORDERS] = (503, {})
             held(rig, "10.00")
             await replace()
+            told: list[bool] = []
+            rig.desk.opening.on_found = lambda: told.append(rig.desk.opening.is_done)
             rig.scene.skew_ns += RECONCILE_NS + 1
             await rig.until(lambda: rig.gate == (HALTED, "unknown_outcome"))
             cursor = rig.desk.reports.counted("halts")
             rig.scene.resume()
             rig.scene.ring(rig.eventfd)
             await asyncio.sleep(0)
-            assert not rig.desk.opening.is_done and cursor == 1
+            assert not rig.desk.opening.is_done and cursor == 1 and not told
             rig.kalshi.reads[ORDERS] = (200, {"orders": [executed(number)], "cursor": ""})
             rig.scene.skew_ns += 20 * LAG_NS
             assert REASONS[(await rig.end_of(number))["reason"]] == "done"
             rig.scene.skew_ns += 5 * LAG_NS
             await rig.until(lambda: rig.desk.opening.is_done)
+            assert told == [False], "once, as soon as every order of before was found"
             assert rig.desk.accounts.position(KALSHI).yes_e6 == SIZE, "the venue's figure has it"
             assert rig.desk.accounts.cash[KALSHI].cash_e6 == 500_000_000
             assert rig.gate == (HALTED, "unknown_outcome"), "the early resume lifted nothing"

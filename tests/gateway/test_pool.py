@@ -245,7 +245,9 @@ def test_a_refusal_for_good_does_not_stop_the_others(desk: Desk) -> None:
     assert desk.client.refused["price"] == refused
 
 
-def test_a_cap_stops_refills_for_a_while(tmp_path: Path) -> None:
+def test_a_cap_stops_refills_for_a_while_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     desk = Desk(tmp_path, caps=Caps(order_e6=5 * E6, token_e6=9 * E6, total_e6=9 * E6))
     pool = make_pool(desk)
     for _ in range(300):
@@ -255,6 +257,11 @@ def test_a_cap_stops_refills_for_a_while(tmp_path: Path) -> None:
     desk.pass_time(CAP_HOLD_NS)
     turn(desk, pool)
     assert desk.client.asked > asked
+    told = [row.message for row in caplog.records if "alert: " in row.message]
+    assert told == [
+        f"alert: gateway: the signer refuses orders: {cap} is reached"
+        for cap in ("cap_token", "cap_total") if desk.client.refused.get(cap)
+    ]  # fmt: skip
 
 
 def test_a_dead_signer_is_not_flooded_and_the_pool_fills_when_it_is_back(desk: Desk) -> None:

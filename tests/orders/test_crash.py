@@ -36,6 +36,7 @@ SETTINGS = {
 }  # fmt: skip
 LIFE_S = 60  # a gateway that does not come to the place where it is to die is killed from outside
 QUIET_NS = 3 * clock.SECOND_NS  # longer than any question waits for its answer
+LIFTED = ("one_legged", "unknown_outcome")  # the second by a venue too busy to answer in time
 BACK_S = 60  # at most, on a busy machine, from a death until the successor has asked both venues
 
 
@@ -72,7 +73,7 @@ class Killing:
         why = REASONS[int(gate["reason"])]
         if gate["state"] != HALTED or why in ("ok", "halted", "done"):  # read while it changed
             return
-        assert why in ("one_legged", "unknown_outcome"), f"halted for {why}"
+        assert why in LIFTED, f"halted for {why}"
         if self.witness.trading_state() == ACTIVE:  # it has reconciled: it can be lifted
             self.halts[why] += 1
             self.scene.command("resume")
@@ -124,7 +125,7 @@ def run(tmp_path: Path, seed: int) -> tuple[Evidence, Killing]:
     with engine(tmp_path, command=COMMAND, settings=SETTINGS) as made:
         made.start("--seed", str(seed), "--speed", "10", "--json")
         witness, keeper = Witness.of(made), Keeper(tmp_path)
-        killing = Killing(made, Scene(made, witness), seed)
+        killing = Killing(made, Scene(made, witness, lifted=LIFTED), seed)
         made.wait_until_trading()
         keeper.poll()
         for _ in range(KILLS):

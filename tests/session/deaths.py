@@ -21,6 +21,7 @@ from ops import clock, control
 from shm_layout import (
     ACTIVE,
     CANCELLER,
+    COUNTERS,
     DETECTOR,
     E6,
     FEED_ROLE,
@@ -60,11 +61,12 @@ class Death:
 
 @dataclass
 class Scene:
-    """One engine under load."""
+    """One engine under load. `lifted`: for what its gateway may halt and be resumed."""
 
     engine: Engine
     witness: Witness
     deaths: list[Death] = field(default_factory=list)
+    lifted: tuple[str, ...] = ("one_legged",)
 
     def kill(self, name: str) -> None:
         """SIGKILL for one of its processes."""
@@ -106,8 +108,8 @@ class Scene:
     def until_trading(self, seconds: float = 20) -> None:
         """Until both legs of an intent written from now on have been sent.
 
-        A lone leg that cannot be given back within its caps halts the gateway, as it must; the
-        operator then looks and resumes.
+        A lone leg that cannot be given back within its caps halts the gateway, as it must (see
+        `lifted`); the operator then looks and resumes.
         """
         known, now_ns = len(self.witness.opened()), clock.mono_ns()
 
@@ -117,7 +119,11 @@ class Scene:
             fresh = self.witness.opened()[known:]
             return len([leg for leg in fresh if leg["decide_ns"] > now_ns]) >= 2
 
-        self.witness.until(is_trading, seconds, "another order")
+        try:
+            self.witness.until(is_trading, seconds, "another order")
+        except AssertionError as late:
+            late.add_note(f"{self.why_not()}")
+            raise
 
     def until_quiet(self, seconds: float = 15) -> None:
         """No new intent by order of the operator; then until no leg stands alone in silence: it was
@@ -140,9 +146,19 @@ class Scene:
         assert "error" not in control.ask(self.engine.state_dir, word)
 
     def is_halted_by_gateway(self) -> bool:
-        """By its own gate, for a lone leg."""
+        """By its own gate, for what an operator resumes."""
         gate = self.witness.segment.table("gate")[0]
-        return bool(gate["state"] == HALTED and REASONS[int(gate["reason"])] == "one_legged")
+        return bool(gate["state"] == HALTED and REASONS[int(gate["reason"])] in self.lifted)
+
+    def why_not(self) -> dict[str, Any]:
+        """What may keep an engine from trading."""
+        asked = ("state", "state_reason", "gate", "standing", "blocked", "refusals", "pool")
+        found, witness = self.engine.status(), self.witness
+        signer = {name: witness.counter(SIGNER, name) for name in COUNTERS["signer"]}
+        last = Counter(why for _, why in witness.terminals[-20:])
+        return {name: found.get(name) for name in asked} | {
+            "events": self.events()[-5:], "signer": signer, "last words": dict(last),
+        }  # fmt: skip
 
     def named(self) -> set[int]:
         """Instruments whose lone leg the gateway has given up and named in the run's log."""
