@@ -9,25 +9,25 @@ The main segment as `MAIN.drawing()` renders it: first cell, block, its one writ
       176 kill          anyone           1 x    64 B cells
       208 gate          gateway          1 x    64 B cells
       240 bells         consumer        24 x   128 B cells
-      640 roles         each its own    24 x   640 B cells
-     2576 histograms    each its own   144 x  9600 B cells
-   175392 instruments   supervisor    2048 x   512 B slots
-   306480 pairs         supervisor    1024 x   512 B slots
-   372032 parameters    supervisor       1 x   512 B slots
-   372112 quotes        feed          2048 x   512 B slots
-   503200 spot          feed            32 x   512 B slots
-   505264 terms         model         1024 x   512 B slots
-   570816 market_terms  model         2048 x   512 B slots
-   701904 positions     gateway       2048 x   512 B slots
-   832992 cash          gateway         32 x   512 B slots
-   835056 orders        gateway        256 x   512 B slots
-   851456 changes_0..11 feed          2048 x   512 B ring
-  2424704 control_ring  supervisor    4096 x   512 B ring
-  2686880 terms_ring    model         1024 x   512 B ring
-  2752448 steps         detector      4096 x   512 B ring
-  3014624 intents       detector      1024 x   512 B ring
-  3080192 reports       gateway       2048 x   512 B ring
-  3211296 refusals      detector      1024 x   128 B cells
+      640 roles         each its own    24 x   768 B cells
+     2960 histograms    each its own   144 x  9600 B cells
+   175776 instruments   supervisor    2048 x   512 B slots
+   306864 pairs         supervisor    1024 x   512 B slots
+   372416 parameters    supervisor       1 x   512 B slots
+   372496 quotes        feed          2048 x   512 B slots
+   503584 spot          feed            32 x   512 B slots
+   505648 terms         model         1024 x   512 B slots
+   571200 market_terms  model         2048 x   512 B slots
+   702288 positions     gateway       2048 x   512 B slots
+   833376 cash          gateway         32 x   512 B slots
+   835440 orders        gateway        256 x   512 B slots
+   851840 changes_0..11 feed          2048 x   512 B ring
+  2425088 control_ring  supervisor    4096 x   512 B ring
+  2687264 terms_ring    model         1024 x   512 B ring
+  2752832 steps         detector      4096 x   512 B ring
+  3015008 intents       detector      1024 x   512 B ring
+  3080576 reports       gateway       2048 x   512 B ring
+  3211680 refusals      detector      1024 x   128 B cells
 
 A cell is an aligned 8-byte signed int; a record is whole 64-byte lines; blocks of different writers
 lie 128 bytes apart. Readers, inspector, recorder and replay derive every place from this table.
@@ -199,13 +199,14 @@ COUNTERS = _table("""
         refused_state refused_trust refused_size debounced cooldown slot_busy steps reports taken
         overflow in_flight refused_alive refused_delay refused_band refused_rate paused timers
         orphans refused_pair edges_of_pair edges_untrusted refused_terms indices market_terms fairs
+        refused_spread refused_thin refused_small refused_orders refused_gap cut_order cut_market
+        cut_event cut_asset cut_venue cut_total cut_day cut_unhedged cut_volatility
     gateway: intents orders fills partial rejected unknown one_legged unwinds refused stale lapped
         pool_hits pool_misses journal_records reconnects replies user_frames bad_replies late
         sent_bytes fsyncs halts no_signature rate_limited pool_walks circuits backoffs looks
     signer: requests orders headers refused bad headers_fresh outstanding_e6 laps
-    canceller: refreshes cancels failures kills
+    canceller: refreshes cancels failures kills   supervisor: restarts deaths commands
     model: steps spots ticks missing terms market_terms laps histories unknown
-    supervisor: restarts deaths commands
     venues: frames orders fills rejects
 """)
 HISTOGRAMS = _table("""
@@ -247,7 +248,7 @@ SUB = 32  # sub-buckets of a histogram per octave: 3 % wide
 BUCKETS = SUB * 37  # up to 2**41 ns, 36 minutes; the last bucket takes what is longer
 HISTOGRAM_CELLS = LINE + BUCKETS  # count, total, least, most, 4 spare words, buckets
 LEVELS, CURSORS = 5, 20  # levels a side in a quote; rings whose cursors a step can hold
-COUNTERS_MAX, HISTOGRAMS_MAX, LEGS_MAX = 48, 6, 4
+COUNTERS_MAX, HISTOGRAMS_MAX, LEGS_MAX = 64, 6, 4
 
 
 def record(fields: Iterable[str], cells: int | None = None) -> np.dtype[np.void]:
@@ -265,13 +266,11 @@ _PLAIN = _table(f"""
     header: magic layout_version layout_hash segment_bytes boot_id run_id creator_pid creator_start
         config_hash code_version mode created_epoch_ns feeds instruments pairs generation
     control: trading_state state_reason state_ns operator_counter live_epoch_spare
-        live_epoch*{ROLES_MAX}
-    kill: word set_ns set_pid
+        live_epoch*{ROLES_MAX}   kill: word set_ns set_pid
     gate: state reason since_ns answered_through reconciled_ns circuits backoffs looked_ns
     bell: armed wakes
     role: name*4 pid epoch core exit_code started_ns ready_ns beat_ns loops worst_loop_ns busy_ns
-        connected restarts counters*{COUNTERS_MAX}
-    histogram: count total least most
+        connected restarts counters*{COUNTERS_MAX}   histogram: count total least most
     refusal: edges untrusted trust best_e6 last_epoch_ns
 """)  # kill word 0: may trade, else a reason (anyone sets it, the supervisor clears it)
 LEG = ("venue", "instrument", "generation", "side", "limit_e6", "size_e6", "cash_e6",
@@ -299,7 +298,8 @@ _GUARDED = _table(f"""
         venue_max_e6 total_max_e6 day_max_e6 unhedged_max_e6 debounce_ns cooldown_ns beat_max_ns
         signal_age_max_ns delay_max_ns orders_per_second orders_per_minute orders_per_day
         price_low_e6 price_high_e6 loss_cap_e6 time_cap_ns quote_age_max_ns switches hurdle_year_e6
-        fair_move_e6 fair_every_ns
+        fair_move_e6 fair_every_ns asset_max_e6 spread_max_e6 liquidity_min_e6 intent_min_e6
+        orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6 confidence_min_e6
     command: number command argument at_ns text*8
     intent: id parent kind pair direction leg_count flags trigger decide_ns recv_ns event_epoch_ns
         expires_ns edge_e6 profit_e6 fees_e6 publish_ns {_LEGS}
@@ -396,7 +396,7 @@ MAIN = Layout("main", (
     Block("kill", "anyone", "cells", 1, KILL, 8),
     Block("gate", "gateway", "cells", 1, GATE, 8),
     Block("bells", "consumer", "cells", ROLES_MAX, BELL, 16),
-    Block("roles", "each its own", "cells", ROLES_MAX, ROLE, 80),
+    Block("roles", "each its own", "cells", ROLES_MAX, ROLE, 96),
     Block("histograms", "each its own", "cells", ROLES_MAX * HISTOGRAMS_MAX, HISTOGRAM, 1200),
     Block("instruments", "supervisor", "slots", INSTRUMENTS_MAX, INSTRUMENT),
     Block("pairs", "supervisor", "slots", PAIRS_MAX, PAIR),

@@ -57,7 +57,7 @@ class _Rig:
             self._control(shm.K_PAIR, _body(shm.PAIR, **row))
         limits = {name: 10**14 for name in shm.PARAMETERS.names or () if name.endswith("max_e6")}
         limits |= {"edge_min_e6": 10_000, "price_high_e6": 10**6, "beat_max_ns": 10**18}
-        limits |= {f"orders_per_{each}": 10**9 for each in ("second", "minute", "day")}
+        limits |= {f"orders_per_{each}": 10**9 for each in ("second", "minute", "day", "market")}
         self._control(shm.K_PARAMETERS, _body(shm.PARAMETERS, **limits))
         self.detector = Detector(self.segment, 1, gateway_eventfd=-1)
         for instrument in range(2 * count):

@@ -63,6 +63,7 @@ def weigh(mem: Words, instrument: int, sign: int) -> None:
     moved = sign * mem[at + m.PO_EXPOSURE]
     row = m.INSTRUMENT_AT + instrument * BODY
     mem[m.EVENT_SUM + mem[row + c.I_EVENT] % m.EVENTS_MAX] += moved
+    mem[m.ASSET_SUM + mem[row + c.I_ASSET] % m.ASSETS_MAX] += moved
     mem[m.VENUE_SUM + mem[row + c.I_VENUE] % m.VENUES_MAX] += moved
     mem[m.META + m.M_TOTAL] += moved
 
@@ -93,6 +94,8 @@ def apply_instrument(mem: Words, row: Words) -> None:
         place = m.POSITION_AT + instrument * m.POSITION_CELLS
         mem[place + m.PO_POSITION] = 0
         mem[place + m.PO_COST] = 0
+        for i in range(m.MARKET_ORDERS_CELLS):
+            mem[m.MARKET_ORDERS + instrument * m.MARKET_ORDERS_CELLS + i] = 0
     weigh(mem, instrument, m.i64(1))
     touch_pairs_of(mem, instrument, m.i64(m.TOUCHED_TIMER))
 

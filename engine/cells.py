@@ -52,8 +52,8 @@ Q_SIZE_MIN, Q_SIZE_STEP, Q_NOTIONAL_MIN, Q_NOTIONAL_STEP, Q_GRID, Q_BIDS, Q_ASKS
 )
 
 # identity, pair, slow terms
-I_INDEX, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_LIVE, I_ACCOUNT = places(
-    INSTRUMENT, "index generation venue feed event live account"
+I_INDEX, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_LIVE, I_ACCOUNT, I_ASSET = places(
+    INSTRUMENT, "index generation venue feed event live account asset"
 )
 I_RULE, I_OPEN, I_INDEX_SLOT, I_SPOT_SLOT = places(
     INSTRUMENT, "settlement_rule open_epoch_ns index_slot spot_slot"
@@ -105,6 +105,20 @@ A_LOW, A_HIGH, A_SWITCHES, A_HURDLE_YEAR, A_FAIR_MOVE, A_FAIR_EVERY = (
     for place in places(
         PARAMETERS,
         "price_low_e6 price_high_e6 switches hurdle_year_e6 fair_move_e6 fair_every_ns",
+    )
+)
+
+A_HURDLE, A_ASSET, A_SPREAD, A_LIQUIDITY, A_INTENT_MIN = (
+    PARAMETERS_AT + place
+    for place in places(
+        PARAMETERS, "hurdle_e6 asset_max_e6 spread_max_e6 liquidity_min_e6 intent_min_e6"
+    )
+)
+A_PER_MARKET, A_GAP, A_SIGMA_HIGH, A_SIGMA_CUT, A_CONFIDENCE = (
+    PARAMETERS_AT + place
+    for place in places(
+        PARAMETERS,
+        "orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6 confidence_min_e6",
     )
 )
 

@@ -20,7 +20,7 @@ from engine.accounts import feed_of, free_flight
 from engine.edge import cross_venue, side_of_b, touch_gross
 from engine.intent import SWITCH_WALK_BUDGET, open_intent
 from engine.market import set_timer
-from engine.risk import SECOND_NS, rate_opens_at
+from engine.risk import SECOND_NS, closed_until
 from shm_layout import (
     ACTIVE,
     BODY,
@@ -101,7 +101,8 @@ def take_off(mem: Words, pair: int, direction: int) -> int:
     waits = time_hurdle(mem, mem[quote_a + c.Q_CLOSE], mem[quote_b + c.Q_CLOSE])
     if waits < 0:
         return -2
-    off = mem[row + c.P_HURDLE] + waits
+    own = mem[row + c.P_HURDLE]
+    off = waits + (own if own >= 0 else mem[c.A_HURDLE])
     has_terms = mem[terms + c.T_NUMBER] > 0
     has_terms = has_terms and mem[terms + c.T_GENERATION] == mem[row + c.P_GENERATION]
     if not has_terms:
@@ -134,10 +135,11 @@ def may_open(mem: Words, pair: int, direction: int, since: int) -> bool:
         mem[m.COUNTS + m.C_COOLDOWN] += 1
         set_timer(mem, pair, mem[state + m.PS_COOL + direction])
     else:
-        opens = rate_opens_at(mem, 2)
+        row = m.PAIR_AT + pair * BODY
+        counter, opens = closed_until(mem, mem[row + c.P_A], mem[row + c.P_B])
         if opens == 0:
             return True
-        mem[m.COUNTS + m.C_RATE] += 1
+        mem[m.COUNTS + counter] += 1
         set_timer(mem, pair, opens)
     return False
 

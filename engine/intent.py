@@ -12,7 +12,17 @@ from engine import memory as m
 from engine.accounts import reserve
 from engine.edge import KIND_CROSS_VENUE, cross_venue, fee_terms, side_of_b
 from engine.fees import fee_e6
-from engine.risk import PRICE_LEAST_E6, cash_size, count_orders, limit_size, refusal
+from engine.risk import (
+    PRICE_LEAST_E6,
+    calm_size,
+    cash_size,
+    count_in_market,
+    count_orders,
+    limit_size,
+    lower,
+    refusal,
+    touch_refusal,
+)
 from engine.sizes import token_price
 from shm_layout import (
     BODY,
@@ -83,6 +93,12 @@ def is_in_band(mem: Words, limit: int) -> bool:
 
 
 @njit(cache=True)
+def spent_e6(side_a: int, limit_a: int, side_b: int, limit_b: int, size: int) -> int:
+    """Dollars that both legs of an intent cost at their limits, fees aside, rounded down."""
+    return (token_price(limit_a, side_a) + token_price(limit_b, side_b)) * size // E6
+
+
+@njit(cache=True)
 def put_leg(
     mem: Words, body: Words, at: int, instrument: int, side: int, limit: int, size: int
 ) -> None:
@@ -130,6 +146,48 @@ def put_head(mem: Words, body: Words, pair: int, direction: int, touched: int) -
 
 
 @njit(cache=True)
+def cut(
+    mem: Words,
+    pair: int,
+    direction: int,
+    off: int,
+    edge_min: int,
+    found: tuple[int, int, int, int, int, int, int],
+) -> tuple[int, int, int, int, int, int, int]:
+    """An edge (as `cross_venue` says it) in a size that cash, limits and volatility leave; which of
+    them bound is counted. Size 0: nothing is left, and that too is counted.
+    """
+    row = m.PAIR_AT + pair * BODY
+    a, b, same = mem[row + c.P_A], mem[row + c.P_B], mem[row + c.P_SAME]
+    quote_a, quote_b = m.QUOTE_AT + a * BODY, m.QUOTE_AT + b * BODY
+    side_a, side_b = BUY if direction == 0 else SELL, side_of_b(direction, same)
+    unit_a = unit_cost(mem, quote_a, side_a, found[1])
+    unit_b = unit_cost(mem, quote_b, side_b, found[2])
+    spare = 2 * max(fee_terms(mem, quote_a)[2], fee_terms(mem, quote_b)[2]) + 2
+    by_cash = cash_size(mem, a, unit_a, b, unit_b, spare)
+    by_limits = limit_size(mem, a, unit_a, b, unit_b, same, spare)
+    calm = calm_size(mem, a, b, found[0])
+    if calm < found[0]:
+        by_limits = lower(mem, by_limits, calm, m.i64(m.C_CUT_VOLATILITY))
+    if min(by_cash, by_limits) < found[0]:
+        if by_limits <= by_cash:
+            mem[m.COUNTS + mem[m.META + m.M_BINDING]] += 1
+        found = cross_venue(
+            mem,
+            quote_a,
+            quote_b,
+            same,
+            direction,
+            edge_min,
+            off,
+            min(by_cash, by_limits),
+            mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET,
+        )
+        mem[m.COUNTS + refusal(by_cash, by_limits)] += found[0] == 0
+    return found
+
+
+@njit(cache=True)
 def open_intent(
     words: Words,
     mem: Words,
@@ -143,43 +201,35 @@ def open_intent(
 ) -> bool:
     """Cut the edge to what the limits leave and write the intent. False: refused and counted."""
     row, state = m.PAIR_AT + pair * BODY, m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
-    a, b, same = mem[row + c.P_A], mem[row + c.P_B], mem[row + c.P_SAME]
-    quote_a, quote_b = m.QUOTE_AT + a * BODY, m.QUOTE_AT + b * BODY
-    side_a = BUY if direction == 0 else SELL
-    side_b = side_of_b(direction, same)
-    size, limit_a, limit_b, fee_a, fee_b, edge, profit = found
-    if not is_in_band(mem, limit_a) or not is_in_band(mem, limit_b):
+    a, b = mem[row + c.P_A], mem[row + c.P_B]
+    side_a, side_b = BUY if direction == 0 else SELL, side_of_b(direction, mem[row + c.P_SAME])
+    if not is_in_band(mem, found[1]) or not is_in_band(mem, found[2]):
         mem[m.COUNTS + m.C_BAND] += 1
         return False
-    unit_a, unit_b = (
-        unit_cost(mem, quote_a, side_a, limit_a),
-        unit_cost(mem, quote_b, side_b, limit_b),
+    counter = touch_refusal(mem, m.QUOTE_AT + a * BODY, side_a)
+    if counter == 0:
+        counter = touch_refusal(mem, m.QUOTE_AT + b * BODY, side_b)
+    if counter != 0:
+        mem[m.COUNTS + counter] += 1
+        return False
+    size, limit_a, limit_b, fee_a, fee_b, edge, profit = cut(
+        mem, pair, direction, off, edge_min, found
     )
-    spare = 2 * max(fee_terms(mem, quote_a)[2], fee_terms(mem, quote_b)[2]) + 2
-    by_cash = cash_size(mem, a, unit_a, b, unit_b, spare)
-    by_limits = limit_size(mem, a, unit_a, b, unit_b, same, spare)
-    if min(by_cash, by_limits) < size:
-        size, limit_a, limit_b, fee_a, fee_b, edge, profit = cross_venue(
-            mem,
-            quote_a,
-            quote_b,
-            same,
-            direction,
-            edge_min,
-            off,
-            min(by_cash, by_limits),
-            mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET,
-        )
-        if size == 0:
-            mem[m.COUNTS + refusal(by_cash, by_limits)] += 1
-            mem[state + m.PS_LIMITED] = 1
-            return False
+    if size == 0:
+        mem[state + m.PS_LIMITED] = 1
+        return False
+    if spent_e6(side_a, limit_a, side_b, limit_b, size) < mem[c.A_INTENT_MIN]:
+        mem[m.COUNTS + m.C_SMALL] += 1
+        mem[state + m.PS_LIMITED] = 1
+        return False
     put_head(mem, body, pair, direction, touched)
     put_leg(mem, body, m.i64(c.N_LEG), a, side_a, limit_a, size)
     put_leg(mem, body, c.N_LEG + c.LEG_CELLS, b, side_b, limit_b, size)
     body[c.N_EDGE], body[c.N_PROFIT], body[c.N_FEES] = edge, profit, fee_a + fee_b
     assert reserve(mem, body)
     count_orders(mem, 2)
+    count_in_market(mem, a)
+    count_in_market(mem, b)
     mem[state + m.PS_COOL + direction] = mem[m.META + m.M_RUN] + mem[c.A_COOLDOWN]
     ring_append(words, INTENTS_RING, INTENTS_ENTRIES, K_INTENT, body, BODY)
     mem[m.META + m.M_INTENTS] += 1

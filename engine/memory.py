@@ -28,10 +28,12 @@ i64 = np.int64  # around a constant argument: numba compiles one more copy for e
 # intents written and not yet ended; below the intents ring's length, so none is lapped unread
 FLIGHTS_MAX = 256
 EVENTS_MAX = 1024  # an event's number beyond it shares a row, and so its limit, with another
+ASSETS_MAX = 1024  # of an asset likewise
 VENUES_MAX = 16
 FLIGHT_CELLS = 64
 POSITION_CELLS = 4
 CASH_CELLS = 4
+MARKET_ORDERS_CELLS = 4
 PAIR_STATE_CELLS = 16
 SPOT_CELLS = 8
 META_CELLS = 32
@@ -44,10 +46,12 @@ _BLOCKS = (
     ("parameters", BODY),
     ("venue_sum", VENUES_MAX),
     ("event_sum", EVENTS_MAX),
+    ("asset_sum", ASSETS_MAX),
     ("cash", ACCOUNTS_MAX * CASH_CELLS),
     ("flight_id", FLIGHTS_MAX),
     ("flight", FLIGHTS_MAX * FLIGHT_CELLS),
     ("position", INSTRUMENTS_MAX * POSITION_CELLS),
+    ("market_orders", INSTRUMENTS_MAX * MARKET_ORDERS_CELLS),
     ("pair_state", PAIRS_MAX * PAIR_STATE_CELLS),
     ("head", INSTRUMENTS_MAX),
     ("next", 2 * PAIRS_MAX),
@@ -86,6 +90,7 @@ FLIGHT_ID, FLIGHT, POSITION_AT, PAIR_STATE = (
     AT["position"],
     AT["pair_state"],
 )
+ASSET_SUM, MARKET_ORDERS = AT["asset_sum"], AT["market_orders"]
 HEAD, NEXT, TOUCHED, TIMERS = AT["head"], AT["next"], AT["touched"], AT["timers"]
 INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["terms"], AT["quote"]
 MARKET_AT, SPOT_AT = AT["market_terms"], AT["spot"]
@@ -117,7 +122,8 @@ MARKET_AT, SPOT_AT = AT["market_terms"], AT["spot"]
     M_SEEN_ALIVE,
     M_INTENTS,
     M_PUBLISH,
-) = range(25)
+    M_BINDING,
+) = range(26)
 
 # cells of a pair's state; SINCE of direction 1 follows that of 0: 0 while it does not pay, else the
 # run time + 1 at which its episode began. REFUSED likewise: why the edge there is now was refused
@@ -141,6 +147,7 @@ TOUCHED_TIMER, TOUCHED_QUOTE = 1, 2
 
 PO_POSITION, PO_COST, PO_RESERVED, PO_EXPOSURE = range(4)
 CA_FREE, CA_RESERVED = range(2)
+MO_DAY, MO_COUNT, MO_LAST = range(3)  # orders in a market: run day, how many then, time of the last
 # newest entry of a slot of the block `spot`: price (0: none), whose ring, and its own cells
 SP_VALUE, SP_FEED, SP_EPOCH, SP_TRUST, SP_RECV, SP_EVENT, SP_NUMBER = range(7)
 FL_BODY, FL_REPORTED = (
@@ -185,8 +192,23 @@ COUNTER_NAMES = COUNTERS["detector"]
     C_INDICES,
     C_MARKET_TERMS,
     C_FAIRS,
+    C_SPREAD,
+    C_THIN,
+    C_SMALL,
+    C_ORDERS,
+    C_GAP,
+    C_CUT_ORDER,
+    C_CUT_MARKET,
+    C_CUT_EVENT,
+    C_CUT_ASSET,
+    C_CUT_VENUE,
+    C_CUT_TOTAL,
+    C_CUT_DAY,
+    C_CUT_UNHEDGED,
+    C_CUT_VOLATILITY,
 ) = range(len(COUNTER_NAMES))
 assert COUNTER_NAMES[C_FAIRS] == "fairs" and COUNTER_NAMES[C_TERMS] == "refused_terms"
+assert COUNTER_NAMES[C_CUT_VOLATILITY] == "cut_volatility" and COUNTER_NAMES[C_GAP] == "refused_gap"
 assert COUNTER_NAMES[C_PAIR] == "refused_pair" and COUNTER_NAMES[C_IN_FLIGHT] == "in_flight"
 assert len(VENUES) <= VENUES_MAX
 

@@ -1,11 +1,11 @@
 """What the limits leave for one more intent. No limit is "unlimited": 0 means none.
 
 Money limits are dollars at worst (cash of the legs, fees included, in the dearer form): per order,
-market, venue, account cash, event, total, and unhedged (the dearer leg of every intent in flight,
-plus
-what the pair already holds one-sided), which also stays below the loss allowed a day; what was lost
-the gateway alone counts. Order rates are fixed windows of run time and start at zero with the
-detector; the gateway counts again on its own numbers.
+market, venue, account cash, event, asset, total, and unhedged (the dearer leg of every intent in
+flight, plus what the pair already holds one-sided), which also stays below the loss allowed a day;
+what was lost the gateway alone counts. Each limit that bound has its counter (`cut_…`). Order rates
+are fixed windows of run time; they and the orders of a market start at zero with the detector. The
+gateway counts again on its own numbers.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -16,8 +16,9 @@ from numba import njit
 from engine import cells as c
 from engine import memory as m
 from engine.fees import SIZE_MAX_E6
+from engine.sizes import token_price
 from engine.wide import mul_div_floor
-from shm_layout import BODY, E6, LAYOUT_HASH, Words
+from shm_layout import BODY, BUY, E6, LAYOUT_HASH, Words
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
@@ -69,6 +70,78 @@ def count_orders(mem: Words, orders: int) -> None:
 
 
 @njit(cache=True)
+def market_closed_until(mem: Words, instrument: int) -> tuple[int, int]:
+    """(counter, run time) of what keeps an order out of one market, and until when; (0, 0): nothing
+    does. Orders of a market are counted by run day; from one to the next a gap must pass.
+    """
+    at = m.MARKET_ORDERS + instrument * m.MARKET_ORDERS_CELLS
+    day, run = mem[m.META + m.M_RUN] // DAY_NS, mem[m.META + m.M_RUN]
+    if mem[at + m.MO_DAY] != day:
+        mem[at + m.MO_DAY] = day
+        mem[at + m.MO_COUNT] = 0
+    if mem[at + m.MO_COUNT] >= mem[c.A_PER_MARKET]:
+        return m.C_ORDERS, (day + 1) * DAY_NS
+    if mem[at + m.MO_LAST] > 0 and run < mem[at + m.MO_LAST] + mem[c.A_GAP]:
+        return m.C_GAP, mem[at + m.MO_LAST] + mem[c.A_GAP]
+    return 0, 0
+
+
+@njit(cache=True)
+def closed_until(mem: Words, a: int, b: int) -> tuple[int, int]:
+    """The same for an intent with a leg in each of two markets, the order rates among it."""
+    for instrument in (a, b):
+        counter, opens = market_closed_until(mem, instrument)
+        if opens > 0:
+            return counter, opens
+    opens = rate_opens_at(mem, 2)
+    return (m.C_RATE, opens) if opens > 0 else (0, 0)
+
+
+@njit(cache=True)
+def count_in_market(mem: Words, instrument: int) -> None:
+    """An order goes out to a market now; `market_closed_until` has begun its day."""
+    at = m.MARKET_ORDERS + instrument * m.MARKET_ORDERS_CELLS
+    mem[at + m.MO_COUNT] += 1
+    mem[at + m.MO_LAST] = mem[m.META + m.M_RUN]
+
+
+@njit(cache=True)
+def touch_refusal(mem: Words, quote: int, side: int) -> int:
+    """0, or the counter of why the book at `quote` is not to be opened in: the spread is too wide
+    (an absent side counts as $1), or what lies at the touch to be taken costs too little.
+    """
+    bid, ask = mem[quote + c.Q_BIDS], mem[quote + c.Q_ASKS]
+    if min(ask - bid, E6) > mem[c.A_SPREAD]:
+        return m.C_SPREAD
+    place = quote + (c.Q_ASKS if side == BUY else c.Q_BIDS)
+    size = min(mem[place + 1], SIZE_MAX_E6)
+    if token_price(mem[place], side) * size // E6 < mem[c.A_LIQUIDITY]:
+        return m.C_THIN
+    return 0
+
+
+@njit(cache=True)
+def sigma_of(mem: Words, instrument: int) -> int:
+    """What a market's slow terms said last of its asset's volatility, however long ago; 0: nothing
+    yet.
+    """
+    terms, row = m.MARKET_AT + instrument * BODY, m.INSTRUMENT_AT + instrument * BODY
+    is_of_it = mem[terms + c.MT_GENERATION] == mem[row + c.I_GENERATION]
+    return mem[terms + c.MT_SIGMA] if is_of_it and mem[terms + c.MT_NUMBER] > 0 else 0
+
+
+@njit(cache=True)
+def calm_size(mem: Words, a: int, b: int, size: int) -> int:
+    """What volatility leaves of a size: all of it, or a share less while that of either market is
+    above the parameters' mark (mark 0: none).
+    """
+    high = mem[c.A_SIGMA_HIGH]
+    if high <= 0 or max(sigma_of(mem, a), sigma_of(mem, b)) <= high:
+        return size
+    return size * (E6 - mem[c.A_SIGMA_CUT]) // E6
+
+
+@njit(cache=True)
 def size_in(room_e6: int, unit_e6: int, spare_e6: int) -> int:
     """Contracts that a room in dollars holds at `unit_e6` each, after `spare_e6` for rounding."""
     room = min(room_e6 - spare_e6, ROOM_MAX_E6)
@@ -99,11 +172,39 @@ def event_room(mem: Words, instrument: int) -> int:
 
 
 @njit(cache=True)
-def leg_size(mem: Words, instrument: int, unit_e6: int, spare_e6: int) -> int:
-    """Contracts one leg may have by order and market limit."""
+def asset_room(mem: Words, instrument: int) -> int:
+    """Dollars left in all that hangs on an instrument's asset."""
+    asset = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_ASSET] % m.ASSETS_MAX
+    return mem[c.A_ASSET] - mem[m.ASSET_SUM + asset]
+
+
+@njit(cache=True)
+def lower(mem: Words, size: int, left: int, counter: int) -> int:
+    """The smaller of two sizes. The limit that `counter` belongs to binds if it left less."""
+    if left < size:
+        mem[m.META + m.M_BINDING] = counter
+        return left
+    return size
+
+
+@njit(cache=True)
+def leg_size(mem: Words, size: int, instrument: int, unit_e6: int, spare_e6: int) -> int:
+    """Contracts at most `size` that order and market limit leave to one leg."""
     exposure = mem[m.POSITION_AT + instrument * m.POSITION_CELLS + m.PO_EXPOSURE]
-    room = min(mem[c.A_ORDER], mem[c.A_MARKET] - exposure)
-    return size_in(room, unit_e6, spare_e6)
+    left = size_in(mem[c.A_ORDER], unit_e6, spare_e6)
+    size = lower(mem, size, left, m.i64(m.C_CUT_ORDER))
+    left = size_in(mem[c.A_MARKET] - exposure, unit_e6, spare_e6)
+    return lower(mem, size, left, m.i64(m.C_CUT_MARKET))
+
+
+@njit(cache=True)
+def legs_size(
+    room_a: int, unit_a: int, room_b: int, unit_b: int, spare: int, is_one_room: bool
+) -> int:
+    """Contracts that two legs have in a room each, or both in one."""
+    if is_one_room:
+        return size_in(room_a, unit_a + unit_b, 2 * spare)
+    return min(size_in(room_a, unit_a, spare), size_in(room_b, unit_b, spare))
 
 
 @njit(cache=True)
@@ -123,31 +224,35 @@ def lone_e6(mem: Words, a: int, b: int, same: int) -> int:
 @njit(cache=True)
 def cash_size(mem: Words, a: int, unit_a: int, b: int, unit_b: int, spare: int) -> int:
     """Contracts that the accounts of both legs can pay."""
-    if is_shared(mem, a, b, m.i64(c.I_ACCOUNT)):
-        return size_in(cash_room(mem, a), unit_a + unit_b, 2 * spare)
-    return min(size_in(cash_room(mem, a), unit_a, spare), size_in(cash_room(mem, b), unit_b, spare))
+    is_one = is_shared(mem, a, b, m.i64(c.I_ACCOUNT))
+    return legs_size(cash_room(mem, a), unit_a, cash_room(mem, b), unit_b, spare, is_one)
 
 
 @njit(cache=True)
 def limit_size(mem: Words, a: int, unit_a: int, b: int, unit_b: int, same: int, spare: int) -> int:
-    """Contracts that every limit but cash leaves for both legs at these costs a contract."""
+    """Contracts that every limit but cash leaves for both legs at these costs a contract. The
+    counter of the limit that left least stands in M_BINDING.
+    """
     roll_windows(mem)
-    both, twice = unit_a + unit_b, 2 * spare
-    size = min(leg_size(mem, a, unit_a, spare), leg_size(mem, b, unit_b, spare))
-    if is_shared(mem, a, b, m.i64(c.I_VENUE)):
-        size = min(size, size_in(venue_room(mem, a), both, twice))
-    else:
-        size = min(size, size_in(venue_room(mem, a), unit_a, spare))
-        size = min(size, size_in(venue_room(mem, b), unit_b, spare))
-    if is_shared(mem, a, b, m.i64(c.I_EVENT)):
-        size = min(size, size_in(event_room(mem, a), both, twice))
-    else:
-        size = min(size, size_in(event_room(mem, a), unit_a, spare))
-        size = min(size, size_in(event_room(mem, b), unit_b, spare))
-    size = min(size, size_in(mem[c.A_TOTAL] - mem[m.META + m.M_TOTAL], both, twice))
-    alone = min(mem[c.A_UNHEDGED], mem[c.A_DAY])  # what could be left alone may be lost today
-    unhedged = alone - mem[m.META + m.M_UNHEDGED] - lone_e6(mem, a, b, same)
-    return min(size, size_in(unhedged, max(unit_a, unit_b), spare))
+    size = leg_size(mem, m.i64(SIZE_MAX_E6), a, unit_a, spare)
+    size = leg_size(mem, size, b, unit_b, spare)
+    is_one = is_shared(mem, a, b, m.i64(c.I_VENUE))
+    left = legs_size(venue_room(mem, a), unit_a, venue_room(mem, b), unit_b, spare, is_one)
+    size = lower(mem, size, left, m.i64(m.C_CUT_VENUE))
+    is_one = is_shared(mem, a, b, m.i64(c.I_EVENT))
+    left = legs_size(event_room(mem, a), unit_a, event_room(mem, b), unit_b, spare, is_one)
+    size = lower(mem, size, left, m.i64(m.C_CUT_EVENT))
+    is_one = is_shared(mem, a, b, m.i64(c.I_ASSET))
+    left = legs_size(asset_room(mem, a), unit_a, asset_room(mem, b), unit_b, spare, is_one)
+    size = lower(mem, size, left, m.i64(m.C_CUT_ASSET))
+    left = size_in(mem[c.A_TOTAL] - mem[m.META + m.M_TOTAL], unit_a + unit_b, 2 * spare)
+    size = lower(mem, size, left, m.i64(m.C_CUT_TOTAL))
+    alone = mem[m.META + m.M_UNHEDGED] + lone_e6(mem, a, b, same)
+    unit = max(unit_a, unit_b)
+    left = size_in(mem[c.A_UNHEDGED] - alone, unit, spare)
+    size = lower(mem, size, left, m.i64(m.C_CUT_UNHEDGED))
+    left = size_in(mem[c.A_DAY] - alone, unit, spare)  # what is left alone may be lost today
+    return lower(mem, size, left, m.i64(m.C_CUT_DAY))
 
 
 @njit(cache=True)

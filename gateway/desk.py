@@ -32,7 +32,7 @@ from gateway.memory import ENTRY_AT, Memory
 from gateway.opening import Opening
 from gateway.operator import operator_of
 from gateway.order import Order
-from gateway.params import DeskParams
+from gateway.params import DeskParams, adopted
 from gateway.ports import LastLook, PlanLone, Reader
 from gateway.reception import Reception
 from gateway.reconcile import Resolver, VenueReader, budgets
@@ -47,6 +47,7 @@ from shm_layout import (
     K_COMMAND,
     K_INSTRUMENT,
     K_PAIR,
+    K_PARAMETERS,
     LINE,
     VENUES,
     Segment,
@@ -309,6 +310,14 @@ class Desk:
         elif kind == K_PAIR:
             pair = pair_of(body)
             self.memory.pair(pair.number, same=pair.same, approved=pair.approved)
+        elif kind == K_PARAMETERS:
+            self._adopt(adopted(self._params, body))
+
+    def _adopt(self, params: DeskParams) -> None:
+        """Other limits hold from the next order on."""
+        self._params = self.unwinder.params = self.operator.flattener.params = params
+        self.memory.adopt(params)
+        log.info("limits: new ones from the supervisor")
 
     # ---- gate
 

@@ -155,9 +155,7 @@ class Memory:
         self.raw = self.cells.cast("B")
         told = params or DeskParams()
         self.mismatches_max = told.mismatches_max
-        for place, name in enumerate(_LIMITS):
-            self.cells[PARAMS_AT + place] = getattr(told, name)
-        self.cells[P_EDGE] = min(told.edge_min_e6, E6)  # no contract earns a dollar
+        self._limits(told)
         self._paused: set[int] = set()
         self.rate = OrderRate(
             told.orders_per_second,
@@ -165,6 +163,16 @@ class Memory:
             told.orders_per_day,
             cells=self.cells[RATE_AT : RATE_AT + RATE_CELLS],
         )
+
+    def _limits(self, told: DeskParams) -> None:
+        for place, name in enumerate(_LIMITS):
+            self.cells[PARAMS_AT + place] = getattr(told, name)
+        self.cells[P_EDGE] = min(told.edge_min_e6, E6)  # no contract earns a dollar
+
+    def adopt(self, told: DeskParams) -> None:
+        """Other limits from the next look on; what was counted still counts."""
+        self._limits(told)
+        self.rate.limit(told.orders_per_second, told.orders_per_minute, told.orders_per_day)
 
     # ---- who and what
 

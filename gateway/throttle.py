@@ -117,14 +117,18 @@ class OrderRate:
     ) -> None:
         """`cells`: RATE_CELLS int64, zeros; None: its own. Raises ValueError on a count it cannot
         keep."""
+        own = memoryview(bytearray(8 * RATE_CELLS)).cast("q") if cells is None else cells
+        self._cells = own
+        self.limit(per_second, per_minute, per_day)
+
+    def limit(self, per_second: int, per_minute: int, per_day: int) -> None:
+        """Other counts from now on. Raises ValueError on one it cannot keep."""
         most = (per_second, per_minute, per_day)
         for count in most:
             if not 0 < count <= STAMPS_MAX:
                 raise ValueError(f"order rate: found {count}, wanted 1 to {STAMPS_MAX}")
-        own = memoryview(bytearray(8 * RATE_CELLS)).cast("q") if cells is None else cells
-        self._cells = own
         for place, count in enumerate(most):
-            own[R_MOST + place] = count
+            self._cells[R_MOST + place] = count
 
     def has(self, count: int, now_ns: int) -> bool:
         """Whether `count` more orders are allowed in all three spans: in each the order that would

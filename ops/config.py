@@ -58,6 +58,7 @@ class Edge:
 
     edge_min_e6: int = _key("edge_min", DOLLARS, 0, 1)
     hurdle_e6: int = _key("hurdle", DOLLARS, 0, 1)
+    hurdle_year_e6: int = _key("hurdle_year", FACTOR, 0, 10)
     price_low_e6: int = _key("price_low", DOLLARS, 0, 1)
     price_high_e6: int = _key("price_high", DOLLARS, 0, 1)
     debounce_ns: int = _key("debounce_ms", MS, 0, 60_000)
@@ -88,6 +89,22 @@ class Limits:
     loss_cap_e6: int = _key("unwind_loss_max", DOLLARS, 0, 100_000)
     time_cap_ns: int = _key("unwind_time_max_ms", MS, 1, 600_000)
     mismatches_max: int = _key("mismatches_max", COUNT, 1, 10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """What the engine refuses or makes smaller before the gateway looks."""
+
+    confidence_min_e6: int = _key("confidence_min", FACTOR, 0, 1)
+    liquidity_min_e6: int = _key("liquidity_min", DOLLARS, 0, 1_000_000)
+    spread_max_e6: int = _key("spread_max", DOLLARS, 0, 1)
+    intent_min_e6: int = _key("intent_min", DOLLARS, 0, 100_000)
+    orders_per_market: int = _key("orders_per_market", COUNT, 1, 1_000_000)
+    market_gap_ns: int = _key("market_gap_ms", MS, 0, 3_600_000)
+    volatility_scaling: int = _key("volatility_scaling", COUNT, 0, 1)
+    volatility_normal_e6: int = _key("volatility_normal", FACTOR, 0, 100)
+    volatility_factor_e6: int = _key("volatility_factor", FACTOR, 1, 100)
+    volatility_cut_e6: int = _key("volatility_cut", FACTOR, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +184,7 @@ class Settings:
     files: tuple[str, ...]
     edge: Edge
     limits: Limits
+    risk: Risk
     gateway: Gateway
     processes: Processes
     feeds: Feeds
@@ -178,6 +196,7 @@ class Settings:
 SECTIONS: dict[str, type[Any]] = {
     "edge": Edge,
     "limits": Limits,
+    "risk": Risk,
     "gateway": Gateway,
     "processes": Processes,
     "feeds": Feeds,

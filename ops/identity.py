@@ -11,13 +11,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ops.config import Settings
+from ops.config import Risk, Settings
 from ops.venues.script import Difference, MarketSpec, Script
 from shm_layout import (
     BODY,
@@ -38,6 +39,9 @@ from shm_layout import (
 
 Row = npt.NDArray[np.int64]
 GENERATION = 1
+OF_PARAMETERS = -1  # PAIR.hurdle_e6: none of its own
+YEAR_S = 31_536_000  # 365 days, as in every rate and volatility here
+DELAY_ANY_NS = 10**18  # PAIR.delay_max_ns: likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +112,8 @@ def identify(
             PAIR, index=index, generation=GENERATION, a=a, b=b, a_generation=GENERATION,
             b_generation=GENERATION, same=int(pair.same),
             approved=int(is_forced or not pair.differs),
-            edge_min_e6=settings.edge.edge_min_e6,
-            hurdle_e6=settings.edge.hurdle_e6 if pair.hurdle_e6 is None else pair.hurdle_e6,
-            delay_max_ns=settings.edge.delay_max_ns, event=events[script.markets[a].event],
+            hurdle_e6=OF_PARAMETERS if pair.hurdle_e6 is None else pair.hurdle_e6,
+            delay_max_ns=DELAY_ANY_NS, event=events[script.markets[a].event],
         ))  # fmt: skip
     instruments_of: dict[int, tuple[int, ...]] = {}
     for index, market in enumerate(script.markets):
@@ -190,11 +193,22 @@ def parameters_row(settings: Settings, *, number: int) -> Row:
     assert PARAMETERS.names is not None
     found = {
         name: getattr(section, name)
-        for section in (settings.edge, settings.limits)
+        for section in (settings.edge, settings.limits, settings.risk)
         for name in section.__dataclass_fields__
         if name in PARAMETERS.names
     }
-    return row(PARAMETERS, number=number, **found)
+    return row(PARAMETERS, number=number, **found, **_volatility(settings.risk))
+
+
+def _volatility(risk: Risk) -> dict[str, int]:
+    """The mark above which sizes are cut, as TERMS.sigma_e12 is told: of one second, 1e-12. The
+    settings are of a year, in which variance grows with time; rounded down.
+    """
+    if not risk.volatility_scaling:
+        return {"sigma_high_e12": 0, "sigma_cut_e6": 0}
+    high_e12 = risk.volatility_normal_e6 * risk.volatility_factor_e6
+    second_e12 = isqrt(high_e12 * high_e12 // YEAR_S)
+    return {"sigma_high_e12": max(second_e12, 1), "sigma_cut_e6": risk.volatility_cut_e6}
 
 
 def publish(segment: Segment, identity: Identity) -> None:

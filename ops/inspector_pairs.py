@@ -132,7 +132,7 @@ def _pays(
     if parameters is None:
         return 0
     edge_min = max(int(parameters["edge_min_e6"]), int(row["edge_min_e6"]))
-    off = max(int(parameters["hurdle_e6"]), int(row["hurdle_e6"]))
+    off = int(row["hurdle_e6"] if row["hurdle_e6"] >= 0 else parameters["hurdle_e6"])
     delay_at = shm.cell(shm.QUOTE, "taker_delay_ns")
     delay = max(int(rows[delay_at]), int(rows[shm.BODY + delay_at]))
     if delay > min(int(parameters["delay_max_ns"]), int(row["delay_max_ns"])):

@@ -20,25 +20,25 @@ GOLDEN = {  # block: (first cell, writer, kind, count, cells each); a change her
     "kill": (176, "anyone", "cells", 1, 8),
     "gate": (208, "gateway", "cells", 1, 8),
     "bells": (240, "consumer", "cells", 24, 16),
-    "roles": (640, "each its own", "cells", 24, 80),
-    "histograms": (2576, "each its own", "cells", 144, 1200),
-    "instruments": (175392, "supervisor", "slots", 2048, 64),
-    "pairs": (306480, "supervisor", "slots", 1024, 64),
-    "parameters": (372032, "supervisor", "slots", 1, 64),
-    "quotes": (372112, "feed", "slots", 2048, 64),
-    "spot": (503200, "feed", "slots", 32, 64),
-    "terms": (505264, "model", "slots", 1024, 64),
-    "market_terms": (570816, "model", "slots", 2048, 64),
-    "positions": (701904, "gateway", "slots", 2048, 64),
-    "cash": (832992, "gateway", "slots", 32, 64),
-    "orders": (835056, "gateway", "slots", 256, 64),
-    **{f"changes_{i}": (851456 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
-    "control_ring": (2424704, "supervisor", "ring", 4096, 64),
-    "terms_ring": (2686880, "model", "ring", 1024, 64),
-    "steps": (2752448, "detector", "ring", 4096, 64),
-    "intents": (3014624, "detector", "ring", 1024, 64),
-    "reports": (3080192, "gateway", "ring", 2048, 64),
-    "refusals": (3211296, "detector", "cells", 1024, 16),
+    "roles": (640, "each its own", "cells", 24, 96),
+    "histograms": (2960, "each its own", "cells", 144, 1200),
+    "instruments": (175776, "supervisor", "slots", 2048, 64),
+    "pairs": (306864, "supervisor", "slots", 1024, 64),
+    "parameters": (372416, "supervisor", "slots", 1, 64),
+    "quotes": (372496, "feed", "slots", 2048, 64),
+    "spot": (503584, "feed", "slots", 32, 64),
+    "terms": (505648, "model", "slots", 1024, 64),
+    "market_terms": (571200, "model", "slots", 2048, 64),
+    "positions": (702288, "gateway", "slots", 2048, 64),
+    "cash": (833376, "gateway", "slots", 32, 64),
+    "orders": (835440, "gateway", "slots", 256, 64),
+    **{f"changes_{i}": (851840 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
+    "control_ring": (2425088, "supervisor", "ring", 4096, 64),
+    "terms_ring": (2687264, "model", "ring", 1024, 64),
+    "steps": (2752832, "detector", "ring", 4096, 64),
+    "intents": (3015008, "detector", "ring", 1024, 64),
+    "reports": (3080576, "gateway", "ring", 2048, 64),
+    "refusals": (3211680, "detector", "cells", 1024, 16),
 }
 GOLDEN_CELLS = {  # some fields' places in their records: the first, the last, and what kernels name
     ("header", "magic"): 0, ("header", "run_id"): 5, ("header", "generation"): 15,
@@ -62,7 +62,7 @@ def test_every_block_lies_at_its_golden_offset() -> None:
     }
     assert found == GOLDEN
     assert list(found) == list(GOLDEN)
-    assert shm.MAIN.bytes == 25_821_568
+    assert shm.MAIN.bytes == 25_824_640
     assert shm.CHANNEL.at == {"header": 0, "requests": 32, "replies": 32832}
 
 

@@ -125,17 +125,31 @@ def test_the_plain_twin_of_the_whole_detector_writes_the_same_intents(
     assert detector_twin.run(tape) == intents
 
 
+def gates(rng: random.Random) -> dict[str, int]:
+    """What refuses a market rather than a sum."""
+    return {
+        "orders_per_market": rng.choice([10, 40]),
+        "market_gap_ns": rng.choice([0, 20 * MS]),
+        "spread_max_e6": rng.choice([30_000, E6]),
+        "liquidity_min_e6": rng.choice([0, 5 * E6]),
+        "intent_min_e6": rng.choice([0, 20 * E6]),
+        "sigma_high_e12": rng.choice([0, 200_000_000]),
+        "sigma_cut_e6": 300_000,
+    }
+
+
 def narrow_run(seed: int) -> tuple[World, Detector]:
     """A run whose limits, drawn by the seed, bind again and again."""
     rng = random.Random(seed)
     ranges = {
         "order": [10, 40, 200],
-        "market": [150, 400],
-        "event": [300, 900],
-        "venue": [400, 1_200],
-        "total": [700, 2_000],
-        "day": [300, 9_000],
-        "unhedged": [150, 600],
+        "market": [60, 400, 900],
+        "event": [150, 900],
+        "venue": [120, 1_200],
+        "total": [250, 2_000],
+        "day": [40, 9_000],
+        "unhedged": [50, 600],
+        "asset": [180, 1_500],
     }
     limits = {f"{name}_max_e6": rng.choice(each) * E6 for name, each in ranges.items()}
     world = two_venues(
@@ -147,28 +161,34 @@ def narrow_run(seed: int) -> tuple[World, Detector]:
         orders_per_second=rng.choice([4, 100]),
         price_high_e6=rng.choice([600_000, 990_000]),
         switches=rng.randrange(2),
+        hurdle_e6=rng.choice([0, 3_000]),
+        **(gates(rng) if seed % 2 else {}),
     )
     for index in (2, 3, 4, 5):
-        world.instrument(index, index % 2, event=index // 3, account=rng.choice([0, 1]))
+        account = rng.choice([0, 1])
+        world.instrument(index, index % 2, event=index // 3, asset=index // 4, account=account)
     world.pair(1, 2, 3, edge_min_e6=rng.choice([0, 20_000]), hurdle_e6=rng.choice([0, 5_000]))
-    world.pair(2, 4, 5, same=0)
+    world.pair(2, 4, 5, same=0, hurdle_e6=-1)
     world.pair(3, 0, 3)
     detector = Detector(world.segment, 1, gateway_eventfd=-1)
     valid = world.now + rng.choice([1, 1_000]) * MS
     world.terms(pair=2, number=1, valid_until_ns=valid, dead_zone_e6=10_000)
+    world.market_terms(instrument=1, sigma_e12=300_000_000)
     trade(world, detector, rng, 250, cash_max=300)
     return world, detector
 
 
 def test_twin_kernels_and_replay_agree_where_limits_bind() -> None:
-    names = ("cash", "limit", "rate", "band", "size")
+    names = ("cash", "limit", "rate", "band", "size", "spread", "thin", "small", "orders", "gap")
     refused = dict.fromkeys([f"refused_{name}" for name in names], 0) | {
         "debounced": 0,
         "cooldown": 0,
         "paused": 0,
     }
+    cuts = ("order", "market", "event", "asset", "venue", "total", "day", "unhedged", "volatility")
+    refused |= dict.fromkeys([f"cut_{name}" for name in cuts], 0)
     written = 0
-    for seed in range(12):
+    for seed in range(24):
         world, detector = narrow_run(seed)
         intents = [intent.tobytes() for intent in world.intents]
         written += len(intents)

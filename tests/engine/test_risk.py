@@ -28,10 +28,13 @@ from tests.engine.world import (
         "order_max_e6",
         "market_max_e6",
         "event_max_e6",
+        "asset_max_e6",
         "venue_max_e6",
         "total_max_e6",
         "day_max_e6",
         "unhedged_max_e6",
+        "spread_max_e6",
+        "orders_per_market",
         "orders_per_second",
         "orders_per_minute",
         "orders_per_day",
@@ -55,6 +58,7 @@ def test_a_limit_of_zero_means_none(limit: str) -> None:
         ("unhedged_max_e6", 20, 30.0),
         ("day_max_e6", 20, 30.0),  # what could be left alone may be lost today
         ("event_max_e6", 40, 40.0),  # both legs: 0.41 + 0.50 + fees: 42 fit, 40 are kept
+        ("asset_max_e6", 40, 40.0),
         ("total_max_e6", 40, 40.0),
     ],
 )
@@ -67,8 +71,9 @@ def test_a_limit_cuts_the_size_to_what_it_leaves(
     (intent,) = world.step(detector)
     size = field_of(intent, "size_e6_0")
     cash = [field_of(intent, f"cash_e6_{leg}") for leg in (0, 1)]
-    spent = sum(cash) if limit in ("event_max_e6", "total_max_e6") else max(cash)
+    spent = sum(cash) if limit[:5] in ("event", "total", "asset") else max(cash)
     assert spent <= dollars * E6
+    assert detector.counter(f"cut_{limit.removesuffix('_max_e6')}") == 1
     assert contracts * E6 <= size < (contracts + 2) * E6
 
 
@@ -119,3 +124,117 @@ def test_cash_covers_a_budget_that_is_spent_at_any_better_price(
         charged = fee_e6(price, budget * E6 // price, 50_000, 1, 10, ROUND_DOWN)
         worst = max(worst, budget + charged)
     assert worst <= cash <= worst + E6 // 100
+
+
+SIGMA = {"sigma_high_e12": 200_000_000, "sigma_cut_e6": 300_000}
+
+
+def test_high_volatility_takes_three_tenths_off_a_size_and_low_none() -> None:
+    sizes = {}
+    for sigma in (0, 200_000_000, 200_000_001):
+        world = two_venues(**SIGMA)
+        detector = detector_of(world)
+        world.market_terms(instrument=1, sigma_e12=sigma)
+        edge_up(world)
+        (intent,) = world.step(detector)
+        sizes[sigma] = field_of(intent, "size_e6_0")
+    assert sizes[0] == sizes[200_000_000] == 80 * E6
+    assert sizes[200_000_001] == 50 * E6  # 56 is left, 50 is the next size that is kept signed
+
+
+def test_volatility_cuts_and_is_counted_and_without_terms_there_is_none() -> None:
+    world = two_venues(**SIGMA)
+    edge_up(world)
+    detector = detector_of(world)
+    (intent,) = world.step(detector)
+    assert field_of(intent, "size_e6_0") == 80 * E6 and detector.counter("cut_volatility") == 0
+    world.end(intent, "stale")
+    world.market_terms(instrument=0, sigma_e12=10**9, generation=2)  # of another market
+    (intent,) = world.step(detector)
+    assert field_of(intent, "size_e6_0") == 80 * E6
+    world.end(intent, "stale")
+    world.market_terms(instrument=0, sigma_e12=10**9)
+    assert field_of(*world.step(detector), "size_e6_0") == 50 * E6
+    assert detector.counter("cut_volatility") == 1
+
+
+@pytest.mark.parametrize(
+    "limit, counter, just, too_much",
+    [
+        ("spread_max_e6", "refused_spread", 10_000, 9_999),
+        ("liquidity_min_e6", "refused_thin", 40 * E6, 40 * E6 + 1),  # 80 at 1 - 0.50
+        ("intent_min_e6", "refused_small", 72_800_000, 72_800_001),  # 80 of 0.41 + 0.50
+    ],
+)
+def test_a_book_too_wide_or_too_thin_and_an_intent_too_small_are_refused(
+    limit: str, counter: str, just: int, too_much: int
+) -> None:
+    for value, opened in ((just, 1), (too_much, 0)):
+        world = two_venues(**{limit: value})
+        detector = detector_of(world)
+        edge_up(world)
+        assert len(world.step(detector)) == opened, value
+        assert detector.counter(counter) == 1 - opened
+
+
+def test_a_book_with_one_side_is_as_wide_as_can_be() -> None:
+    for spread_max, opened in ((E6, 1), (E6 - 1, 0)):
+        world = two_venues(spread_max_e6=spread_max)
+        world.quote(0, KALSHI, (), ((410_000, 100 * E6),))
+        world.quote(1, 1, ((500_000, 80 * E6),), ((510_000, 80 * E6),))
+        detector = detector_of(world)
+        assert len(world.step(detector)) == opened
+        assert detector.counter("refused_spread") == 1 - opened
+
+
+def test_a_limit_that_cuts_below_the_least_intent_is_looked_at_again() -> None:
+    world = two_venues(intent_min_e6=10 * E6)
+    world.cash(KALSHI, 4 * E6)
+    detector = detector_of(world)
+    edge_up(world)
+    assert world.step(detector) == [] and detector.counter("refused_small") == 1
+    world.cash(KALSHI, 100 * E6)
+    assert len(world.step(detector)) == 1
+
+
+def test_orders_of_a_market_are_counted_by_run_day_and_a_new_market_starts_anew() -> None:
+    world = two_venues(orders_per_market=2)
+    detector = detector_of(world)
+    edge_up(world)
+    for _ in range(2):
+        (intent,) = world.step(detector)
+        world.end(intent, "stale")
+    assert world.step(detector) == [] and detector.counter("refused_orders") == 1
+    assert world.step(detector, 3_600 * SECOND) == []
+    assert len(world.step(detector, 21 * 3_600 * SECOND)) == 1  # the run day began at 02:40
+
+
+def test_a_market_that_just_had_an_order_has_none_until_the_gap_is_over() -> None:
+    world = two_venues(market_gap_ns=60 * SECOND)
+    detector = detector_of(world)
+    edge_up(world)
+    (intent,) = world.step(detector)
+    world.end(intent, "stale")
+    assert world.step(detector) == [] and detector.counter("refused_gap") == 1
+    assert world.step(detector, 59 * SECOND - MS) == []
+    assert len(world.step(detector, SECOND)) == 1
+
+
+def test_a_gap_is_a_market_s_and_not_a_pair_s() -> None:
+    world = two_venues(market_gap_ns=60 * SECOND)
+    world.instrument(2, 1)
+    world.pair(1, 0, 2)
+    detector = detector_of(world)
+    edge_up(world)
+    (intent,) = world.step(detector)
+    world.end(intent, "stale")
+    world.quote(2, 1, ((500_000, 80 * E6),), ((510_000, 80 * E6),))
+    assert world.step(detector) == [] and detector.counter("refused_gap") >= 1
+
+
+def test_a_pair_without_a_hurdle_of_its_own_takes_the_parameters() -> None:
+    for own, opened in ((-1, 0), (0, 1)):
+        world = two_venues(hurdle_e6=100_000)
+        world.pair(0, 0, 1, hurdle_e6=own)
+        edge_up(world)
+        assert len(world.step(detector_of(world))) == opened

@@ -26,6 +26,7 @@ from shm_layout import (
     K_ACCOUNT,
     K_INSTRUMENT,
     K_LEG,
+    K_MARKET,
     K_PAIR,
     K_PARAMETERS,
     K_QUOTE,
@@ -33,6 +34,7 @@ from shm_layout import (
     K_TERMS,
     LINE,
     LIVE_EPOCH_AT,
+    MARKET_TERMS,
     NO_ASK_E6,
     NO_BID_E6,
     P_DONE,
@@ -82,6 +84,9 @@ LIMITS = {
     "order_max_e6": 10**11,
     "market_max_e6": 10**11,
     "event_max_e6": 10**11,
+    "asset_max_e6": 10**11,
+    "spread_max_e6": E6,
+    "orders_per_market": 100_000,
     "venue_max_e6": 10**11,
     "total_max_e6": 10**11,
     "day_max_e6": 10**11,
@@ -187,6 +192,11 @@ class World:
     def terms(self, **fields: int) -> None:
         """Slow terms of a pair, on the model's ring."""
         self.append("terms_ring", K_TERMS, record(TERMS, **({"generation": 1} | fields)))
+
+    def market_terms(self, **fields: int) -> None:
+        """Slow terms of a market, on the model's ring."""
+        told = {"generation": 1, "number": 1, "valid_until_ns": 2**62} | fields
+        self.append("terms_ring", K_MARKET, record(MARKET_TERMS, **told))
 
     def quote(
         self, instrument: int, venue: int, bids: Levels, asks: Levels, **fields: int

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ops.config import load
-from ops.identity import identify, parameters_row, publish
+from ops.identity import OF_PARAMETERS, identify, parameters_row, publish
 from ops.venues.script import Difference, MarketSpec, PairSpec
 from shm_layout import (
     BODY,
@@ -102,11 +102,11 @@ def test_pairs_name_instruments_polarity_and_their_own_hurdle() -> None:
     pair = view(identify(Script(), SETTINGS).pairs[0], PAIR)
     assert (pair["a"], pair["b"], pair["same"], pair["approved"]) == (1, 2, 0, 1)
     assert pair["hurdle_e6"] == 500
-    assert pair["edge_min_e6"] == SETTINGS.edge.edge_min_e6
+    assert pair["edge_min_e6"] == 0  # the parameters' own holds
     script = Script()
     script.pairs = (replace(Script.pairs[0], hurdle_e6=None),)
     default = view(identify(script, SETTINGS).pairs[0], PAIR)
-    assert default["hurdle_e6"] == SETTINGS.edge.hurdle_e6
+    assert default["hurdle_e6"] == OF_PARAMETERS
 
 
 def test_a_pair_whose_markets_differ_is_approved_by_force_alone() -> None:
@@ -141,7 +141,9 @@ def test_every_parameter_but_the_switches_comes_from_the_profile() -> None:
     assert row["number"] == 4
     assert PARAMETERS.names is not None
     unset = [n for n in PARAMETERS.names if n not in ("number", "switches", "spare") and not row[n]]
-    assert set(unset) <= {"hurdle_e6", "debounce_ns"}  # 0 in this profile
+    zero = {"hurdle_e6", "debounce_ns", "liquidity_min_e6", "intent_min_e6", "market_gap_ns"}
+    zero |= {"hurdle_year_e6", "fair_move_e6", "fair_every_ns"}
+    assert set(unset) <= zero  # 0 in this profile
     assert row["size_max_e6"] == SETTINGS.limits.size_max_e6
     assert row["beat_max_ns"] == SETTINGS.edge.beat_max_ns
 

@@ -17,6 +17,7 @@ from shm_layout import (
     K_INSTRUMENT,
     K_INTENT,
     K_LEG,
+    K_MARKET,
     K_PAIR,
     K_PARAMETERS,
     K_QUOTE,
@@ -25,6 +26,7 @@ from shm_layout import (
     K_TERMINAL,
     K_TERMS,
     LINE,
+    MARKET_TERMS,
     PAIR,
     PARAMETERS,
     QUOTE,
@@ -36,13 +38,13 @@ from shm_layout import (
     cell,
 )
 from tests.twins import fees
-from tests.twins.detector_money import Money, Row
+from tests.twins.detector_money import DAY, Money, Row
 from tests.twins.edge import BUY, E6, NOTHING, SELL, Book, cross_venue, token
 
 RINGS = (*(f"changes_{i}" for i in range(12)), "control_ring", "terms_ring", "reports")
 ORDER = ("control_ring", "terms_ring", "reports", *RINGS[:12])
 START, DECIDE, _, LAP = 1, 2, 3, 4
-SECOND, MINUTE, DAY = 10**9, 60 * 10**9, 86_400 * 10**9
+SECOND, MINUTE = 10**9, 60 * 10**9
 
 
 def row_of(record: np.dtype[np.void], body: Words) -> Row:
@@ -123,6 +125,7 @@ class Plain(Money):
             old = self.instruments.get(row["index"])
             if old and old["generation"] != row["generation"]:
                 self.held.pop(row["index"], None)
+                self.market_orders.pop(row["index"], None)
             self.instruments[row["index"]] = row
             self.touch_of(row["index"], False)
         elif kind == K_PAIR:
@@ -137,6 +140,9 @@ class Plain(Money):
             row = row_of(TERMS, body)
             self.terms[row["pair"]] = row
             self.touch(row["pair"], False)
+        elif kind == K_MARKET:
+            row = row_of(MARKET_TERMS, body)
+            self.market_terms[row["instrument"]] = row
         elif kind == K_INTENT:
             self.fly(row_of(INTENT, body))
 
@@ -233,7 +239,7 @@ class Plain(Money):
         delay = max(self.quotes[pair[leg]]["taker_delay_ns"] for leg in "ab")
         if delay > min(p["delay_max_ns"], pair["delay_max_ns"]):
             return None
-        off = pair["hurdle_e6"]
+        off = pair["hurdle_e6"] if pair["hurdle_e6"] >= 0 else p["hurdle_e6"]
         if p["hurdle_year_e6"]:
             closes = [self.quotes[pair[leg]]["close_epoch_ns"] for leg in "ab"]
             if min(closes) <= 0:
@@ -271,6 +277,8 @@ class Plain(Money):
         sides += (1 - sides[0] if pair["same"] else sides[0],)  # type: ignore[assignment]
         if any(not p["price_low_e6"] <= limit <= p["price_high_e6"] for limit in found[1:3]):
             return
+        if not all(map(self.is_open_book, books, sides)):
+            return
         costs = tuple(
             token(limit, side)
             + max(
@@ -280,12 +288,16 @@ class Plain(Money):
             for limit, side, book in zip(found[1:3], sides, books, strict=True)
         )
         spare = 2 * max(book.fee_terms[2] for book in books) + 2
-        room = min(self.room(pair, (costs[0], costs[1]), spare))
+        room = min(*self.room(pair, (costs[0], costs[1]), spare), self.calm(pair, found[0]))
         if room < found[0]:
             found = cross_venue(*books, *args, room, bool(p["switches"] & 1))
             if found[0] == 0:
                 self.limited.add(number)
                 return
+        prices = sum(token(limit, side) for limit, side in zip(found[1:3], sides, strict=True))
+        if prices * found[0] // E6 < p["intent_min_e6"]:
+            self.limited.add(number)
+            return
         self.open(pair, direction, sides, found, books, by_quote)
 
     def may_open(self, pair: int, direction: int, since: int) -> bool:
@@ -299,7 +311,7 @@ class Plain(Money):
         elif self.run < self.cool[pair, direction]:
             due = self.cool[pair, direction]
         else:
-            due = 0
+            due = self.market_due(self.pairs[pair])
             for name, window in (("day", DAY), ("minute", MINUTE), ("second", SECOND)):
                 used = sum(at // window == self.run // window for at in self.orders)
                 if not due and used + 2 > p[f"orders_per_{name}"]:
@@ -340,6 +352,8 @@ class Plain(Money):
             }  # fmt: skip
         self.fly(row)
         self.orders += [self.run, self.run]
+        for leg in "ab":
+            self.market_orders[pair[leg]].append(self.run)
         self.cool[pair["index"], direction] = self.run + self.parameters["cooldown_ns"]
         body = np.zeros(INTENT.itemsize // 8, np.int64)
         for name, value in row.items():

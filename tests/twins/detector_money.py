@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 
 from shm_layout import REASONS
-from tests.twins.edge import BUY, E6
+from tests.twins.edge import BUY, E6, Book, token
 
 Row = dict[str, int]
+DAY = 86_400 * 10**9
 FILLED = {REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")}
 
 
@@ -22,6 +23,8 @@ class Money:
         self.cash: dict[int, int] = defaultdict(int)
         self.flights: dict[int, Row] = {}
         self.reported: dict[int, set[int]] = {}
+        self.market_terms: dict[int, Row] = {}
+        self.market_orders: dict[int, list[int]] = defaultdict(list)
         self.touched: dict[int, bool] = {}  # pair: a quote did it
 
     def touch(self, pair: int, by_quote: bool) -> None:
@@ -84,6 +87,7 @@ class Money:
         shared("account", lambda v: self.cash[v] - self.reserved("account", v), by_cash)
         shared("venue", lambda v: p["venue_max_e6"] - self.exposure("venue", v), by_limits)
         shared("event", lambda v: p["event_max_e6"] - self.exposure("event", v), by_limits)
+        shared("asset", lambda v: p["asset_max_e6"] - self.exposure("asset", v), by_limits)
         for row, cost in zip(rows, costs, strict=True):
             left = p["market_max_e6"] - self.exposure("index", row["index"])
             by_limits.append(fit(min(p["order_max_e6"], left), cost, spare))
@@ -94,3 +98,35 @@ class Money:
         naked += sum(max(self.legs_cash(flight)) for flight in self.flights.values())
         by_limits.append(fit(min(p["unhedged_max_e6"], p["day_max_e6"]) - naked, max(costs), spare))
         return min(by_cash), min(by_limits)
+
+    def market_due(self, pair: Row) -> int:
+        """When both markets of a pair may have an order again; 0: now."""
+        p = self.parameters
+        for leg in "ab":
+            stamps = self.market_orders[pair[leg]]
+            today = [at for at in stamps if at // DAY == self.run // DAY]
+            if len(today) >= p["orders_per_market"]:
+                return (self.run // DAY + 1) * DAY
+            if stamps and self.run < stamps[-1] + p["market_gap_ns"]:
+                return stamps[-1] + p["market_gap_ns"]
+        return 0
+
+    def is_open_book(self, book: Book, side: int) -> bool:
+        """Narrow and thick enough."""
+        p, taken = self.parameters, (book.asks if side == BUY else book.bids)[0]
+        both = book.bids and book.asks
+        spread = book.asks[0][0] - book.bids[0][0] if both else E6
+        dollars = token(taken[0], side) * min(taken[1], 10**12) // E6
+        return min(spread, E6) <= p["spread_max_e6"] and dollars >= p["liquidity_min_e6"]
+
+    def calm(self, pair: Row, size: int) -> int:
+        """What volatility leaves of a size."""
+        p, sigmas = self.parameters, [0]
+        for leg in "ab":
+            terms = self.market_terms.get(pair[leg])
+            known = self.instruments[pair[leg]]["generation"]
+            if terms and terms["number"] > 0 and terms["generation"] == known:
+                sigmas.append(terms["sigma_e12"])
+        if not p["sigma_high_e12"] or max(sigmas) <= p["sigma_high_e12"]:
+            return size
+        return size * (E6 - p["sigma_cut_e6"]) // E6
