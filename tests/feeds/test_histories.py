@@ -1,8 +1,8 @@
 """Random histories with faults: what a feed trusts is the venue's book, and trust comes back.
 
 The real simulated venues against the real feed (handlers, lanes, race, facts, REST) in virtual
-time; `histories.py` plays, `oracle.py` judges. 500 in the ordinary sample, 10,000 with
-`pytest -m books`. A failing one names its seed and the command that plays it again.
+time; `histories.py` plays, `oracle.py` judges. 500 in the ordinary tests, 10,000 more with
+`pytest -m books` (ARB_SHORT: 25). A failing one names its seed and the command that plays it again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from tests.feeds.oracle import Wrong
 from tests.feeds.play import Play, play
 
 BATCHES, EACH = 20, 25
-MANY = 100 if os.environ.get("ARB_SHORT") else 10_000
-SAY_EVERY = 100
+MANY = 25 if os.environ.get("ARB_SHORT") else 10_000
+SAY_EVERY = 25
 TRUSTED_LEAST = 0.5  # of the looks: a feed that trusts nothing would be right for nothing
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway.accounts import Accounts
 from gateway.facts import facts_of
-from gateway.intake import Intake
+from gateway.intake import Intake, market_of
 from gateway.intent import Intent, Leg, to_cells
 from gateway.kalshi import KalshiVenue
 from gateway.memory import RATE_AT, Memory
@@ -187,10 +187,13 @@ def case() -> Case:
         [ELSEWHERE],
         {"polymarket_us": True, "kalshi": KalshiVenue.nets, "polymarket": PolymarketVenue.nets},
     )
-    looks = []
-    for place, side, limit in ((KALSHI, BUY, 420_000), (POLY, SELL, 500_000)):
-        intake = Intake(scene.segment, -1)
-        market = next(m for m in intake.markets() if m.instrument == place)
+    looks, intake = [], Intake(scene.segment, -1)
+    rows = intake._table("instruments", 2)  # a case is made thousands of times
+    for row, (place, side, limit) in zip(
+        rows, ((KALSHI, BUY, 420_000), (POLY, SELL, 500_000)), strict=True
+    ):
+        market = market_of(row)
+        assert market.instrument == place
         accounts.add_market(market)
         accounts.cash[place].cash_e6 = 1_000_000_000
         quote = intake.quote(place)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 CHUNK_BYTES = 1 << 24
+PART_BYTES = 1 << 15
 OVERLAP_BYTES = 256  # longer than any needle
 
 Needles = dict[str, bytes]  # what it is -> a text that only this secret has
@@ -70,13 +71,15 @@ def api_secrets(file: Path) -> Needles:
 @dataclass
 class Scanner:
     """Which needles stand where. Pages that are mapped from a file and cannot be written are read
-    once, whoever maps them.
+    once, whoever maps them. Most of a child's memory is as its parent left it: memory is looked
+    through in parts, and of equal parts one.
     """
 
     needles: Needles
     unreadable: list[str] = field(default_factory=list)
     bytes_read: int = 0
     _mapped: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
+    _parts: dict[int, set[str]] = field(default_factory=dict)  # by hash, of 64 bits
 
     def within(self, raw: bytes) -> set[str]:
         """Those in these bytes."""
@@ -104,6 +107,12 @@ class Scanner:
                 found |= here
         return found
 
+    def _part(self, raw: bytes) -> set[str]:
+        here = self._parts.get(key := hash(raw))
+        if here is None:
+            here = self._parts[key] = self.within(raw)
+        return here
+
     def _pages(self, memory: Iterable[bytes], first: int, end: int) -> set[str]:
         found: set[str] = set()
         at = first
@@ -117,7 +126,8 @@ class Scanner:
             if not raw:
                 return found
             self.bytes_read += len(raw)
-            found |= self.within(raw)
+            for part in range(0, len(raw), PART_BYTES):
+                found |= self._part(raw[part : part + PART_BYTES + OVERLAP_BYTES])
             at += len(raw) if at + len(raw) >= end else max(len(raw) - OVERLAP_BYTES, 1)
         return found
 

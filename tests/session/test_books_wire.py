@@ -66,8 +66,17 @@ def test_a_recorded_session_is_rebuilt_through_the_wire(tmp_path: Path) -> None:
 
 
 def test_a_frame_lost_on_the_wire_is_seen(tmp_path: Path) -> None:
-    """Negative control: the same check over a venue that loses one change of a level."""
-    found = play(tmp_path, QUICK, 120, LOSSY)
+    """Negative control: the same check over a venue that loses one change of a level. It ends once
+    that is seen.
+    """
+    path = recorded(FOLDER) / QUICK
+    with engine(tmp_path, command=LOSSY) as made:
+        made.start("--replay", str(path), "--speed", "120", "--json")
+        witness = Witness.of(made)
+        witness.until(lambda: bool(witness.feed("kalshi", "gaps")["gaps"]), 150, "the gap")
+        assert made.run("stop").returncode == 0
+        witness.to_the_end(made, 60)
+    found = witness.feed("kalshi", *COUNTERS)
     assert found["gaps"] == 1
     assert any(line.startswith("no gap") for line in complaints(QUICK, found))
 

@@ -138,6 +138,7 @@ def test_a_needle_is_found_across_chunks_and_in_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.session.canaries.CHUNK_BYTES", 4096)
+    monkeypatch.setattr("tests.session.canaries.PART_BYTES", 512)
     scanner = Scanner({"needle": NEEDLE})
     held_here = bytearray(20_000)
     for at in range(0, 20_000 - len(NEEDLE), 4_000 - 7):

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(300)
 
 COMMAND = [sys.executable, "-m", "tests.session.outsider"]
 SETTINGS = {
-    "ARB_GATEWAY_DRIFT_CHECK_MS": "2000", "ARB_FEEDS_LANES": "1",
+    "ARB_GATEWAY_DRIFT_CHECK_MS": "1000", "ARB_FEEDS_LANES": "1",
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
 }  # fmt: skip
 LOOKS = 4  # in peace
