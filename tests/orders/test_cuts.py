@@ -22,6 +22,7 @@ from tests.ops.rig import Engine, engine
 from tests.orders.checker import RULES, violations
 from tests.orders.cut_cases import POINTS, SHUT, VENUES, Case, cases, outages
 from tests.orders.evidence import Evidence, Keeper, Placed, gather
+from tests.orders.operator import Operator
 from tests.session.witness import Witness
 
 SEEDS = range(1, 4) if os.environ.get("ARB_SHORT") else range(1, 51)
@@ -61,9 +62,11 @@ def until_done(made: Engine, witness: Witness, pairs: int) -> None:
     gateway has had nothing to tell for a while.
     """
     told, since_ns = 0, clock.mono_ns()
+    operator = Operator(witness, made.state_dir)  # on a busy machine an unwind is late as well
 
     def is_quiet() -> bool:
         nonlocal told, since_ns
+        operator.look()
         now_ns = clock.mono_ns()
         if len(witness.legs) != told:
             told, since_ns = len(witness.legs), now_ns

@@ -21,52 +21,19 @@ import pytest
 
 from ops import clock, control, supervisor_cli
 from ops.venues.faults import KINDS
-from shm_layout import ACTIVE, HALTED, REASONS
 from tests.ops.rig import REAL, Engine, engine
 from tests.orders.checker import violations
 from tests.orders.evidence import Evidence, Keeper, gather
+from tests.orders.operator import Operator
 from tests.session.witness import Witness
 
 SECONDS = 45 if os.environ.get("ARB_SHORT") else 600
 SETTINGS = {
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
 }  # fmt: skip
-LIFTED = ("one_legged", "unknown_outcome")  # what an operator resumes
-STARTING = "halted"
 QUIET_NS = 6 * clock.SECOND_NS  # longer than any question waits, and is asked again
 QUIET_S = 120  # at most: the venues go on failing
 SENT_LEAST = 20
-
-
-class Operator:
-    """Watches the gate and resumes. `halts`: why it halted, and how often."""
-
-    def __init__(self, witness: Witness, state_dir: Path) -> None:
-        self._witness, self._state_dir = witness, state_dir
-        self.halts: Counter[str] = Counter()
-
-    def look(self) -> None:
-        """Once; nothing but what may be lifted may have halted."""
-        gate = self._witness.segment.table("gate")[0]
-        why = REASONS[int(gate["reason"])]
-        if gate["state"] != HALTED or self._witness.trading_state() != ACTIVE:
-            return
-        if why == STARTING:  # it has not asked both venues yet
-            return
-        assert why in LIFTED, f"halted for {why}"
-        self.halts[why] += 1
-        assert "error" not in control.ask(self._state_dir, "resume")
-        self._witness.until(lambda: bool(gate["state"] != HALTED), 10, f"no HALT for {why}")
-
-    def pass_time(self, seconds: float) -> None:
-        """Trade for so long."""
-        until_ns = clock.mono_ns() + int(seconds * clock.SECOND_NS)
-
-        def is_over() -> bool:
-            self.look()
-            return clock.mono_ns() > until_ns
-
-        self._witness.until(is_over, seconds + 30, "the end of the time")
 
 
 def until_quiet(witness: Witness) -> None:
