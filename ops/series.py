@@ -214,7 +214,7 @@ def _rules(where: str, told: object) -> tuple[tuple[int, str], ...]:
         day = each.get("from") if isinstance(each, dict) else None
         rule = each.get("rule") if isinstance(each, dict) else None
         is_day = isinstance(day, datetime.date) and not isinstance(day, datetime.datetime)
-        if not is_day or rule not in RULES[1:] or len(each) != 2:
+        if not is_day or rule not in RULES[1:] or not isinstance(each, dict) or len(each) != 2:
             wanted = f"a day `from` and a `rule` of {', '.join(RULES[1:])}"
             raise SeriesError(f"{where}: rules: found {each!r}, wanted {wanted}")
         assert isinstance(day, datetime.date)
