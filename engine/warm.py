@@ -10,7 +10,9 @@ import numpy as np
 
 from engine import (
     accounts,
+    basket,
     cells,
+    complement,
     composite,
     decide,
     edge,
@@ -28,7 +30,22 @@ from engine import (
     wide,
 )
 from engine.detector import Detector
-from engine.strategies import view
+from engine.strategies import (
+    certainty,
+    convexity_fade,
+    cross_timeframe,
+    distance_fade,
+    extreme_buyer,
+    judge,
+    latency,
+    misalignment,
+    model_edge,
+    momentum,
+    select,
+    settlement_sniper,
+    table,
+    view,
+)
 from shm_layout import BODY, LAYOUT_HASH, LayoutError, Segment
 
 KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
@@ -47,7 +64,22 @@ KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
         decide,
         kernels,
         flow,
+        basket,
+        complement,
         view,
+        table,
+        judge,
+        distance_fade,
+        momentum,
+        settlement_sniper,
+        latency,
+        certainty,
+        convexity_fade,
+        misalignment,
+        extreme_buyer,
+        cross_timeframe,
+        model_edge,
+        select,
         fair,
         composite,
         volatility,

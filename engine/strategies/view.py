@@ -1,7 +1,7 @@
 """The one view every strategy sees: a float64 row of a market's cells, beside its QUOTE row.
 
 Floats are for gates and probabilities; money stays in integers: a probability becomes `_e6`,
-rounded against us, before it meets a price (`fair_for`). NaN is unknown: each comparison with it
+rounded against us, before it meets a price (`judge.py`). NaN is unknown: each comparison with it
 is false, so a strategy that forgets to ask does not fire. What decides is how the market settles:
 distance and z are those of the expected settlement value, which is spot before the averaging
 window and nearly fixed at its end, not of the newest price.
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from numba import njit
 
 from engine.flow import F_NET, NEAR_NS, dominant_share, expire, mean_price, trades_near, velocity
-from shm_layout import BUY, E6, LAYOUT_HASH, Words
+from shm_layout import LAYOUT_HASH, Words
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,14 +57,8 @@ def layout_hash() -> int:
 
 
 @njit(cache=True)
-def normal(x: float) -> float:
-    """Distribution function of the normal law."""
-    return 0.5 * math.erfc(-x * math.sqrt(0.5))
-
-
-@njit(cache=True)
 def density(x: float) -> float:
-    """Its density."""
+    """Density of the normal law."""
     return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
 
 
@@ -124,9 +118,6 @@ def show_flow(view: Floats, flow: Words, at: int, now_ns: int, strike_e8: int) -
 
 
 @njit(cache=True)
-def fair_for(side: int, probability: float) -> int:
-    """What YES is worth to us in 1e-6: rounded down if we buy it, up if we sell it. -1: unknown."""
-    if not 0.0 <= probability <= 1.0:
-        return -1
-    scaled = probability * E6
-    return math.floor(scaled) if side == BUY else math.ceil(scaled)
+def is_by(trigger: float, what: int) -> bool:
+    """The update that made us look is (also) of this kind."""
+    return trigger >= 0.0 and int(trigger) & what != 0

@@ -6,12 +6,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine import flow as f
 from engine.strategies import view as v
-from shm_layout import BUY, E6, SELL
+from shm_layout import BUY
 
 SECOND = 10**9
 
@@ -44,7 +42,6 @@ def test_what_nobody_told_is_unknown_and_compares_false() -> None:
     view = market(sigma=math.nan, strike=0.0, length=0.0)
     for cell in (v.V_DISTANCE, v.V_Z, v.V_FRACTION, v.V_ELAPSED, v.V_VELOCITY, v.V_TRADES):
         assert math.isnan(view[cell]) and not view[cell] > 0 and not view[cell] < 0
-    assert v.fair_for(BUY, math.nan) == -1 and v.fair_for(SELL, 1.5) == -1
 
 
 def test_trades_are_shown_after_the_old_ones_left() -> None:
@@ -65,12 +62,11 @@ def test_a_mean_of_nothing_is_unknown() -> None:
     assert math.isnan(view[v.V_MEAN_DISTANCE]) and view[v.V_TRADES] == 0
 
 
-@given(st.floats(0, 1))
-def test_a_probability_is_rounded_against_us(probability: float) -> None:
-    low, high = v.fair_for(BUY, probability), v.fair_for(SELL, probability)
-    assert low <= probability * E6 <= high <= low + 1
+def test_a_trigger_is_a_set_of_causes() -> None:
+    both = v.TRIGGER_SPOT | v.TRIGGER_QUOTE
+    assert v.is_by(both, v.TRIGGER_SPOT) and v.is_by(both, v.TRIGGER_QUOTE)
+    assert not v.is_by(both, v.TRIGGER_MODEL) and not v.is_by(math.nan, v.TRIGGER_SPOT)
 
 
-def test_the_normal_law() -> None:
-    assert v.normal(0.0) == 0.5 and v.normal(1.959964) == pytest.approx(0.975, abs=1e-7)
-    assert v.density(0.0) == pytest.approx(0.3989423)
+def test_the_density_of_the_normal_law() -> None:
+    assert v.density(0.0) == pytest.approx(0.3989423) and v.density(-2.0) == v.density(2.0)

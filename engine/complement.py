@@ -1,0 +1,104 @@
+"""Markets of one venue whose outcomes depend on each other, so that a basket of them pays for sure.
+
+| way | legs | pays at least | needs |
+|---|---|---|---|
+| ALL_YES | YES of every outcome | $1 | the set is complete: one of them must win |
+| ALL_NO | NO of each of n outcomes | n − 1 dollars | at most one of them can win |
+| IMPLIES | YES of what follows, NO of what it follows from | $1 | a registry that says so |
+| LADDER | YES above the lower strike, NO above the higher | $1 | one close, lower < higher strike |
+
+The two tickers of a game are a set of two. A neg-risk set that is augmented (outcomes, or what
+"Other" means, may change later) is never complete, and its placeholder outcomes are no legs at all.
+YES against NO of one market is one book seen twice: refused. So is a set of more outcomes than an
+intent has legs. Pure; the caller has checked trust, epoch, heartbeat and approval of every leg.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+from numba import njit
+
+from engine import cells as c
+from engine.basket import B_QUOTE, LEG_CELLS, basket, put_leg
+from engine.memory import i64
+from shm_layout import BUY, E6, LAYOUT_HASH, LEGS_MAX, SELL, Words
+
+KIND_COMPLEMENT = 2  # INTENT.kind
+ALL_YES, ALL_NO, IMPLIES, LADDER = range(4)  # ways; the legs of the last two: weaker, stronger
+EXCLUSIVE, EXHAUSTIVE, AUGMENTED, PLACEHOLDER = 1, 2, 4, 8  # what the registry says of a set
+REFUSALS = (
+    "none", "nothing", "legs", "same_market", "not_exclusive", "not_complete", "augmented",
+    "placeholder", "strikes", "closes",
+)  # fmt: skip
+(
+    R_NONE, R_NOTHING, R_LEGS, R_SAME_MARKET, R_NOT_EXCLUSIVE, R_NOT_COMPLETE, R_AUGMENTED,
+    R_PLACEHOLDER, R_STRIKES, R_CLOSES,
+) = range(len(REFUSALS))  # fmt: skip
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+@njit(cache=True)
+def order_refusal(rows: Words, weaker: int, stronger: int, way: int) -> int:
+    """Why one leg does not follow from the other; R_NONE: it does."""
+    if way == IMPLIES:
+        return R_NONE
+    if rows[weaker + c.Q_CLOSE] != rows[stronger + c.Q_CLOSE] or rows[weaker + c.Q_CLOSE] <= 0:
+        return R_CLOSES
+    return R_NONE if 0 < rows[weaker + c.Q_STRIKE] < rows[stronger + c.Q_STRIKE] else R_STRIKES
+
+
+@njit(cache=True)
+def refusal_of(rows: Words, legs: Words, count: int, way: int, told: int) -> int:
+    """Why these quotes (B_QUOTE of each leg) are no sure basket; R_NONE: they are one."""
+    if not 2 <= count <= LEGS_MAX or (way >= IMPLIES and count != 2):
+        return R_LEGS
+    for i in range(count):
+        for j in range(i):
+            a, b = legs[i * LEG_CELLS + B_QUOTE], legs[j * LEG_CELLS + B_QUOTE]
+            if a == b or rows[a + c.Q_INSTRUMENT] == rows[b + c.Q_INSTRUMENT]:
+                return R_SAME_MARKET
+    if told & PLACEHOLDER:
+        return R_PLACEHOLDER
+    if way == ALL_YES:
+        if told & AUGMENTED:
+            return R_AUGMENTED
+        return R_NONE if told & EXHAUSTIVE else R_NOT_COMPLETE
+    if way == ALL_NO:
+        return R_NONE if told & EXCLUSIVE else R_NOT_EXCLUSIVE
+    return order_refusal(rows, legs[B_QUOTE], legs[LEG_CELLS + B_QUOTE], way)
+
+
+@njit(cache=True)
+def complement(
+    rows: Words,
+    legs: Words,
+    count: int,
+    way: int,
+    told: int,
+    edge_min_e6: int,
+    take_off_e6: int,
+    cap_e6: int,
+    walk_budget: int,
+) -> tuple[int, int, int, int]:
+    """(size, edge a contract, profit, refusal) of one way now; size 0: no trade, and why.
+
+    `legs`: B_QUOTE of each leg (`basket.put_leg`), the sides are set here, limits and fees come
+    out. `told`: bits EXCLUSIVE … of the whole set; for ALL_YES `legs` must be all of it. The rest
+    as in `basket`.
+    """
+    why = refusal_of(rows, legs, count, way, told)
+    if why:
+        return 0, 0, 0, why
+    for leg in range(count):
+        is_yes = way == ALL_YES or (way != ALL_NO and leg == 0)
+        put_leg(legs, leg, legs[leg * LEG_CELLS + B_QUOTE], i64(BUY) if is_yes else i64(SELL))
+    pays = (count - 1) * E6 if way == ALL_NO else i64(E6)
+    size, edge, profit = basket(
+        rows, legs, count, pays, edge_min_e6, take_off_e6, cap_e6, walk_budget
+    )
+    return size, edge, profit, R_NONE if size > 0 else R_NOTHING
