@@ -21,7 +21,7 @@ from gateway.deadman import deadman_of
 from gateway.dispatch import Dispatcher
 from gateway.drift import drift_of
 from gateway.gate import Gate
-from gateway.intake import Intake, market_of, pair_of
+from gateway.intake import Intake, adopted, market_of, pair_of
 from gateway.intent import Intent
 from gateway.journal import Journal
 from gateway.ledger import FeeOf, Ledger, Work
@@ -32,7 +32,7 @@ from gateway.memory import ENTRY_AT, Memory
 from gateway.opening import Opening
 from gateway.operator import operator_of
 from gateway.order import Order
-from gateway.params import DeskParams, adopted
+from gateway.params import DeskParams
 from gateway.ports import LastLook, PlanLone, Reader
 from gateway.reception import Reception
 from gateway.reconcile import Resolver, VenueReader, budgets

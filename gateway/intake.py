@@ -4,12 +4,14 @@ from slots, the run's identity. No decision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from gateway.memory import M_CONTROL, M_INTENTS, Memory
+from gateway.params import DeskParams
 from gateway.ports import Market
 from shm_layout import (
     BODY,
@@ -23,6 +25,7 @@ from shm_layout import (
     LINE,
     PAIR,
     PAIRS_MAX,
+    PARAMETERS,
     QUOTE,
     READ,
     ST_SETTLED,
@@ -44,6 +47,11 @@ from shm_layout import (
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
 _STATUS, _VALUE = cell(QUOTE, "status"), cell(QUOTE, "settlement_e6")
+_SHARED = {
+    field.name: cell(PARAMETERS, field.name)
+    for field in fields(DeskParams)
+    if field.name in (PARAMETERS.names or ())
+}
 _P = {name: cell(PAIR, name) for name in PAIR.names or ()}
 SPIN_NS = 10_000
 
@@ -80,6 +88,14 @@ class PairRow(NamedTuple):
 def pair_of(row: list[int]) -> PairRow:
     """A PAIR body."""
     return PairRow(row[_P["index"]], row[_P["same"]], row[_P["approved"]])
+
+
+def adopted(params: DeskParams, row: Sequence[int]) -> DeskParams:
+    """`params` with what a PARAMETERS body says of the fields that both have. Raises ValueError as
+    DeskParams does.
+    """
+    told = {name: row[place] for name, place in _SHARED.items()}
+    return replace(params, **told | {"edge_min_e6": max(told["edge_min_e6"], 1)})
 
 
 class Intake:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 from gateway.throttle import STAMPS_MAX
-from shm_layout import PARAMETERS, cell
 
 LIMIT_MAX_E6 = 10**12  # a million dollars: above it a limit is a typing error
 
@@ -93,18 +91,3 @@ class DeskParams:
                 raise ValueError(f"{low}: found {found}, wanted at most {high}")
         if self.price_high_e6 >= 1_000_000:
             raise ValueError(f"price_high_e6: found {self.price_high_e6}, wanted below 1000000")
-
-
-def adopted(params: DeskParams, row: Sequence[int]) -> DeskParams:
-    """`params` with what a PARAMETERS body says of the fields that both have. Raises ValueError as
-    DeskParams does.
-    """
-    told = {name: row[place] for name, place in _SHARED.items()}
-    return replace(params, **told | {"edge_min_e6": max(told["edge_min_e6"], 1)})
-
-
-_SHARED = {
-    field.name: cell(PARAMETERS, field.name)
-    for field in fields(DeskParams)
-    if field.name in (PARAMETERS.names or ())
-}

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ops.assets import index_of
 from ops.config import Risk, Settings
 from ops.venues.script import Difference, MarketSpec, Script
 from shm_layout import (
@@ -156,14 +157,9 @@ def _accounts(script: Script) -> tuple[Account, ...]:
 def _assets(script: Script) -> dict[str, int]:
     """A number for what each event hangs on: the coin of its index, else the event itself."""
     named = {m.event: m.event for m in script.markets}
-    named |= {m.event: _coin(m.index) for m in script.markets if m.index}
+    named |= {m.event: index_of(m.index).asset for m in script.markets if m.index}
     numbers = {name: i for i, name in enumerate(dict.fromkeys(named.values()))}
     return {event: numbers[name] for event, name in named.items()}
-
-
-def _coin(index: str) -> str:
-    """BRTI and btcusd are both of Bitcoin, ETHUSD_RTI and ethusd both of Ether."""
-    return "btc" if index == "BRTI" else index.lower().split("usd")[0]
 
 
 def _instrument(

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ops import assets
+from ops.assets import index_of
 from ops.venues.script import Script
 
 Options = Mapping[str, int | str | bool]
@@ -15,10 +17,12 @@ HOSTS = {CF: "kalshi"}  # whose socket carries it, where it has none of its own
 
 
 def products(script: Script) -> dict[str, tuple[str, ...]]:
-    """The indices of the script by the feed that hears them: CF Benchmarks' are in capitals."""
+    """The indices of the script by the feed that hears them. Raises AssetError for one that is
+    nobody's."""
+    of = {name: index_of(name).source for name in script.indices}
     return {
-        CF: tuple(name for name in script.indices if name.isupper()),
-        POLYBOLT: tuple(name for name in script.indices if name.islower()),
+        CF: tuple(name for name in of if of[name] == assets.CF),
+        POLYBOLT: tuple(name for name in of if of[name] == assets.CHAINLINK),
     }
 
 

@@ -11,10 +11,9 @@ import json
 import os
 import re
 import sys
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ops import audit_cli
 from ops.console import err, out
@@ -36,6 +35,7 @@ EXITS = """exit codes:
   130  interrupted before it ran, or twice"""
 USAGE, REFUSED, RUNNING, FAILED = 2, 3, 4, 5
 EVERY_KIND = "all"
+PRINT = "--print-config"
 TEXTS = {
     "start": ("run the engine until stopped, or for a time", ""),
     "status": ("what runs, with heartbeat, memory, trust", ""),
@@ -64,6 +64,7 @@ TEXTS = {
 }
 EXAMPLES = {
     "start": "arb-supervisor start --for 20\n"
+    "  ASSET=eth INTERVAL=15m arb-supervisor start --profile moderate --print-config\n"
     "  arb-supervisor start --markets 1000 --for 60\n"
     "  arb-supervisor start --for 60 --faults ops/venues/faults_example.toml\n"
     "  arb-supervisor start --replay DIR --speed 60 --for 90 --json",
@@ -79,7 +80,7 @@ ENVIRONMENT = (  # what children may inherit
     "PATH", "HOME", "USER", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "NO_COLOR",
     "LD_LIBRARY_PATH",
     "COLUMNS", "LINES", "VIRTUAL_ENV", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "XDG_STATE_HOME",
-    "XDG_RUNTIME_DIR", "NUMBA_CACHE_DIR",
+    "XDG_RUNTIME_DIR", "NUMBA_CACHE_DIR", "ASSET", "INTERVAL",
 )  # fmt: skip
 
 
@@ -142,6 +143,13 @@ def _start_flags(start: argparse.ArgumentParser) -> None:
                             " 'all': every kind, again and again")  # fmt: skip
     start.add_argument("--force-approve", action="store_true",
                        help="trade pairs whose markets differ; simulated venues only")  # fmt: skip
+    start.add_argument(PRINT, action="store_true",
+                       help="print every setting with its source; start nothing")  # fmt: skip
+
+
+def _flags(asked: argparse.Namespace) -> dict[tuple[str, str], tuple[str, Any]]:
+    """Keys of the settings that have a flag of their own, where it was given."""
+    return {} if asked.markets is None else {("sim", "markets"): ("--markets", asked.markets)}
 
 
 def _decimal(text: str, what: str, low: float, high: float) -> float:
@@ -201,14 +209,18 @@ def _moment(text: str) -> int:
 
 
 def fail(text: str, code: int) -> int:
-    """One line on standard error."""
-    err(f"arb-supervisor: {text}")
+    """One line on standard error for each line of `text`."""
+    for line in text.splitlines():
+        err(f"arb-supervisor: {line}")
     return code
 
 
 def main(argv: list[str] | None = None, make_session: SessionFactory | None = None) -> int:
     """The console script. `make_session` None: the simulated session of ops/sim.py."""
-    asked = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if PRINT in words and not set(TEXTS) & set(words):
+        words = ["start", *words]
+    asked = parser().parse_args(words)
     if asked.command == "start":
         return _start(asked, make_session)
     if asked.command == "audit":
@@ -268,18 +280,21 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
         return fail("--seed is of the simulated world and of --faults, not of --replay", USAGE)
     asked.seed = 1 if asked.seed is None else asked.seed
     try:
-        settings = config.load(asked.profile, asked.config, os.environ)
-        if asked.markets is not None:
-            settings = replace(settings, sim=replace(settings.sim, markets=asked.markets))
+        found = config.loaded(asked.profile, asked.config, os.environ, _flags(asked))
         asked.plan = faults.load(asked.faults) if asked.faults else ()
     except (config.ConfigError, faults.FaultError) as error:
         return fail(str(error), REFUSED)
+    if asked.print_config:
+        from ops import config_text
+
+        out(config_text.as_json(found) if asked.json else config_text.as_table(found))
+        return 0
     for name in list(os.environ):  # no proxies, no SSLKEYLOGFILE, no preloads for any child
         if name not in ENVIRONMENT and not name.startswith(("ARB_", "LC_")):
             del os.environ[name]
     from ops.launch import launch
 
-    return launch(asked, settings, make_session, began_ns)
+    return launch(asked, found.settings, make_session, began_ns)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.params import DeskParams, adopted
+from gateway.intake import adopted
+from gateway.params import DeskParams
 from gateway.throttle import OrderRate
 from shm_layout import BODY, K_PARAMETERS, PARAMETERS, REASONS, ring_append
 from tests.gateway.rig import PARAMS, Rig, kalshi_filled, play, poly_filled, running

@@ -1,0 +1,256 @@
+"""Reads settings from a file, from variables and from flags into layers; mistakes are gathered."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ops.settings import (
+    DECIMAL,
+    DECIMAL_TEXT,
+    NUMBER,
+    SECTIONS,
+    WORD,
+    Kind,
+    entry_of,
+    keys_of,
+)
+
+SHOWN = 60  # characters of what was found
+PREFIX = "ARB_"
+SHORT_NAMES = {"ASSET": ("updown", "assets"), "INTERVAL": ("updown", "intervals")}
+_HEAD = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+)\s*\]\s*(#.*)?")
+_ASSIGNED = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
+_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One value: in the setting's own unit, as it was written, and where."""
+
+    value: Any
+    written: str
+    where: str
+
+
+@dataclass(slots=True)
+class Mistakes:
+    """A line each, in the order found."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, where: str, text: str) -> None:
+        """`where`: a file with its line, or a variable."""
+        self.lines.append(f"{where}: {text}")
+
+
+Layer = dict[tuple[str, str], Told]
+
+
+def file_layer(path: Path, mistakes: Mistakes, *, is_whole: bool = False) -> Layer:
+    """What a file says. `is_whole`: a profile, which has every key."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        mistakes.add(str(path), f"cannot be read: {error.strerror}")
+        return {}
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        mistakes.add(f"{path}:{line}", f"found byte 0x{raw[error.start]:02x}, wanted UTF-8")
+        return {}
+    lines = _lines(text)
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        _not_toml(path, lines, str(error), mistakes)
+        return {}
+    places = {name: f"{path}:{each[0]}" for name, each in lines.items()}
+    layer = _layer(found, places, str(path), mistakes)
+    if is_whole:
+        for section in SECTIONS:
+            for key in keys_of(section):
+                if key not in found.get(section, {}):
+                    mistakes.add(str(path), f"{section}.{key}: missing: a profile is complete")
+    return layer
+
+
+def _lines(text: str) -> dict[tuple[str, str], list[int]]:
+    """Line numbers of each (section, key), and of each section as (section, "")."""
+    found: dict[tuple[str, str], list[int]] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if head := _HEAD.fullmatch(line):
+            section = head[1]
+            found.setdefault((section, ""), []).append(number)
+        elif assigned := _ASSIGNED.match(line):
+            found.setdefault((section, assigned[1]), []).append(number)
+    return found
+
+
+def _not_toml(
+    path: Path, lines: Mapping[tuple[str, str], list[int]], text: str, mistakes: Mistakes
+) -> None:
+    """Of a key that stands twice the parser says least; both lines are named instead."""
+    twice = {name: each for name, each in lines.items() if len(each) > 1}
+    for (section, key), each in twice.items():
+        name = f"{section}.{key}" if key else f"[{section}]"
+        others = " and ".join(map(str, each[1:]))
+        mistakes.add(f"{path}:{each[0]}", f"{name}: found again in line {others}, wanted once")
+    if not twice:
+        at = _AT_LINE.search(text)
+        where = f"{path}:{at[1]}" if at else str(path)
+        mistakes.add(where, f"not TOML: {_AT_LINE.sub('', text)}")
+
+
+def _layer(
+    found: Mapping[str, Any],
+    places: Mapping[tuple[str, str], str],
+    whole: str,
+    mistakes: Mistakes,
+) -> Layer:
+    """File keys and units to settings' values."""
+    layer: Layer = {}
+    for section, keys in found.items():
+        if section not in SECTIONS:
+            where = places.get((section, ""), places.get(("", section), whole))
+            mistakes.add(where, f"{section}: unknown section, {_hint(section, SECTIONS, '[{}]')}")
+            continue
+        if not isinstance(keys, dict):
+            where = places.get(("", section), whole)
+            mistakes.add(where, f"{section}: found {_shown(keys)}, wanted a section [{section}]")
+            continue
+        for key, value in keys.items():
+            where = places.get((section, key), whole)
+            if key not in keys_of(section):
+                mistakes.add(where, f"{section}.{key}: unknown key, {_near_key(section, key)}")
+                continue
+            told = _told(section, key, value, where, mistakes)
+            if told is not None:
+                layer[section, key] = told
+    return layer
+
+
+def _near_key(section: str, key: str) -> str:
+    homes = [f"[{name}]" for name in SECTIONS if key in keys_of(name)]
+    return f"it is a key of {' and '.join(homes)}" if homes else _hint(key, keys_of(section), "{}")
+
+
+def _hint(found: str, known: Iterable[str], form: str) -> str:
+    """The nearest name, else all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(found, names, 1, 0.7)
+    if near:
+        return f"did you mean {form.format(near[0])}?"
+    return f"wanted one of {', '.join(form.format(name) for name in names)}"
+
+
+def _shown(found: object) -> str:
+    text = repr(found)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def _told(section: str, key: str, found: object, where: str, mistakes: Mistakes) -> Told | None:
+    entry = entry_of(section, key)
+    kind: Kind = entry.metadata["kind"]
+    low, high = entry.metadata["low"], entry.metadata["high"]
+    value: Any = None
+    if kind.form == WORD:
+        wanted = f"{kind.wanted}, {low} to {high} of them, none twice"
+        is_list = isinstance(found, list) and all(isinstance(each, str) for each in found)
+        if is_list and isinstance(found, list) and low <= len(found) <= high:
+            value = tuple(found) if len(set(found)) == len(found) else None
+    else:
+        wanted = f"{kind.wanted}, from {low} to {high}"
+        value = _number(kind, found)
+        if value is not None and not low * kind.unit <= value <= high * kind.unit:
+            value = None
+    if value is None:
+        mistakes.add(where, f"{section}.{key}: found {_shown(found)}, wanted {wanted}")
+        return None
+    return Told(value, ", ".join(value) if kind.form == WORD else str(found), where)
+
+
+def _number(kind: Kind, found: object) -> int | None:
+    """In the setting's own integer; None: not written as its kind is."""
+    if kind.form == DECIMAL_TEXT:
+        if not isinstance(found, str) or DECIMAL.fullmatch(found) is None:
+            return None
+        return int(Decimal(found) * kind.unit)
+    if not isinstance(found, int) or isinstance(found, bool):
+        return None
+    return found * kind.unit
+
+
+def variables_layer(environment: Mapping[str, str], mistakes: Mistakes) -> Layer:
+    """ARB_LIMITS_SIZE_MAX=50 is [limits] size_max = "50"; ASSET=btc is [updown] assets."""
+    layer: Layer = {}
+    for name, text in environment.items():
+        found = SHORT_NAMES.get(name) or _split(name, mistakes)
+        if found is None:
+            continue
+        (section, key), where = found, f"variable {name}"
+        if key not in keys_of(section):
+            mistakes.add(where, f"{section}.{key}: unknown key, {_near_key(section, key)}")
+            continue
+        if found in layer:
+            mistakes.add(where, f"{section}.{key}: found also in {layer[found].where}, wanted once")
+            continue
+        told = _told(section, key, _parsed(entry_of(section, key), text), where, mistakes)
+        if told is not None:
+            layer[found] = told
+    return layer
+
+
+def _split(name: str, mistakes: Mistakes) -> tuple[str, str] | None:
+    """Section and key of a variable; None: it is none of a setting, or a mistake was told.
+
+    The program has variables beside its settings (ARB_NAME, ARB_STATE_DIR, those of its tests), so
+    only one that looks like a setting is refused as an unknown one.
+    """
+    if not name.startswith(PREFIX):
+        return None
+    section, _, key = name.removeprefix(PREFIX).lower().partition("_")
+    if section in SECTIONS:
+        if key:
+            return section, key
+        mistakes.add(
+            f"variable {name}", f"found a section without a key, wanted {PREFIX}SECTION_KEY"
+        )
+        return None
+    near = difflib.get_close_matches(section, SECTIONS, 1, 0.7)
+    homes = [each for each in SECTIONS if key in keys_of(each)]
+    if key and (near or homes):
+        meant = (near or homes)[0]
+        variable = f"{PREFIX}{meant}_{key}".upper()
+        text = f"{section}: unknown section, did you mean {variable}?"
+        mistakes.add(f"variable {name}", text)
+    return None
+
+
+def _parsed(entry: dataclasses.Field[Any], text: str) -> object:
+    """A variable's text as a file would hold it."""
+    form = entry.metadata["kind"].form
+    if form == NUMBER and re.fullmatch("-?[0-9]{1,18}", text):
+        return int(text)
+    if form == WORD:
+        return [each.strip() for each in text.split(",")] if text.strip() else text
+    return text
+
+
+def flags_layer(flags: Mapping[tuple[str, str], tuple[str, Any]], mistakes: Mistakes) -> Layer:
+    """Keys for which the command line has a flag of its own."""
+    layer: Layer = {}
+    for (section, key), (flag, value) in flags.items():
+        told = _told(section, key, value, flag, mistakes)
+        if told is not None:
+            layer[section, key] = told
+    return layer

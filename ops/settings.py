@@ -1,0 +1,238 @@
+"""What a run can be told: every section and key, how it is written, and its least and most.
+
+There are no defaults here: the profiles hold every key with its meaning. A key's unit is part of
+how it is written: dollars and contracts are decimal text ("0.01", never a float), durations carry
+`_ms` or `_s`. What a key needs before it may change in a running engine stands beside it
+(ops/reload.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ops.clock import MS_NS, SECOND_NS
+
+MARKETS = 7, 1_000  # on each venue of the seeded world: the least, and what the tables hold
+INTERVALS = ("5m", "15m", "1h", "4h")
+DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
+WORD, DECIMAL_TEXT, NUMBER = "list", "decimal", "number"  # forms of a value in a file
+# what a change in a running engine must do to be one for the safer, or why there is none
+DOWN, UP, RESTART = "down", "up", "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a key is written, and what one unit of it is in the setting's own integer."""
+
+    wanted: str
+    unit: int
+    form: str = NUMBER
+
+
+DOLLARS = Kind('dollars as decimal text such as "0.01"', 1_000_000, DECIMAL_TEXT)
+CONTRACTS = Kind('contracts as decimal text such as "100"', 1_000_000, DECIMAL_TEXT)
+FACTOR = Kind('a number as decimal text such as "1.0"', 1_000_000, DECIMAL_TEXT)
+MS = Kind("whole milliseconds", MS_NS)
+SECONDS = Kind("whole seconds", SECOND_NS)
+US = Kind("whole microseconds", 1_000)
+COUNT = Kind("a whole number", 1)
+NAMES = Kind("a list of texts", 1, WORD)
+
+
+def _key(
+    key: str, kind: Kind, low: int | Decimal, high: int | Decimal, safer: str = RESTART
+) -> Any:
+    """One setting: its key in the file, how it is written, the least and the most in file units (of
+    a list: entries). `safer`: where lower (DOWN) or higher (UP) values only tighten, it may change
+    while the engine runs; RESTART: never.
+    """
+    told = {"key": key, "kind": kind, "low": low, "high": high, "safer": safer}
+    return dataclasses.field(metadata=told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """When an edge is taken."""
+
+    edge_min_e6: int = _key("edge_min", DOLLARS, 0, 1, UP)
+    hurdle_e6: int = _key("hurdle", DOLLARS, 0, 1, UP)
+    hurdle_year_e6: int = _key("hurdle_year", FACTOR, 0, 10, UP)
+    price_low_e6: int = _key("price_low", DOLLARS, 0, 1, UP)
+    price_high_e6: int = _key("price_high", DOLLARS, 0, Decimal("0.999999"), DOWN)
+    debounce_ns: int = _key("debounce_ms", MS, 0, 60_000, UP)
+    cooldown_ns: int = _key("cooldown_ms", MS, 0, 3_600_000, UP)
+    signal_age_max_ns: int = _key("signal_age_max_ms", MS, 1, 10_000, DOWN)
+    signal_age_pinned_ns: int = _key("signal_age_pinned_ms", MS, 1, 10_000, DOWN)
+    quote_age_max_ns: int = _key("quote_age_max_s", SECONDS, 1, 1_000_000, DOWN)
+    beat_max_ns: int = _key("beat_max_ms", MS, 60, 10_000, DOWN)
+    delay_max_ns: int = _key("delay_max_ms", MS, 0, 60_000, DOWN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much; none of these can be unlimited."""
+
+    size_max_e6: int = _key("size_max", CONTRACTS, 1, 1_000_000, DOWN)
+    order_max_e6: int = _key("order_max", DOLLARS, 1, 1_000_000, DOWN)
+    market_max_e6: int = _key("market_max", DOLLARS, 1, 1_000_000, DOWN)
+    event_max_e6: int = _key("event_max", DOLLARS, 1, 1_000_000, DOWN)
+    asset_max_e6: int = _key("asset_max", DOLLARS, 1, 1_000_000, DOWN)
+    venue_max_e6: int = _key("venue_max", DOLLARS, 1, 1_000_000, DOWN)
+    total_max_e6: int = _key("total_max", DOLLARS, 1, 1_000_000, DOWN)
+    day_max_e6: int = _key("day_loss_max", DOLLARS, 1, 1_000_000, DOWN)
+    unhedged_max_e6: int = _key("unhedged_max", DOLLARS, 1, 1_000_000, DOWN)
+    orders_per_second: int = _key("orders_per_second", COUNT, 1, 1_000, DOWN)
+    orders_per_minute: int = _key("orders_per_minute", COUNT, 1, 60_000, DOWN)
+    orders_per_day: int = _key("orders_per_day", COUNT, 1, 1_000_000, DOWN)
+    loss_cap_e6: int = _key("unwind_loss_max", DOLLARS, Decimal("0.000001"), 1, DOWN)
+    time_cap_ns: int = _key("unwind_time_max_ms", MS, 1, 600_000, DOWN)
+    mismatches_max: int = _key("mismatches_max", COUNT, 1, 10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """What the engine refuses or makes smaller before the gateway looks."""
+
+    confidence_min_e6: int = _key("confidence_min", FACTOR, 0, 1, UP)
+    liquidity_min_e6: int = _key("liquidity_min", DOLLARS, 0, 1_000_000, UP)
+    spread_max_e6: int = _key("spread_max", DOLLARS, 0, 1, DOWN)
+    intent_min_e6: int = _key("intent_min", DOLLARS, 0, 100_000, UP)
+    orders_per_market: int = _key("orders_per_market", COUNT, 1, 1_000_000, DOWN)
+    market_gap_ns: int = _key("market_gap_ms", MS, 0, 3_600_000, UP)
+    volatility_scaling: int = _key("volatility_scaling", COUNT, 0, 1, UP)
+    volatility_normal_e6: int = _key("volatility_normal", FACTOR, 0, 100, DOWN)
+    volatility_factor_e6: int = _key("volatility_factor", FACTOR, 1, 100, DOWN)
+    volatility_cut_e6: int = _key("volatility_cut", FACTOR, 0, 1, UP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """How long it waits for a venue, and when it looks at one again."""
+
+    connect_max_ns: int = _key("connect_max_ms", MS, 50, 5_000)
+    reply_max_ns: int = _key("reply_max_ms", MS, 50, 5_000)
+    circuit_failures: int = _key("circuit_failures", COUNT, 1, 1_000)
+    circuit_open_ns: int = _key("circuit_open_ms", MS, 100, 60_000)
+    drift_ns: int = _key("drift_check_ms", MS, 1_000, 3_600_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processes:
+    """How processes wait, start and come back."""
+
+    spin_ns: int = _key("spin_us", US, 0, 1_000)
+    block_ns: int = _key("block_ms", MS, 1, 40)
+    cores_min: int = _key("pin_from_cores", COUNT, 2, 1_024)
+    restarts_max: int = _key("restarts_max", COUNT, 0, 1_000)
+    restart_window_ns: int = _key("restart_window_s", SECONDS, 1, 86_400)
+    backoff_ns: int = _key("backoff_ms", MS, 1, 60_000)
+    backoff_max_ns: int = _key("backoff_max_ms", MS, 1, 600_000)
+    ready_max_ns: int = _key("ready_max_s", SECONDS, 1, 600)
+    hang_max_ns: int = _key("hang_max_ms", MS, 500, 600_000)
+    trust_max_ns: int = _key("trust_max_s", SECONDS, 1, 600)
+    stop_max_ns: int = _key("stop_max_s", SECONDS, 1, 60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feeds:
+    """How market data is fetched."""
+
+    lanes: int = _key("lanes", COUNT, 1, 4)
+    poll_after_ns: int = _key("poll_after_ms", MS, 100, 600_000)
+    rtds: int = _key("rtds", COUNT, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadman:
+    """What the venues themselves do when we run away or fall silent."""
+
+    group_max_e6: int = _key("kalshi_group_max", CONTRACTS, 0, 10_000_000)
+    heartbeat_ns: int = _key("polymarket_heartbeat_ms", MS, 0, 5_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sim:
+    """The simulated accounts and venues."""
+
+    cash_kalshi_e6: int = _key("cash_kalshi", DOLLARS, 0, 100_000_000)
+    cash_polymarket_e6: int = _key("cash_polymarket", DOLLARS, 0, 100_000_000)
+    reply_delay_ns: int = _key("reply_delay_us", US, 0, 10_000_000)
+    kalshi_read_lag_ns: int = _key("kalshi_read_lag_ms", MS, 0, 10_000)
+    markets: int = _key("markets", COUNT, *MARKETS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """The spot exchanges beside Coinbase."""
+
+    binance: int = _key("binance", COUNT, 0, 1)
+    kraken: int = _key("kraken", COUNT, 0, 1)
+    coingecko: int = _key("coingecko", COUNT, 0, 1)
+    us_address: int = _key("us_address", COUNT, 0, 1)
+    coingecko_paid: int = _key("coingecko_paid", COUNT, 0, 1)
+    coingecko_ttl_ns: int = _key("coingecko_ttl_ms", MS, 100, 600_000)
+    coingecko_slow_ns: int = _key("coingecko_slow_ms", MS, 100, 3_600_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updown:
+    """Which windowed markets are followed: symbols, and lengths of INTERVALS."""
+
+    assets: tuple[str, ...] = _key("assets", NAMES, 0, 10)
+    intervals: tuple[str, ...] = _key("intervals", NAMES, 0, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """What ops/assets.py knows."""
+
+    tracked: tuple[str, ...] = _key("tracked", NAMES, 1, 50)
+    others: tuple[str, ...] = _key("others", NAMES, 0, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a run is told. `profile` and `files` say where it came from."""
+
+    profile: str
+    files: tuple[str, ...]
+    edge: Edge
+    limits: Limits
+    risk: Risk
+    gateway: Gateway
+    processes: Processes
+    feeds: Feeds
+    deadman: Deadman
+    sim: Sim
+    spot: Spot
+    updown: Updown
+    assets: Tracked
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "edge": Edge,
+    "limits": Limits,
+    "risk": Risk,
+    "gateway": Gateway,
+    "processes": Processes,
+    "feeds": Feeds,
+    "deadman": Deadman,
+    "sim": Sim,
+    "spot": Spot,
+    "updown": Updown,
+    "assets": Tracked,
+}
+
+
+def keys_of(section: str) -> dict[str, dataclasses.Field[Any]]:
+    """Keys of a section as files have them, with their entries."""
+    return {entry.metadata["key"]: entry for entry in dataclasses.fields(SECTIONS[section])}
+
+
+def entry_of(section: str, key: str) -> dataclasses.Field[Any]:
+    """One setting by its key in the file."""
+    return keys_of(section)[key]
