@@ -138,6 +138,7 @@ def _warm_models() -> None:
     composite.composite_e8(cells_e8, cells_e8, cells_e8, 1)
     prices, bar = np.ones(5), np.ones(4)
     returns = volatility.log_returns(prices)
+    volatility.ewma_tick(np.full(3, np.nan), 1.0, 1.0, 10.0, 600.0)
     volatility.ewma_step(0.0, 1e-4, 1.0, 300.0)
     volatility.blended(0.0, 0.0, 1.0, 300.0)
     volatility.annual(1e-9, 31_536_000.0)

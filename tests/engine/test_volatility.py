@@ -179,6 +179,31 @@ def test_the_irregular_average_is_that_of_plain_python(
     assert found == pytest.approx(twin.ewma_ticks(changes, seconds, half_life), rel=1e-9)
 
 
+def test_ticks_too_near_to_each_other_are_left_out() -> None:
+    ticks = [(100.0, 0.0), (150.0, 5.0), (101.0, 10.0), (50.0, 19.9), (102.0, 25.0)]
+    state, found = np.full(3, nan), []
+    for price, at_s in ticks:
+        found.append(v.ewma_tick(state, price, at_s, 10.0, 600.0))
+    taken = v.log_returns(np.array([100.0, 101.0, 102.0]))
+    wanted = twin.ewma_ticks(list(taken), [10.0, 15.0], 600.0)
+    assert isnan(found[0]) and isnan(found[1]) and found[3] == found[2]
+    assert found[2] == pytest.approx(taken[0] / sqrt(10.0), rel=1e-12)
+    assert found[4] == pytest.approx(sqrt(wanted), rel=1e-12)
+
+
+def test_of_a_smoothed_index_only_samples_further_apart_tell_the_volatility() -> None:
+    path = np.exp(np.cumsum(_walk(40_000, 1e-4)))
+    smooth = np.convolve(path, np.full(4, 0.25), "valid")
+    found = []
+    for sample_s in (1.0, 60.0):
+        state = np.full(3, nan)
+        for at_s, price in enumerate(smooth):
+            last = v.ewma_tick(state, price, float(at_s), sample_s, 4_000.0)
+        found.append(last)
+    assert found[0] == pytest.approx(0.5e-4, rel=0.1)
+    assert found[1] == pytest.approx(1e-4, rel=0.2)
+
+
 def test_history_gives_way_to_what_is_seen() -> None:
     assert v.blended(nan, 4.0, 1000.0, 300.0) == 4.0
     assert v.blended(1.0, 4.0, 0.0, 300.0) == 4.0
