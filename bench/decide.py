@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 import shm_layout as shm
-from bench import harness
+from bench import harness, strategies
 from engine.detector import Detector
 
 COUNTS = (1, 100, 512)
@@ -144,5 +144,6 @@ def run(quick: bool) -> dict[str, object]:
     for count in COUNTS:
         figures[f"pairs_{count}"] = _measure(count, updates, edge=False)
         figures[f"pairs_{count}_edge"] = _measure(count, updates, edge=True)
+    figures["all_strategies"] = strategies.run(quick)
     figures["verdict"] = "no verdict: there is no reference to hold this against"
     return figures
