@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ import numpy as np
 from ops import clock, control
 from shm_layout import (
     ACTIVE,
+    BUY,
     CANCELLER,
     COUNTERS,
     DETECTOR,
@@ -29,6 +30,7 @@ from shm_layout import (
     HALTED,
     LEGS_MAX,
     REASONS,
+    SELL,
     SIGNER,
     VENUES,
 )
@@ -171,7 +173,9 @@ class Scene:
 
     def imbalances(self) -> dict[int, tuple[frozenset[int], int]]:
         """By pair what one side holds beyond the other, if it is more than the dust that
-        the gateway may have left of each intent: instruments and contracts in 1e-6.
+        the gateway may have left of each intent: instruments and contracts in 1e-6. Dust that the
+        reports account for is taken off first: a successor counts what it did not see being bought
+        at a dollar a contract.
         """
         segment, found = self.witness.segment, {}
         intents = Counter(int(leg["pair"]) for leg in self.witness.opened() if not leg["leg"])
@@ -182,6 +186,7 @@ class Scene:
             a, b = int(pair["a"]), int(pair["b"])
             (held_a, unit_a), (held_b, unit_b) = self._held(a), self._held(b)
             rest = held_a + held_b if pair["same"] else held_a - held_b
+            rest -= self._dust_e6(index, a, b, 1 if pair["same"] else -1)
             more, unit_e6 = (a, unit_a) if abs(held_a) > abs(held_b) else (b, unit_b)
             facts = segment.read("quotes", more)
             assert facts is not None
@@ -190,6 +195,17 @@ class Scene:
                 found[index] = frozenset((a, b)), rest
         return found
 
+    def _dust_e6(self, pair: int, a: int, b: int, sign: int) -> int:
+        """Contracts of all intents that ended unequal by less than is worth an order."""
+        last = {
+            (int(leg["intent"]), int(leg["leg"])): leg
+            for leg in self.witness.legs if leg["pair"] == pair
+        }  # fmt: skip
+        families: defaultdict[int, list[np.void]] = defaultdict(list)
+        for leg in last.values():  # what gives back or completes names its parent
+            families[int(leg["parent"]) or int(leg["intent"])].append(leg)
+        return sum(_dust_of(legs, a, b, sign) for legs in families.values())
+
     def _held(self, instrument: int) -> tuple[int, int]:
         """Signed contracts, and what one of them cost."""
         row = self.witness.segment.read("positions", instrument)
@@ -197,6 +213,24 @@ class Scene:
             return 0, 0
         held_e6, cost_e6 = int(row["position_e6"]), abs(int(row["cost_e6"]))
         return held_e6, min(-(-cost_e6 * E6 // abs(held_e6)), E6)
+
+
+def _dust_of(legs: list[np.void], a: int, b: int, sign: int) -> int:
+    """What one intent and its unwinds hold on one side alone, as `imbalances` counts; 0 if it is
+    more than dust at the worst limit it was bought for.
+    """
+    net = Counter({a: 0, b: 0})
+    for leg in legs:
+        net[int(leg["instrument"])] += int(leg["filled_e6"]) * (1 if leg["side"] == BUY else -1)
+    rest = net[a] + sign * net[b]
+    more = a if abs(net[a]) > abs(net[b]) else b
+    side = BUY if net[more] > 0 else SELL
+    paid = [
+        int(leg["limit_e6"]) if side == BUY else E6 - int(leg["limit_e6"])
+        for leg in legs
+        if leg["instrument"] == more and leg["side"] == side and leg["filled_e6"]
+    ]
+    return rest if abs(rest) * max(paid, default=E6) <= DUST_E6 * E6 else 0
 
 
 @contextmanager

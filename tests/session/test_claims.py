@@ -10,15 +10,18 @@ import pytest
 
 from ops.identity import row
 from shm_layout import (
+    BUY,
     E6,
     INSTRUMENT,
     INTENT,
     NO_SNAPSHOT,
+    ORIGIN_DESK,
     ORIGIN_DETECTOR,
     PAIR,
     POSITION,
     QUOTE,
     REPORT,
+    SELL,
     Segment,
     intent_id,
 )
@@ -125,3 +128,35 @@ def test_a_leg_alone_is_seen_unless_it_is_dust(scene: Scene) -> None:
     assert set(scene.lone()) == {0}
     hold(scene, 0, 0, 0)
     assert scene.lone() == {}
+
+
+def fill(
+    scene: Scene, intent: int, instrument: int, size_e6: int, limit_e6: int, **more: int
+) -> None:
+    """A leg report: bought, or (a negative size) sold."""
+    side = BUY if size_e6 > 0 else SELL
+    scene.witness.legs.append(
+        shown(
+            REPORT, intent=intent, leg=instrument, instrument=instrument, side=side,
+            filled_e6=abs(size_e6), limit_e6=limit_e6, **more,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("limit_e6", "is_seen"), [(39_000, False), (41_000, True)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_dust_that_a_successor_counts_at_a_dollar_is_dust(
+    scene: Scene, sign: int, limit_e6: int, is_seen: bool
+) -> None:
+    """Five contracts left of a hundred, of which a predecessor had seen none being bought."""
+    hold(scene, 0, sign * 100 * E6, E6)
+    hold(scene, 1, -sign * 95 * E6, E6)
+    assert scene.imbalances() == {0: (frozenset((0, 1)), sign * 5 * E6)}
+    found = intent_id(ORIGIN_DETECTOR, 1, 2)
+    fill(scene, found, 0, sign * 100 * E6, limit_e6 if sign > 0 else E6 - limit_e6)
+    fill(scene, found, 1, -sign * 60 * E6, 500_000)
+    assert set(scene.lone()) == {0}
+    fill(scene, intent_id(ORIGIN_DESK, 2, 1), 1, -sign * 35 * E6, 500_000, parent=found)
+    assert bool(scene.lone()) is is_seen
+    hold(scene, 1, 0, 0)
+    assert set(scene.lone()) == {0}, "dust explains no more than itself"
