@@ -247,6 +247,31 @@ def rolling_terms(
 
 
 @njit(cache=True)
+def fair_rolling(
+    spot: float,
+    sigma: float,
+    seconds: float,
+    twap: float,
+    leaving_mean: float,
+    strike: float,
+    n: int,
+    error: float,
+    widen: float,
+    cap: float,
+) -> float:
+    """Chance that a published TWAP is at least the strike at its end (`rolling_terms`), for the
+    last n seconds; NaN before them, and where an input is not known. `error` counts for the part
+    that is still to come.
+    """
+    is_told = spot > 0 and sigma > 0 and twap > 0 and leaving_mean > 0 and strike > 0 and widen > 0
+    if not (is_told and error >= 0 and 0 <= seconds <= n and n > 0):
+        return nan
+    mean, way = rolling_terms(spot, sigma, seconds, twap, leaving_mean, n)
+    off = error * spot * seconds / n
+    return capped(chance_above(mean, strike, sqrt(widen * widen * way * way + off * off)), cap)
+
+
+@njit(cache=True)
 def capped(chance: float, cap: float) -> float:
     """The chance within [cap, 1 − cap]; NaN stays NaN."""
     if isnan(chance):

@@ -39,6 +39,8 @@ _KALSHI_COMPARE: Final[Mapping[str, int]] = {
 # KXBTCMAX150 a trimmed mean: none of these.
 _KALSHI_SERIES: Final = re.compile(r"KX(BTC|ETH|SOL|XRP|DOGE|BNB)(15M|D)?")
 _INTERVALS: Final = ("5m", "15m", "4h")
+_NAMED: Final = {"mean60": (MEAN, 60), "twap60": (TWAP, 60), "point": (POINT, 1),
+                 "candle1h": (POINT, 1)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,18 @@ def rule_from(cell: int) -> Rule:
     return Rule(kind=kind, compare=compare, digits=digits, n=n)
 
 
+def named_rule(name: str, digits: int | None = None) -> Rule:
+    """The rule of a series by its name in the registry (`rule` in ops/series.toml): Up if at least
+    the strike. A mean needs its market's `digits`; the others are not rounded (a candle is, to the
+    exchange's tick, far below all noise). Any other name: no rule.
+    """
+    kind, n = _NAMED.get(name, (UNKNOWN, 1))
+    if kind == UNKNOWN or (kind == MEAN and digits is None):
+        return NO_RULE
+    told = EXACT if digits is None or kind != MEAN else digits
+    return Rule(kind=kind, compare=AT_LEAST, digits=told, n=n)
+
+
 def kalshi_rule(series: str, strike_type: str, digits: int | None) -> Rule:
     """The rule of a Kalshi crypto market from its own fields: `strike_type` and
     `custom_strike.round_digits` (None: not told, so not known)."""
@@ -97,14 +111,14 @@ def kalshi_rule(series: str, strike_type: str, digits: int | None) -> Rule:
 def polymarket_rule(interval: str, open_epoch_s: int, twap_s: int | None) -> Rule:
     """The rule of a Polymarket Up/Down market by its window's start.
 
-    `interval`: 5m, 15m, 4h (Chainlink), hourly, daily (Binance candles, to the cent). `twap_s` is
+    `interval`: 5m, 15m, 4h (Chainlink), hourly, daily (Binance candles). `twap_s` is
     `cryptoMarketConfig.twapLookbackSeconds` where told (0: no TWAP): it wins over the date. Between
     the first day of the TWAP and the day from which all take 60 s, only what is told counts.
     """
     if interval == "hourly":
-        return Rule(kind=POINT, compare=AT_LEAST, digits=2)
+        return Rule(kind=POINT, compare=AT_LEAST)
     if interval == "daily":
-        return Rule(kind=POINT, compare=TIE_HALVES, digits=2)
+        return Rule(kind=POINT, compare=TIE_HALVES)
     if interval not in _INTERVALS:
         return NO_RULE
     if twap_s is None:

@@ -132,7 +132,7 @@ def _warm_models() -> None:
     fair.widening(60.0)
     fair.digital(1.0, 1.0, 1e-4)
     fair.average_terms(1.0, 1e-4, 60.0, 0.0, 0, 60, 0.0)
-    fair.rolling_terms(1.0, 1e-4, 30.0, 1.0, 1.0, 60)
+    fair.fair_rolling(1.0, 1e-4, 30.0, 1.0, 1.0, 1.0, 60, 0.0, 1.0, 0.01)
     fair.near_extremes(0.5, 1.0, 1.0, 1.0, 1.0)
     cells_e8 = np.ones(1, np.int64)
     composite.composite_e8(cells_e8, cells_e8, cells_e8, 1)
