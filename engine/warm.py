@@ -14,11 +14,13 @@ from engine import (
     cells,
     complement,
     composite,
+    dead_zone,
     decide,
     edge,
     fair,
     fees,
     flow,
+    gather,
     intent,
     kernels,
     market,
@@ -30,6 +32,7 @@ from engine import (
     wide,
 )
 from engine.detector import Detector
+from engine.model import Model
 from engine.strategies import (
     certainty,
     convexity_fade,
@@ -46,7 +49,7 @@ from engine.strategies import (
     table,
     view,
 )
-from shm_layout import BODY, LAYOUT_HASH, LayoutError, Segment
+from shm_layout import BODY, INSTRUMENTS_MAX, LAYOUT_HASH, LayoutError, Segment
 
 KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
     module.layout_hash
@@ -83,6 +86,8 @@ KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
         fair,
         composite,
         volatility,
+        dead_zone,
+        gather,
     )
 )
 
@@ -120,6 +125,9 @@ def warm(segment: Segment) -> None:
     detector.close()
     replay.replay(replay.Tape())
     _warm_models()
+    model = Model(segment)
+    model.step(1)
+    model.close()
 
 
 def _warm_models() -> None:
@@ -139,6 +147,13 @@ def _warm_models() -> None:
     prices, bar = np.ones(5), np.ones(4)
     returns = volatility.log_returns(prices)
     volatility.ewma_tick(np.full(3, np.nan), 1.0, 1.0, 10.0, 600.0)
+    fair.coming_ticks(1.0, 0, 60)
+    fair.effective_strike(1.0, 1, 0.0)
+    edge.side_of_b(0, 1)
+    dead_zone.dead_zone_e6(dead_zone.both_lose(0, True, 1.0, 1.0, 1, True, 1.0, 1.0))
+    dead_zone.delay_cost_e6(1.0, 1.0, 1.0)
+    facts = np.zeros(INSTRUMENTS_MAX * gather.FACT_CELLS, np.int64)
+    gather.keep_fact(facts, np.zeros(BODY, np.int64))
     volatility.ewma_step(0.0, 1e-4, 1.0, 300.0)
     volatility.blended(0.0, 0.0, 1.0, 300.0)
     volatility.annual(1e-9, 31_536_000.0)

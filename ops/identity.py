@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ops.assets import index_of
 from ops.config import Risk, Settings
+from ops.settles import needs_terms, settles_cells
 from ops.venues.script import Difference, MarketSpec, Script
 from shm_layout import (
     BODY,
@@ -102,8 +103,9 @@ def identify(
     events = {name: i for i, name in enumerate(dict.fromkeys(m.event for m in script.markets))}
     assets = _assets(script)
     numbers = {(m.venue, m.ticker): i for i, m in enumerate(script.markets)}
+    products = _slots({"coinbase": script.products, **optional})
     instruments = tuple(
-        _instrument(index, market, events[market.event], assets[market.event], accounts)
+        _instrument(index, market, events[market.event], assets[market.event], accounts, products)
         for index, market in enumerate(script.markets)
     )
     pairs = []
@@ -115,6 +117,7 @@ def identify(
             approved=int(is_forced or not pair.differs),
             hurdle_e6=OF_PARAMETERS if pair.hurdle_e6 is None else pair.hurdle_e6,
             delay_max_ns=DELAY_ANY_NS, event=events[script.markets[a].event],
+            needs_terms=needs_terms(instruments[a], instruments[b]),
         ))  # fmt: skip
     instruments_of: dict[int, tuple[int, ...]] = {}
     for index, market in enumerate(script.markets):
@@ -126,7 +129,7 @@ def identify(
         parameters=parameters_row(settings, number=1),
         accounts=accounts,
         instruments_of=instruments_of,
-        products=_slots({"coinbase": script.products, **optional}),
+        products=products,
         optional=frozenset(optional),
         said=tuple(
             Said(
@@ -163,7 +166,12 @@ def _assets(script: Script) -> dict[str, int]:
 
 
 def _instrument(
-    index: int, market: MarketSpec, event: int, asset: int, accounts: tuple[Account, ...]
+    index: int,
+    market: MarketSpec,
+    event: int,
+    asset: int,
+    accounts: tuple[Account, ...],
+    products: Mapping[str, Mapping[str, int]],
 ) -> Row:
     venue = VENUES.index(market.venue)
     account = next(
@@ -177,6 +185,7 @@ def _instrument(
         token_yes=uint256_to_cells(int(market.token_yes or "0")),
         token_no=uint256_to_cells(int(market.token_no or "0")),
         ticker=text_to_cells(market.ticker, 8), title=text_to_cells(_clipped(market.title), 8),
+        **settles_cells(market, products),
     )  # fmt: skip
 
 

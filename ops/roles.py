@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ROOMS: tuple[str, ...] = (
     "engine.detector", "engine.fees", "engine.sizes", "engine.unwind", "feeds.feed",
-    "gateway.canceller", "ops.gateway_role", "gateway.signer", "ops.sim",
+    "gateway.canceller", "ops.gateway_role", "ops.model_role", "gateway.signer", "ops.sim",
 )  # fmt: skip
 VENUES_TOLD = "venues.json"  # beside the log: what the simulated venues say of the run
 STEP_S = 0.02  # of a feed: it wants one at least every 50 ms
@@ -239,11 +239,18 @@ def _gateway(spec: RoleSpec, segment: Segment) -> Any:
     return build_gateway(spec, segment, _signing(spec, segment, "gateway"))
 
 
+def _model(spec: RoleSpec, segment: Segment) -> Any:
+    from ops.model_role import build_model
+
+    return build_model(spec, segment)
+
+
 BUILDERS: dict[str, Callable[[RoleSpec, Segment], Any]] = {
     "canceller": _canceller,
     "detector": _detector,
     "feed": _feed,
     "gateway": _gateway,
+    "model": _model,
     "signer": _signer,
     "venues": _venues,
 }

@@ -27,6 +27,7 @@ from shm_layout import (
     DETECTOR,
     FEED_ROLE,
     GATEWAY,
+    MODEL,
     SIGNER,
     VENUES,
     VENUES_ROLE,
@@ -179,6 +180,7 @@ class SimSession:
                 plan(f"feed {venue}", "feed", FEED_ROLE + VENUES.index(venue), venue)
                 for venue in self._feeds
             ),
+            plan("model", "model", MODEL),
             plan("detector", "detector", DETECTOR, is_hot=True, fds=("gateway",)),
         )
 

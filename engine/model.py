@@ -1,0 +1,342 @@
+"""The model: slow terms of every market whose settlement rule is known, and of every pair of them.
+
+Reads the rings' entries and publishes with a term of validity: a market whose index or spot is no
+longer heard, or whose strike nobody told, is published no more, and what was said of it expires by
+itself. Slots are read once, at the start: what identities, strikes and a predecessor's strikes were
+told before. Floats are for what is likely; what comes off money is rounded against us.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+
+import numpy as np
+
+from engine import cells as c
+from engine import gather as g
+from engine.basis import Basis
+from engine.fair import fair_yes, widening
+from engine.fair_rules import UNKNOWN, Rule, rule_from, stamps
+from engine.outlook import Outlook, outlook_of, pair_terms
+from engine.sigma import Sigma
+from engine.ticks import MEANS, Ticks
+from shm_layout import (
+    BODY,
+    COUNTERS,
+    DETECTOR,
+    E6,
+    ENTRY,
+    INDEX,
+    INSTRUMENTS_MAX,
+    K_INDEX,
+    K_INSTRUMENT,
+    K_MARKET,
+    K_PAIR,
+    K_SPOT,
+    K_TERMS,
+    MARKET_TERMS,
+    MODEL,
+    NO_ASK_E6,
+    NONE_NS,
+    ROLE,
+    ROLE_CELLS,
+    ROLES_AT,
+    TERMS,
+    Segment,
+    Words,
+    bell_ring,
+    cell,
+    ring_adopt,
+    ring_append,
+    ring_tail,
+    run_epoch_ns,
+    slot_load,
+    slot_store,
+    word_store,
+)
+
+EVERY_NS = 250_000_000  # between two rounds of terms
+VALID_NS = 2_000_000_000  # of one round: eight may be missed
+SPOT_AGE_NS = 2_000_000_000
+INDEX_AGE_NS = 5_000_000_000
+ROWS_MAX = 4096  # price entries of one step
+E8 = 1e8
+COUNTERS_AT = ROLES_AT + MODEL * ROLE_CELLS + cell(ROLE, "counters")
+NAMES = COUNTERS["model"]
+_MEAN_AT, _MEAN_END_AT, _SOURCE_AT = (cell(INDEX, n) for n in ("mean_e8", "mean_end_ns", "source"))
+
+
+@dataclass(slots=True)
+class Market:
+    """A market with a settlement rule. `strike_e8` None: not told yet."""
+
+    instrument: int
+    generation: int
+    rule: Rule
+    open_ns: int
+    index_slot: int
+    spot_slot: int
+    strike_e8: int | None = None
+    number: int = 0
+
+
+@dataclass(slots=True)
+class Spot:
+    """The newest price of a product: dollars, its stamp, and when it was heard (machine time)."""
+
+    price: float = 0.0
+    at_ns: int = 0
+    heard_ns: int = 0
+
+
+@dataclass(slots=True)
+class _Pair:
+    generation: int
+    a: int
+    b: int
+    a_generation: int
+    b_generation: int
+    is_same: bool
+    number: int = 0
+
+
+class Model:
+    """`step` reads and, when it is time, publishes. `histories`: volatility a year by spot slot."""
+
+    def __init__(self, segment: Segment, histories: dict[int, float] | None = None) -> None:
+        self._segment, self._words = segment, segment.words
+        self._entry = np.zeros(ENTRY, np.int64)
+        self._facts = np.zeros(INSTRUMENTS_MAX * g.FACT_CELLS, np.int64)
+        self._found = np.zeros(ROWS_MAX * g.ROW, np.int64)
+        self._lost = np.zeros(2, np.int64)
+        self._cursors = np.array([ring_tail(self._words, at) for at in g.RINGS], np.int64)
+        self._markets: dict[int, Market] = {}
+        self._pairs: dict[int, _Pair] = {}
+        self._spots: dict[int, Spot] = {}
+        self._ticks: dict[int, Ticks] = {}
+        self._sigmas: dict[int, Sigma] = {}
+        self._bases: dict[tuple[int, int], Basis] = {}  # (index slot, spot or index slot)
+        self._due_ns = 0
+        self._counts = dict.fromkeys(NAMES, 0)
+        ring_adopt(self._words, segment.at("terms_ring"), segment.entries("terms_ring"))
+        self._begin()
+        for slot, sigma in (histories or {}).items():
+            self.history(slot, sigma)
+
+    def history(self, slot: int, sigma_annual: float) -> None:
+        """The start-up volatility of a product, from its history."""
+        self._sigmas.setdefault(slot, Sigma()).history(sigma_annual)
+        self._counts["histories"] += 1
+
+    def step(self, now_ns: int) -> int:
+        """Everything there is to do now. Returns entries read plus terms written."""
+        rows = g.gather(
+            self._words, self._cursors, self._entry, self._facts, self._found, self._lost
+        )
+        for at in range(0, rows * g.ROW, g.ROW):
+            self._take(int(self._found[at]), self._found[at + 2 : at + g.ROW], now_ns)
+        if now_ns < self._due_ns:
+            return int(rows)
+        self._due_ns = now_ns + EVERY_NS
+        run_ns = int(run_epoch_ns(self._words, now_ns))
+        written = self._publish(now_ns, run_ns) if run_ns > 0 else 0
+        self._tell()
+        return int(rows) + written
+
+    def close(self) -> None:
+        """Let go of the segment; what was published expires."""
+        self._words = np.zeros(0, np.int64)
+
+    # ---- what comes in
+
+    def _begin(self) -> None:
+        """What was told before our time."""
+        segment, row = self._segment, np.zeros(BODY, np.int64)
+        for block, kind in (("instruments", K_INSTRUMENT), ("pairs", K_PAIR)):
+            for index in range(segment.layout.blocks[block].count):
+                if slot_load(self._words, segment.at(block, index), row, BODY) > 0:
+                    self._take(kind, row, 0)
+        for index, market in self._markets.items():
+            if slot_load(self._words, segment.at("quotes", index), row, BODY) > 0:
+                g.keep_fact(self._facts, row)
+            if slot_load(self._words, segment.at("market_terms", index), row, BODY) > 0:
+                is_same = row[c.MT_GENERATION] == market.generation
+                if is_same and row[c.MT_STRIKE] > 0:  # our predecessor heard the window begin
+                    market.strike_e8 = int(row[c.MT_STRIKE])
+                market.number = int(row[c.MT_NUMBER])
+
+    def _take(self, kind: int, body: Words, now_ns: int) -> None:
+        if kind == K_SPOT:
+            self._spot(body, now_ns)
+        elif kind == K_INDEX:
+            self._index(body, now_ns)
+        elif kind == K_INSTRUMENT:
+            self._instrument(body)
+        elif kind == K_PAIR:
+            index = int(body[c.P_INDEX])
+            known = self._pairs.get(index)
+            self._pairs[index] = _Pair(
+                generation=int(body[c.P_GENERATION]), a=int(body[c.P_A]), b=int(body[c.P_B]),
+                a_generation=int(body[c.P_A_GENERATION]), b_generation=int(body[c.P_B_GENERATION]),
+                is_same=bool(body[c.P_SAME]), number=known.number if known else 0,
+            )  # fmt: skip
+
+    def _instrument(self, body: Words) -> None:
+        index, generation = int(body[c.I_INDEX]), int(body[c.I_GENERATION])
+        known = self._markets.get(index)
+        if known is not None and known.generation == generation:
+            return
+        self._markets.pop(index, None)
+        try:
+            rule = rule_from(int(body[c.I_RULE]))
+        except ValueError:
+            self._counts["unknown"] += 1
+            return
+        if rule.kind != UNKNOWN and body[c.I_INDEX_SLOT] >= 0 and body[c.I_LIVE]:
+            self._markets[index] = Market(
+                index, generation, rule, int(body[c.I_OPEN]), int(body[c.I_INDEX_SLOT]),
+                int(body[c.I_SPOT_SLOT]), number=known.number if known else 0,
+            )  # fmt: skip
+
+    def _spot(self, body: Words, now_ns: int) -> None:
+        self._counts["spots"] += 1
+        bid, ask = int(body[c.X_BID]), int(body[c.X_ASK])
+        price_e8 = (bid + ask) / 2 if 0 < bid < ask < NO_ASK_E6 else float(body[c.X_LAST])
+        if body[c.X_TRUST] or not price_e8 > 0 or body[c.X_EVENT] <= 0:
+            return
+        slot, at_ns = int(body[c.X_PRODUCT]), int(body[c.X_EVENT])
+        spot = self._spots.setdefault(slot, Spot())
+        if at_ns >= spot.at_ns:
+            spot.price, spot.at_ns, spot.heard_ns = price_e8 / E8, at_ns, now_ns
+            self._sigmas.setdefault(slot, Sigma()).take(spot.price, at_ns)
+
+    def _index(self, body: Words, now_ns: int) -> None:
+        self._counts["ticks"] += 1
+        slot, source = int(body[c.X_PRODUCT]), int(body[_SOURCE_AT])
+        ticks = self._ticks.setdefault(slot, Ticks())
+        if body[c.X_TRUST]:
+            return
+        if source in MEANS:
+            ticks.take_mean(int(body[_MEAN_AT]), int(body[_MEAN_END_AT]))
+            return
+        before_ns, at_ns = ticks.at_ns, int(body[c.X_EVENT])
+        ticks.take(source, int(body[c.X_VALUE]), at_ns, now_ns)
+        if ticks.at_ns > before_ns:
+            value = ticks.value_e8 / E8
+            self._sigmas.setdefault(slot, Sigma()).take(value, at_ns)
+            self._compare(slot, value, at_ns)
+
+    def _compare(self, slot: int, value: float, at_ns: int) -> None:
+        """A new value of an index against what leads it, and against the indices beside it."""
+        others = {m.spot_slot for m in self._markets.values() if m.index_slot == slot}
+        for other in others - {NONE_NS}:
+            spot = self._spots.get(other)
+            if spot is not None and abs(at_ns - spot.at_ns) <= SPOT_AGE_NS:
+                self._bases.setdefault((slot, other), Basis()).take(value, spot.price, at_ns)
+        for a, b in {self._indices(pair) for pair in self._pairs.values()}:
+            if slot in (a, b) and a != b:
+                one, two = (self._ticks.get(leg, Ticks()) for leg in (a, b))
+                if abs(one.at_ns - two.at_ns) < SPOT_AGE_NS:
+                    basis = self._bases.setdefault((b, a), Basis())
+                    basis.take(two.value_e8 / E8, one.value_e8 / E8, at_ns)
+
+    def _indices(self, pair: _Pair) -> tuple[int, int]:
+        a, b = self._markets.get(pair.a), self._markets.get(pair.b)
+        return (a.index_slot, b.index_slot) if a and b else (NONE_NS, NONE_NS)
+
+    # ---- what goes out
+
+    def _publish(self, now_ns: int, run_ns: int) -> int:
+        seen: dict[int, Outlook] = {}
+        for market in self._markets.values():
+            found = self._outlook(market, now_ns, run_ns)
+            if found is not None:
+                seen[market.instrument] = found
+                self._market_terms(market, found, now_ns)
+        written = len(seen)
+        for index, pair in self._pairs.items():
+            a, b = seen.get(pair.a), seen.get(pair.b)
+            if a is None or b is None or not (a.is_priced and b.is_priced):
+                continue
+            generations = a.generation, b.generation
+            if generations == (pair.a_generation, pair.b_generation):
+                self._pair_terms(index, pair, a, b, now_ns)
+                written += 1
+        if written:
+            bell_ring(self._words, self._segment.at("bells", DETECTOR), -1)
+        return written
+
+    def _outlook(self, market: Market, now_ns: int, run_ns: int) -> Outlook | None:
+        """What is known of a market that is open now. None: its index is not heard."""
+        fact = market.instrument * g.FACT_CELLS
+        if self._facts[fact + g.F_GENERATION] != market.generation:
+            return None
+        close_ns = int(self._facts[fact + g.F_CLOSE])
+        ticks = self._ticks.get(market.index_slot)
+        if ticks is None or not market.open_ns <= run_ns < close_ns:
+            return None
+        if now_ns - ticks.heard_ns > INDEX_AGE_NS:
+            return None
+        if market.strike_e8 is None:
+            told = int(self._facts[fact + g.F_STRIKE])
+            market.strike_e8 = told if told > 0 else ticks.mean_at(market.open_ns)
+        slot, price, at_ns = market.index_slot, ticks.value_e8 / E8, ticks.at_ns
+        level, error = 0.0, 0.0
+        spot = self._spots.get(market.spot_slot)
+        basis = self._bases.get((market.index_slot, market.spot_slot))
+        if spot and basis and basis.is_known and now_ns - spot.heard_ns <= SPOT_AGE_NS:
+            slot, at_ns, level = market.spot_slot, spot.at_ns, basis.level
+            price, error = spot.price + level, basis.sd(spot.price)
+        known = ticks.known(stamps(market.rule, close_ns // 10**9))
+        return outlook_of(
+            market.instrument, market.generation, market.rule, slot=slot, index=market.index_slot,
+            price=price, at_ns=at_ns, close_ns=close_ns, known=known, basis=level, error=error,
+            sigma=self._sigmas[slot].per_root_second if slot in self._sigmas else 0.0,
+            strike=(market.strike_e8 or 0) / E8, delay_ns=int(self._facts[fact + g.F_DELAY]),
+        )  # fmt: skip
+
+    def _market_terms(self, market: Market, found: Outlook, now_ns: int) -> None:
+        market.number += 1
+        row = np.zeros(BODY, np.int64)
+        view = row.view(MARKET_TERMS)[0]
+        view["instrument"], view["generation"] = market.instrument, market.generation
+        view["number"], view["valid_until_ns"] = market.number, now_ns + VALID_NS
+        view["strike_e8"] = NONE_NS if market.strike_e8 is None else market.strike_e8
+        view["close_epoch_ns"], view["spot_slot"] = found.close_ns, found.slot
+        view["basis_e8"], view["basis_sd_e8"] = round(found.basis * E8), round(found.error * E8)
+        view["sigma_e12"] = round(found.sigma * 1e12)
+        view["sum_e8"], view["count"], whole_s = found.known
+        view["summed_epoch_ns"], view["mean_e8"] = whole_s * 10**9, round(found.mean * E8)
+        chance = found.chance(fair_yes, widening)
+        view["fair_e6"] = NONE_NS if isnan(chance) else round(chance * E6)
+        self._write("market_terms", market.instrument, K_MARKET, row)
+
+    def _pair_terms(self, index: int, pair: _Pair, a: Outlook, b: Outlook, now_ns: int) -> None:
+        basis = self._bases.get((b.index, a.index), Basis())
+        sd = 0.0 if a.index == b.index else basis.sd(a.price)
+        zones, delay_cost = pair_terms(a, b, sd, is_same=pair.is_same)
+        pair.number += 1
+        row = np.zeros(BODY, np.int64)
+        view = row.view(TERMS)[0]
+        view["pair"], view["generation"], view["number"] = index, pair.generation, pair.number
+        view["valid_until_ns"] = now_ns + VALID_NS
+        view["dead_zone_e6"], view["delay_cost_e6"] = zones, delay_cost
+        view["basis_e8"], view["basis_sd_e8"] = round(basis.level * E8), round(sd * E8)
+        self._write("terms", index, K_TERMS, row)
+
+    def _write(self, block: str, index: int, kind: int, row: Words) -> None:
+        """Slot first, then the ring."""
+        segment = self._segment
+        slot_store(self._words, segment.at(block, index), row, BODY)
+        ring, entries = segment.at("terms_ring"), segment.entries("terms_ring")
+        ring_append(self._words, ring, entries, kind, row, BODY)
+        self._counts[block] += 1
+
+    def _tell(self) -> None:
+        """Counters to this role's row."""
+        self._counts["steps"] += 1
+        self._counts["laps"] = int(self._lost[g.LAPS])
+        self._counts["missing"] = sum(ticks.missing for ticks in self._ticks.values())
+        for place, name in enumerate(NAMES):
+            word_store(self._words, COUNTERS_AT + place, self._counts[name])

@@ -1,0 +1,86 @@
+"""What a market settles on, as cells: from its own fields, and nothing where one is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.fair_rules import AT_LEAST, MEAN, NO_RULE, TWAP, Rule, rule_from
+from ops.config import load
+from ops.identity import identify
+from ops.settles import rule_of, settles_cells
+from ops.sim_index import products
+from ops.venues.script import MarketSpec, PairSpec
+from ops.venues.world import make_world
+from ops.venues.world_windows import listed
+from shm_layout import INSTRUMENT, NONE_NS, PAIR
+from tests.ops.fakes import FakeScript
+
+BEGIN_NS = 1_800_000_123 * 10**9
+SLOTS = {"coinbase": {"ETH-USD": 0, "BTC-USD": 1}, "cfbenchmarks": {"BRTI": 2}}
+SLOTS |= {"polybolt": {"btcusd": 3}}
+KALSHI = Rule(kind=MEAN, compare=AT_LEAST, digits=2, n=60)
+POLYMARKET = Rule(kind=TWAP, compare=AT_LEAST, n=60)
+
+
+def windows(venue: str) -> tuple[MarketSpec, ...]:
+    return tuple(one for one in listed(BEGIN_NS, 2) if one.venue == venue)
+
+
+def test_the_worlds_windows_settle_as_their_venues_say() -> None:
+    for venue, rule, index_slot in (("kalshi", KALSHI, 2), ("polymarket", POLYMARKET, 3)):
+        for market in windows(venue):
+            cells = settles_cells(market, SLOTS)
+            assert rule_from(cells["settlement_rule"]) == rule
+            assert (cells["index_slot"], cells["spot_slot"]) == (index_slot, 1)
+            assert cells["open_epoch_ns"] == market.open_epoch_ns
+
+
+@pytest.mark.parametrize(
+    "changed", [{"index": ""}, {"index": "MOON"}, {"round_digits": None}, {"strike_type": "odd"}]
+)
+def test_a_market_of_which_something_is_not_told_has_no_rule(changed: dict[str, str]) -> None:
+    market = replace(windows("kalshi")[0], **changed)
+    assert settles_cells(market, SLOTS)["settlement_rule"] == 0
+    if changed.get("index") == "":
+        assert rule_of(market) == NO_RULE
+
+
+def test_an_exchange_or_index_that_is_not_heard_has_no_slot() -> None:
+    market = windows("kalshi")[0]
+    cells = settles_cells(market, {"cfbenchmarks": {"BRTI": 0}})
+    assert cells["spot_slot"] == NONE_NS and rule_from(cells["settlement_rule"]) == KALSHI
+    assert settles_cells(market, {"coinbase": {"BTC-USD": 0}})["settlement_rule"] == 0
+
+
+def test_a_pair_of_two_windows_needs_the_models_terms_and_one_of_plain_markets_does_not() -> None:
+    class Script(FakeScript):
+        markets = (
+            windows("kalshi")[0],
+            next(one for one in windows("polymarket") if "15m" in one.ticker),
+            MarketSpec(venue="kalshi", ticker="KX-A", title="A", event="e"),
+            MarketSpec(venue="polymarket", ticker="a", title="A", event="e"),
+        )
+        pairs = tuple(
+            PairSpec(a_venue=a.venue, a_ticker=a.ticker, b_venue=b.venue, b_ticker=b.ticker)
+            for a, b in (markets[:2], markets[2:])
+        )
+        products = ("BTC-USD",)
+        indices = ("BRTI", "btcusd")
+
+    identity = identify(Script(), load("testing"), products(Script()))
+    needs = [int(np.asarray(row).view(PAIR)[0]["needs_terms"]) for row in identity.pairs]
+    assert needs == [1, 0]
+
+
+def test_every_window_of_the_seeded_world_has_a_rule_and_its_slots() -> None:
+    world = make_world(3, begin_epoch_ns=BEGIN_NS)
+    identity = identify(world, load("testing"), products(world))
+    rows = [body.view(INSTRUMENT)[0] for body in identity.instruments]
+    for market, row in zip(world.markets, rows, strict=True):
+        assert (row["settlement_rule"] != 0) == bool(market.index), market.ticker
+        if market.index:
+            feed = "cfbenchmarks" if market.venue == "kalshi" else "polybolt"
+            assert row["index_slot"] == identity.products[feed][market.index]
