@@ -25,6 +25,7 @@ from engine import (
     kernels,
     market,
     memory,
+    pricing,
     replay,
     risk,
     sizes,
@@ -88,6 +89,7 @@ KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
         volatility,
         dead_zone,
         gather,
+        pricing,
     )
 )
 
@@ -124,6 +126,7 @@ def warm(segment: Segment) -> None:
     sizes.legal_limit(500_000, 0, 1_000_000, 10_000, 0, 0, 0, 0)
     detector.close()
     replay.replay(replay.Tape())
+    pricing.price_market(mem, 0, np.zeros(pricing.OUT_CELLS))
     _warm_models()
     model = Model(segment)
     model.step(1)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import shm_layout as shm
+from ops.inspector_fair import Fair, fair_of
 from ops.inspector_pairs import Pair, pair_of
 from ops.inspector_view import Cash, Latency, Order, Position, Process, Quote, View
 
@@ -77,7 +78,8 @@ class Inspector:
             gate=STATE.get(int(gate["state"]), "?"),
             kill=int(segment.table("kill")[0]["word"]),
             quotes=quotes,
-            pairs=self._pairs(identities, bodies),
+            pairs=self._pairs(identities, bodies, now_ns),
+            fairs=self._fairs(identities, bodies, now_ns),
             processes=self._processes(now_ns),
             orders=self._orders(identities, now_ns),
             positions=self._positions(identities),
@@ -135,10 +137,23 @@ class Inspector:
         ]
         return tuple(quotes), bodies
 
+    def _fairs(
+        self, identities: dict[int, np.void], bodies: dict[int, np.void], now_ns: int
+    ) -> tuple[Fair, ...]:
+        terms = dict(self._rows("market_terms", shm.INSTRUMENTS_MAX))
+        return tuple(
+            fair_of(
+                row, self._label(identities, index), terms.get(index), bodies.get(index), now_ns
+            )
+            for index, row in identities.items()
+            if row["live"] and row["settlement_rule"]
+        )
+
     def _pairs(
-        self, identities: dict[int, np.void], bodies: dict[int, np.void]
+        self, identities: dict[int, np.void], bodies: dict[int, np.void], now_ns: int
     ) -> tuple[Pair, ...]:
         assert self._segment is not None
+        run_ns = int(shm.run_epoch_ns(self._segment.words, now_ns))
         parameters = dict(self._rows("parameters", 1)).get(0)
         terms = dict(self._rows("terms", shm.PAIRS_MAX))
         return tuple(
@@ -151,6 +166,8 @@ class Inspector:
                 quotes=(bodies.get(int(row["a"])), bodies.get(int(row["b"]))),
                 parameters=parameters,
                 terms=terms.get(index),
+                now_ns=now_ns,
+                run_epoch_ns=run_ns,
             )
             for index, row in self._rows("pairs", shm.PAIRS_MAX)
         )

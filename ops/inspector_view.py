@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ops.inspector_fair import Fair
 from ops.inspector_pairs import Pair
 
 
@@ -122,6 +123,7 @@ class View:
     kill: int
     quotes: tuple[Quote, ...]
     pairs: tuple[Pair, ...]
+    fairs: tuple[Fair, ...]
     processes: tuple[Process, ...]
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]

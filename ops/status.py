@@ -13,6 +13,7 @@ from ops.refused import refused_pairs
 from ops.refused_text import best, sums
 from ops.sim_spot import FALLBACK
 from ops.standing_rows import standing_rows
+from ops.terms_rows import fair_rows, terms_rows
 from ops.todo_rows import todo_rows
 from ops.usage import Used
 from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, GATEWAY, NURSERY, SUPERVISOR, VENUES
@@ -47,6 +48,8 @@ def status(run: Supervisor) -> dict[str, Any]:
         "processes": processes(run, now_ns),
         "feeds": feeds(run),
         "indices": index_rows(run.watch.segment, run.watch.identity.products),
+        "fair": fair_rows(run.watch.segment, run.watch.identity, now_ns),
+        "terms": terms_rows(run.watch.segment, run.watch.identity, now_ns),
         "edges": run.watch.counter(DETECTOR, "edges"),
         "intents": len(run.tally.lives),
         "orders": run.tally.orders,

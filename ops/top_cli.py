@@ -1,4 +1,5 @@
-"""The command `arb-top`: quotes, pairs, processes, orders, positions, latency of a running engine.
+"""The command `arb-top`: quotes, pairs with what comes off their edges, fair values, processes,
+orders, positions, latency of a running engine.
 
 Reads shared memory and writes nothing; any number may run at once.
 """
@@ -30,7 +31,7 @@ EXAMPLES = """examples:
   arb-top --json | jq '.pairs[] | select(.ways[].pays_e6 > 0)'
 """
 USAGE, REFUSED, ABSENT = 2, 3, 4
-NAMES = ("quotes", "pairs", "processes", "orders", "positions", "latency")
+NAMES = ("quotes", "pairs", "processes", "orders", "positions", "latency", "edges", "fair")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -87,7 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _once(asked: argparse.Namespace, inspector: object) -> int:
     from ops.inspector import Absent, Inspector
-    from ops.top_view import TABLES, Wish, once
+    from ops.top_model import TABLES, edge_rows
+    from ops.top_view import Wish, once
     from shm_layout import LayoutError
 
     assert isinstance(inspector, Inspector)
@@ -99,8 +101,8 @@ def _once(asked: argparse.Namespace, inspector: object) -> int:
         return _fail(asked, str(error), REFUSED)
     wanted = asked.view or NAMES
     if asked.json:
-        found = dataclasses.asdict(view)
-        keys = {"latency": "latencies"}
+        found = dataclasses.asdict(view) | {"edges": edge_rows(view)}
+        keys = {"latency": "latencies", "fair": "fairs"}
         for name in set(NAMES) - set(wanted):
             found.pop(keys.get(name, name))
         if "positions" not in wanted:

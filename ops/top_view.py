@@ -185,6 +185,7 @@ PAIRS = Table(
     style=lambda row: "bold green" if any(way.pays_e6 for way in row.ways) else "",
     note="edge a contract after fees, and contracts it pays for",
 )  # fmt: skip
+
 PROCESSES = Table(
     "processes",
     lambda view: view.processes,

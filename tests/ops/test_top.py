@@ -83,7 +83,8 @@ def test_80_by_24_shows_one_pane_and_the_keys_reach_the_others(segment: shm.Segm
 def test_160_by_48_shows_all_panes_at_once_and_zooms_to_one(segment: shm.Segment) -> None:
     async def script(pilot: Pilot[int]) -> None:
         text = shown(pilot)
-        for name in ("quotes", "pairs", "processes", "orders", "positions", "latency"):
+        for name in ("quotes", "pairs", "processes", "orders", "positions", "latency", "edges",
+                     "fair"):  # fmt: skip
             assert f"─ {name}" in text
         assert "tick_to_order" in text and "0.5100" in text and "+5.05c" in text
         text = await press(pilot, "z")

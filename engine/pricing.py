@@ -1,0 +1,111 @@
+"""Fair value of one market in the detector: the model's slow terms and the newest price.
+
+Everything read came from ring entries (engine/market.py keeps them) or stands in the step, so the
+same steps give the same fair values, live and in replay. Each kept figure is a float in `out`, by
+the names below; what is not known is NaN, and NaN never becomes a price. Money is rounded against
+us by who asks: `fair_e6` of engine/fair.py, or `fair_for` of the strategies' view.
+"""
+
+# mypy: disable-error-code="no-any-return"
+from __future__ import annotations
+
+from math import isnan, nan
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from engine import cells as c
+from engine import memory as m
+from engine.fair import CAP, average_terms, fair_yes, widening
+from engine.fair_rules import EXACT, MEAN, POINT, TWAP
+from shm_layout import BODY, FEEDS_MAX, INSTRUMENTS_MAX, LAYOUT_HASH, PRODUCTS_MAX, Words
+
+Floats = npt.NDArray[np.float64]
+SPOT_MAX_NS = 3_000_000_000  # an older price says nothing of now; an index ticks once a second
+(
+    O_SPOT,  # dollars of the index: the newest price, moved by the basis
+    O_STRIKE,
+    O_MEAN,  # the settling value as expected now
+    O_VARIANCE,  # of its logarithm in σ², seconds
+    O_LEFT,  # seconds from now to the close
+    O_LENGTH,  # of the window, seconds
+    O_SIGMA,  # per √second
+    O_FAIR,  # chance of YES, widened and capped
+) = range(8)
+OUT_CELLS = 8
+
+
+@njit(cache=True)
+def layout_hash() -> int:
+    """The layout this module's kernels were compiled for."""
+    return LAYOUT_HASH
+
+
+@njit(cache=True)
+def is_price_usable(mem: Words, slot: int) -> bool:
+    """The newest price of a slot of the block `spot` may be priced with: trusted, its feed alive
+    and of the epoch that wrote it, and not old."""
+    if slot < 0 or slot >= PRODUCTS_MAX:
+        return False
+    at = m.SPOT_AT + slot * m.SPOT_CELLS
+    feed = mem[at + m.SP_FEED]
+    if mem[at + m.SP_VALUE] <= 0 or mem[at + m.SP_TRUST] != 0 or not 0 <= feed < FEEDS_MAX:
+        return False
+    if mem[m.META + m.M_ALIVE] >> feed & 1 == 0:
+        return False
+    if mem[at + m.SP_EPOCH] != mem[m.FEED_EPOCH + feed]:
+        return False
+    return mem[m.META + m.M_NOW] - mem[at + m.SP_RECV] <= SPOT_MAX_NS
+
+
+@njit(cache=True)
+def are_terms_usable(mem: Words, instrument: int) -> bool:
+    """The model has spoken of this very market, of late, and knows its strike."""
+    terms, row = m.MARKET_AT + instrument * BODY, m.INSTRUMENT_AT + instrument * BODY
+    if mem[terms + c.MT_NUMBER] <= 0 or mem[row + c.I_LIVE] != 1:
+        return False
+    if mem[terms + c.MT_GENERATION] != mem[row + c.I_GENERATION]:
+        return False
+    return mem[terms + c.MT_VALID] >= mem[m.META + m.M_NOW] and mem[terms + c.MT_STRIKE] > 0
+
+
+@njit(cache=True)
+def price_market(mem: Words, instrument: int, out: Floats) -> bool:
+    """Fill `out` for a market. False: no fair value now, and every cell is NaN."""
+    for i in range(OUT_CELLS):
+        out[i] = nan
+    if instrument < 0 or instrument >= INSTRUMENTS_MAX or not are_terms_usable(mem, instrument):
+        return False
+    terms, row = m.MARKET_AT + instrument * BODY, m.INSTRUMENT_AT + instrument * BODY
+    slot, rule = mem[terms + c.MT_SPOT_SLOT], mem[row + c.I_RULE]
+    close = mem[terms + c.MT_CLOSE]
+    if not is_price_usable(mem, slot) or mem[m.META + m.M_RUN] >= close:
+        return False
+    kind, compare, digits, n = rule & 15, rule >> 4 & 15, rule >> 8 & 255, rule >> 16
+    at = m.SPOT_AT + slot * m.SPOT_CELLS
+    stamp = mem[at + m.SP_EVENT]
+    spot = (mem[at + m.SP_VALUE] + mem[terms + c.MT_BASIS]) / 1e8
+    sigma, strike = mem[terms + c.MT_SIGMA] / 1e12, mem[terms + c.MT_STRIKE] / 1e8
+    seconds = (close - stamp) / 1e9
+    known_sum, known_count = mem[terms + c.MT_SUM] / 1e8, mem[terms + c.MT_COUNT]
+    hole_s = max((stamp - mem[terms + c.MT_SUMMED]) / 1e9, 1.0)
+    half_tick = 0.0 if digits == EXACT else 0.5 * 10.0 ** (-digits)
+    if spot <= 0 or sigma <= 0 or seconds <= 0:
+        return False
+    mean, variance = spot, seconds
+    if kind in (MEAN, TWAP):
+        last_s = seconds - 1.0 if kind == MEAN else seconds
+        mean, deviation = average_terms(spot, sigma, last_s, known_sum, known_count, n, hole_s)
+        variance = (deviation / (spot * sigma)) ** 2
+    elif kind != POINT:
+        return False
+    fair = fair_yes(
+        kind, compare, half_tick, n, spot, sigma, seconds, strike, 0.0, known_sum, known_count,
+        hole_s, 0, mem[terms + c.MT_BASIS_SD] / 1e8 / spot, widening(seconds), CAP,
+    )  # fmt: skip
+    out[O_SPOT], out[O_STRIKE], out[O_MEAN], out[O_VARIANCE] = spot, strike, mean, variance
+    out[O_LEFT] = (close - mem[m.META + m.M_RUN]) / 1e9
+    out[O_LENGTH] = (close - mem[row + c.I_OPEN]) / 1e9
+    out[O_SIGMA], out[O_FAIR] = sigma, fair
+    return not isnan(fair)

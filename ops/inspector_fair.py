@@ -1,0 +1,67 @@
+"""What the model says of each market whose settlement rule is known, for display.
+
+The detector computes its own fair value from the same terms and the newest spot entry, rounded
+against us; here is the model's, a few times a second, beside the market's own touch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import shm_layout as shm
+
+YEAR_S = 31_536_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fair:
+    """One market. Prices of contracts in 1e-6, of the index in 1e-8; None: not known. `sigma_e6`
+    is a year (1e6: 100 %); `known` of the settlement's ticks that came; `why`: what keeps it from
+    having a fair value, empty: it has one."""
+
+    index: int
+    venue: str
+    ticker: str
+    bid_e6: int | None
+    ask_e6: int | None
+    fair_e6: int | None = None
+    strike_e8: int | None = None
+    mean_e8: int | None = None
+    sigma_e6: int | None = None
+    basis_e8: int | None = None
+    known: int = 0
+    age_ns: int | None = None
+    why: str = "no terms"
+
+
+def fair_of(
+    identity: np.void,
+    label: tuple[str, str],
+    terms: np.void | None,
+    quote: np.void | None,
+    now_ns: int,
+) -> Fair:
+    """A market's row; terms of another generation say nothing of it."""
+    venue, ticker = label
+    bid, ask = shm.NO_BID_E6, shm.NO_ASK_E6
+    if quote is not None and quote["generation"] == identity["generation"]:
+        bid, ask = int(quote["bids"][0]), int(quote["asks"][0])
+    shown_bid = None if bid == shm.NO_BID_E6 else bid
+    shown_ask = None if ask == shm.NO_ASK_E6 else ask
+    found = Fair(
+        index=int(identity["index"]), venue=venue, ticker=ticker, bid_e6=shown_bid,
+        ask_e6=shown_ask,
+    )  # fmt: skip
+    if terms is None or terms["generation"] != identity["generation"]:
+        return found
+    strike, fair = int(terms["strike_e8"]), int(terms["fair_e6"])
+    why = "strike not known" if strike <= 0 else "" if fair >= 0 else "no price"
+    late_ns = now_ns - int(terms["valid_until_ns"])
+    return replace(
+        found, fair_e6=fair if fair >= 0 else None, strike_e8=strike if strike > 0 else None,
+        mean_e8=int(terms["mean_e8"]), basis_e8=int(terms["basis_e8"]), known=int(terms["count"]),
+        sigma_e6=round(int(terms["sigma_e12"]) * YEAR_S**0.5 / 1e6),
+        age_ns=max(late_ns, 0), why="expired" if late_ns > 0 else why,
+    )  # fmt: skip
