@@ -147,7 +147,7 @@ def test_dead_venues_end_the_run(tmp_path: Path) -> None:
 
 KILLED = {  # process -> the trading state its death leads to
     "feed kalshi": "ACTIVE", "feed polymarket": "ACTIVE", "feed coinbase": "ACTIVE",
-    "feed binance": "ACTIVE", "feed kraken": "ACTIVE",
+    "feed binance": "ACTIVE", "feed kraken": "ACTIVE", "model": "ACTIVE",
     "detector": "REDUCING", "signer": "REDUCING", "canceller": "ACTIVE", "gateway": "HALTED",
 }  # fmt: skip
 
