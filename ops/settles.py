@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.fair_rules import NO_RULE, Rule, kalshi_rule, polymarket_rule
+from ops.assets import index_of
 from ops.clock import SECOND_NS
 from ops.venues.script import MarketSpec
 from shm_layout import INSTRUMENT, NONE_NS, Words
@@ -16,11 +17,6 @@ from shm_layout import INSTRUMENT, NONE_NS, Words
 LEADS = "coinbase"  # the exchange whose trades come first and without USDT's basis
 _INTERVALS = {300: "5m", 900: "15m", 14_400: "4h"}
 Slots = Mapping[str, Mapping[str, int]]
-
-
-def coin_of(index: str) -> str:
-    """BRTI and btcusd are both of Bitcoin, ETHUSD_RTI and ethusd both of Ether."""
-    return "btc" if index == "BRTI" else index.lower().split("usd")[0]
 
 
 def rule_of(market: MarketSpec) -> Rule:
@@ -41,8 +37,9 @@ def settles_cells(market: MarketSpec, products: Slots) -> dict[str, int]:
     index_slot = next(
         (slots[market.index] for slots in products.values() if market.index in slots), NONE_NS
     )
-    rule = rule_of(market) if index_slot != NONE_NS else NO_RULE
-    product = f"{coin_of(market.index).upper()}-USD"
+    is_heard = index_slot != NONE_NS
+    rule = rule_of(market) if is_heard else NO_RULE
+    product = f"{index_of(market.index).asset}-USD" if is_heard else ""
     return {
         "settlement_rule": rule.cell,
         "open_epoch_ns": market.open_epoch_ns,
