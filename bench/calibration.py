@@ -30,10 +30,10 @@ EDGES_S = (15, 25, 50, 75, 100, 150, 300, 600, 900)  # a sample belongs to the f
 BINS = 10
 SERIES = ("ours", "plain", "market")
 _TITLES = {
-    "polymarket_btc5m_books": "Polymarket 5m, July 2026",
-    "polymarket_btc15m_1min_binance": "Polymarket 15m, Dec 2025",
+    "polymarket_btc5m_books": "Polymarket 5m",
+    "polymarket_btc15m_1min_binance": "Polymarket 15m",
     "kalshi_btc15m_ws_coinbase": "Kalshi 15m, sessions",
-    "kalshi_btc15m_mid_vs_spot_15s": "Kalshi 15m, 2026-05-04",
+    "kalshi_btc15m_mid_vs_spot_15s": "Kalshi 15m, one day",
 }
 _SURE = 2.0  # standard errors
 _WINDOWS_LEAST = 20  # for a word on who is better
@@ -142,7 +142,7 @@ def run(quick: bool) -> dict[str, object]:
         samples = _complete(list(read(DATA)))
         figures[name] = by_time_left(samples)
         windows = len({one.window for one in samples})
-        panels.append(_panel(f"{_TITLES[name]}, {windows} windows", samples, SERIES))
+        panels.append(_panel(f"{_TITLES[name]} ({windows} windows)", samples, SERIES))
     if (DATA / "kalshi_btc15m_ws_coinbase").exists():
         figures["kalshi_settlements"] = settlements(DATA)
     if (DATA / day.NAME).exists():
