@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 import shm_layout as shm
-from bench import fair, harness, strategies
+from bench import fair, harness, pair, strategies
 from engine.detector import Detector
 
 COUNTS = (1, 100, 512)
@@ -145,6 +145,7 @@ def run(quick: bool) -> dict[str, object]:
         figures[f"pairs_{count}"] = _measure(count, updates, edge=False)
         figures[f"pairs_{count}_edge"] = _measure(count, updates, edge=True)
     figures["fair_value"] = fair.run(quick)
+    figures["one_direction"] = pair.run(quick)
     figures["all_strategies"] = strategies.run(quick)
     figures["verdict"] = "no verdict: there is no reference to hold this against"
     return figures

@@ -6,7 +6,7 @@ mirrored answer to the unit. The edge is per contract at the touch, after the ta
 contract (rounded up) and `off_e6`; what an order of a size earns is `select.py`'s.
 """
 
-# mypy: disable-error-code="no-any-return"
+# mypy: disable-error-code="no-any-return, return-value"
 from __future__ import annotations
 
 import math
@@ -30,7 +30,7 @@ from engine.strategies.table import (
     S_EDGE_MIN,
     S_FAIR,
 )
-from engine.strategies.view import V_FAIR, Floats
+from engine.strategies.view import V_FAIR, V_SECONDS, V_Z, Floats, density
 from shm_layout import BUY, E6, LAYOUT_HASH, NO_BID_E6, SELL, Words
 
 
@@ -88,6 +88,24 @@ def edge_of(rows: Words, quote: int, side: int, worth_e6: int, off_e6: int) -> i
     rate, exponent, _, _ = fee_terms(rows, quote)
     hi, lo = raw_fee(price, i64(E6), rate, exponent)
     return worth_e6 - price - hi - (1 if lo > 0 else 0) - off_e6
+
+
+@njit(cache=True)
+def taker_delay_e6(view: Floats, delay_ns: int) -> int:
+    """What a contract loses because the venue holds takers back, rounded up; -1: unknown.
+
+    While the order waits, fair value moves by a normal of deviation φ(z)·√(delay / seconds). Where
+    it moves our way the makers withdraw and nothing is filled; where it moves against us we are:
+    by E|v| = √(2/π) deviations. `seconds` counts the whole move of spot, also inside an averaging
+    window, where less of it counts: against us. At most a dollar.
+    """
+    if delay_ns <= 0:
+        return i64(0)
+    z, seconds = view[V_Z], view[V_SECONDS]
+    if not (abs(z) >= 0.0 and seconds > 0.0):
+        return i64(-1)
+    lost = math.sqrt(2.0 / math.pi) * density(z) * math.sqrt(delay_ns / 1e9 / seconds)
+    return min(i64(math.ceil(lost * E6)), i64(E6))
 
 
 @njit(cache=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from numba import njit
 
+from engine import cells as c
 from engine.basket import B_FEE, B_LIMIT, basket, put_leg
 from engine.edge import fee_terms
 from engine.fees import fee_e6
@@ -22,7 +23,7 @@ from engine.strategies.convexity_fade import convexity_fade
 from engine.strategies.cross_timeframe import cross_timeframe
 from engine.strategies.distance_fade import distance_fade
 from engine.strategies.extreme_buyer import extreme_buyer
-from engine.strategies.judge import blocked, token_touch
+from engine.strategies.judge import blocked, taker_delay_e6, token_touch
 from engine.strategies.latency import latency
 from engine.strategies.misalignment import misalignment
 from engine.strategies.model_edge import model_edge
@@ -42,6 +43,7 @@ from engine.strategies.table import (
     G_OFF,
     G_ORDERS,
     G_SIZE,
+    GATES,
     LATENCY,
     MISALIGNMENT,
     MOMENTUM,
@@ -62,7 +64,7 @@ KIND_MODEL = 3  # INTENT.kind; INTENT.direction is then the strategy's number
 
 # `case`: what the caller knows of this moment
 (
-    C_OFF,  # dollars off each contract beside fees: hurdle, taker delay; below 0: unknown, no trade
+    C_OFF,  # dollars off each contract: hurdle, cost of capital; below 0: unknown, no trade
     C_RUN,  # run time, ns
     C_HELD,  # BUY if we hold YES here, SELL if NO, -1 nothing
     C_BANKROLL,  # dollars that the strategies' shares are of
@@ -75,10 +77,24 @@ CASE_CELLS = 8
 N_LAST, N_ORDERS = range(2)  # run time of its last order, orders
 SEEN_CELLS = 2 * COUNT
 # `out`: the choice, then a row for each strategy's answer
-X_STRATEGY, X_SIDE, X_FAIR, X_SIZE, X_LIMIT, X_FEE, X_EDGE, X_PROFIT, X_CONFIDENCE = range(9)
+(
+    X_STRATEGY,
+    X_SIDE,
+    X_FAIR,
+    X_SIZE,
+    X_LIMIT,
+    X_FEE,
+    X_EDGE,  # a contract, after fees and X_OFF
+    X_PROFIT,  # of the whole at fair value, after fees
+    X_CONFIDENCE,
+    X_DELAY,  # what the taker delay takes off a contract; -1: unknown
+    X_OFF,  # that and C_OFF; -1: unknown
+) = range(11)
 D_SIDE, D_FAIR, D_EDGE, D_CONFIDENCE, D_GATE = range(5)
 ANSWERS, ANSWER_CELLS = 16, 8
 OUT_CELLS = ANSWERS + ANSWER_CELLS * COUNT
+GATE_COUNT = len(GATES)
+COUNT_CELLS = GATE_COUNT * COUNT
 
 
 @njit(cache=True)
@@ -143,10 +159,12 @@ def ask_all(
     view: Floats, rows: Words, quote: int, case: Words, params: Words, seen: Words, out: Words
 ) -> int:
     """Every strategy's answer into `out`, cooldowns and counts applied. How many fire."""
-    firing = 0
+    firing, off = 0, case[C_OFF]
+    out[X_DELAY] = taker_delay_e6(view, rows[quote + c.Q_DELAY])
+    out[X_OFF] = off + out[X_DELAY] if off >= 0 and out[X_DELAY] >= 0 else -1
     for which in range(COUNT):
         at, row = which * ROW_CELLS, answer_of(which)
-        side, fair, edge, sure, gate = ask(which, view, rows, quote, case[C_OFF], params, at)
+        side, fair, edge, sure, gate = ask(which, view, rows, quote, out[X_OFF], params, at)
         if gate == G_FIRES:
             gate = waits(seen, which, case[C_RUN], params, at)
         out[row + D_SIDE] = side if gate == G_FIRES else -1
@@ -209,6 +227,7 @@ def size_order(
     side: int,
     fair: int,
     edge_min: int,
+    off: int,
     case: Words,
     dollars_e6: int,
     legs: Words,
@@ -217,7 +236,7 @@ def size_order(
     allow; limit and fee stand in `legs`."""
     put_leg(legs, i64(0), quote, side)
     pays, spare = token_price(fair, side), 2 * fee_terms(rows, quote)[2] + 2
-    off, walk_budget = case[C_OFF], case[C_WALK_BUDGET]
+    walk_budget = case[C_WALK_BUDGET]
     cap = min(case[C_CAP], size_in(dollars_e6, token_touch(rows, quote, side), spare))
     found = basket(rows, legs, i64(1), pays, edge_min, off, cap, walk_budget)
     if found[0] == 0:
@@ -274,7 +293,9 @@ def choose(
         touch = token_touch(rows, quote, side)
         dollars = dollars_for(which, view, touch, edge, case, params, spent)
         edge_min = params[which * ROW_CELLS + S_EDGE_MIN]
-        size, left, profit = size_order(rows, quote, side, fair, edge_min, case, dollars, legs)
+        size, left, profit = size_order(
+            rows, quote, side, fair, edge_min, out[X_OFF], case, dollars, legs
+        )
         if size > 0:
             out[X_STRATEGY], out[X_SIDE], out[X_FAIR], out[X_SIZE] = which, side, fair, size
             out[X_LIMIT], out[X_FEE], out[X_EDGE] = legs[B_LIMIT], legs[B_FEE], left
@@ -291,3 +312,11 @@ def note_order(seen: Words, spent: Words, which: int, run_ns: int, dollars_e6: i
     seen[2 * which + N_LAST] = run_ns
     seen[2 * which + N_ORDERS] += 1
     spent[which] += dollars_e6
+
+
+@njit(cache=True)
+def tally(out: Words, counts: Words) -> None:
+    """Count the gate each strategy stopped at (G_FIRES: it took a side): COUNT_CELLS cells, a row
+    of `len(GATES)` for each."""
+    for which in range(COUNT):
+        counts[which * GATE_COUNT + out[answer_of(which) + D_GATE]] += 1

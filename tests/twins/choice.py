@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tests.twins import basket, fees
 from tests.twins.edge import E6
-from tests.twins.strategies import ALL, BUY, NAMES, SELL, Answer, Market, Params, blocked, touch
+from tests.twins.strategies import (
+    ALL,
+    BUY,
+    NAMES,
+    SELL,
+    Answer,
+    Market,
+    Params,
+    blocked,
+    pdf,
+    touch,
+)
 
 
 def cap_of(name: str, m: Market, p: Params) -> int:
@@ -60,10 +71,21 @@ def order(m: Market, side: int, fair: int, p: Params, case: Case, dollars: int) 
     return found if paid >= found[0] else basket.basket(legs, *args, paid, case.walk_budget)
 
 
+def off_of(m: Market) -> int:
+    """What comes off beside fees, the taker delay included; -1: unknown."""
+    if m.off < 0 or m.delay_ns <= 0:
+        return m.off
+    if m.z is None or m.seconds is None or not m.seconds > 0:
+        return -1
+    lost = math.sqrt(2 / math.pi) * pdf(m.z) * math.sqrt(m.delay_ns / 1e9 / m.seconds)
+    return m.off + min(math.ceil(lost * E6), E6)
+
+
 def choose(
     m: Market, params: dict[str, Params], case: Case, seen: Seen, spent: dict[str, int]
 ) -> tuple[str | None, basket.Answer, dict[str, Answer]]:
     """The strategy that trades, what it orders, and every answer."""
+    m = replace(m, off=off_of(m))
     answers: dict[str, Answer] = {}
     for each, name in zip(ALL, NAMES, strict=True):
         p = params[name]

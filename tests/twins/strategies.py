@@ -41,6 +41,7 @@ class Market:
     sigma_implied: float | None = None
     sigma_fitted: float | None = None
     off: int = 0
+    delay_ns: int = 0
 
     def mirrored(self) -> Market:
         """NO of this market seen as YES."""

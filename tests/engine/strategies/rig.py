@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine import basket
+from engine import cells as c
 from engine.strategies import select, table
 from engine.strategies import view as v
 from shm_layout import E6
@@ -59,9 +60,11 @@ def choose(
         place = 2 * table.STRATEGIES.index(name)
         before[place], before[place + 1] = last, orders
     used = np.array([spent.get(name, 0) for name in table.STRATEGIES], np.int64)
+    rows = rows_of(market.book)
+    rows[c.Q_DELAY] = market.delay_ns
     out, legs = np.zeros(select.OUT_CELLS, np.int64), basket.fresh()
     which = int(select.choose(
-        view_of(market), rows_of(market.book), 0, cells, table.rows_of(params), before, used, out,
+        view_of(market), rows, 0, cells, table.rows_of(params), before, used, out,
         legs,
     ))  # fmt: skip
     answers = {}
@@ -112,6 +115,7 @@ def random_market(rng: random.Random) -> twin.Market:
         maybe(0.0, 7e-6, 8e-6, 2.9e-5, 3e-5), maybe(0.0, 1.5, 40.0), trades, trades / 30,
         plain(0.0, 0.5, 0.74, 0.75, 0.9), maybe(0.0, 0.0002, 0.001), rng.choice([1, 2, 3, 4, 7]),
         plain(0.0, 8.9e-5, 1.5e-4), plain(0.0, 8.9e-5, 1e-4), rng.choice([0, 0, 0, 5_000, -1]),
+        rng.choice([0, 0, 150_000_000, 10**9]),
     )  # fmt: skip
     if distance is None or rng.random() < 0.5:
         return market

@@ -184,6 +184,28 @@ def test_an_order_is_noted_in_its_market_and_in_the_total() -> None:
     assert spent[table.MOMENTUM] == 11 * E6 == spent.sum()
 
 
+def test_the_taker_delay_comes_off_every_edge() -> None:
+    """150 ms of the 20 s that are left, at z 0.8: √(2/π)·φ(0.8)·√(0.15/20) = 2.0018 cents."""
+    near = replace(LATE, z=0.8)
+    free = choose(near, ALL_ON, NOW, {}, {})[2]
+    held = choose(replace(near, delay_ns=150_000_000), ALL_ON, NOW, {}, {})[2]
+    for name in ("distance_fade", "settlement_sniper", "latency", "model_edge"):
+        assert free[name][2] - held[name][2] == 20_018, name
+    unknown = replace(near, delay_ns=150_000_000, seconds=None)
+    answers = choose(unknown, only("settlement_sniper", "model_edge"), NOW, {}, {})[2]
+    assert {answers[name][4] for name in ("settlement_sniper", "model_edge")} == {"delay"}
+
+
+def test_each_gate_is_counted_for_each_strategy() -> None:
+    counts, out = np.zeros(select.COUNT_CELLS, np.int64), np.zeros(select.OUT_CELLS, np.int64)
+    out[select.answer_of(table.MOMENTUM) + select.D_GATE] = table.G_VELOCITY
+    for _ in range(3):
+        select.tally(out, counts)
+    rows = counts.reshape(table.COUNT, len(table.GATES))
+    assert rows[table.MOMENTUM, table.G_VELOCITY] == 3 == rows[table.LATENCY, table.G_FIRES]
+    assert counts.sum() == 3 * table.COUNT
+
+
 def test_half_kelly_is_rounded_down_and_nothing_at_the_ends() -> None:
     assert select.kelly_e6(100_000, 500_000, E6) == 100_000
     assert select.kelly_e6(100_001, 300_000, E6) == 71_429  # 71429.28
