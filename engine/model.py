@@ -17,7 +17,7 @@ from engine import cells as c
 from engine import gather as g
 from engine.basis import Basis
 from engine.fair import fair_yes, widening
-from engine.fair_rules import UNKNOWN, Rule, rule_from, stamps
+from engine.fair_rules import POINT, TWAP, UNKNOWN, Rule, rule_from, stamps
 from engine.outlook import Outlook, outlook_of, pair_terms
 from engine.sigma import Sigma
 from engine.ticks import MEANS, Ticks
@@ -280,7 +280,7 @@ class Model:
             return None
         if market.strike_e8 is None:
             told = int(self._facts[fact + g.F_STRIKE])
-            market.strike_e8 = told if told > 0 else ticks.mean_at(market.open_ns)
+            market.strike_e8 = told if told > 0 else _heard_strike(market, ticks)
         slot, price, at_ns = market.index_slot, ticks.value_e8 / E8, ticks.at_ns
         level, error = 0.0, 0.0
         spot = self._spots.get(market.spot_slot)
@@ -340,3 +340,15 @@ class Model:
         self._counts["missing"] = sum(ticks.missing for ticks in self._ticks.values())
         for place, name in enumerate(NAMES):
             word_store(self._words, COUNTERS_AT + place, self._counts[name])
+
+
+def _heard_strike(market: Market, ticks: Ticks) -> int | None:
+    """The strike of a market whose venue does not tell it: what its rule takes, at the window's
+    start. None: it was not heard."""
+    if market.rule.kind == TWAP:
+        return ticks.mean_at(market.open_ns)
+    if market.rule.kind == POINT:
+        open_s = market.open_ns // 10**9
+        value_e8, count, _ = ticks.known(range(open_s, open_s + 1))
+        return value_e8 if count else None
+    return None

@@ -1,10 +1,11 @@
 """How much one product moves, for slow terms: from its past, then from what is seen.
 
-Mids are sampled once a second (engine/volatility.py has the estimators). EWMA over returns of five
-seconds follows the market; a return beyond what a smooth path makes (Lee and Mykland's bound on
-MedRV's deviation) is cut there, and its excess kept apart with a longer memory, for jumps come
-again; two scales say how much of the five-second variance is bid-ask noise. Until enough was seen
-the start-up value holds, in proportion to time.
+Mids are sampled once a second (engine/volatility.py has the estimators). EWMA over returns of ten
+seconds follows the market, as the calibration of engine/fair.py's widening was taken; a return
+beyond what a smooth path makes (Lee and Mykland's bound on MedRV's deviation) is cut there, and its
+excess kept apart with a longer memory, for jumps come again; two scales say how much of the
+ten-second variance is bid-ask noise. Until enough was seen the start-up value holds, in proportion
+to time.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ import numpy as np
 from engine import volatility as v
 
 SECOND_NS = 10**9
-STEP_S = 5
+STEP_S = 10
 WINDOW_S = 600  # of the samples that jumps and noise are judged by
 HALF_LIFE_S = 600.0
 JUMP_HALF_LIFE_S = 3_600.0
 JUMP_CHANCE = 0.01
 HOLE_S = 15  # no sample for longer: the path in between is not known
 JUDGED_FROM = 60  # returns, before which no jump and no noise is judged
-NOISE_LEAST = 0.25  # two scales may not take more than this away
+NOISE_LEAST = 0.25  # two scales leave at least this of the variance
+NOISE_SLACK = 0.15  # they are a deviation off themselves: against us
 SIGMA_DEFAULT = 0.8  # a year, if no history can be had (reference strategies)
 SIGMA_LEAST, SIGMA_MOST = 0.1, 5.0  # a year: outside of it the data is ill
 
@@ -41,7 +43,7 @@ class Sigma:
     _variance: float = nan
     _jump: float = 0.0
     _last: tuple[int, float] | None = None  # newest price, by second
-    _coarse: tuple[int, float] | None = None  # newest five-second sample
+    _coarse: tuple[int, float] | None = None  # newest ten-second sample
     _returns: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_S))
     _steps: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW_S // STEP_S))
 
@@ -83,7 +85,7 @@ class Sigma:
         self._jump = weight * self._jump + (1 - weight) * excess / seconds
 
     def _bound(self) -> float:
-        """The largest five-second return that is no jump."""
+        """The largest ten-second return that is no jump."""
         n = len(self._steps)
         if n < JUDGED_FROM:
             return float("inf")
@@ -91,17 +93,17 @@ class Sigma:
         return float(v.jump_bound(n, JUMP_CHANCE)) * sqrt(usual) if usual > 0 else float("inf")
 
     def _noise_free(self) -> float:
-        """Share of the five-second variance that is no noise."""
+        """Share of the ten-second variance that is no noise."""
         n = len(self._returns)
         if n < 2 * JUDGED_FROM:
             return 1.0
         returns = np.array(self._returns)
-        steps = np.add.reduceat(returns[: n // STEP_S * STEP_S], range(0, n // STEP_S * STEP_S, 5))
+        steps = returns[: n // STEP_S * STEP_S].reshape(-1, STEP_S).sum(axis=1)
         coarse = v.realised(steps) / STEP_S
         fine = v.two_scales(returns, float(n), STEP_S)
         if isnan(fine) or not coarse > 0:
             return 1.0
-        return float(min(max(fine / coarse, NOISE_LEAST), 1.0))
+        return float(min(max(fine / coarse + NOISE_SLACK, NOISE_LEAST), 1.0))
 
     @property
     def per_root_second(self) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from engine import cells as c
 from engine.detector import Detector
-from engine.fair_rules import AT_LEAST, MEAN, TWAP, Rule
+from engine.fair_rules import AT_LEAST, MEAN, POINT, TWAP, Rule
 from engine.model import EVERY_NS, VALID_NS, Model
 from engine.outlook import outlook_of, pair_terms
 from feeds.indices import CF_SECOND, POLYBOLT_CHAINLINK, POLYBOLT_TWAP
@@ -171,6 +171,22 @@ def test_a_strike_we_did_not_hear_is_not_known_and_the_pair_not_judged() -> None
     assert polymarket is not None
     assert polymarket["strike_e8"] == polymarket["fair_e6"] == NONE_NS
     assert desk.market(0) is not None and desk.terms() is None
+
+
+def test_where_the_point_settles_the_strike_is_the_tick_of_the_start() -> None:
+    desk = Desk()
+    rule = Rule(kind=POINT, compare=AT_LEAST)
+    desk.world.instrument(1, POLYMARKET, generation=2, settlement_rule=rule.cell,
+                          open_epoch_ns=RUN_0 + 30 * SECOND, index_slot=BTCUSD,
+                          spot_slot=SPOT_SLOT)  # fmt: skip
+    desk.quotes(generation=2)
+    desk.go(29)
+    assert desk.market(1) is None
+    desk.go(1, 80_500)
+    desk.go(10, 80_000)
+    found = desk.market(1)
+    assert found is not None
+    assert found["strike_e8"] == 80_495 * E8 and found["count"] <= 1
 
 
 def test_a_successor_keeps_the_strike_and_counts_only_what_it_hears() -> None:

@@ -56,7 +56,7 @@ def test_a_jump_widens_for_a_while_but_is_no_volatility() -> None:
 
 
 def test_noise_of_the_quotes_is_no_volatility() -> None:
-    noisy = walked(0.4, noise=1e-4)  # 1 bp: five-second returns alone would say 0.53
+    noisy = walked(0.4, noise=1e-4)  # 1 bp: ten-second returns alone would say 0.47
     assert annual_of(noisy) == pytest.approx(0.4, rel=0.2)
 
 
