@@ -38,6 +38,7 @@ from shm_layout import (
 if TYPE_CHECKING:
     from ops.ground import Ground
     from ops.identity import Identity
+    from ops.reload import Reloader
     from ops.supervisor import Supervisor
 
 ANSWERS_MAX = 8  # the newest are kept
@@ -92,6 +93,7 @@ class Commands:
         self._answers: dict[int, Answer] = {}
         self._reader: RingReader | None = None  # while an answer is waited for
         self.is_killed = False
+        self.reloader: Reloader | None = None  # of a run whose settings can be read again
 
     def take(self, command: str) -> dict[str, Any]:
         """One command of COMMANDS (ops/control.py); its answer."""
@@ -100,6 +102,9 @@ class Commands:
             return {"killed": self.is_killed, **plan(run)}
         if command in ("flatten", "reconcile"):
             return self._ask(command)
+        if command == "reload":
+            assert self.reloader is not None
+            return self.reloader.reload(run)
         if command == "answers":
             self.turn()
             return {str(number): answer.told() for number, answer in self._answers.items()}

@@ -22,7 +22,7 @@ from ops.settings import MARKETS, SECTIONS, Edge, Limits, Risk, Settings, Spot, 
 
 __all__ = [
     "MARKETS", "PROFILES", "SECTIONS", "ConfigError", "Edge", "Limits", "Loaded", "Risk",
-    "Settings", "Spot", "load", "loaded", "profiles",
+    "Settings", "Source", "Spot", "load", "loaded", "profiles", "source",
 ]  # fmt: skip
 PROFILES = Path(__file__).resolve().parent / "profiles"
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -38,6 +38,32 @@ class Loaded:
 
     settings: Settings
     told: Mapping[tuple[str, str], Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a run's settings come from, so that they can be read again; `first`: as it began."""
+
+    profile: str
+    config: Path | None
+    environment: Mapping[str, str]
+    flags: Mapping[tuple[str, str], tuple[str, Any]]
+    first: Loaded
+
+    def read(self) -> Loaded:
+        """As they are told now. Raises ConfigError."""
+        return loaded(self.profile, self.config, self.environment, self.flags)
+
+
+def source(
+    profile: str,
+    config: Path | None,
+    environment: Mapping[str, str],
+    flags: Mapping[tuple[str, str], tuple[str, Any]],
+) -> Source:
+    """Read for the first time. Raises ConfigError."""
+    told = MappingProxyType(dict(environment))
+    return Source(profile, config, told, flags, loaded(profile, config, told, flags))
 
 
 def profiles() -> list[str]:

@@ -24,7 +24,7 @@ from typing import Any
 SOCKET = "arb.sock"
 LOCK = "lock"
 COMMANDS = (
-    "status", "stop", "halt", "resume", "lift", "plan", "flatten", "reconcile", "answers",
+    "status", "stop", "halt", "resume", "lift", "plan", "flatten", "reconcile", "answers", "reload",
 )  # fmt: skip
 LINE_MAX = 4096
 ANSWER_MAX = 1 << 20

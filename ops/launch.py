@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ops import cache, clock
-from ops.config import Settings
+from ops.config import Source
 from ops.console import err
 from ops.control import AlreadyRunning, Lock
 from ops.helpers import Helpers
@@ -49,7 +49,7 @@ class Launch:
     """What a start was told and found. `make_session` None: the simulated session of ops/sim.py."""
 
     asked: argparse.Namespace
-    settings: Settings
+    source: Source
     make_session: SessionFactory | None
     began_ns: int
     name: str
@@ -59,7 +59,7 @@ class Launch:
 
 def launch(
     asked: argparse.Namespace,
-    settings: Settings,
+    source: Source,
     make_session: SessionFactory | None,
     began_ns: int,
 ) -> int:
@@ -68,7 +68,7 @@ def launch(
     try:
         told = Launch(
             asked=asked,
-            settings=settings,
+            source=source,
             make_session=make_session,
             began_ns=began_ns,
             name=_name(),

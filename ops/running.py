@@ -14,6 +14,7 @@ from ops.ground import Ground, GroundError
 from ops.helpers import Helpers
 from ops.identity import publish
 from ops.launch import REFUSED, Launch, LaunchError
+from ops.reload import Reloader
 from ops.run_folder import RunFolder
 from ops.session import Request, SessionError
 from ops.summary import faults_done, lines, summary
@@ -43,9 +44,9 @@ def run(told: Launch, folder: RunFolder, helpers: Helpers) -> int:
 
 def _prepared(told: Launch, folder: RunFolder, ground: Ground) -> Supervisor:
     """Script, keys, segment and tables."""
-    asked = told.asked
+    asked, settings = told.asked, told.source.first.settings
     request = Request(
-        settings=for_cores(told.settings, is_pinned(told.settings.processes.cores_min)),
+        settings=for_cores(settings, is_pinned(settings.processes.cores_min)),
         name=told.name,
         state_dir=told.state_dir,
         seconds=asked.seconds,
@@ -73,6 +74,7 @@ def _prepared(told: Launch, folder: RunFolder, ground: Ground) -> Supervisor:
     folder.note_kill(kill_place(ground, session.identity))
     supervisor = Supervisor(request, session, ground, say=told.shown.say, began_ns=told.began_ns)
     supervisor.tick = told.shown.tick
+    supervisor.commands.reloader = Reloader(told.source)
     return supervisor
 
 

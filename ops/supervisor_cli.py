@@ -56,6 +56,12 @@ TEXTS = {
         "sells each holding with orders that only reduce, no worse than unwind_loss_max from the\n"
         "touch, and asks the venues what is left. Waits up to 45 s. Stays halted.",
     ),
+    "reload": (
+        "read the settings again and put in force what may be",
+        "The running engine's profile, --config file and variables (its own, not this command's).\n"
+        "What tightens holds at once, what loosens only while HALTED; some keys need a new start.\n"
+        "What is refused is told key by key, and then the exit code is 3.",
+    ),
     "reconcile": (
         "ask both venues now and print where our books differ",
         "Cash, positions and open orders, read while nothing of ours moves (else: not known; halt\n"
@@ -74,6 +80,7 @@ EXAMPLES = {
     "resume": "arb-supervisor resume\n  arb-supervisor resume --halted",
     "kill": "arb-supervisor kill --json",
     "flatten": "arb-supervisor flatten --plan\n  arb-supervisor flatten --yes",
+    "reload": "arb-supervisor reload --json",
     "reconcile": "arb-supervisor reconcile --json",
 }
 ENVIRONMENT = (  # what children may inherit
@@ -249,6 +256,8 @@ def _talk(asked: argparse.Namespace) -> int:
         if asked.json:
             out(json.dumps({"running": False, "error": str(error)}))
         return fail(str(error), RUNNING)
+    if asked.command == "reload":
+        return _reloaded(answer, is_json=asked.json)
     if asked.json:
         out(json.dumps(answer))
     elif asked.command == "status":
@@ -260,6 +269,18 @@ def _talk(asked: argparse.Namespace) -> int:
     else:
         out(f"{asked.command}: done; trading state {answer.get('state', 'unknown')}")
     return 0
+
+
+def _reloaded(answer: dict[str, Any], *, is_json: bool) -> int:
+    from ops.reload_text import lines
+
+    if is_json:
+        out(json.dumps(answer))
+    if "error" in answer:
+        return REFUSED if is_json else fail(answer["error"], REFUSED)
+    if not is_json:
+        out("\n".join(lines(answer)))
+    return REFUSED if answer["refused"] else 0
 
 
 def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> int:
@@ -280,21 +301,22 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
         return fail("--seed is of the simulated world and of --faults, not of --replay", USAGE)
     asked.seed = 1 if asked.seed is None else asked.seed
     try:
-        found = config.loaded(asked.profile, asked.config, os.environ, _flags(asked))
+        source = config.source(asked.profile, asked.config, os.environ, _flags(asked))
         asked.plan = faults.load(asked.faults) if asked.faults else ()
     except (config.ConfigError, faults.FaultError) as error:
         return fail(str(error), REFUSED)
     if asked.print_config:
         from ops import config_text
 
-        out(config_text.as_json(found) if asked.json else config_text.as_table(found))
+        told = source.first
+        out(config_text.as_json(told) if asked.json else config_text.as_table(told))
         return 0
     for name in list(os.environ):  # no proxies, no SSLKEYLOGFILE, no preloads for any child
         if name not in ENVIRONMENT and not name.startswith(("ARB_", "LC_")):
             del os.environ[name]
     from ops.launch import launch
 
-    return launch(asked, found.settings, make_session, began_ns)
+    return launch(asked, source, make_session, began_ns)
 
 
 if __name__ == "__main__":
