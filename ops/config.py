@@ -18,11 +18,25 @@ from typing import Any
 from ops.config_read import Layer, Mistakes, Told, file_layer, flags_layer, variables_layer
 from ops.config_together import check_together
 from ops.desk_limits import desk_params
-from ops.settings import MARKETS, SECTIONS, Edge, Limits, Risk, Settings, Spot, entry_of
+from ops.settings import MARKETS, SECTIONS, Edge, Limits, Risk, Settings, Spot, Updown, entry_of
 
 __all__ = [
-    "MARKETS", "PROFILES", "SECTIONS", "ConfigError", "Edge", "Limits", "Loaded", "Risk",
-    "Settings", "Source", "Spot", "load", "loaded", "profiles", "source",
+    "MARKETS",
+    "PROFILES",
+    "SECTIONS",
+    "ConfigError",
+    "Edge",
+    "Limits",
+    "Loaded",
+    "Risk",
+    "Settings",
+    "Source",
+    "Spot",
+    "Updown",
+    "load",
+    "loaded",
+    "profiles",
+    "source",
 ]  # fmt: skip
 PROFILES = Path(__file__).resolve().parent / "profiles"
 NOTHING: Mapping[str, str] = MappingProxyType({})

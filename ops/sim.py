@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ops import clock, journals, sim_index, sim_spot
-from ops.config import Settings
+from ops.config import Settings, Updown
 from ops.identity import Identity, identify
 from ops.session import Plan, Request, SessionError
 from ops.simkeys import SimKeys, make_keys
@@ -22,6 +22,7 @@ from ops.venues.script import Script
 from ops.venues.spec import Accounts, VenuesSpec
 from ops.venues.tls import TlsPaths, make_tls
 from ops.venues.world import make_world
+from ops.venues.world_windows import LENGTHS_S, PLAYED, Series, series_of
 from shm_layout import (
     CANCELLER,
     DETECTOR,
@@ -197,6 +198,19 @@ def _check_faults(request: Request, script: Script, exchanges: Sequence[Exchange
         raise SessionError(f"--faults: {error}") from error
 
 
+def _series(chosen: Updown) -> tuple[Series, ...]:
+    """Windows of these coins and lengths. Raises SessionError for what the world does not play."""
+    for key, found, played in (
+        ("assets", [name.lower() for name in chosen.assets], PLAYED),
+        ("intervals", list(chosen.intervals), LENGTHS_S),
+    ):
+        other = [each for each in found if each not in played]
+        if other:
+            text = f"found {', '.join(other)}, the simulated world plays {' and '.join(played)}"
+            raise SessionError(f"updown.{key}: {text}")
+    return series_of([name.lower() for name in chosen.assets], chosen.intervals)
+
+
 def _script(request: Request) -> Script:
     if not request.replay:
         begin_epoch_ns = clock.epoch_ns() // clock.MS_NS * clock.MS_NS
@@ -205,6 +219,7 @@ def _script(request: Request) -> Script:
             begin_epoch_ns=begin_epoch_ns,
             speed_e6=request.speed_e6,
             plays=request.settings.sim.markets,
+            series=_series(request.settings.updown),
         )
     try:
         return load(

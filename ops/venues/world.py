@@ -13,7 +13,7 @@ from ops.venues.world_crowd import crowd
 from ops.venues.world_motion import Motion
 from ops.venues.world_opposite import told_the_other_way
 from ops.venues.world_window_motion import WindowMotion
-from ops.venues.world_windows import CF_INDEX, CHAINLINK, WINDOWS, listed
+from ops.venues.world_windows import CF_INDEX, CHAINLINK, SERIES, WINDOWS, Series, listed
 
 _MS_NS = 1_000_000
 DIGEST_NS = 120 * 10**9  # of the script that the digest covers
@@ -41,12 +41,15 @@ class WorldScript:
     plays: int
     windows: int
     opposite: tuple[int, ...]
+    series: tuple[Series, ...] = SERIES
     counts: dict[str, int] = field(default_factory=dict)  # nothing is ever corrected
 
     def events(self) -> Iterator[Event]:
         """From the beginning, ascending in time, without end."""
         begin_epoch_ns = self.timeline.begin_epoch_ns
-        return _events(self.seed, begin_epoch_ns, self.plays, self.windows, self.opposite)
+        return _events(
+            self.seed, begin_epoch_ns, self.plays, self.windows, self.opposite, self.series
+        )
 
     @property
     def end_epoch_ns(self) -> int | None:
@@ -62,11 +65,12 @@ def make_world(
     plays: int = PLAYS,
     windows: int = WINDOWS,
     opposite: tuple[int, ...] = (),
+    series: tuple[Series, ...] = SERIES,
 ) -> Script:
     """The world of `seed`: the same script byte for byte on every machine and Python. `plays`: at
     least PLAYS."""
     assert plays >= PLAYS, f"plays is {plays}, wanted at least {PLAYS}"
-    markets, pairs = _cast(begin_epoch_ns, plays, windows, opposite)
+    markets, pairs = _cast(begin_epoch_ns, plays, windows, opposite, series)
     return WorldScript(
         seed=seed,
         markets=markets,
@@ -74,10 +78,11 @@ def make_world(
         products=(BTC, ETH),
         indices=(*CF_INDEX.values(), *CHAINLINK.values()) if windows else (),
         timeline=Timeline(begin_epoch_ns, speed_e6),
-        digest=digest_of(seed, plays=plays, windows=windows, opposite=opposite),
+        digest=digest_of(seed, plays=plays, windows=windows, opposite=opposite, series=series),
         plays=plays,
         windows=windows,
         opposite=opposite,
+        series=series,
     )
 
 
@@ -88,11 +93,12 @@ def digest_of(
     plays: int = PLAYS,
     windows: int = WINDOWS,
     opposite: tuple[int, ...] = (),
+    series: tuple[Series, ...] = SERIES,
 ) -> str:
     """What names the world of a seed: see `WorldScript`."""
-    events = _events(seed, 0, plays, windows, opposite)
+    events = _events(seed, 0, plays, windows, opposite, series)
     begun = takewhile(lambda event: event.at_epoch_ns < length_ns, events)
-    return fingerprint(*_cast(0, plays, windows, opposite), islice(begun, DIGEST_EVENTS))
+    return fingerprint(*_cast(0, plays, windows, opposite, series), islice(begun, DIGEST_EVENTS))
 
 
 @lru_cache(maxsize=1)
@@ -102,15 +108,24 @@ def _plays(begin_epoch_ns: int, count: int, opposite: tuple[int, ...]) -> tuple[
 
 
 def _cast(
-    begin_epoch_ns: int, count: int, windows: int, opposite: tuple[int, ...]
+    begin_epoch_ns: int,
+    count: int,
+    windows: int,
+    opposite: tuple[int, ...],
+    series: tuple[Series, ...],
 ) -> tuple[tuple[MarketSpec, ...], tuple[PairSpec, ...]]:
     plays = _plays(begin_epoch_ns, count, opposite)
     paired = tuple(spec for play in plays for spec in (play.kalshi, play.polymarket))
-    return paired + listed(begin_epoch_ns, windows), tuple(pair_of(play) for play in plays)
+    return paired + listed(begin_epoch_ns, windows, series), tuple(pair_of(play) for play in plays)
 
 
 def _events(
-    seed: int, begin_epoch_ns: int, count: int, windows: int, opposite: tuple[int, ...]
+    seed: int,
+    begin_epoch_ns: int,
+    count: int,
+    windows: int,
+    opposite: tuple[int, ...],
+    series: tuple[Series, ...],
 ) -> Iterator[Event]:
     begin_ns = begin_epoch_ns + -begin_epoch_ns % _MS_NS
     plays = _plays(begin_epoch_ns, count, opposite)
@@ -119,5 +134,5 @@ def _events(
         events = told_the_other_way(events, frozenset(2 * play + 1 for play in opposite))
     if not windows:
         return events
-    specs = listed(begin_epoch_ns, windows)
+    specs = listed(begin_epoch_ns, windows, series)
     return WindowMotion(seed, specs, 2 * len(plays), begin_ns).over(events)

@@ -8,6 +8,7 @@ Listed for a bounded time: the engine learns of no market after its start.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ WINDOWS = 4  # of each series: an hour of 15-minute windows
 CF_INDEX = {BTC: "BRTI", ETH: "ETHUSD_RTI"}
 CHAINLINK = {BTC: "btcusd", ETH: "ethusd"}
 ROUND_DIGITS = 2  # of BTC and ETH (spot.md 6.2)
+_NAMES = {BTC: ("btc", "Bitcoin"), ETH: ("eth", "Ethereum")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +42,31 @@ class Series:
     length_s: int
 
 
-SERIES = (
-    Series(venue="kalshi", product=BTC, length_s=900),
-    Series(venue="polymarket", product=BTC, length_s=900),
-    Series(venue="polymarket", product=BTC, length_s=300),
-)
+PLAYED = {"btc": BTC, "eth": ETH}  # coins that windows are played of
+LENGTHS_S = {"15m": 900, "5m": 300}
+_LISTED = (("kalshi", "15m"), ("polymarket", "15m"), ("polymarket", "5m"))
 
 
-def listed(begin_epoch_ns: int, windows: int) -> tuple[MarketSpec, ...]:
+def series_of(assets: Iterable[str], intervals: Iterable[str]) -> tuple[Series, ...]:
+    """The series of these coins (of PLAYED) and lengths (of LENGTHS_S) that the venues list; of
+    others there are none.
+    """
+    lengths = tuple(intervals)
+    return tuple(
+        Series(venue=venue, product=PLAYED[asset], length_s=LENGTHS_S[interval])
+        for asset in assets
+        if asset in PLAYED
+        for venue, interval in _LISTED
+        if interval in lengths
+    )
+
+
+SERIES = series_of(["btc"], LENGTHS_S)
+
+
+def listed(
+    begin_epoch_ns: int, windows: int, chosen: Iterable[Series] = SERIES
+) -> tuple[MarketSpec, ...]:
     """The next `windows` of each series that have their whole last minute after the beginning.
 
     One that is open at the beginning has a strike: the anchor of its index. The strikes of the
@@ -55,7 +74,7 @@ def listed(begin_epoch_ns: int, windows: int) -> tuple[MarketSpec, ...]:
     """
     return tuple(
         _spec(series, close_s, begin_epoch_ns)
-        for series in SERIES
+        for series in chosen
         for close_s in _closes(series, begin_epoch_ns, windows)
     )
 
@@ -69,6 +88,7 @@ def _closes(series: Series, begin_epoch_ns: int, windows: int) -> list[int]:
 def _spec(series: Series, close_s: int, begin_epoch_ns: int) -> MarketSpec:
     open_s = close_s - series.length_s
     is_open = open_s * SECOND_NS <= begin_epoch_ns
+    coin, name = _NAMES[series.product]
     common: dict[str, Any] = {
         "open_epoch_ns": open_s * SECOND_NS,
         "close_epoch_ns": close_s * SECOND_NS,
@@ -77,12 +97,13 @@ def _spec(series: Series, close_s: int, begin_epoch_ns: int) -> MarketSpec:
     if series.venue == "polymarket":
         minutes = series.length_s // 60
         return polymarket_market(
-            f"btc-updown-{minutes}m-{open_s}", f"Bitcoin Up or Down - {minutes} minutes", 10_000,
+            f"{coin}-updown-{minutes}m-{open_s}", f"{name} Up or Down - {minutes} minutes", 10_000,
             70_000, taker_delay_ns=150_000_000, index=CHAINLINK[series.product],
             twap_ns=WINDOW_S * SECOND_NS, outcomes=("Up", "Down"), **common,
         )  # fmt: skip
     return kalshi_market(
-        kalshi_ticker("KXBTC15M", close_s), "BTC price up in next 15 mins?", TAPERED_DECI_CENT,
+        kalshi_ticker(f"KX{coin.upper()}15M", close_s),
+        f"{coin.upper()} price up in next 15 mins?", TAPERED_DECI_CENT,
         CRYPTO_SHARD, index=CF_INDEX[series.product], strike_type="greater_or_equal",
         round_digits=ROUND_DIGITS, status="active" if is_open else "initialized", **common,
     )  # fmt: skip

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import stat
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,23 @@ def test_each_process_killed_under_load_comes_back_and_status_tells(tmp_path: Pa
         code, _, _ = made.end()
         assert code == 0
         assert made.leftovers() == []
+
+
+def chosen(tmp_path: Path, **environment: str) -> set[str]:
+    """Coins and lengths of the windows of a session."""
+    told = request(tmp_path)
+    settings = load("testing", None, environment)
+    script = SimSession.make_script(replace(told, settings=settings))
+    found = [m.ticker.split("-")[0] for m in script.markets if m.index and m.venue == "kalshi"]
+    found += ["-".join(m.ticker.split("-")[:3]) for m in script.markets if m.twap_ns]
+    return set(found)
+
+
+def test_asset_and_interval_choose_the_windows_of_the_world(tmp_path: Path) -> None:
+    assert chosen(tmp_path) == {"KXBTC15M", "btc-updown-15m", "btc-updown-5m"}
+    assert chosen(tmp_path, ASSET="ether", INTERVAL="15m") == {"KXETH15M", "eth-updown-15m"}
+    assert chosen(tmp_path, ASSET="btc,eth", INTERVAL="5m") == {"btc-updown-5m", "eth-updown-5m"}
+    with pytest.raises(SessionError, match=r"updown.assets: found sol, the simulated world plays"):
+        chosen(tmp_path, ASSET="sol")
+    with pytest.raises(SessionError, match=r"updown.intervals: found 1h, the simulated world"):
+        chosen(tmp_path, INTERVAL="1h,5m")

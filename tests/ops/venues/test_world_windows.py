@@ -25,7 +25,7 @@ from ops.venues.world import digest_of, make_world
 from ops.venues.world_cast import kalshi_ticker
 from ops.venues.world_maker import grid_of
 from ops.venues.world_window_motion import WindowMotion
-from ops.venues.world_windows import listed
+from ops.venues.world_windows import SERIES, listed, series_of
 from tests.offline_edges import Books
 
 SECOND = 10**9
@@ -264,3 +264,17 @@ def test_a_pair_can_ask_the_other_way_round() -> None:
 )
 def test_a_window_is_named_by_its_close_in_new_york(close_epoch_s: int, name: str) -> None:
     assert kalshi_ticker("KXBTC15M", close_epoch_s) == name
+
+
+def test_windows_of_chosen_coins_and_lengths_alone_are_listed_and_live() -> None:
+    chosen = series_of(["eth"], ["15m"])
+    assert [(one.venue, one.length_s) for one in chosen] == [("kalshi", 900), ("polymarket", 900)]
+    assert series_of(["btc"], ["15m", "5m"]) == SERIES and series_of(["doge"], ["5m"]) == ()
+    world = make_world(3, begin_epoch_ns=BEGIN, series=chosen)
+    windows = world.markets[PAIRED:]
+    assert {spec.index for spec in windows} == {"ETHUSD_RTI", "ethusd"}
+    names = {spec.ticker.split("-")[0] for spec in windows}
+    assert names == {"KXETH15M", "eth"} and all("ETH" in s.title.upper() for s in windows)
+    assert world.digest != make_world(3, begin_epoch_ns=BEGIN).digest
+    session = Session(pickle.loads(pickle.dumps(world)), 60)
+    assert {e.market for e in session.events if isinstance(e, LevelSet)} & {PAIRED, PAIRED + 4}
