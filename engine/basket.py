@@ -15,9 +15,10 @@ from numba import njit
 
 from engine import cells as c
 from engine.edge import depth_of, fee_terms, is_on_grid
-from engine.fees import FEE_REFUSED_E6, SIZE_MAX_E6, add_raw, round_fee
+from engine.fees import FEE_REFUSED_E6, SIZE_MAX_E6, add_raw, raw_fee_of_one, round_fee
 from engine.memory import i64
 from engine.sizes import bucket, common_step, is_enough, step_at, token_price
+from engine.wide import wide_add
 from shm_layout import BUY, E6, LAYOUT_HASH, LEGS_MAX, Words
 
 (
@@ -80,7 +81,8 @@ def unit_now(rows: Words, legs: Words, count: int, pays_e6: int) -> tuple[int, i
         price = rows[legs[row + B_AT]]
         gross -= token_price(price, legs[row + B_SIDE])
         rate, exponent, _, _ = fee_terms(rows, legs[row + B_QUOTE])
-        hi, lo = add_raw(hi, lo, price, i64(E6), rate, exponent)
+        more_hi, more_lo = raw_fee_of_one(price, rate, exponent)
+        hi, lo = wide_add(hi, lo, more_hi, more_lo)
     return gross, hi, hi + (1 if lo > 0 else 0)
 
 

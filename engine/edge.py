@@ -14,9 +14,10 @@ from __future__ import annotations
 from numba import njit
 
 from engine import cells as c
-from engine.fees import FEE_REFUSED_E6, SIZE_MAX_E6, add_raw, charged_as, round_fee
+from engine.fees import FEE_REFUSED_E6, SIZE_MAX_E6, add_raw, charged_as, raw_fee_of_one, round_fee
 from engine.memory import i64
 from engine.sizes import bucket, common_step, is_enough, step_at, tick_at, token_price
+from engine.wide import wide_add
 from shm_layout import BUY, E6, LAYOUT_HASH, LEVELS, SELL, Words
 
 KIND_CROSS_VENUE = 1  # INTENT.kind
@@ -96,8 +97,9 @@ def walk(
         gross = E6 - token_price(price_a, side_a) - token_price(price_b, side_b)
         if gross <= 0 or gross < floor_e6:
             break
-        one_hi, one_lo = add_raw(i64(0), i64(0), price_a, i64(E6), rate_a, exponent_a)
-        one_hi, one_lo = add_raw(one_hi, one_lo, price_b, i64(E6), rate_b, exponent_b)
+        one_hi, one_lo = raw_fee_of_one(price_a, rate_a, exponent_a)
+        more_hi, more_lo = raw_fee_of_one(price_b, rate_b, exponent_b)
+        one_hi, one_lo = wide_add(one_hi, one_lo, more_hi, more_lo)
         if one_hi >= gross or one_hi + (1 if one_lo > 0 else 0) > gross - floor_e6:
             break
         take = min(min(left_a, left_b), cap - size)

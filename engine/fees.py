@@ -14,6 +14,7 @@ from __future__ import annotations
 from numba import njit
 
 from engine.facts import Facts
+from engine.memory import i64
 from engine.wide import product, wide_add
 from shm_layout import (
     E6,
@@ -68,6 +69,15 @@ def raw_fee(price_e6: int, size_e6: int, rate_e6: int, exponent: int) -> tuple[i
         hi, lo = product(power, spread)
         power = hi * E6 + (lo + 10**12 - 1) // 10**12
     return product(charged, power)
+
+
+@njit(cache=True)
+def raw_fee_of_one(price_e6: int, rate_e6: int, exponent: int) -> tuple[int, int]:
+    """`raw_fee` of one contract: at the exponent that both venues use it fits one cell."""
+    if exponent != 1 or price_e6 < 0 or price_e6 > E6 or rate_e6 < 0 or rate_e6 > E6:
+        return raw_fee(price_e6, i64(E6), rate_e6, exponent)
+    charged = rate_e6 * (price_e6 * (E6 - price_e6))  # at most 2.5·10**17
+    return charged // 10**12, charged % 10**12 * E6
 
 
 @njit(cache=True)

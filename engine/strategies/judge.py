@@ -15,7 +15,7 @@ from numba import njit
 
 from engine import cells as c
 from engine.edge import fee_terms
-from engine.fees import raw_fee
+from engine.fees import raw_fee_of_one
 from engine.memory import i64
 from engine.sizes import token_price
 from engine.strategies.table import (
@@ -86,7 +86,7 @@ def edge_of(rows: Words, quote: int, side: int, worth_e6: int, off_e6: int) -> i
     if price < 0:
         return NO_BID_E6
     rate, exponent, _, _ = fee_terms(rows, quote)
-    hi, lo = raw_fee(price, i64(E6), rate, exponent)
+    hi, lo = raw_fee_of_one(price, rate, exponent)
     return worth_e6 - price - hi - (1 if lo > 0 else 0) - off_e6
 
 

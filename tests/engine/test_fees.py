@@ -16,6 +16,7 @@ from engine.fees import (
     charged_as,
     fee_e6,
     raw_fee,
+    raw_fee_of_one,
     round_fee,
 )
 from shm_layout import (
@@ -150,3 +151,9 @@ def test_an_unknown_kind_counts_as_the_worst_known() -> None:
         for rate in (0, 20_000, 90_000):
             worst = fee_e6(500_000, E6, *charged_as(kind, rate, 1, 10, ROUND_DOWN))
             assert worst >= fee_e6(500_000, E6, max(rate, 70_000), 1, 100, ROUND_UP)
+
+
+@settings(max_examples=500, deadline=None)
+@given(prices | st.integers(-5, E6 + 5), rates | st.integers(-5, E6 + 5), st.integers(-1, 4))
+def test_the_fee_of_one_is_that_of_any_number(price: int, rate: int, exponent: int) -> None:
+    assert raw_fee_of_one(price, rate, exponent) == raw_fee(price, E6, rate, exponent)
