@@ -113,14 +113,19 @@ def apply_quote(mem: Words, row: Words, feed: int) -> None:
 @njit(cache=True)
 def apply_pair(mem: Words, row: Words) -> None:
     """A pair's row: it is decided anew. An operator who publishes it again thereby ends its
-    pause."""
+    pause. Of another generation it is another pair: nothing of the one before holds for it."""
     pair, a, b = row[c.P_INDEX], row[c.P_A], row[c.P_B]
     inside = 0 <= a < INSTRUMENTS_MAX and 0 <= b < INSTRUMENTS_MAX and a != b
     if pair < 0 or pair >= PAIRS_MAX or not inside:
         return
+    state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
+    if mem[m.PAIR_AT + pair * BODY + c.P_GENERATION] not in (0, row[c.P_GENERATION]):
+        mem[state + m.PS_SINCE] = mem[state + m.PS_SINCE_1] = 0
+        mem[state + m.PS_COOL] = mem[state + m.PS_COOL_1] = 0
+        mem[state + m.PS_REFUSED] = mem[state + m.PS_REFUSED_1] = 0
     copy_row(mem, m.PAIR_AT + pair * BODY, row)
-    mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_KNOWN] = 1
-    mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_PAUSED] = 0
+    mem[state + m.PS_KNOWN] = 1
+    mem[state + m.PS_PAUSED] = 0
     mem[m.META + m.M_DIRTY] = 1
     touch(mem, pair, m.i64(m.TOUCHED_TIMER))
 

@@ -57,8 +57,22 @@ class Facts:
         self._told: dict[tuple[int, int], int] = {}  # the same by seat and market
 
     def resume(self, local: int, grid: list[int]) -> None:
-        """The grid that the predecessor left in the slot."""
+        """Nothing is known but the grid that the predecessor left in the slot."""
         self._grid[local] = grid
+        self._closes[local] = self.opens[local] = self._closed_at[local] = NONE_NS
+        self._held_until_ns[local] = 0
+        self._unopened.discard(local)
+        self._open_ended.discard(local)
+        self._stops.pop(local, None)
+        for told in [told for told in self._told if told[1] == local]:
+            del self._told[told]
+
+    def end(self, local: int, now_ns: int) -> None:
+        """The market is followed no more: whatever it was, it is not open."""
+        self._closes[local] = self.opens[local] = NONE_NS
+        self._unopened.discard(local)
+        if self.status(local) < ST_CLOSED and self._set_status(local, ST_CLOSED):
+            self._republish(local, now_ns)
 
     def _at(self, local: int) -> tuple[Words, int]:
         """A state that has them, and where the instrument's book begins there."""

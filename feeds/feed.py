@@ -12,9 +12,10 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 
 from feeds.lane import Headers, Lane, wait
+from feeds.newcomers import Newcomers, instruments_of
 from feeds.params import FACTS_AGAIN_NS, FeedParams
 from feeds.poll import Bucket, Poll
-from feeds.publisher import Publisher, instruments_of
+from feeds.publisher import Publisher
 from feeds.rest import Rest
 from feeds.seat import Seat
 from feeds.session import Backoff
@@ -46,18 +47,19 @@ class Feed:
         self._row = row = params.row
         self._headers = headers if row.is_signed else None
         now_ns = clock()
-        self._instruments = () if row.informs else tuple(instruments_of(segment, params.feed))
+        self._newcomers = None if row.informs else Newcomers(segment, params.feed)
         self.publisher = Publisher(
             segment,
             feed=params.feed,
             epoch=epoch,
             now_ns=now_ns,
-            instruments=self._instruments,
+            instruments=() if row.informs else instruments_of(segment, params.feed),
             products=tuple(params.products.values()),
             lanes=params.lanes + 1,
             markets_max=row.markets_max,
             has_poll=row.books is not None,
             kind=row.kind,
+            spare=params.spare,
         )
         self._made = 0  # lanes
         self._lane_of = lane_of
@@ -93,6 +95,7 @@ class Feed:
         """Link watch, pings, closes by the clock, accounting. Returns the frames since the last."""
         publisher = self.publisher
         publisher.notices.step(now_ns)
+        self._learn(now_ns)
         elapsed_ns, self._stepped_ns = max(now_ns - self._stepped_ns, 0), now_ns
         run_ns = int(run_epoch_ns(publisher.words, now_ns))
         if run_ns > 0:
@@ -110,6 +113,13 @@ class Feed:
         publisher.connected(is_live, heard_ns)
         self._ask_for_facts()
         return frames
+
+    def _learn(self, now_ns: int) -> None:
+        """Instruments that come and go; their connections see it at their own next step."""
+        told = self._newcomers.take() if self._newcomers is not None else ()
+        news = [self.publisher.learn(one, is_live, now_ns) for one, is_live in told]
+        if any(news):
+            self.facts_changed()
 
     def _ask_for_facts(self) -> None:
         for shard in self.shards:
@@ -169,7 +179,7 @@ class Feed:
             reach = self._reach(stack)
             for shard in self.shards:
                 shard.run(start)
-            if row.facts is not None and self._instruments:
+            if row.facts is not None:
                 start(self._read_facts_until(stop, await row.facts(reach)))
             for job in await self._jobs(reach):
                 start(work_until(stop, job, self._unread))
@@ -184,7 +194,7 @@ class Feed:
     async def _jobs(self, reach: Reach) -> list[Job]:
         row = self._row
         jobs = list(await row.jobs(reach)) if row.jobs is not None else []
-        if row.books is not None and self._instruments:
+        if row.books is not None:
             seats = [seats[-1] for seats in self.publisher.seats]
             places = list(zip(self.shards, seats, strict=True))
             bucket = Bucket(row.polls_per_s, row.polls_per_s)
@@ -225,17 +235,20 @@ class Feed:
             if self._is_told:
                 self._is_told = False
                 reader.forget()
-            facts, errors = await reader.read(self._instruments)
+            asked = {one.local: one for one in self.publisher.all_instruments}
+            facts, errors = await reader.read(tuple(asked.values()))
             now_ns = self._clock()
             self._ask_for_facts()
             heard = [shard.is_heard for shard in self.shards for _ in range(
-                     shard.seats[0].count_max)]  # fmt: skip
+                     shard.seats[0].room)]  # fmt: skip
             for local, each in facts.items():
+                if not self.publisher.follows(asked[local]):
+                    continue
                 is_fresh = heard[local] and not self._is_told
                 try:
                     self.publisher.set_facts(local, each, now_ns, is_fresh=is_fresh)
                 except FeedError as error:
-                    errors.append(f"{self._instruments[local].ticker}: {error}")
+                    errors.append(f"{asked[local].ticker}: {error}")
             if errors:
                 self._unread(errors)
                 await wait(stop, backoff.delay_ns())

@@ -37,6 +37,7 @@ from feeds.kalshi_frames import (
     triples,
 )
 from feeds.kalshi_life import Others
+from feeds.kalshi_markets import Markets
 from feeds.kalshi_scan import NOTHING, OUT_LOCAL, Subscription, scan
 from feeds.levels import AT_EVENT, BAD_LEVEL, BOOK_CELLS, BOOKS_AT, BROKEN, NO_CLAIM, OFF_GRID
 from feeds.scan import direct
@@ -62,10 +63,10 @@ class Kalshi:
         self.must_reconnect = False
         self._publisher = publisher
         self._words, self._state = publisher.words, publisher.state
-        self._tickers = [each.ticker for each in publisher.instruments]
-        self._locals = {ticker: local for local, ticker in enumerate(self._tickers)}
+        self._markets = Markets(publisher)
+        self._tickers, self._locals = self._markets.tickers, self._markets.locals
         self._prices, self._sizes = Numbers(6), Numbers(6)
-        self._stream = Subscription(self._tickers)
+        self._stream = Subscription(self._locals)
         self._memory = self._stream.memory
         self._read = direct(scan, self._words, self._state, self._memory, True)
         self._frames = self._seen = 0  # not in the counters yet; decoded
@@ -77,9 +78,16 @@ class Kalshi:
         self._sentinel = Sentinel(publisher, "kalshi", strange)
         self._others = Others(publisher, self._locals)
         self._reset()
+        self._rename()
+
+    def _rename(self) -> None:
+        """Markets may be others now: what was asked for at their places is forgotten."""
+        if self._markets.changed(self._resyncs, self._missing):
+            self._stream.rename(self._locals)
+            self._memory = self._stream.memory
 
     def _reset(self) -> None:
-        self._acked: set[str] = set()  # channels
+        self._markets.forget()
         self._stream.forget()
         self._others.forget()
         self._is_dirty = False
@@ -94,7 +102,7 @@ class Kalshi:
     @property
     def is_subscribed(self) -> bool:
         """Every channel has its `sid`."""
-        return len(self._acked) == len(CHANNELS)
+        return len(self._markets.sids) == len(CHANNELS)
 
     @property
     def wants_facts(self) -> bool:
@@ -107,13 +115,14 @@ class Kalshi:
     def opened(self, now_ns: int) -> None:
         """Subscribe: the market channels for our tickers, the life cycle (which has no filter)."""
         self._reset()
+        self._rename()
         self._judge.opened()
         self._sentinel.opened(now_ns)
         self._publisher.listens()
-        for local in range(len(self._tickers)):
+        for local in self._tickers:
             self._missing.expect(local, now_ns)
         params: dict[str, object] = {"channels": list(CHANNELS[:3]), "use_yes_price": True}
-        self._command("subscribe", {**params, "market_tickers": self._tickers})
+        self._command("subscribe", {**params, "market_tickers": self._markets.named()})
         self._command("subscribe", {"channels": [CHANNELS[3]]})
 
     def closed(self, now_ns: int) -> None:
@@ -129,6 +138,12 @@ class Kalshi:
         self._sentinel.step(now_ns)
         self._scale.heed(now_ns, is_drifted=self._sentinel.is_drifted)
         self.must_reconnect |= self._judge.wants_reconnect or self._sentinel.wants_reconnect
+        self._rename()
+        updates, added = self._markets.updates(CHANNELS[:3])
+        for update in updates:
+            self._command("update_subscription", update)
+        for local in added:
+            self._missing.expect(local, now_ns)
         if self._stream.sid:
             for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
                 self._publisher.mark(local, raised=GAP, now_ns=now_ns)
@@ -252,7 +267,7 @@ class Kalshi:
             self._ticker(frame, payload, recv_ns)
         elif isinstance(frame, Subscribed):
             if frame.msg.channel in CHANNELS:
-                self._acked.add(frame.msg.channel)
+                self._markets.sids[frame.msg.channel] = frame.msg.sid
             if frame.msg.channel == CHANNELS[0]:
                 self._stream.sid = frame.msg.sid
         elif isinstance(frame, Error):
@@ -274,7 +289,9 @@ class Kalshi:
     def _numbered(self, frame: Numbered, recv_ns: int) -> None:
         if frame.sid == self._stream.sid:
             self._in_sequence(frame, recv_ns)
-        elif not isinstance(frame, Delta | Snapshot | Ok | Unsubscribed):
+        elif isinstance(frame, Ok):
+            self._others.counted(frame.sid, frame.seq)
+        elif not isinstance(frame, Delta | Snapshot | Unsubscribed):
             self._wants_facts |= self._others.heard(frame, recv_ns)
 
     def _in_sequence(self, frame: Numbered, recv_ns: int) -> bool:

@@ -49,13 +49,17 @@ class Others:
         """A new connection."""
         self._seqs.clear()
 
+    def counted(self, sid: int, seq: int) -> bool:
+        """The number of a frame of that subscription. True: one before it never came."""
+        before = self._seqs.get(sid, NONE_NS)
+        if before != NONE_NS or len(self._seqs) < SIDS_MAX:
+            self._seqs[sid] = seq
+        return seq > 0 and before not in (NONE_NS, seq - 1)
+
     def heard(self, frame: Trade | Lifecycle | EventFee | EventLifecycle, recv_ns: int) -> bool:
         """Take one frame in. True: facts must be read again. Raises FeedError on a number that is
         none."""
-        before = self._seqs.get(frame.sid, NONE_NS)
-        if before != NONE_NS or len(self._seqs) < SIDS_MAX:
-            self._seqs[frame.sid] = frame.seq
-        is_gap = frame.seq > 0 and before not in (NONE_NS, frame.seq - 1)
+        is_gap = self.counted(frame.sid, frame.seq)
         self._seat.count("gaps", int(is_gap))
         if isinstance(frame, Trade):
             if frame.msg.market_ticker in self._locals and not frame.msg.is_block_trade:

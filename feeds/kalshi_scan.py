@@ -8,7 +8,7 @@ mean. Both work on the same `Subscription`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -43,7 +43,7 @@ from feeds.scan_object import (
     read,
 )
 from feeds.update import MS_NS, STAMP_MAX_MS
-from shm_layout import ASK, BID, NONE_NS
+from shm_layout import ASK, BID, NONE_NS, Words
 
 if TYPE_CHECKING:  # only for types: what a kernel's file imports is part of its cache's name
     from feeds.kalshi_frames import Frame, Numbered
@@ -74,15 +74,25 @@ _CHANGE, _SIDE = _PART + _DELTA.at("delta_fp"), _PART + _DELTA.at("side")
 _STAMP = _PART + _DELTA.at("ts_ms")
 
 
+def _memory_of(locals_of: Mapping[str, int]) -> Words:
+    names = names_of(locals_of)
+    memory = np.zeros(_NAMES + len(names), np.int64)
+    memory[_NAMES:] = names
+    return memory
+
+
 class Subscription:
     """The book's: its id (0: none yet), its newest number (NONE_NS: none yet), and the frame that
-    had it. `memory` is what `scan` works with; `tickers` by local number."""
+    had it. `memory` is what `scan` works with; `locals_of`: each ticker's local number."""
 
-    def __init__(self, tickers: Sequence[str]) -> None:
-        names = names_of({ticker: local for local, ticker in enumerate(tickers)})
-        self.memory: Final = np.zeros(_NAMES + len(names), np.int64)
-        self.memory[_NAMES:] = names
+    def __init__(self, locals_of: Mapping[str, int]) -> None:
+        self.memory = _memory_of(locals_of)
         self.forget()
+
+    def rename(self, locals_of: Mapping[str, int]) -> None:
+        """Other markets from now on; its id and its numbers stay."""
+        before, self.memory = self.memory, _memory_of(locals_of)
+        self.memory[:_NAMES] = before[:_NAMES]
 
     def forget(self) -> None:
         """A new connection."""

@@ -125,24 +125,31 @@ def _pages(cells: int) -> Words:
 
 
 def new_states(
-    counts: Sequence[int], seats: int, *, is_spot: bool, has_poll: bool = False
+    counts: Sequence[int],
+    seats: int,
+    *,
+    is_spot: bool,
+    has_poll: bool = False,
+    rooms: Sequence[int] = (),
 ) -> list[list[Words]]:
-    """Private memory: for each shard (`counts`: its instruments or products) its seats' states; the
-    caller fills the heads' places. The last seat is the poll's if there is one.
+    """Private memory: for each shard (`counts`: its instruments or products; `rooms`: how many it
+    may come to have) its seats' states; the caller fills the heads' places. The last seat is the
+    poll's if there is one.
 
     Pages of levels that no venue ever quotes are never touched, so a feed of 100 markets takes a
     few MB of the 16 it asks for, and a seat that nobody takes none.
     """
-    total, cells = sum(counts), SPOT_CELLS if is_spot else BOOK_CELLS
+    rooms = rooms or counts
+    total, cells = sum(rooms), SPOT_CELLS if is_spot else BOOK_CELLS
     assert 0 <= total <= INSTRUMENTS_MAX, total
     stride = LINE_CELLS + seats * RECORD_CELLS
-    heads = [BOOKS_AT + count * cells for count in counts for _ in range(seats)]
+    heads = [BOOKS_AT + room * cells for room in rooms for _ in range(seats)]
     whole = _pages(sum(heads) + total * stride)
     board, at, found = sum(heads), 0, []
-    for count in counts:
+    for count, room in zip(counts, rooms, strict=True):
         shard = []
         for seat in range(seats):
-            state, size = whole[at:], BOOKS_AT + count * cells
+            state, size = whole[at:], BOOKS_AT + room * cells
             state[COUNT], state[KIND] = count, K_SPOT if is_spot else K_QUOTE
             state[SEAT], state[SEATS] = seat, seats
             state[BOARD], state[STRIDE] = board - at, stride
@@ -150,7 +157,7 @@ def new_states(
             at += size
             state[NEXT] = size if at < sum(heads) else 0
             polled = POLLED if has_poll and seat == seats - 1 else 0
-            for local in range(count):
+            for local in range(room):
                 book = BOOKS_AT + local * cells
                 record = state[BOARD] + local * stride + LINE_CELLS + seat * RECORD_CELLS
                 state[book + TRUST] = state[record + TRUST] = NO_SNAPSHOT | polled
@@ -159,7 +166,7 @@ def new_states(
                     state[book + CLAIM_BID] = state[book + CLAIM_ASK] = NO_CLAIM
             shard.append(state)
         found.append(shard)
-        board += count * stride
+        board += room * stride
     return found
 
 

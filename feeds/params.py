@@ -12,6 +12,7 @@ from shm_layout import FEEDS_MAX, PRODUCTS_MAX
 
 FACTS_AGAIN_NS = SECOND_NS // 2  # facts that are missing or said to have changed
 LANES_MAX = 4
+SPARE_MAX = 512
 CHECK_MIN_NS = SECOND_NS
 
 
@@ -26,6 +27,7 @@ class FeedParams:
     it does. `check_ns`: between looks at a few books over REST, where the stream has no sequence.
     `lanes`: connections that race for the same markets. `poll_after_ns`: books are polled when no
     connection has been whole for so long.
+    `spare`: how many more instruments it may come to follow while it runs.
     `options`: what only this venue's file knows, by name; the row says which there are.
     """
 
@@ -47,6 +49,7 @@ class FeedParams:
     lanes: int = 1
     poll_after_ns: int = 2 * SECOND_NS
     seed: int = 0
+    spare: int = 0
     options: Mapping[str, Option] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,6 +81,7 @@ class FeedParams:
             "facts_ns": (self.facts_ns >= FACTS_AGAIN_NS, f"at least {FACTS_AGAIN_NS}"),
             "check_ns": (self.check_ns >= CHECK_MIN_NS, f"at least {CHECK_MIN_NS}"),
             "lanes": (1 <= self.lanes <= LANES_MAX, f"1 to {LANES_MAX}"),
+            "spare": (0 <= self.spare <= SPARE_MAX, f"0 to {SPARE_MAX}"),
             "poll_after_ns": (self.poll_after_ns >= SECOND_NS // 10, "at least 0.1 s"),
             "taker_delay_ns": (0 <= self.taker_delay_ns <= 60 * SECOND_NS, "0 to 60 s"),
             "options": (

@@ -172,7 +172,10 @@ class Poll:
         if place.shard.is_live:  # while it was on its way: what a stream knows is newer
             return False
         now_ns, moved = self._clock(), False
+        asked, there = {one.local: one for one in chunk}, set(place.seat.instruments)
         for local, found in books.items():
+            if asked[local] not in there:  # its place was given to another meanwhile
+                continue
             place.read_ns[local] = now_ns
             before = place.seat.touch(local)
             book.replace(

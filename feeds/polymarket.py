@@ -30,11 +30,15 @@ from feeds.polymarket_frames import (
     Event,
     LastTrade,
     PriceChange,
+    assets_of,
+    grouped,
     mirrored,
     stamp_ns_of,
     strange,
+    triples,
 )
 from feeds.polymarket_life import life
+from feeds.polymarket_markets import Tokens
 from feeds.polymarket_scan import BOOK, NOTHING, OUT_LOCAL, OUT_TICK, memory_of, scan
 from feeds.scan import direct
 from feeds.seat import Seat
@@ -70,15 +74,14 @@ class Polymarket:
     is_subscribed = True  # there is no acknowledgement: the books themselves are it
 
     def __init__(self, publisher: Seat) -> None:
-        if 2 * publisher.count_max > ASSETS_MAX:
-            raise FeedError(f"instruments: found {publisher.count_max}, wanted at most 250 a feed")
+        if 2 * publisher.room > ASSETS_MAX:
+            raise FeedError(f"instruments: found {publisher.room}, wanted at most 250 a feed")
         self.outbox: list[bytes] = []
         self.must_reconnect = False
         self._publisher = publisher
         self._words, self._state = publisher.words, publisher.state
-        self._tokens = [(str(i.token_yes), str(i.token_no)) for i in publisher.instruments]
-        self._yes = {yes: local for local, (yes, _) in enumerate(self._tokens)}
-        self._no = {no: local for local, (_, no) in enumerate(self._tokens)}
+        tokens = self._markets = Tokens(publisher)
+        self._tokens, self._yes, self._no = tokens.pairs, tokens.yes, tokens.no
         self._prices, self._sizes = Numbers(6), Numbers(6)
         self._one = np.zeros(3, np.int64)
         self._scan = memory_of(self._tokens)
@@ -89,8 +92,13 @@ class Polymarket:
         self._missing = Requests(answer_ns=MISSING_NS, tries_max=1 << 40)
         self._judge = Judge(publisher, "polymarket", jumps=CONTRACT)
         self._sentinel = Sentinel(publisher, "polymarket", strange)
-        self._lengths = self._sentinel.lengths
         self._reset()
+        self._rename()
+
+    def _rename(self) -> None:
+        """Markets may be others now: what was asked for at their places is forgotten."""
+        if self._markets.changed(self._resyncs, self._missing):
+            self._scan = memory_of(self._tokens, self._scan)
 
     def _reset(self) -> None:
         self._is_open = False
@@ -117,10 +125,10 @@ class Polymarket:
         self._sentinel.opened(now_ns)
         self._is_open = True
         self._pinged_ns = now_ns
-        for local in range(len(self._tokens)):
+        self._rename()
+        for local in self._tokens:
             self._missing.expect(local, now_ns)
-        assets = [token for pair in self._tokens for token in pair]
-        self._say({"type": "market", "assets_ids": assets, "custom_feature_enabled": True})
+        self._say({"type": "market"}, self._markets.named())
 
     def closed(self, now_ns: int) -> None:
         """Nothing survives a reconnect."""
@@ -140,6 +148,12 @@ class Polymarket:
         if now_ns - self._pinged_ns >= PING_NS:
             self._pinged_ns = now_ns
             self.outbox.append(b"PING")
+        self._rename()
+        operations, added = self._markets.updates()
+        for operation in operations:
+            self._say(*operation)
+        for local in added:
+            self._missing.expect(local, now_ns)
         for local in self._doubts.overdue(self._publisher.doubtful(), now_ns):
             self._publisher.mark(local, raised=GAP, now_ns=now_ns)
         self._resync(now_ns)
@@ -161,11 +175,11 @@ class Polymarket:
             self._publisher.count("resyncs")
             assets = [token for local in markets for token in self._tokens[local]]
             for operation in ("unsubscribe", "subscribe"):
-                self._say({"operation": operation, "assets_ids": assets,
-                           "custom_feature_enabled": True})  # fmt: skip
+                self._say({"operation": operation}, assets)
 
-    def _say(self, message: dict[str, object]) -> None:
-        self.outbox.append(orjson.dumps(message))
+    def _say(self, what: dict[str, str], assets: list[str]) -> None:
+        told = {**what, "assets_ids": assets, "custom_feature_enabled": True}
+        self.outbox.append(orjson.dumps(told))
 
     # ---- frames
 
@@ -208,7 +222,7 @@ class Polymarket:
         self._seen = seen = self._seen + 1
         size = len(payload)
         if (
-            (size >= LENGTHS or not self._lengths[size] or not seen & LOOK_MASK)
+            (size >= LENGTHS or not self._sentinel.lengths[size] or not seen & LOOK_MASK)
             and self._sentinel.wants(seen, size)
             and not self._sentinel.look(payload)
         ):
@@ -282,15 +296,9 @@ class Polymarket:
             told = self._put(self._yes[row.asset_id], levels, False, stamp_ns, recv_ns, last,
                              row.best_bid, row.best_ask)  # fmt: skip
         else:
-            groups: dict[str, list[int]] = {}
-            touch: dict[str, tuple[str, str]] = {}
-            for row in rows:
-                side, asset = BID if row.side == "BUY" else ASK, row.asset_id
-                groups.setdefault(asset, []).extend((side, prices(row.price), sizes(row.size)))
-                touch[asset] = (row.best_bid, row.best_ask)  # of several rows the last counts
-            for asset, flat in groups.items():
+            for asset, (flat, touch) in grouped(rows, prices, sizes).items():
                 told |= self._put(self._yes[asset], np.array(flat, np.int64), False, stamp_ns,
-                                  recv_ns, False, *touch[asset])  # fmt: skip
+                                  recv_ns, False, *touch)  # fmt: skip
         if told & BAD_LEVEL:
             scaled(self._sentinel, "price_change", "price_changes.price", payload, recv_ns)
         if not rows[0].best_bid or not rows[0].best_ask or not stamp_ns:
@@ -333,10 +341,7 @@ class Polymarket:
         local = self._yes.get(event.asset_id)
         if local is None:
             return
-        flat: list[int] = []
-        for side, levels in ((BID, event.bids), (ASK, event.asks)):
-            for level in levels:
-                flat += (side, self._prices.parse(level.price), self._sizes.parse(level.size))
+        flat = triples(event, self._prices.parse, self._sizes.parse)
         stamp_ns = stamp_ns_of(event.timestamp)
         empty(self._sentinel, flat[2::3], payload, recv_ns)
         tick_e6 = self._prices.parse(event.tick_size) if event.tick_size else 0
@@ -369,12 +374,7 @@ class Polymarket:
     def _bad(self, event: Event, recv_ns: int) -> None:
         """An event whose content cannot be used: the books it was of are broken."""
         self._publisher.count("bad_frames")
-        assets: list[str] = []
-        if isinstance(event, Book):
-            assets = [event.asset_id]
-        elif isinstance(event, PriceChange):
-            assets = [row.asset_id for row in event.price_changes]
-        for local in {self._yes[asset] for asset in assets if asset in self._yes}:
+        for local in {self._yes[asset] for asset in assets_of(event) if asset in self._yes}:
             self._publisher.mark(local, raised=GAP, now_ns=recv_ns)
             self._resyncs.answered(local, is_good=False)
         self._resync(recv_ns)

@@ -76,17 +76,20 @@ class BookCheck:
             seat.mark(place, raised=REST_MISMATCH | GAP, now_ns=self._clock())
 
     def _in_turn(self) -> list[int]:
-        count = len(self._publisher.all_instruments)
+        places = [one.local for one in self._publisher.all_instruments]
+        count = len(places)
         size = min(max(AT_LEAST, -(-count // TURNS)), count)
-        found = [(self._next + place) % count for place in range(size)]
-        self._next = (self._next + size) % count
+        found = [places[(self._next + at) % count] for at in range(size)]
+        self._next = (self._next + size) % max(count, 1)
         return found
 
     async def _compared(self, markets: list[int]) -> tuple[dict[int, bool], list[str]]:
         """Whether the venue's book is ours, by market; those with nothing to compare, or whose book
         moved meanwhile, are left out. And what could not be read."""
-        publisher, instruments = self._publisher, self._publisher.all_instruments
-        before = {local: publisher.shown(local) for local in markets if self._is_whole(local)}
+        publisher = self._publisher
+        instruments = {one.local: one for one in publisher.all_instruments}
+        known = [local for local in markets if local in instruments and self._is_whole(local)]
+        before = {local: publisher.shown(local) for local in known}
         tokens = {local: str(instruments[local].token_yes) for local in before}
         if not before:
             return {}, []
@@ -102,7 +105,8 @@ class BookCheck:
                 errors.append(str(error))
                 continue
             after = publisher.shown(local)
-            if after == before[local] and self._is_whole(local):
+            is_same = after == before[local] and publisher.follows(instruments[local])
+            if is_same and self._is_whole(local):
                 found[local] = after[1:] == levels
         return found, errors
 

@@ -6,14 +6,14 @@ not the first key; numbers are strings; times are strings of ms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
 from feeds.update import MS_NS, STAMP_MAX_MS, TextError, exact
-from shm_layout import E6, int_to_text
+from shm_layout import ASK, BID, E6, int_to_text
 
 
 class Level(Struct):
@@ -136,7 +136,10 @@ _STAMP_DIGITS = 16
 
 
 def mirrored(
-    event: PriceChange, rows: list[Change], no: Mapping[str, int], tokens: Sequence[tuple[str, str]]
+    event: PriceChange,
+    rows: list[Change],
+    no: Mapping[str, int],
+    tokens: Mapping[int, tuple[str, str]],
 ) -> list[Change]:
     """The rows of NO tokens whose market has none of its YES token among `rows`: the same book,
     the other side at one dollar less the price. Raises TextError."""
@@ -156,6 +159,36 @@ def mirrored(
                 )
             )
     return found
+
+
+def triples(book: Book, price: Callable[[str], int], size: Callable[[str], int]) -> list[int]:
+    """A whole book as side, price, size, side, … Raises what the parsers raise."""
+    flat: list[int] = []
+    for side, levels in ((BID, book.bids), (ASK, book.asks)):
+        for level in levels:
+            flat += (side, price(level.price), size(level.size))
+    return flat
+
+
+def grouped(
+    rows: list[Change], price: Callable[[str], int], size: Callable[[str], int]
+) -> dict[str, tuple[list[int], tuple[str, str]]]:
+    """Changes by token as side, price, size, side, … with the touch after the last of them."""
+    found: dict[str, tuple[list[int], tuple[str, str]]] = {}
+    for row in rows:
+        flat = found[row.asset_id][0] if row.asset_id in found else []
+        flat += (BID if row.side == "BUY" else ASK, price(row.price), size(row.size))
+        found[row.asset_id] = flat, (row.best_bid, row.best_ask)
+    return found
+
+
+def assets_of(event: Event) -> list[str]:
+    """The tokens whose books an event tells of."""
+    if isinstance(event, Book):
+        return [event.asset_id]
+    if isinstance(event, PriceChange):
+        return [row.asset_id for row in event.price_changes]
+    return []
 
 
 def _one_less(text: str) -> str:

@@ -7,6 +7,7 @@ is applied.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -82,13 +83,16 @@ _ROW_BID, _ROW_ASK = _PART + _ROW.at("best_bid"), _PART + _ROW.at("best_ask")
 _LEVEL_PRICE, _LEVEL_SIZE = _PART + _LEVEL.at("price"), _PART + _LEVEL.at("size")
 
 
-def memory_of(tokens: list[tuple[str, str]]) -> Words:
-    """What `scan` works with. `tokens`: (YES, NO) of each local number."""
-    sides = {text: 2 * local + no for local, pair in enumerate(tokens)
+def memory_of(tokens: Mapping[int, tuple[str, str]], before: Words | None = None) -> Words:
+    """What `scan` works with. `tokens`: (YES, NO) of each local number; `before`: what it worked
+    with until now, where these are others."""
+    sides = {text: 2 * local + no for local, pair in tokens.items()
              for no, text in enumerate(pair)}  # fmt: skip
     names = names_of(sides)
     found = np.zeros(_NAMES + len(names), np.int64)
     found[_NAMES:] = names
+    if before is not None:
+        found[:_NAMES] = before[:_NAMES]
     return found
 
 

@@ -26,21 +26,21 @@ from shm_layout import (
     FEED_ROLE,
     HISTOGRAMS,
     HISTOGRAMS_MAX,
-    INSTRUMENTS_MAX,
     K_SPOT,
     LEVELS,
     NO_ASK_E6,
     NO_BID_E6,
+    NO_SNAPSHOT,
     NONE_NS,
+    POLLED,
     QUOTE,
     ROLE,
     SPOT,
     ST_UNKNOWN,
+    TICK_EPOCH,
     Segment,
     Words,
     cell,
-    cells_to_text,
-    cells_to_uint256,
     ring_adopt,
     slot_load,
     word_load,
@@ -50,31 +50,14 @@ from shm_layout import (
 Levels = tuple[tuple[int, int], ...]  # (price_e6, size_e6), best first
 
 
-def instruments_of(segment: Segment, feed: int) -> list[Instrument]:
-    """The live instruments whose quotes this feed writes, in the order of their numbers."""
-    found: list[Instrument] = []
-    for index in range(INSTRUMENTS_MAX):
-        row = segment.read("instruments", index)
-        if row is None or not row["live"] or row["feed"] != feed:
-            continue
-        found.append(
-            Instrument(
-                local=len(found),
-                index=index,
-                generation=int(row["generation"]),
-                ticker=cells_to_text(row["ticker"]),
-                condition=cells_to_uint256(row["condition"]),
-                token_yes=cells_to_uint256(row["token_yes"]),
-                token_no=cells_to_uint256(row["token_no"]),
-            )
-        )
-    return found
-
-
 def shards_of(count: int, most: int) -> list[int]:
     """How many of `count` instruments each connection carries: as few of them as `most` allows (0:
     no limit), all about as full."""
-    parts = max(-(-count // most), 1) if most else 1
+    return evenly(count, max(-(-count // most), 1) if most else 1)
+
+
+def evenly(count: int, parts: int) -> list[int]:
+    """`count` in so many parts, all about as large."""
     return [count // parts + (part < count % parts) for part in range(parts)]
 
 
@@ -82,7 +65,8 @@ class Publisher(Seat):
     """Books of one feed and what publishes them. Everything else only reads what it writes.
 
     `instruments` for a venue of markets, `products` (slot number of each) for one that informs;
-    `kind` is that of its ring entries then. `lanes` connections may race for each shard of at most
+    `kind` is that of its ring entries then. `spare`: how many more instruments may come to be
+    followed while it runs (`learn`). `lanes` connections may race for each shard of at most
     `markets_max`; with `has_poll` a last seat takes books read over REST. A restarted feed goes on
     from the quote numbers, tick epochs and counters it finds, and republishes everything as
     untrusted under its own epoch at once.
@@ -101,32 +85,24 @@ class Publisher(Seat):
         markets_max: int = 0,
         has_poll: bool = False,
         kind: int = K_SPOT,
+        spare: int = 0,
     ) -> None:
         assert not (instruments and products)
         total, is_spot = len(instruments) or len(products), bool(products)
-        counts = shards_of(total, markets_max)
-        states = levels.new_states(counts, lanes + has_poll, is_spot=is_spot, has_poll=has_poll)
-        places = [(i, shard) for shard, many in zip(states, counts, strict=True)
-                  for i in range(many)]  # fmt: skip
+        rooms = shards_of(total + spare * (not is_spot), markets_max)
+        counts = evenly(total, len(rooms))
+        states = levels.new_states(
+            counts, lanes + has_poll, is_spot=is_spot, has_poll=has_poll, rooms=rooms
+        )
+        places = [(i, shard) for shard, room in zip(states, rooms, strict=True)
+                  for i in range(room)]  # fmt: skip
         self._places, self._kind = places, kind
         facts = None if is_spot else Facts(segment.words, places, self.count)
-        notices = Notices()
         self.seats: list[list[Seat]] = []
-        first = 0
-        for shard, count in zip(states, counts, strict=True):
-            named = [replace(one, local=i) for i, one in
-                     enumerate(instruments[first : first + count])]  # fmt: skip
-            row: list[Seat] = []
-            for state in shard:
-                seat = Seat() if self.seats or row else self
-                seat._take(
-                    segment.words, state, instruments=named, count=count, first=first,
-                    facts=facts, notices=notices, rivals=shard,
-                )  # fmt: skip
-                row.append(seat)
-            self.seats.append(row)
-            first += count
-        self.all_instruments = tuple(instruments)
+        self._local_of: dict[int, int] = {}  # of an instrument's number, for good
+        self._followed: dict[int, Instrument] = {}  # by place in the feed
+        self._seated(segment.words, states, counts, rooms, instruments, facts)
+        self._epoch = epoch
         row_at = segment.at("roles", FEED_ROLE + feed)
         self._counters_at = row_at + cell(ROLE, "counters")
         self._connected_at = row_at + cell(ROLE, "connected")
@@ -136,15 +112,45 @@ class Publisher(Seat):
                 self._head(segment, feed, state)
         for i in range(COUNTERS_MAX):
             self.state[levels.COUNTS_AT + i] = word_load(self.words, self._counters_at + i)
-        slots = segment.at("spot" if is_spot else "quotes")
-        ours = [(each.index, each.generation) for each in instruments]
-        for local, (index, generation) in enumerate(ours or [(slot, 0) for slot in products]):
-            self._resume(local, index, generation, epoch, slots)
+        self._slots_at = segment.at("spot" if is_spot else "quotes")
+        for local, each in self._followed.items():
+            self._resume(local, each.index, each.generation)
+        for local, slot in enumerate(products):
+            self._resume(local, slot, 0)
         ring_adopt(self.words, segment.at(f"changes_{feed}"), segment.entries(f"changes_{feed}"))
         for row in self.seats:
             for seat in row:
                 seat.mark(now_ns=now_ns)
         word_store(self.words, self._connected_at, 0)
+
+    def _seated(
+        self,
+        words: Words,
+        states: Sequence[list[Words]],
+        counts: Sequence[int],
+        rooms: Sequence[int],
+        instruments: Sequence[Instrument],
+        facts: Facts | None,
+    ) -> None:
+        """A row of seats for each shard, and its instruments at the first of its places."""
+        notices = Notices()
+        first = taken = 0
+        for shard, count, room in zip(states, counts, rooms, strict=True):
+            named = [replace(one, local=i) for i, one in
+                     enumerate(instruments[taken : taken + count])]  # fmt: skip
+            for one in named:
+                self._local_of[one.index] = first + one.local
+                self._followed[first + one.local] = replace(one, local=first + one.local)
+            row: list[Seat] = []
+            for state in shard:
+                seat = Seat() if self.seats or row else self
+                seat._take(
+                    words, state, instruments=named, count=count, room=room,
+                    first=first, facts=facts, notices=notices, rivals=shard,
+                )  # fmt: skip
+                row.append(seat)
+            self.seats.append(row)
+            first, taken = first + room, taken + count
 
     def _head(self, segment: Segment, feed: int, state: Words) -> None:
         if self._is_spot:
@@ -162,13 +168,86 @@ class Publisher(Seat):
             at = (FEED_ROLE + feed) * HISTOGRAMS_MAX + names.index(name)
             state[place] = segment.at("histograms", at)
 
-    def _resume(self, local: int, index: int, generation: int, epoch: int, slots: int) -> None:
+    # ---- which instruments
+
+    @property
+    def all_instruments(self) -> tuple[Instrument, ...]:
+        """Those that are followed; `local` is the place in the feed."""
+        return tuple(self._followed.values())
+
+    def follows(self, instrument: Instrument) -> bool:
+        """Whether its place is still this one's: what was asked for it may be late."""
+        return self._followed.get(instrument.local) == instrument
+
+    def learn(self, told: Instrument, is_live: bool, now_ns: int) -> bool:
+        """The supervisor says that an instrument is to be followed, or no more. True if that is
+        news. Its slot keeps the place it once had, so no quote ever goes to another's slot."""
+        local = self._local_of.get(told.index, -1)
+        known = self._followed.get(local)
+        if known is not None and told.generation < known.generation:
+            return False
+        if not is_live:
+            return known is not None and self._forget(local, now_ns)
+        if known is not None and known.generation == told.generation:
+            return False
+        if local < 0:
+            row = max(self.seats, key=lambda row: row[0].room - row[0].count_max)
+            place = row[0].count_max
+            if place == row[0].room:
+                self.notices.alert(f"no place is left for {told.ticker}", is_grave=True)
+                return False
+            local = self._local_of[told.index] = row[0].first + place
+        self._followed[local] = replace(told, local=local)
+        self._vacate(local, now_ns)
+        self._resume(local, told.index, told.generation)
+        for seat in self._follow(local):
+            seat.mark(local - seat.first, raised=TICK_EPOCH, now_ns=now_ns)
+        return True
+
+    def _forget(self, local: int, now_ns: int) -> bool:
+        del self._followed[local]
+        self.facts.end(local, now_ns)
+        for seat in self._follow(local):
+            seat.mark(local - seat.first, raised=NO_SNAPSHOT, now_ns=now_ns, clear=True)
+        return True
+
+    def _row(self, local: int) -> list[Seat]:
+        return next(row for row in self.seats if local < row[0].first + row[0].room)
+
+    def _follow(self, local: int) -> list[Seat]:
+        """The seats of that place, told what they follow now."""
+        row = self._row(local)
+        first, end = row[0].first, row[0].first + row[0].room
+        followed = sorted(at for at in self._followed if first <= at < end)
+        named = [replace(self._followed[at], local=at - first) for at in followed]
+        for seat in row:
+            seat.follow(named, max(seat.count_max, local - first + 1))
+        return row
+
+    def _vacate(self, local: int, now_ns: int) -> None:
+        """Nothing of who had the place before is left but the slot's numbers."""
+        place, states = self._places[local]
+        for seat, state in enumerate(states):
+            at, is_dirty = self._book(place), state[self._book(place) + levels.IS_DIRTY]
+            kept = state[at + levels.TRUST] & POLLED | NO_SNAPSHOT
+            levels.empty(state, at)
+            state[at : at + BODY_AT + BODY] = 0
+            state[at + levels.TRUST], state[at + levels.IS_DIRTY] = kept, is_dirty
+            state[at + levels.BEST_ASK] = levels.PRICES
+            state[at + levels.CLAIM_BID] = state[at + levels.CLAIM_ASK] = levels.NO_CLAIM
+            line = int(state[levels.BOARD] + place * state[levels.STRIDE])
+            record = line + levels.LINE_CELLS + seat * levels.RECORD_CELLS
+            state[record : record + levels.RECORD_CELLS] = 0
+            state[record + levels.TRUST] = kept
+        self._line(local)[:] = 0
+
+    def _resume(self, local: int, index: int, generation: int) -> None:
         """Start from what a predecessor left in the slot: its number and its facts, no levels.
 
         Of another generation (another market) only the number and the tick epoch go on.
         """
         body, record = np.zeros(BODY, np.int64), SPOT if self._is_spot else QUOTE
-        is_left = slot_load(self.words, slots + index * ENTRY, body, BODY) > 0
+        is_left = slot_load(self.words, self._slots_at + index * ENTRY, body, BODY) > 0
         number = int(body[cell(record, "number")])
         if not self._is_spot:
             tick, kept = cell(QUOTE, "tick_epoch"), cell(QUOTE, "generation")
@@ -186,7 +265,7 @@ class Publisher(Seat):
                 side = cell(QUOTE, name)
                 body[side : side + 10] = [price, 0] * 5
         body[0], body[1] = index, generation
-        body[cell(record, "epoch")] = epoch
+        body[cell(record, "epoch")] = self._epoch
         place, states = self._places[local]
         at = self._book(place) + BODY_AT
         for state in states:
@@ -204,8 +283,7 @@ class Publisher(Seat):
     def leader(self, local: int) -> tuple[Seat, int]:
         """The seat whose book is published, and the instrument's place there."""
         place, lead = self._places[local][0], int(self._line(local)[levels.LEAD])
-        row = next(row for row in self.seats if local < row[0].first + row[0].count_max)
-        return row[lead], place
+        return self._row(local)[lead], place
 
     def counted(self, name: str) -> int:
         """A counter as it stands here."""

@@ -16,7 +16,7 @@ Why: typed decoding makes objects of texts that are wanted as three integers (a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -319,7 +319,7 @@ def iso_ns(payload, start, end):
 # ----------------------------------------------------------------------------------------- names
 
 
-def names_of(values: dict[str, int]) -> Words:
+def names_of(values: Mapping[str, int]) -> Words:
     """A table in which `find` looks up these names (ASCII, 1 to 80 bytes), values from 0 on."""
     capacity = 4
     while capacity < 4 * len(values):

@@ -23,6 +23,7 @@ from feeds.levels import (
     BOOK_CELLS,
     BOOKS_AT,
     CAUGHT_UP,
+    COUNT,
     COUNTER,
     DIRTY,
     IS_DIRTY,
@@ -57,8 +58,10 @@ class Seat:
 
     words: Words
     state: Words
-    instruments: tuple[Instrument, ...]
-    count_max: int
+    instruments: tuple[Instrument, ...]  # that are followed; `changes` counts how often they became
+    count_max: int  # places in use, also of those followed no more; `room`: that there are
+    room: int
+    changes: int
 
     def _take(
         self,
@@ -67,19 +70,25 @@ class Seat:
         *,
         instruments: Sequence[Instrument],
         count: int,
+        room: int,
         first: int,
         facts: Facts | None,
         notices: Notices,
         rivals: Sequence[Words],
     ) -> None:
         self.words, self.state = words, state
-        self.instruments, self.count_max = tuple(instruments), count
-        self.first = first
+        self.instruments, self.count_max, self.room = tuple(instruments), count, room
+        self.first, self.changes = first, 0
         self._facts = facts
         self.notices = notices
         self._is_spot = facts is None
         self._cells = SPOT_CELLS if self._is_spot else BOOK_CELLS
         self._rivals = rivals
+        self._look()
+
+    def _look(self) -> None:
+        """Views of one cell of all places in use."""
+        state, count = self.state, self.count_max
         end = BOOKS_AT + count * self._cells
         self._remembered = state[BOOKS_AT + TRUST : end : self._cells]  # of all: one call
         self._published = state[BOOKS_AT + AT_TRUST : end : self._cells]
@@ -89,6 +98,13 @@ class Seat:
         board, stride = int(state[BOARD]), int(state[STRIDE])
         end = board + count * stride
         self._leads, self._known = (state[board + at : end : stride] for at in (LEAD, KNOWN))
+
+    def follow(self, instruments: Sequence[Instrument], count: int) -> None:
+        """Other instruments from now on, in the first `count` places."""
+        self.instruments, self.count_max = tuple(instruments), count
+        self.state[COUNT] = count
+        self.changes += 1
+        self._look()
 
     def _book(self, local: int) -> int:
         return BOOKS_AT + local * self._cells

@@ -141,6 +141,11 @@ class Requests:
         else:
             self._bad[market] = self._bad.get(market, 0) + 1
 
+    def forget(self, market: int) -> None:
+        """Nothing was asked for there."""
+        for known in (self._next_ns, self._unanswered, self._bad):
+            known.pop(market, None)
+
     def clear(self) -> None:
         """A new connection starts anew."""
         self._next_ns.clear()

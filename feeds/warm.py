@@ -27,9 +27,9 @@ def warm(segment: Segment) -> None:
     book.replace(words, state, 0, levels, True, NO_CLAIM, NO_CLAIM, 1, 1, 1, True)
     book.change(words, state, 0, BID, _PRICE_E6, _SIZE_E6, True, 2, 2, 2, True)
     books.flush()
-    deltas = kalshi_scan.Subscription(("WARM",)).memory
+    deltas = kalshi_scan.Subscription({"WARM": 0}).memory
     kalshi_scan.scan(words, state, deltas, memoryview(b"{}"), 1, True)
-    scan(words, state, memory_of([("1", "2")]), memoryview(b"{}"), 1, True)
+    scan(words, state, memory_of({0: ("1", "2")}), memoryview(b"{}"), 1, True)
     books.set_facts(0, MarketFacts(status=ST_ACTIVE), 3)
     books.account(1)
     books.lose(4)

@@ -87,10 +87,15 @@ class Accounts:
             self.add_market(market)
 
     def add_market(self, market: Market) -> None:
-        """Know a market; its position and cash stay if they are there."""
+        """Know a market; its position and cash stay if they are there, unless the number was
+        another market's. `known`: those that the venues are asked about."""
         number, was = market.instrument, self.markets.get(market.instrument)
+        if was is not None and was.generation != market.generation:
+            self.positions.pop(number, None)
+            self.redeem_e6.pop(number, None)
+            self.standing.forget(number)
         self.markets[number] = market
-        self.known = tuple(self.markets.values())
+        self.known = tuple(each for each in self.markets.values() if each.is_live)
         self.cash.setdefault(
             market.account, Cash(market.account, market.venue, market.exchange_index)
         )

@@ -46,7 +46,9 @@ from shm_layout import (
 )
 
 _I = {name: cell(INSTRUMENT, name) for name in INSTRUMENT.names or ()}
-_STATUS, _VALUE = cell(QUOTE, "status"), cell(QUOTE, "settlement_e6")
+_STATUS, _VALUE, _GENERATION = (
+    cell(QUOTE, name) for name in ("status", "settlement_e6", "generation")
+)
 _SHARED = {
     field.name: cell(PARAMETERS, field.name)
     for field in fields(DeskParams)
@@ -74,6 +76,7 @@ def market_of(row: list[int]) -> Market:
         token_no=str(no),
         feed=row[_I["feed"]],
         asset=row[_I["asset"]],
+        is_live=bool(row[_I["live"]]),
     )
 
 
@@ -169,10 +172,13 @@ class Intake:
         """Live epoch of a feed; 0: dead, or its heartbeat is late."""
         return int(feed_alive(self._words, feed, now_ns, beat_max_ns))
 
-    def settlement_e6(self, instrument: int) -> int | None:
-        """What YES pays, once the market has settled."""
+    def settlement_e6(self, instrument: int, generation: int) -> int | None:
+        """What YES pays, once the market has settled. The quote may still be another market's that
+        had the slot before."""
         quote = self.quote(instrument)
-        if quote is None or quote[_STATUS] != ST_SETTLED or not 0 <= quote[_VALUE] <= E6:
+        if quote is None or quote[_GENERATION] != generation:
+            return None
+        if quote[_STATUS] != ST_SETTLED or not 0 <= quote[_VALUE] <= E6:
             return None
         return quote[_VALUE]
 

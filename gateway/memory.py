@@ -192,7 +192,7 @@ class Memory:
         self.cells[row + I_FEED], self.cells[row + I_ACCOUNT] = market.feed, market.account
         self.cells[row + I_EVENT] = market.event % EVENTS_MAX
         self.cells[row + I_ASSET] = market.asset % ASSETS_MAX
-        self.cells[row + I_KNOWN] = int(inside)
+        self.cells[row + I_KNOWN] = int(inside and market.is_live)
 
     @staticmethod
     def row(instrument: int) -> int:

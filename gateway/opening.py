@@ -128,8 +128,9 @@ class Opening:
 
     def note_start(self) -> None:
         """What a successor counts from."""
+        markets = self.accounts.markets
         held = [
-            [number, position.yes_e6, position.no_e6]
+            [number, position.yes_e6, position.no_e6, markets[number].generation]
             for number, position in self.accounts.positions.items()
             if position.yes_e6 or position.no_e6
         ]

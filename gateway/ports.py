@@ -164,8 +164,7 @@ class OrderPool(Protocol):
         generation: int | None = None,
     ) -> PooledOrder | None:
         """One entry, gone from the pool; None: not there (it is ordered). `generation`: of the
-        market, for who knows it to be the present one.
-        """
+        market, for who knows it to be the present one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +183,7 @@ class Market:
     token_no: str
     feed: int
     asset: int = 0
+    is_live: bool = True  # False: its window is over, booked and forgotten
 
 
 class Placing(NamedTuple):

@@ -76,11 +76,12 @@ def past_of(
                 past.works[number].is_lone = False
             past.mismatched.clear()
         elif kind == "start" and record["run"] == run_id:
-            held = {number: (yes_e6, no_e6) for number, yes_e6, no_e6 in record["held"]}
+            held = {(number, told): (yes, no) for number, yes, no, told in record["held"]}
             past.start = Start(dict(record["cash"]), held)
             past.start.folded = {key: order.booked() for key, order in by_key.items()}
         elif kind == "settle" and past.start is not None:
-            past.start.paid.append((record["instrument"], record["value"]))
+            place = record["instrument"], record["generation"]
+            past.start.paid.append((place, record["value"]))
         elif kind == "clock" and record["run"] == run_id:
             past.run_times.append(tuple(record["part"]))
     return past

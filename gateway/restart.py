@@ -16,18 +16,20 @@ from gateway.ports import Market
 from shm_layout import BUY, E6
 
 NOTHING = Amounts(0, 0, 0)
+Place = tuple[int, int]  # instrument, generation: a number is another market's after its window
 
 
 @dataclass(slots=True)
 class Start:
-    """The venues' figures at a reconciliation, and what has happened since. `folded`: of each
-    order, what they had in them already; `paid`: instrument and what YES paid.
+    """The venues' figures at a reconciliation, and what has happened since. `held`: YES and NO of
+    each place (instrument, generation); `folded`: of each order, what they had in them already;
+    `paid`: of a place, what YES paid.
     """
 
     cash_e6: dict[int, int]
-    held: dict[int, tuple[int, int]]
+    held: dict[Place, tuple[int, int]]
     folded: dict[str, Amounts] = field(default_factory=dict)
-    paid: list[tuple[int, int]] = field(default_factory=list)
+    paid: list[tuple[Place, int]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -43,13 +45,13 @@ def books_of(
     start: Start, works: Iterable[Work], markets: Mapping[int, Market], nets: Mapping[str, bool]
 ) -> Books:
     """`works`: every intent of the journal, with what was found of its orders by now."""
-    books = Books(markets, {}, {})
+    books, held = Books(markets, {}, {}), dict[Place, Position]()
     for market in markets.values():
         row = Cash(market.account, market.venue, market.exchange_index)
         row.cash_e6 = start.cash_e6.get(market.account, 0)
         books.cash.setdefault(market.account, row)
-    for instrument, (yes_e6, no_e6) in start.held.items():
-        books.positions[instrument] = Position(yes_e6, no_e6)
+    for place, (yes_e6, no_e6) in start.held.items():
+        held[place] = Position(yes_e6, no_e6)
     for work in works:
         for order in work.orders:
             was, now = start.folded.get(order.key, NOTHING), order.booked()
@@ -57,7 +59,7 @@ def books_of(
             if now == was or order.instrument not in markets:
                 continue
             market = markets[order.instrument]
-            position = books.positions.setdefault(order.instrument, Position())
+            position = held.setdefault((order.instrument, order.generation), Position())
             buys = order.placing.side == BUY
             if nets[market.venue]:
                 moved_e6, *_ = netted(position, buys, size_e6, notional_e6)
@@ -66,9 +68,10 @@ def books_of(
                     position, order.placing.token, buys, size_e6, notional_e6
                 )
             books.cash[market.account].cash_e6 += moved_e6 - (now.fee_e6 - was.fee_e6)
-    for instrument, value_e6 in start.paid:
-        gone = books.positions.pop(instrument, Position())
+    for place, value_e6 in start.paid:
+        gone = held.pop(place, Position())
         paid_e6 = (gone.yes_e6 * value_e6 + gone.no_e6 * (E6 - value_e6)) // E6
-        if instrument in markets:
-            books.cash[markets[instrument].account].cash_e6 += paid_e6
+        if place[0] in markets:  # a number stays with its venue and its account
+            books.cash[markets[place[0]].account].cash_e6 += paid_e6
+    books.positions |= {place[0]: position for place, position in held.items()}
     return books

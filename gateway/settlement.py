@@ -21,7 +21,8 @@ def settle(
     record.
     """
     for instrument in list(accounts.positions):
-        value_e6 = intake.settlement_e6(instrument)
+        generation = accounts.markets[instrument].generation
+        value_e6 = intake.settlement_e6(instrument, generation)
         if value_e6 is None or accounts.open_e6(instrument):
             continue
         position = accounts.position(instrument)
@@ -29,7 +30,7 @@ def settle(
         if not (position.yes_e6 or position.no_e6):
             continue
         note({
-            "k": "settle", "instrument": instrument, "value": value_e6, "yes": position.yes_e6,
-            "no": position.no_e6, "paid": paid_e6, "ns": now_ns,
+            "k": "settle", "instrument": instrument, "generation": generation, "value": value_e6,
+            "yes": position.yes_e6, "no": position.no_e6, "paid": paid_e6, "ns": now_ns,
         })  # fmt: skip
         reports.account(instrument, accounts, now_ns)  # also of what paid nothing: it is gone

@@ -59,6 +59,13 @@ class Standing:
         size_e6, cost_e6 = sum(x.size_e6 for x in found), sum(x.cost_e6 for x in found)
         return Left(size_e6, cost_e6, max((x.intent for x in found), default=0))
 
+    def forget(self, instrument: int) -> None:
+        """Another market has its number now."""
+        self.mismatches.pop(instrument, None)
+        self.memory.block(instrument, False)
+        for key in [key for key in self.left if key[1] == instrument]:
+            del self.left[key]
+
     def clear(self) -> set[int]:
         """An operator has looked. Returns the markets this changes."""
         changed = set(self.mismatches) | {number for _, number in self.left}

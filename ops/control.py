@@ -4,6 +4,7 @@ A command is {"command": one of COMMANDS}; the answer is one object. After `stop
 keeps the connection open until it is done: its end is the end of the run. `lift` clears the kill
 word and stays halted. `plan` shows what `flatten` would order; `flatten` and `reconcile` answer
 with a number at once, and `answers` with what the gateway has said so far, by number.
+`propose` with a `window` (ops/proposal.py) is the catalog's.
 Imports nothing heavy, so that `status` answers at once. Paths longer than the kernel allows for a
 socket are reached through the folder's descriptor.
 """
@@ -103,16 +104,19 @@ def _parsed(raw: bytes) -> dict[str, Any]:
 
 
 class ControlServer:
-    """The supervisor's end, driven by its selector. `answer` gets the command's name."""
+    """The supervisor's end, driven by its selector. `answer` gets the command's name, `propose`
+    the window that the catalog proposes.
+    """
 
     def __init__(
         self,
         folder: Path,
         selector: selectors.BaseSelector,
         answer: Callable[[str], dict[str, Any]],
+        propose: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self._selector = selector
-        self._answer = answer
+        self._answer, self._propose = answer, propose
         self._path = folder / SOCKET
         self._path.unlink(missing_ok=True)  # we hold the lock: whoever made it is gone
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
@@ -153,13 +157,14 @@ class ControlServer:
             self._drop(client)
         elif end:
             self._clients[client] = b""
-            self._reply(client, _parsed(line).get("command"))
+            self._reply(client, _parsed(line))
 
-    def _reply(self, client: socket.socket, command: object) -> None:
-        if not isinstance(command, str) or command not in COMMANDS:
-            answer: dict[str, Any] = {
-                "error": f"command: found {command!r}, wanted one of {COMMANDS}"
-            }
+    def _reply(self, client: socket.socket, told: dict[str, Any]) -> None:
+        command, window = told.get("command"), told.get("window")
+        if command == "propose" and self._propose is not None and isinstance(window, dict):
+            answer = self._propose(window)
+        elif not isinstance(command, str) or command not in COMMANDS:
+            answer = {"error": f"command: found {command!r}, wanted one of {COMMANDS}"}
         else:
             answer = self._answer(command)
         try:
@@ -184,8 +189,9 @@ class ControlServer:
             self._drop(client)
 
 
-def ask(folder: Path, command: str, timeout_s: float = 30.0) -> dict[str, Any]:
-    """The supervisor's answer; for `stop`, once the run has ended. Raises NotRunning."""
+def ask(folder: Path, command: str, timeout_s: float = 30.0, **more: Any) -> dict[str, Any]:
+    """The supervisor's answer; for `stop`, once the run has ended. `more`: beside the command.
+    Raises NotRunning."""
     try:
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client,
@@ -193,7 +199,7 @@ def ask(folder: Path, command: str, timeout_s: float = 30.0) -> dict[str, Any]:
         ):
             client.settimeout(timeout_s)
             client.connect(path)
-            client.sendall(json.dumps({"command": command}).encode() + b"\n")
+            client.sendall(json.dumps({"command": command, **more}).encode() + b"\n")
             with client.makefile("rb") as file:
                 answer = _parsed(file.readline(ANSWER_MAX))
                 if command == "stop":

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isqrt
 from types import MappingProxyType
 from typing import NamedTuple
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from ops.assets import index_of
 from ops.config import Risk, Settings
+from ops.series import NO_SERIES, Table
 from ops.settles import needs_terms, settles_cells
 from ops.venues.script import Difference, MarketSpec, Script
 from shm_layout import (
@@ -77,6 +78,8 @@ class Identity:
     products: Mapping[str, Mapping[str, int]]
     optional: frozenset[str] = frozenset()  # feeds that nobody waits for
     said: tuple[Said, ...] = ()  # of each pair
+    assets: Mapping[str, int] = field(default_factory=dict)  # of each coin that has an index
+    series: Table = NO_SERIES  # whose windows come and go while it runs
 
 
 def row(of: np.dtype[np.void], **values: int | list[int]) -> Row:
@@ -105,19 +108,18 @@ def identify(
     numbers = {(m.venue, m.ticker): i for i, m in enumerate(script.markets)}
     products = _slots({"coinbase": script.products, **optional})
     instruments = tuple(
-        _instrument(index, market, events[market.event], assets[market.event], accounts, products)
+        instrument_row(
+            index, market, events[market.event], assets[market.event], accounts, products
+        )
         for index, market in enumerate(script.markets)
     )
     pairs = []
     for index, pair in enumerate(script.pairs):
         a, b = numbers[pair.a_venue, pair.a_ticker], numbers[pair.b_venue, pair.b_ticker]
-        pairs.append(row(
-            PAIR, index=index, generation=GENERATION, a=a, b=b, a_generation=GENERATION,
-            b_generation=GENERATION, same=int(pair.same),
-            approved=int(is_forced or not pair.differs),
+        pairs.append(pair_row(
+            index, instruments[a], instruments[b], same=pair.same,
+            is_approved=is_forced or not pair.differs,
             hurdle_e6=OF_PARAMETERS if pair.hurdle_e6 is None else pair.hurdle_e6,
-            delay_max_ns=DELAY_ANY_NS, event=events[script.markets[a].event],
-            needs_terms=needs_terms(instruments[a], instruments[b]),
         ))  # fmt: skip
     instruments_of: dict[int, tuple[int, ...]] = {}
     for index, market in enumerate(script.markets):
@@ -140,7 +142,34 @@ def identify(
             )
             for pair in script.pairs
         ),
+        assets={
+            index_of(m.index).asset.lower(): assets[m.event] for m in script.markets if m.index
+        },
     )
+
+
+def pair_row(
+    index: int,
+    a: Row,
+    b: Row,
+    *,
+    is_approved: bool,
+    same: bool = True,
+    generation: int = GENERATION,
+    hurdle_e6: int = OF_PARAMETERS,
+    waits: bool | None = None,
+) -> Row:
+    """A PAIR of two instruments, with the event of the first. `waits`: for its terms; None: if both
+    legs settle on an index.
+    """
+    one, other = (each.view(INSTRUMENT)[0] for each in (a, b))
+    return row(
+        PAIR, index=index, generation=generation, a=int(one["index"]), b=int(other["index"]),
+        a_generation=int(one["generation"]), b_generation=int(other["generation"]),
+        same=int(same), approved=int(is_approved), hurdle_e6=hurdle_e6,
+        delay_max_ns=DELAY_ANY_NS, event=int(one["event"]),
+        needs_terms=needs_terms(a, b) if waits is None else int(waits),
+    )  # fmt: skip
 
 
 def _slots(products: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
@@ -165,20 +194,23 @@ def _assets(script: Script) -> dict[str, int]:
     return {event: numbers[name] for event, name in named.items()}
 
 
-def _instrument(
+def instrument_row(
     index: int,
     market: MarketSpec,
     event: int,
     asset: int,
     accounts: tuple[Account, ...],
     products: Mapping[str, Mapping[str, int]],
+    *,
+    generation: int = GENERATION,
 ) -> Row:
+    """An INSTRUMENT of one market."""
     venue = VENUES.index(market.venue)
     account = next(
         a.index for a in accounts if (a.venue, a.exchange_index) == (venue, market.exchange_index)
     )
     return row(
-        INSTRUMENT, index=index, generation=GENERATION, venue=venue, feed=venue, event=event,
+        INSTRUMENT, index=index, generation=generation, venue=venue, feed=venue, event=event,
         asset=asset, live=1, polarity=1, exchange_index=market.exchange_index,
         neg_risk=int(market.neg_risk), account=account,
         condition=uint256_to_cells(int(market.condition_id or "0", 16)),

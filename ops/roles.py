@@ -20,7 +20,7 @@ from ops import clock
 from ops.alerts import tell
 from ops.console import err
 from ops.process import RoleSpec
-from shm_layout import CHANNEL, GATEWAY, Segment
+from shm_layout import CHANNEL, GATEWAY, Segment, run_epoch_ns
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -36,6 +36,7 @@ ROOMS: tuple[str, ...] = (
 )  # fmt: skip
 VENUES_TOLD = "venues.json"  # beside the log: what the simulated venues say of the run
 STEP_S = 0.02  # of a feed: it wants one at least every 50 ms
+PROPOSE_S = 5.0  # the supervisor answers within a turn
 
 
 def preload() -> None:
@@ -177,6 +178,7 @@ class FeedRole:
 
 def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
     from feeds.feed import Feed, FeedParams
+    from ops.roll import SPARE
     from ops.sim import KALSHI_WS, POLYMARKET_WS
     from ops.sim_index import HOSTS, paths
     from ops.sim_spot import PATHS
@@ -197,6 +199,7 @@ def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
         lanes=params.settings.feeds.lanes,
         poll_after_ns=params.settings.feeds.poll_after_ns,
         seed=params.seed,
+        spare=0 if venue in params.products or not params.series.series else SPARE,
         options=params.options.get(venue, {}),
     )
     headers: Callable[[str, str], Awaitable[dict[str, str]]] | None = None
@@ -226,6 +229,32 @@ class VenuesRole:
         """Closed with their loop."""
 
 
+def _catalog(spec: RoleSpec, segment: Segment) -> Any:
+    from feeds.rest import Rest
+    from ops import control
+    from ops.catalog import Catalog
+
+    params: RoleParams = spec.params
+    venues = {one.venue for one in params.series.series} & params.addresses.keys()
+    ca_file = Path(params.ca_file)
+
+    async def propose(window: dict[str, Any]) -> dict[str, Any]:
+        folder = Path(params.state_dir)
+        try:
+            return await asyncio.to_thread(control.ask, folder, "propose", PROPOSE_S, window=window)
+        except control.NotRunning as error:
+            return {"error": str(error)}
+
+    return Catalog(
+        params.series,
+        {name: Rest(params.addresses[name].rest_url, ca_file=ca_file) for name in venues},
+        propose,
+        run_s=lambda: int(run_epoch_ns(segment.words, clock.mono_ns())) // clock.SECOND_NS,
+        mono_ns=clock.mono_ns,
+        say=lambda line: err(f"{spec.name}: {line}"),
+    )
+
+
 def _venues(spec: RoleSpec, segment: Segment) -> VenuesRole:
     assert spec.conn is not None
     folders = Path(spec.log).parent, Path(spec.params.journal)
@@ -247,6 +276,7 @@ def _model(spec: RoleSpec, segment: Segment) -> Any:
 
 BUILDERS: dict[str, Callable[[RoleSpec, Segment], Any]] = {
     "canceller": _canceller,
+    "catalog": _catalog,
     "detector": _detector,
     "feed": _feed,
     "gateway": _gateway,

@@ -1,5 +1,5 @@
-"""Series of windowed markets: where the next window begins, what it is called, how it settles, and
-which two windows pair. Pure; the table is ops/series.toml.
+"""Series of windowed markets: where the next window begins, what it is called, and which two
+windows pair. Pure; the table is ops/series.toml.
 
 Times are seconds of UTC. New York's clock decides some names and some beginnings, so it is asked
 here and nowhere else: the hour that comes twice in November has one name for two windows.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 TABLE = Path(__file__).resolve().parent / "series.toml"
 EASTERN: Final = ZoneInfo("America/New_York")
 LENGTHS_S: Final = {"5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400}
-RULES: Final = ("unknown", "mean60", "twap60", "point", "candle1h")  # INSTRUMENT.settlement_rule
 NAMES: Final = {"btc": "bitcoin", "eth": "ethereum", "sol": "solana", "xrp": "xrp"}
 WORDS: Final = {
     "venue": ("kalshi", "polymarket"),
@@ -26,9 +25,8 @@ WORDS: Final = {
     "grid": ("utc", "eastern"),
     "strike": ("venue", "tick"),
 }
-_SERIES_KEYS = {*WORDS, "intervals", "ticker", "assets", "rules"}
+_SERIES_KEYS = {*WORDS, "intervals", "ticker", "assets"}
 _PAIR_KEYS = {"a", "b", "interval", "assets", "dead_zone", "approved"}
-_DAY = datetime.date(1970, 1, 1)
 
 
 class SeriesError(Exception):
@@ -37,7 +35,7 @@ class SeriesError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """Windows of one length, asset and venue. `rules`: (first second, name), ascending."""
+    """Windows of one length, asset and venue. `index`: what they settle on, as its feed has it."""
 
     venue: str
     asset: str
@@ -47,7 +45,6 @@ class Series:
     strike: str
     ticker: str
     index: str
-    rules: tuple[tuple[int, str], ...]
 
     @property
     def name(self) -> str:
@@ -58,10 +55,6 @@ class Series:
     def length_s(self) -> int:
         """Of a window whose day has 24 hours."""
         return LENGTHS_S[self.interval]
-
-    def rule_at(self, open_s: int) -> str:
-        """How a window that opens then settles; "unknown" before the first rule."""
-        return next((rule for first, rule in reversed(self.rules) if first <= open_s), "unknown")
 
     def begins(self, at_s: int) -> int:
         """The beginning of the window that contains `at_s`."""
@@ -126,13 +119,20 @@ class Table:
 
     def chosen(self, assets: tuple[str, ...] = (), intervals: tuple[str, ...] = ()) -> Table:
         """Only these assets and lengths (empty: all of them), and the pairs that are left."""
-        kept = tuple(
-            one
-            for one in self.series
-            if (not assets or one.asset in assets) and (not intervals or one.interval in intervals)
+        return self.only(
+            lambda one: (
+                (not assets or one.asset in assets) and (not intervals or one.interval in intervals)
+            )
         )
+
+    def only(self, holds: Callable[[Series], bool]) -> Table:
+        """The series that this holds for, and the pairs of which both are left."""
+        kept = tuple(one for one in self.series if holds(one))
         both = tuple(pair for pair in self.pairings if pair.a in kept and pair.b in kept)
         return Table(kept, both)
+
+
+NO_SERIES: Final = Table((), ())
 
 
 def load(path: Path = TABLE) -> Table:
@@ -190,11 +190,10 @@ def _series(where: str, entry: dict[str, Any]) -> Iterator[Series]:
         raise SeriesError(f"{where}: assets: found {assets!r}, wanted {wanted}")
     if not isinstance(entry["ticker"], str):
         raise SeriesError(f"{where}: ticker: found {entry['ticker']!r}, wanted a text")
-    rules = _rules(where, entry["rules"])
     common = {key: entry[key] for key in (*WORDS, "ticker")}
     for interval in intervals:
         for asset, index in assets.items():
-            made = Series(asset=asset, interval=interval, index=index, rules=rules, **common)
+            made = Series(asset=asset, interval=interval, index=index, **common)
             try:
                 made.slug(0)
             except (KeyError, ValueError, IndexError, AttributeError) as error:
@@ -206,22 +205,6 @@ def _series(where: str, entry: dict[str, Any]) -> Iterator[Series]:
 def _texts(found: list[Any]) -> set[str]:
     """The texts of a list; {""}: not all of it are texts."""
     return set(found) if all(isinstance(each, str) for each in found) else {""}
-
-
-def _rules(where: str, told: object) -> tuple[tuple[int, str], ...]:
-    found: list[tuple[int, str]] = []
-    for each in told if isinstance(told, list) else [told]:
-        day = each.get("from") if isinstance(each, dict) else None
-        rule = each.get("rule") if isinstance(each, dict) else None
-        is_day = isinstance(day, datetime.date) and not isinstance(day, datetime.datetime)
-        if not is_day or rule not in RULES[1:] or not isinstance(each, dict) or len(each) != 2:
-            wanted = f"a day `from` and a `rule` of {', '.join(RULES[1:])}"
-            raise SeriesError(f"{where}: rules: found {each!r}, wanted {wanted}")
-        assert isinstance(day, datetime.date)
-        found.append(((day - _DAY).days * 86_400, str(rule)))
-    if not found or found != sorted(found):
-        raise SeriesError(f"{where}: rules: found {told!r}, wanted days that ascend")
-    return tuple(found)
 
 
 def _pairings(

@@ -12,6 +12,7 @@ from typing import Any
 from ops import clock, journals, sim_index, sim_spot
 from ops.config import Settings, Updown
 from ops.identity import Identity, identify
+from ops.series import NO_SERIES, Table
 from ops.session import Plan, Request, SessionError
 from ops.simkeys import SimKeys, make_keys
 from ops.venues.exchanges import Exchange
@@ -25,6 +26,7 @@ from ops.venues.world import make_world
 from ops.venues.world_windows import LENGTHS_S, PLAYED, Series, series_of
 from shm_layout import (
     CANCELLER,
+    CATALOG,
     DETECTOR,
     FEED_ROLE,
     GATEWAY,
@@ -79,6 +81,8 @@ class RoleParams:
     options: Mapping[str, sim_spot.Options] = field(default_factory=dict)  # feed -> its own
     venue: str = ""  # of a feed
     seed: int = 0
+    state_dir: str = ""
+    series: Table = NO_SERIES  # whose windows the catalog looks for
 
 
 class SimSession:
@@ -167,6 +171,8 @@ class SimSession:
             "options": self._options,
             "journal": str(self._journal),
             "seed": self._request.seed,
+            "state_dir": str(self._request.state_dir),
+            "series": self.identity.series,
         }
 
         def plan(name: str, kind: str, role: int, venue: str = "", **more: Any) -> Plan:
@@ -182,6 +188,7 @@ class SimSession:
                 for venue in self._feeds
             ),
             plan("model", "model", MODEL),
+            *((plan("catalog", "catalog", CATALOG),) if self.identity.series.series else ()),
             plan("detector", "detector", DETECTOR, is_hot=True, fds=("gateway",)),
         )
 

@@ -26,6 +26,7 @@ from ops.ground import Ground
 from ops.interrupts import Interrupts
 from ops.process import REFUSED, Fd, Heart, RoleSpec
 from ops.restarts import Restarts
+from ops.roll import roll_of
 from ops.run_clock import RunClock
 from ops.session import Plan, Request, Session, VenuesLog
 from ops.status import status
@@ -93,7 +94,10 @@ class Supervisor:
         self.children: Children = ground.children
         self.children.on_gone, self.children.on_death = self._gone, self._died
         self.commands = Commands(self)
-        self.control = ControlServer(request.state_dir, self.selector, self.commands.take)
+        self.roll = roll_of(self)
+        self.control = ControlServer(
+            request.state_dir, self.selector, self.commands.take, self.roll.propose
+        )
         self._heart = Heart(ground.segment, SUPERVISOR)
         self.plans: dict[str, Plan] = {}
         self.cores = assign((), settings.cores_min)
@@ -218,6 +222,7 @@ class Supervisor:
         if self.ending is None:
             self._start_due(now_ns)
             self._look_after(now_ns)
+            self.roll.turn(now_ns)
             self._check_end(now_ns)
         self.tick(self)
 

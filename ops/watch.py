@@ -68,8 +68,12 @@ class Watch:
 
     def __init__(self, segment: Segment, identity: Identity) -> None:
         self.segment = segment
-        self.identity = identity
         self._gate_told = ""
+        self.renew(identity)
+
+    def renew(self, identity: Identity) -> None:
+        """The tables are others now."""
+        self.identity = identity
         views = [body.view(PAIR)[0] for body in identity.pairs]
         self._slots = {
             (feed, "quotes"): self._places("quotes", instruments)

@@ -17,7 +17,7 @@ from gateway.journal_files import parse, walk
 from gateway.ledger import Work
 from gateway.order import Order
 from gateway.recovery import past_of
-from shm_layout import FLAG_UNWIND, VENUES, intent_parts
+from shm_layout import FLAG_UNWIND, INSTRUMENTS_MAX, VENUES, intent_parts
 
 TOLD = "venues.json"  # what the venues say, beside the journal of a run that ended in order
 ORIGINS = {1: "detector", 2: "desk", 3: "operator"}
@@ -141,16 +141,22 @@ def read(path: Path) -> Run:
 
 
 def _take_in(run: Run, records: list[dict[str, Any]]) -> None:
-    """What recovery has no need of."""
+    """What recovery has no need of. A number is another market's after its window (its generation
+    is higher then): here each market has a number of its own.
+    """
+    for _, order in run.orders():
+        order.instrument = _own(order.instrument, order.generation)
     notes: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for record in records:
         kind = record.get("k")
         if kind in ("out", "trade"):
             notes[record["key"]].append(record)
         elif kind == "market":
-            run.markets[record["instrument"]] = _market(record)
+            market = _market(record)
+            run.markets[market.instrument] = market
         elif kind == "settle":
-            run.settled_e6[record["instrument"]] = record["value"]
+            number = _own(record["instrument"], record["generation"])
+            run.settled_e6[number] = record["value"]
         elif kind == "opened":
             run.opened.append(record)
         elif kind in ("seen", "end", "left"):
@@ -164,9 +170,13 @@ def _take_in(run: Run, records: list[dict[str, Any]]) -> None:
             run.children.setdefault(parent, []).append(work.intent.id)
 
 
+def _own(instrument: int, generation: int) -> int:
+    return instrument + (generation - 1) * INSTRUMENTS_MAX
+
+
 def _market(record: dict[str, Any]) -> Market:
     return Market(
-        instrument=record["instrument"],
+        instrument=_own(record["instrument"], record["generation"]),
         venue=record["venue"],
         ticker=record["ticker"],
         tokens=(record["yes"], record["no"]),

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from feeds.publisher import Publisher, instruments_of
+from feeds.newcomers import instruments_of
+from feeds.publisher import Publisher
 from feeds.update import MarketFacts
 from shm_layout import (
     BODY,

@@ -206,7 +206,7 @@ def test_a_scanned_frame_said_again_is_a_repeat_and_one_altered_a_hole() -> None
 
 
 def test_a_subscription_forgets_with_its_connection() -> None:
-    kept = Subscription(("A",))
+    kept = Subscription({"A": 0})
     kept.sid = 5
     kept.forget()
     assert (kept.sid, kept.seq) == (0, -1)

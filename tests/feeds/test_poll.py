@@ -14,9 +14,10 @@ import pytest
 from feeds import book
 from feeds.kalshi_books import KalshiBooks
 from feeds.levels import NO_CLAIM
+from feeds.newcomers import instruments_of
 from feeds.poll import FAST_NS, SLOW_NS, STALE_NS, Bucket, Pace, Poll, PolledBook
 from feeds.polymarket_books import PolymarketBooks
-from feeds.publisher import Publisher, instruments_of
+from feeds.publisher import Publisher
 from feeds.update import FeedError, Instrument
 from shm_layout import ASK, BID, E6, NO_SNAPSHOT, POLLED, ST_CLOSED, Segment
 from tests.feeds.rig import OPEN, Clock, Market, Rig, write_instrument

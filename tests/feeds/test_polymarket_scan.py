@@ -112,7 +112,7 @@ def test_scanned_and_decoded_frames_leave_the_same(run: list[tuple[bytes, bool]]
 
 def code(frame: Any, made: Rig | None = None) -> int:
     made = made or rig(Market("m", token_yes=int(YES), token_no=int(NO)))
-    mem = polymarket_scan.memory_of([(YES, NO)])
+    mem = polymarket_scan.memory_of({0: (YES, NO)})
     raw = frame if isinstance(frame, bytes) else orjson.dumps(frame)
     words, state = made.publisher.words, made.publisher.state
     return int(polymarket_scan.scan(words, state, mem, memoryview(raw), 5, True))

@@ -10,7 +10,8 @@ import pytest
 from feeds import book
 from feeds.facts import STATUS_HOLD_NS
 from feeds.levels import NO_CLAIM
-from feeds.publisher import Publisher, instruments_of
+from feeds.newcomers import instruments_of
+from feeds.publisher import Publisher
 from feeds.update import FeedError, MarketFacts
 from shm_layout import (
     ASK,

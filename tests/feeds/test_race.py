@@ -10,7 +10,8 @@ import pytest
 
 from feeds import book, levels, race
 from feeds.levels import NO_CLAIM
-from feeds.publisher import Publisher, instruments_of, shards_of
+from feeds.newcomers import instruments_of
+from feeds.publisher import Publisher, shards_of
 from feeds.seat import Seat
 from shm_layout import (
     ASK,

@@ -12,7 +12,8 @@ import pytest
 from feeds import book
 from feeds.lane import OLD, Lane
 from feeds.levels import NO_CLAIM
-from feeds.publisher import Publisher, instruments_of
+from feeds.newcomers import instruments_of
+from feeds.publisher import Publisher
 from feeds.seat import Seat
 from feeds.session import Backoff, Session, State
 from feeds.shard import HEARD_NS, HEIR_NS, LOOK_NS, Shard

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from shm_layout import ACTIVE, HALTED, REASONS
+from gateway.intent import Intent
+from gateway.ledger import Work
+from gateway.memory import Memory
+from gateway.order import Amounts, Order
+from gateway.ports import Placing
+from gateway.restart import Start, books_of
+from shm_layout import ACTIVE, BUY, E6, HALTED, REASONS
 from tests.gateway.rig import BALANCE, POSITIONS, Rig, kalshi_filled, play, poly_filled
-from tests.gateway.scene import KALSHI
+from tests.gateway.scene import KALSHI, Scene
 from tests.gateway.test_desk_successor import held, lives
 
 
@@ -81,3 +88,23 @@ def test_nothing_is_sent_before_both_venues_have_answered(tmp_path: Path) -> Non
             assert (len(rig.kalshi.orders), len(rig.poly.orders)) == orders
 
     play(story, tmp_path)
+
+
+def test_a_number_that_two_windows_had_keeps_their_books_apart() -> None:
+    """What the first one filled was paid when it settled; only the second one's is held."""
+
+    def bought(generation: int, size_e6: int, price_e6: int) -> Work:
+        notional_e6 = size_e6 * price_e6 // E6
+        order = Order(
+            intent=generation, leg=0, venue=KALSHI, instrument=KALSHI, generation=generation,
+            side=BUY, limit_e6=price_e6, size_e6=size_e6, placing=Placing(0, BUY, price_e6),
+            key=str(generation), cumulative=Amounts(size_e6, notional_e6, 0),
+        )  # fmt: skip
+        return Work(Intent._make(0 for _ in Intent._fields), [order], [0], [], 0)
+
+    markets = {KALSHI: replace(Scene().tell(Memory()).markets[KALSHI], generation=2)}
+    start = Start({KALSHI: 100 * E6}, {(KALSHI, 1): (E6, 0)}, paid=[((KALSHI, 1), E6)])
+    works = [bought(1, 10 * E6, 400_000), bought(2, 5 * E6, 300_000)]
+    books = books_of(start, works, markets, {"kalshi": True})
+    assert {number: held.yes_e6 for number, held in books.positions.items()} == {KALSHI: 5 * E6}
+    assert books.cash[KALSHI].cash_e6 == (100 - 4 + 11) * E6 - 1_500_000

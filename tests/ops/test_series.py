@@ -1,4 +1,4 @@
-"""The registry of series: names, beginnings, rules, pairs, and the days when clocks change."""
+"""The registry of series: names, beginnings, pairs, and the days when clocks change."""
 
 from __future__ import annotations
 
@@ -71,12 +71,6 @@ def test_a_window_of_four_hours_is_one_hour_off_on_two_days_a_year() -> None:
     assert list(lengths.values()) == [[4, 4], [5, 4], [3, 4]]
 
 
-def test_a_rule_holds_from_its_day_on() -> None:
-    short = series("polymarket btc 5m")
-    turn = utc("2026-08-01T00:00")
-    assert [short.rule_at(at) for at in (turn - 300, turn, 0)] == ["point", "twap60", "unknown"]
-
-
 def test_a_choice_keeps_only_whole_pairs() -> None:
     table = load().chosen(("btc",), ("5m", "15m"))
     assert [one.name for one in table.series] == [
@@ -94,7 +88,6 @@ grid = "utc"
 strike = "venue"
 ticker = "KX{ASSET}15M"
 assets = { btc = "BRTI" }
-rules = [{ from = 2025-01-01, rule = "mean60" }]
 """
 PAIR = """[[pair]]
 a = "kalshi"
@@ -113,9 +106,6 @@ MISTAKES = {
     "length no text": (SERIES.replace('["15m"]', "[15]"), "intervals: found [15]"),
     "unknown asset": (SERIES.replace("btc =", "shib ="), "assets: found"),
     "index no text": (SERIES.replace('"BRTI"', "3"), "assets: found"),
-    "unknown rule": (SERIES.replace('"mean60"', '"mean61"'), "rules: found"),
-    "rule from no day": (SERIES.replace("2025-01-01", '"2025"'), "rules: found"),
-    "no rules": (SERIES.replace('[{ from = 2025-01-01, rule = "mean60" }]', "[]"), "ascend"),
     "unknown name": (SERIES.replace("{ASSET}", "{COIN}"), "ticker: found"),
     "ticker no text": (SERIES.replace('"KX{ASSET}15M"', "15"), "ticker: found 15"),
     "twice": (SERIES + SERIES, "found kalshi btc 15m twice"),

@@ -20,9 +20,10 @@ from websockets.http11 import Request
 
 from feeds.kalshi import Kalshi as KalshiHandler
 from feeds.kalshi_facts import KalshiFacts
+from feeds.newcomers import instruments_of
 from feeds.polymarket import Polymarket as PolymarketHandler
 from feeds.polymarket_facts import PolymarketFacts
-from feeds.publisher import Publisher, instruments_of
+from feeds.publisher import Publisher
 from feeds.rest import Rest
 from feeds.update import FeedError
 from ops.venues.kalshi import Kalshi

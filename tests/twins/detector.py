@@ -130,6 +130,11 @@ class Plain(Money):
             self.touch_of(row["index"], False)
         elif kind == K_PAIR:
             row = row_of(PAIR, body)
+            old = self.pairs.get(row["index"])
+            if old and old["generation"] != row["generation"]:
+                for direction in range(2):
+                    self.since.pop((row["index"], direction), None)
+                    self.cool.pop((row["index"], direction), None)
             self.pairs[row["index"]] = row
             self.paused.pop(row["index"], None)
             self.touch(row["index"], False)

@@ -106,13 +106,12 @@ class World:
         self.kalshi_cash_e6 += self.kalshi.settle(value_e6, 0)
         self.settled["kalshi"]["KX-A"] = value_e6
         yes_e6, no_e6 = max(held_e6, 0), max(-held_e6, 0)
-        self._note({"k": "settle", "instrument": KALSHI, "value": value_e6, "yes": yes_e6,
-                    "no": no_e6, "paid": 0})  # fmt: skip
+        told = {"k": "settle", "generation": 1, "value": value_e6, "paid": 0}
+        self._note({**told, "instrument": KALSHI, "yes": yes_e6, "no": no_e6})
         for token, unit_e6 in ((YES, value_e6), (NO, E6 - value_e6)):
             self.poly.redeem(token, unit_e6, 0)
             self.settled["polymarket"][token] = unit_e6
-        self._note({"k": "settle", "instrument": POLY, "value": value_e6, "yes": 0, "no": 0,
-                    "paid": 0})  # fmt: skip
+        self._note({**told, "instrument": POLY, "yes": 0, "no": 0})
 
     def told(self) -> dict[str, Any]:
         """As the venues tell it at the end (ops/venues/told.py)."""

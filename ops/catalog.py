@@ -1,0 +1,241 @@
+"""`arb: catalog`: finds each series' window of now and the next one ahead, and proposes them.
+
+A window is looked for by its name (Polymarket's Gamma) or among the markets of its series (Kalshi);
+what the venue says of its beginning and end must be what the series says. It is asked for again
+until it is found; one that is not listed when it opens is said once. Nothing is kept: a catalog
+that is started again proposes what is known already, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from feeds.rest import Rest
+from feeds.update import UNREADABLE, FeedError, epoch_ns_of, known_ns_of
+from ops.clock import MS_NS, SECOND_NS
+from ops.proposal import Window
+from ops.series import Series, Table
+
+AGAIN_NS = 500 * MS_NS  # machine time between rounds: what is missing is asked for in each
+AGAIN_MAX_NS = 10 * SECOND_NS  # …and ever more seldom while it is not there
+AHEAD_S = 900  # a window is wanted so long before it opens, and at least its own length
+ROWS = 100  # of Kalshi's markets, in one answer
+BASE: Final = "/trade-api/v2"
+
+Propose = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class _Custom(Struct):
+    round_digits: str | None = None
+
+
+class _Market(Struct):
+    """A row of Kalshi's /markets."""
+
+    ticker: str
+    open_time: str = ""
+    close_time: str = ""
+    title: str = ""
+    exchange_index: int = 0
+    strike_type: str = ""
+    custom_strike: _Custom | None = None
+
+
+class _Markets(Struct):
+    markets: list[_Market]
+
+
+class _Config(Struct, rename="camel"):
+    twap_lookback_seconds: int | None = None
+    twap_enabled: bool = True
+
+
+class _Gamma(Struct, rename="camel"):
+    """A row of Gamma's /markets: lists stand as JSON inside texts."""
+
+    slug: str
+    question: str = ""
+    condition_id: str = ""
+    clob_token_ids: str = "[]"
+    outcomes: str = "[]"
+    end_date: str = ""
+    event_start_time: str = ""
+    neg_risk: bool = False
+    crypto_market_config: _Config | None = None
+
+
+_KALSHI = msgspec.json.Decoder(_Markets)
+_GAMMA = msgspec.json.Decoder(list[_Gamma])
+_TEXTS = msgspec.json.Decoder(list[str])
+
+
+def kalshi_windows(series: Series, body: bytes) -> dict[int, Window]:
+    """The windows of an answer by their beginning. Raises FeedError."""
+    try:
+        rows = _KALSHI.decode(body).markets
+    except UNREADABLE as error:
+        raise FeedError(f"GET /markets: {series.name}: {error}") from error
+    found = {}
+    for row in rows:
+        open_s, close_s = (known_ns_of(t) // SECOND_NS for t in (row.open_time, row.close_time))
+        digits = row.custom_strike.round_digits if row.custom_strike is not None else None
+        if open_s < 0 or series.begins(open_s) != open_s or series.ends(open_s) != close_s:
+            continue  # a market of the series that is no window of it
+        found[open_s] = Window(
+            series=series.name, ticker=row.ticker, open_s=open_s, close_s=close_s,
+            title=row.title[:40], exchange_index=row.exchange_index, strike_type=row.strike_type,
+            round_digits=int(digits) if digits and digits.isdigit() else None,
+        )  # fmt: skip
+    return found
+
+
+def gamma_window(series: Series, open_s: int, body: bytes) -> Window | None:
+    """The window of an answer; None: it is not listed. Raises FeedError where it is another than
+    its name says: the name is where to look, never what to believe."""
+    try:
+        rows = _GAMMA.decode(body)
+        if not rows:
+            return None
+        row = rows[0]
+        tokens, outcomes = _TEXTS.decode(row.clob_token_ids), _TEXTS.decode(row.outcomes)
+    except UNREADABLE as error:
+        raise FeedError(f"GET /markets: {series.slug(open_s)}: {error}") from error
+    close_s = series.ends(open_s)
+    wanted = {
+        "slug": (row.slug, series.slug(open_s)),
+        "outcomes": (outcomes, ["Up", "Down"]),
+        "tokens": (len(tokens), 2),
+        "eventStartTime": (epoch_ns_of(row.event_start_time) // SECOND_NS, open_s),
+        "endDate": (epoch_ns_of(row.end_date) // SECOND_NS, close_s),
+    }
+    for name, (is_there, should) in wanted.items():
+        if is_there != should:
+            raise FeedError(f"{series.slug(open_s)}: {name}: found {is_there}, wanted {should}")
+    config = row.crypto_market_config
+    twap_s = config.twap_lookback_seconds if config is not None else None
+    if config is not None and not config.twap_enabled:
+        twap_s = 0
+    return Window(
+        series=series.name, ticker=row.slug, open_s=open_s, close_s=close_s,
+        title=row.question[:40], condition_id=row.condition_id, token_yes=tokens[0],
+        token_no=tokens[1], neg_risk=row.neg_risk, twap_s=twap_s,
+    )  # fmt: skip
+
+
+class Catalog:
+    """`clients` by venue; `run_s` is run time, `mono_ns` the machine's; `say` a line for people."""
+
+    def __init__(
+        self,
+        table: Table,
+        clients: Mapping[str, Rest],
+        propose: Propose,
+        *,
+        run_s: Callable[[], int],
+        mono_ns: Callable[[], int],
+        say: Callable[[str], None],
+    ) -> None:
+        self._series: Sequence[Series] = [one for one in table.series if one.venue in clients]
+        self._clients, self._propose, self._say = clients, propose, say
+        self._run_s, self._mono_ns = run_s, mono_ns
+        self._taken: dict[tuple[str, int], int] = {}  # series and beginning -> the end
+        self._due_ns: dict[tuple[str, int], int] = {}  # of what was not there, and how long apart
+        self._apart_ns: dict[tuple[str, int], int] = {}
+        self._told: set[str] = set()
+        self._stop = asyncio.Event()
+
+    async def main(self) -> None:
+        """Rounds until stopped."""
+        async with AsyncExitStack() as stack:
+            for client in self._clients.values():
+                await stack.enter_async_context(client)
+            while not self._stop.is_set():
+                await self.round()
+                try:
+                    async with asyncio.timeout(AGAIN_NS / SECOND_NS):
+                        await self._stop.wait()
+                except TimeoutError:
+                    continue
+
+    def stop(self) -> None:
+        """End soon."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Closed with its loop."""
+
+    async def round(self) -> None:
+        """Ask for every window that is wanted and not there, and propose what is found."""
+        now_s = self._run_s()
+        self._forget(now_s)
+        for series in self._series:
+            ahead_s = max(AHEAD_S, series.length_s)
+            missing = [
+                (open_s, close_s)
+                for open_s, close_s in series.windows(now_s, ahead_s)
+                if (series.name, open_s) not in self._taken and self._is_due(series, open_s)
+            ]
+            if missing:
+                await self._look(series, missing, now_s)
+
+    def _is_due(self, series: Series, open_s: int) -> bool:
+        return self._mono_ns() >= self._due_ns.get((series.name, open_s), 0)
+
+    def _forget(self, now_s: int) -> None:
+        for known in (self._taken, self._due_ns, self._apart_ns):
+            for key in [key for key in known if key[1] < now_s - 2 * 86_400]:
+                del known[key]
+
+    async def _look(self, series: Series, missing: Sequence[tuple[int, int]], now_s: int) -> None:
+        try:
+            found = await self._find(series, missing)
+        except FeedError as error:
+            self._once(f"{series.name}: {error}")
+            found = {}
+        for open_s, close_s in missing:
+            key = series.name, open_s
+            window = found.get(open_s)
+            if window is None:
+                if open_s <= now_s:
+                    self._once(f"{series.name}: the window of {open_s} is not listed, and is open")
+                self._later(key)
+                continue
+            answer = await self._propose(window.told())
+            if "error" in answer:
+                self._once(f"{window.ticker}: {answer['error']}")
+                self._later(key)
+            else:
+                self._taken[key] = close_s
+
+    async def _find(self, series: Series, missing: Sequence[tuple[int, int]]) -> dict[int, Window]:
+        get = self._clients[series.venue].get
+        if series.find == "series":
+            ends = [close_s for _, close_s in missing]
+            asked = {"series_ticker": series.slug(missing[0][0]), "limit": str(ROWS),
+                     "min_close_ts": str(min(ends)), "max_close_ts": str(max(ends))}  # fmt: skip
+            return kalshi_windows(series, await get(f"{BASE}/markets", asked))
+        found = {}
+        for open_s, _ in missing:
+            name = series.slug(open_s)
+            if name:
+                body = await get("/markets", {"slug": name})
+                window = gamma_window(series, open_s, body)
+                if window is not None:
+                    found[open_s] = window
+        return found
+
+    def _later(self, key: tuple[str, int]) -> None:
+        apart_ns = self._apart_ns.get(key, AGAIN_NS)
+        self._due_ns[key] = self._mono_ns() + apart_ns
+        self._apart_ns[key] = min(2 * apart_ns, AGAIN_MAX_NS)
+
+    def _once(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._say(line)

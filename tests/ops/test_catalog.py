@@ -1,0 +1,212 @@
+"""The catalog finds windows in what the venues answer, and believes nothing that only a name
+says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from feeds.rest import Rest
+from feeds.update import FeedError
+from ops.catalog import AGAIN_MAX_NS, AGAIN_NS, Catalog, gamma_window, kalshi_windows
+from ops.proposal import window_of
+from ops.series import Series
+from ops.sim_windows import series as followed
+from ops.venues.kalshi_market import KalshiMarket
+from ops.venues.polymarket_gamma import market_row
+from ops.venues.polymarket_market import PolymarketMarket
+from ops.venues.script import MarketSpec
+from ops.venues.world import make_world
+
+SECOND = 10**9
+BEGIN_S = 1_795_000_400 // 900 * 900
+WORLD = make_world(7, begin_epoch_ns=(BEGIN_S + 60) * SECOND, windows=6)
+TABLE = followed(WORLD)
+WINDOWS = [spec for spec in WORLD.markets if spec.index]
+
+
+def series(name: str) -> Series:
+    found = TABLE.find(name)
+    assert found is not None
+    return found
+
+
+FIVE, KALSHI = series("polymarket btc 5m"), series("kalshi btc 15m")
+
+
+def gamma(spec: MarketSpec, **changed: Any) -> dict[str, Any]:
+    return {**market_row(PolymarketMarket(spec, 7)), **changed}
+
+
+class Venue(Rest):
+    """Answers as the simulated venues do, from these markets."""
+
+    def __init__(self, *specs: MarketSpec) -> None:
+        self.specs, self.asked, self.is_down = list(specs), list[Mapping[str, Any]](), False
+
+    async def __aenter__(self) -> Venue:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def get(self, path: str, params: Any = None, more: Any = None) -> bytes:
+        self.asked.append({"path": path, **params})
+        if self.is_down:
+            raise FeedError("GET /markets: status: found 503, wanted 200")
+        if "slug" in params:
+            return orjson.dumps([gamma(s) for s in self.specs if s.ticker == params["slug"]])
+        low, high = (int(params[f"{which}_close_ts"]) for which in ("min", "max"))
+        rows = [
+            KalshiMarket(s, "id").json() for s in self.specs
+            if s.venue == "kalshi" and low <= s.close_epoch_ns // SECOND <= high
+        ]  # fmt: skip
+        return orjson.dumps({"markets": rows, "cursor": ""})
+
+
+class Stage:
+    """A catalog whose clocks stand where they are put, and a supervisor that takes what fits."""
+
+    def __init__(self, *specs: MarketSpec) -> None:
+        self.run_s, self.mono_ns = BEGIN_S + 60, 0
+        self.said, self.proposed, self.refusal = list[str](), list[dict[str, Any]](), ""
+        self.kalshi, self.polymarket = (
+            Venue(*(s for s in specs if s.venue == venue)) for venue in ("kalshi", "polymarket")
+        )
+        self.catalog = Catalog(
+            TABLE, {"kalshi": self.kalshi, "polymarket": self.polymarket}, self.propose,
+            run_s=lambda: self.run_s, mono_ns=lambda: self.mono_ns, say=self.said.append,
+        )  # fmt: skip
+
+    async def propose(self, told: dict[str, Any]) -> dict[str, Any]:
+        if self.refusal:
+            return {"error": self.refusal}
+        window_of(told, TABLE)
+        self.proposed.append(told)
+        return {"instrument": 1, "generation": 1}
+
+    def round(self, *, later_s: int = 0, later_ns: int = AGAIN_NS) -> list[tuple[str, int]]:
+        """What one round proposes: venue's series and beginning, from the world's."""
+        self.run_s, self.mono_ns = self.run_s + later_s, self.mono_ns + later_ns
+        before = len(self.proposed)
+        asyncio.run(self.catalog.round())
+        return [(told["series"], told["open_s"] - BEGIN_S) for told in self.proposed[before:]]
+
+
+def test_the_window_of_now_and_those_ahead_are_found_and_proposed_once() -> None:
+    stage = Stage(*WINDOWS)
+    assert sorted(stage.round()) == [
+        ("kalshi btc 15m", 0), ("kalshi btc 15m", 900),
+        ("polymarket btc 15m", 0), ("polymarket btc 15m", 900),
+        *(("polymarket btc 5m", at) for at in (0, 300, 600, 900)),
+    ]  # fmt: skip
+    asked = len(stage.kalshi.asked), len(stage.polymarket.asked)
+    assert asked == (1, 6), "Kalshi's in one request"
+    assert stage.round() == [] and len(stage.polymarket.asked) == 6
+    assert stage.round(later_s=300) == [("polymarket btc 5m", 1_200)]
+    assert stage.said == []
+
+
+def test_what_is_proposed_is_what_the_venue_says() -> None:
+    stage = Stage(*WINDOWS)
+    stage.round()
+    specs = {spec.ticker: spec for spec in WINDOWS}
+    for told in stage.proposed:
+        spec = specs[told["ticker"]]
+        assert told["close_s"] == spec.close_epoch_ns // SECOND
+        assert told["exchange_index"] == spec.exchange_index
+        assert (told["token_yes"], told["token_no"]) == (spec.token_yes, spec.token_no)
+        assert (told["strike_type"], told["round_digits"]) == (spec.strike_type, spec.round_digits)
+        assert told["twap_s"] == (60 if spec.venue == "polymarket" else None)
+
+
+def test_a_window_that_is_listed_late_is_asked_for_again_ever_more_seldom_and_said_once() -> None:
+    late = next(s for s in WINDOWS if s.ticker == f"btc-updown-5m-{BEGIN_S + 300}")
+    stage = Stage(*(spec for spec in WINDOWS if spec is not late))
+    stage.round()
+    rounds = 0
+    while stage.mono_ns < 60 * SECOND:
+        before = len(stage.polymarket.asked)
+        assert stage.round() == []
+        rounds += len(stage.polymarket.asked) - before
+    assert 60 * SECOND // AGAIN_MAX_NS <= rounds <= 60 * SECOND // AGAIN_MAX_NS + 6
+    assert stage.said == [], "it is not open yet"
+    stage.round(later_s=300, later_ns=AGAIN_MAX_NS)
+    stage.round(later_ns=AGAIN_MAX_NS)
+    assert [line.startswith("polymarket btc 5m: the window of") for line in stage.said] == [True]
+    stage.polymarket.specs.append(late)
+    assert stage.round(later_ns=AGAIN_MAX_NS) == [("polymarket btc 5m", 300)]
+
+
+def test_a_venue_that_is_down_holds_up_no_other_and_is_asked_again() -> None:
+    stage = Stage(*WINDOWS)
+    stage.kalshi.is_down = True
+    assert {name for name, _ in stage.round()} == {"polymarket btc 15m", "polymarket btc 5m"}
+    assert stage.said[0].startswith("kalshi btc 15m: GET /markets: status: found 503")
+    stage.kalshi.is_down = False
+    assert stage.round(later_ns=AGAIN_MAX_NS) == [("kalshi btc 15m", 0), ("kalshi btc 15m", 900)]
+
+
+def test_what_the_supervisor_refuses_is_said_once_and_proposed_again() -> None:
+    stage = Stage(*WINDOWS)
+    stage.refusal = "proposal: no number is left"
+    assert stage.round() == [] and len(stage.said) == 8
+    assert stage.round(later_ns=AGAIN_MAX_NS) == [] and len(stage.said) == 8
+    stage.refusal = ""
+    assert len(stage.round(later_ns=AGAIN_MAX_NS)) == 8
+
+
+def test_a_catalog_that_is_started_again_proposes_what_there_is() -> None:
+    first, second = Stage(*WINDOWS), Stage(*WINDOWS)
+    assert first.round() == second.round()
+
+
+def test_kalshis_market_of_the_series_that_is_no_window_is_left_out() -> None:
+    """The seeded world has one that opened a day before its close."""
+    daily = [spec for spec in WORLD.markets if spec.ticker.startswith("KXBTC15M")]
+    body = orjson.dumps({"markets": [KalshiMarket(spec, "id").json() for spec in daily]})
+    assert len(kalshi_windows(KALSHI, body)) == len(daily) - 1 == 6
+
+
+def test_an_answer_that_cannot_be_read_is_one_line() -> None:
+    for read in (lambda: kalshi_windows(KALSHI, b'{"markets": 3}'),
+                 lambda: gamma_window(FIVE, BEGIN_S, b"<html>")):  # fmt: skip
+        with pytest.raises(FeedError, match="GET /markets"):
+            read()
+
+
+def test_no_row_is_no_window() -> None:
+    assert gamma_window(FIVE, BEGIN_S, b"[]") is None
+
+
+OTHERS = {
+    "another slug": {"slug": "btc-updown-5m-1"},
+    "another beginning": {"eventStartTime": "2026-11-18T00:00:00Z"},
+    "another end": {"endDate": "2026-11-18T00:00:00Z"},
+    "the outcomes the other way round": {"outcomes": '["Down", "Up"]'},
+    "one token": {"clobTokenIds": '["1"]'},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_row_that_is_another_than_its_name_says_is_refused(name: str) -> None:
+    spec = next(s for s in WINDOWS if s.ticker == f"btc-updown-5m-{BEGIN_S}")
+    assert gamma_window(FIVE, BEGIN_S, orjson.dumps([gamma(spec)])) is not None
+    with pytest.raises(FeedError, match="found"):
+        gamma_window(FIVE, BEGIN_S, orjson.dumps([gamma(spec, **OTHERS[name])]))
+
+
+def test_without_a_twap_the_rule_is_another() -> None:
+    spec = next(s for s in WINDOWS if s.ticker == f"btc-updown-5m-{BEGIN_S}")
+    config = {"twapEnabled": False, "twapLookbackSeconds": 60}
+    found = gamma_window(FIVE, BEGIN_S, orjson.dumps([gamma(spec, cryptoMarketConfig=config)]))
+    assert found is not None and found.twap_s == 0
+    untold = gamma(replace(spec))
+    del untold["cryptoMarketConfig"]
+    found = gamma_window(FIVE, BEGIN_S, orjson.dumps([untold]))
+    assert found is not None and found.twap_s is None
