@@ -110,7 +110,7 @@ class _Rig:
 
 def run(quick: bool) -> dict[str, object]:
     """ns of an update, its making-up taken off, in batches."""
-    batch, batches = 1_000, 60 if quick else 400
+    batch, batches = 100, 400 if quick else 4_000
     figures: dict[str, object] = {}
     for name, what in (("choose_ns", 1), ("update_ns", 2)):
         rig, took, fired, chosen = _Rig(), [], 0, 0
