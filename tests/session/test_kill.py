@@ -62,6 +62,11 @@ class Told:
             if found == kind and int(at) > since_ns
         ]  # fmt: skip
 
+    def lag_ns(self, since_ns: int) -> int:
+        """How late the venues themselves were at most, from a second before a stamp."""
+        rows = self.rows("late", since_ns - clock.SECOND_NS)
+        return max((int(lag) for _, _, lag in rows), default=0)
+
 
 @dataclass
 class Stage:
@@ -109,7 +114,11 @@ class Stage:
                 self.scene.command("resume")
             return len(self.told.rows("order", now_ns)) >= orders
 
-        self.witness.until(reads, 60, "orders at a venue")
+        try:
+            self.witness.until(reads, 60, "orders at a venue")
+        except AssertionError as late:
+            late.add_note(f"{self.scene.why_not()}")
+            raise
 
     def waiting(self) -> int:
         """Intents in the ring that the gateway has not answered."""
@@ -189,12 +198,13 @@ def go_on(stage: Stage, pids: dict[str, int]) -> None:
 
 
 def fill_disk(stage: Stage, pids: dict[str, int]) -> None:
-    """No file of ours grows any more, and the journal must, with intents waiting."""
+    """No file of ours grows any more, and the journal must, with intents waiting. Stopped first: a
+    journal that has no room left by itself would halt it before any wait.
+    """
+    stop_gateway(stage, pids)
     for name, pid in pids.items():
         if name != "venues":
             limit(pid, 0)
-    stage.until_read()  # it goes on trading: the journal has room left
-    stop_gateway(stage, pids)
     os.kill(pids["gateway"], signal.SIGUSR2)
 
 
@@ -224,9 +234,7 @@ def complaints(stage: Stage, set_ns: int, free_ns: int) -> list[str]:
     """What must not be after the word: orders read late, or at all once what was stuck is free
     (`free_ns`); a venue without a cancel. A venue that was itself late to read is allowed that.
     """
-    orders = stage.told.rows("order", set_ns)
-    lags = [int(lag) for _, at, lag in stage.told.rows("late", set_ns - clock.SECOND_NS)]
-    lag_ns = max(lags, default=0)
+    orders, lag_ns = stage.told.rows("order", set_ns), stage.told.lag_ns(set_ns)
     stage.last_ms.append(max((at - set_ns for _, at, _ in orders), default=0) / 1e6)
     stage.lag_ms.append(lag_ns / 1e6)
     most_ns = min(set_ns + LATE_NS, max(free_ns, set_ns)) + lag_ns
@@ -291,7 +299,8 @@ def die_with_supervisor(stage: Stage) -> None:
     assert cancelled == {"kalshi", "polymarket"}
     told = stage.scene.engine.run("kill")
     assert told.returncode == 4 and "no engine is running" in told.stderr
-    assert [at for _, at, _ in stage.told.rows("order", now_ns + LATE_NS)] == []
+    most_ns = now_ns + LATE_NS + stage.told.lag_ns(now_ns)
+    assert [at - now_ns for _, at, _ in stage.told.rows("order", most_ns)] == []
     until(lambda: alive(everyone) == [], 20, "the venues gone")
 
 
