@@ -156,7 +156,7 @@ _VOCABULARY = _table("""
         polled outlier
     status: unknown initialized active inactive closed determined settled
     placed: new sent acked live delayed done rejected unknown
-    settled: none matched mined confirmed failed   fee_kinds: unknown none quadratic
+    settled: none matched mined confirmed failed   fee_kinds: unknown none quadratic quarter half
     reasons: done partial nothing_filled one_legged stale lapped halted killed untrusted moved epoch
         edge_gone tick lot minimum band cash limit_order limit_market limit_event limit_venue
         limit_total limit_day limit_unhedged limit_rate duplicate no_signature no_connection journal
@@ -173,8 +173,8 @@ NO_SNAPSHOT, GAP, LINK_SILENT, CROSSED, REST_MISMATCH, TICK_EPOCH = (1 << i for 
 NOT_OPEN, TIME_SKEW, DRIFT, POLLED, OUTLIER = (1 << i for i in range(6, 11))
 MARKET_STATUS = _VOCABULARY["status"]
 ST_UNKNOWN, ST_INITIALIZED, ST_ACTIVE, ST_INACTIVE, ST_CLOSED, ST_DETERMINED, ST_SETTLED = range(7)
-FEE_KINDS = _VOCABULARY["fee_kinds"]  # quadratic: rate·C·(p·(1−p))^exponent for C contracts at p
-FEE_UNKNOWN, FEE_NONE, FEE_QUADRATIC = range(3)
+FEE_KINDS = _VOCABULARY["fee_kinds"]  # from 2: rate·C·(p·(1−p))^exponent; makers: 0, 1/4, 1/2 of it
+FEE_UNKNOWN, FEE_NONE, FEE_QUADRATIC, FEE_QUARTER, FEE_HALF = range(5)
 ROUND_UP, ROUND_DOWN, ROUND_HALF_EVEN = range(3)
 PLACED = _VOCABULARY["placed"]  # an order's placed axis
 P_NEW, P_SENT, P_ACKED, P_LIVE, P_DELAYED, P_DONE, P_REJECTED, P_UNKNOWN = range(8)

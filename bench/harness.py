@@ -22,7 +22,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -102,13 +102,18 @@ def noise_floor(seconds: float = 0.2) -> dict[str, float]:
             "worst_ns": worst}  # fmt: skip
 
 
-def compile_c(source: str, folder: Path) -> ctypes.CDLL | None:
-    """bench/csource/`source`, built with gcc -O2 in `folder` and loaded. None: there is no gcc."""
+def compile_c(
+    source: str, folder: Path, defines: Mapping[str, int] | None = None
+) -> ctypes.CDLL | None:
+    """bench/csource/`source`, built with gcc -O2 in `folder` (with these names defined) and loaded.
+    None: there is no gcc.
+    """
     compiler = shutil.which("gcc")
     if compiler is None:
         return None
     target = folder / (Path(source).stem + ".so")
     command = [compiler, "-O2", "-std=c11", "-shared", "-fPIC", "-o", str(target)]
+    command += [f"-D{name}={value}" for name, value in (defines or {}).items()]
     subprocess.run([*command, str(SOURCES / source)], check=True, capture_output=True)
     return ctypes.CDLL(str(target))
 

@@ -14,12 +14,11 @@ import numpy as np
 from numba import njit
 
 from engine import cells as c
-from engine.edge import depth_of, fee_terms, is_on_grid
-from engine.fees import FEE_REFUSED_E6, SIZE_MAX_E6, add_raw, raw_fee_of_one, round_fee
+from engine.edge import depth_of, fee_at, fee_terms, is_on_grid, take_leg
+from engine.fees import FEE_REFUSED_E6, SIZE_MAX_E6, UNIT_FEE_REFUSED_E18, unit_fee_e18
 from engine.memory import i64
 from engine.sizes import bucket, common_step, is_enough, step_at, token_price
-from engine.wide import wide_add
-from shm_layout import BUY, E6, LAYOUT_HASH, LEGS_MAX, Words
+from shm_layout import BUY, E6, LAYOUT_HASH, LEGS_MAX, LEVELS, Words
 
 (
     B_QUOTE,  # in: first cell of the leg's QUOTE record
@@ -29,10 +28,9 @@ from shm_layout import BUY, E6, LAYOUT_HASH, LEGS_MAX, Words
     B_AT,  # the rest is work: the level we are at
     B_END,
     B_LEFT,  # contracts left there
-    B_HI,  # raw fee so far
-    B_LO,
-    B_FOUND,  # the limit at which the legal size was found
-) = range(10)
+    B_BEST_LIMIT,  # of the best size so far
+    B_BEST_FEE,
+) = range(9)
 LEG_CELLS = 16
 BASKET_CELLS = LEGS_MAX * LEG_CELLS
 
@@ -65,38 +63,35 @@ def begin(rows: Words, legs: Words, count: int, walk_budget: int) -> bool:
         legs[row + B_AT] = at
         legs[row + B_END] = at + 2 * depth_of(rows, quote, walk_budget)
         legs[row + B_LEFT] = rows[at + 1]
-        legs[row + B_HI] = legs[row + B_LO] = legs[row + B_LIMIT] = legs[row + B_FEE] = 0
+        legs[row + B_LIMIT] = legs[row + B_FEE] = 0
         if rows[at + 1] <= 0:
             return False
     return True
 
 
 @njit(cache=True)
-def unit_now(rows: Words, legs: Words, count: int, pays_e6: int) -> tuple[int, int, int]:
-    """One contract of each leg at the levels they are at: what it leaves before fees, and its raw
-    fees rounded down and up."""
-    gross, hi, lo = pays_e6, i64(0), i64(0)
+def margin_now(rows: Words, legs: Words, count: int, pays_e6: int) -> int:
+    """What one contract of each leg leaves after raw fees at the levels they are at, in 1e-18
+    dollars; 0 if that is nothing."""
+    gross, fees = pays_e6, i64(0)
     for leg in range(count):
         row = leg * LEG_CELLS
         price = rows[legs[row + B_AT]]
-        gross -= token_price(price, legs[row + B_SIDE])
         rate, exponent, _, _ = fee_terms(rows, legs[row + B_QUOTE])
-        more_hi, more_lo = raw_fee_of_one(price, rate, exponent)
-        hi, lo = wide_add(hi, lo, more_hi, more_lo)
-    return gross, hi, hi + (1 if lo > 0 else 0)
+        gross -= token_price(price, legs[row + B_SIDE])
+        unit = unit_fee_e18(price, rate, exponent)
+        if gross <= 0 or unit >= UNIT_FEE_REFUSED_E18:
+            return 0
+        fees += unit
+    return max(gross * 10**12 - fees, 0)
 
 
 @njit(cache=True)
-def take(rows: Words, legs: Words, count: int, size: int) -> None:
+def pass_level(rows: Words, legs: Words, count: int, size: int) -> None:
     """Take `size` of each leg at its level; a leg that is through goes on to the next."""
     for leg in range(count):
         row = leg * LEG_CELLS
-        price = rows[legs[row + B_AT]]
-        rate, exponent, _, _ = fee_terms(rows, legs[row + B_QUOTE])
-        legs[row + B_HI], legs[row + B_LO] = add_raw(
-            legs[row + B_HI], legs[row + B_LO], price, size, rate, exponent
-        )
-        legs[row + B_LIMIT] = price
+        legs[row + B_LIMIT] = rows[legs[row + B_AT]]
         legs[row + B_LEFT] -= size
         if legs[row + B_LEFT] == 0:
             legs[row + B_AT] += 2
@@ -105,24 +100,26 @@ def take(rows: Words, legs: Words, count: int, size: int) -> None:
 
 
 @njit(cache=True)
-def walk_legs(
+def reach_legs(
     rows: Words,
     legs: Words,
     count: int,
     pays_e6: int,
     floor_e6: int,
+    above_e18: int,
     cap_e6: int,
     walk_budget: int,
 ) -> tuple[int, int]:
-    """Level by level, the smallest of all legs, while a set leaves `floor_e6` (and more than
-    nothing) after raw fees: (contracts, cost in 1e-12 dollars); limits and fees into `legs`."""
-    size, cost = 0, 0
-    cap = min(cap_e6, SIZE_MAX_E6)
+    """(contracts, what a set leaves at the worst levels in 1e-18 dollars): level by level, the
+    smallest of all legs, while a set leaves at least `floor_e6` and more than `above_e18` after raw
+    fees; limits into `legs`."""
+    size, least_e18 = 0, 0
+    cap, floor_e18 = min(cap_e6, SIZE_MAX_E6), min(floor_e6, LEGS_MAX * E6) * 10**12
     if not begin(rows, legs, count, walk_budget):
         return 0, 0
     while size < cap:
-        gross, fee_low, fee_high = unit_now(rows, legs, count, pays_e6)
-        if gross <= fee_low or gross - fee_high < floor_e6:
+        margin_e18 = margin_now(rows, legs, count, pays_e6)
+        if margin_e18 < floor_e18 or margin_e18 <= above_e18:
             break
         step = cap - size
         for leg in range(count):
@@ -130,9 +127,9 @@ def walk_legs(
         if step <= 0:
             break
         size += step
-        cost += step * (pays_e6 - gross)
-        take(rows, legs, count, step)
-    return size, cost
+        least_e18 = margin_e18
+        pass_level(rows, legs, count, step)
+    return size, least_e18
 
 
 @njit(cache=True)
@@ -163,6 +160,48 @@ def legal_size(rows: Words, legs: Words, count: int, wanted_e6: int) -> int:
 
 
 @njit(cache=True)
+def at_limits(
+    rows: Words,
+    legs: Words,
+    count: int,
+    pays_e6: int,
+    edge_min_e6: int,
+    take_off_e6: int,
+    wanted: int,
+) -> tuple[int, int, int]:
+    """`basket` at the limits in `legs`. What fills at the limits alone must not lose either."""
+    size = legal_size(rows, legs, count, wanted)
+    if size == 0:
+        return 0, 0, 0
+    cost, fees, worst_cost, worst_fees = i64(0), i64(0), i64(0), i64(0)
+    for leg in range(count):
+        row = leg * LEG_CELLS
+        quote, side = legs[row + B_QUOTE], legs[row + B_SIDE]
+        paid, charged, worst = take_leg(rows, quote, side, size)
+        if rows[quote + c.Q_NOTIONAL_STEP] == 0:  # else its legal size hangs on the limit
+            legs[row + B_LIMIT] = worst
+        legs[row + B_FEE] = charged
+        token = token_price(legs[row + B_LIMIT], side)
+        cost, fees = cost + paid, fees + charged
+        worst_cost += token * size
+        worst_fees += fee_at(rows, quote, token, size)
+    if fees >= FEE_REFUSED_E6 or worst_fees >= FEE_REFUSED_E6:
+        return 0, 0, 0
+    left = pays_e6 * size - cost - fees * E6
+    edge = left // size - take_off_e6
+    if left <= 0 or edge < edge_min_e6 or pays_e6 * size - worst_cost - worst_fees * E6 < 0:
+        return 0, 0, 0
+    return size, edge, left // E6
+
+
+@njit(cache=True)
+def keep(legs: Words, count: int, put: int, got: int) -> None:
+    """Copy one work cell of each leg into another."""
+    for leg in range(count):
+        legs[leg * LEG_CELLS + put] = legs[leg * LEG_CELLS + got]
+
+
+@njit(cache=True)
 def basket(
     rows: Words,
     legs: Words,
@@ -180,31 +219,25 @@ def basket(
     leaves after fees alone, both rounded down. Limits and fees stand in `legs`. The caller has
     checked trust, epoch and heartbeat of every leg.
     """
-    if not 1 <= count <= LEGS_MAX:
+    if not (1 <= count <= LEGS_MAX and pays_e6 <= LEGS_MAX * E6):
         return 0, 0, 0
     floor_e6 = edge_min_e6 + take_off_e6
-    wanted, _ = walk_legs(rows, legs, count, pays_e6, floor_e6, cap_e6, walk_budget)
-    if wanted == 0:
-        return 0, 0, 0
-    size = legal_size(rows, legs, count, wanted)
-    if size == 0:
-        return 0, 0, 0
-    for leg in range(count):
-        legs[leg * LEG_CELLS + B_FOUND] = legs[leg * LEG_CELLS + B_LIMIT]
-    _, cost = walk_legs(rows, legs, count, pays_e6, floor_e6, size, walk_budget)
-    fees = 0
-    for leg in range(count):
-        row = leg * LEG_CELLS
-        quote = legs[row + B_QUOTE]
-        if rows[quote + c.Q_NOTIONAL_STEP] > 0:  # its legal size hangs on the limit it was found at
-            legs[row + B_LIMIT] = legs[row + B_FOUND]
-        _, _, unit, mode = fee_terms(rows, quote)
-        legs[row + B_FEE] = round_fee(legs[row + B_HI], legs[row + B_LO], unit, mode)
-        fees += legs[row + B_FEE]
-    if fees >= FEE_REFUSED_E6:
-        return 0, 0, 0
-    left = pays_e6 * size - cost - fees * E6
-    edge = left // size - take_off_e6
-    if left <= 0 or edge < edge_min_e6:
-        return 0, 0, 0
-    return size, edge, left // E6
+    best, above_e18 = (0, 0, 0), 0
+    for _ in range(LEVELS * count):
+        wanted, least_e18 = reach_legs(
+            rows, legs, count, pays_e6, floor_e6, above_e18, cap_e6, walk_budget
+        )
+        if wanted == 0:
+            break
+        found = at_limits(rows, legs, count, pays_e6, edge_min_e6, take_off_e6, wanted)
+        if found[0] > 0 and (best[0] == 0 or found[2] > best[2]):
+            best = found
+            keep(legs, count, i64(B_BEST_LIMIT), i64(B_LIMIT))
+            keep(legs, count, i64(B_BEST_FEE), i64(B_FEE))
+        if best[0] > 0 and walk_budget == 0:
+            break
+        above_e18 = least_e18  # nothing, or maybe too much: without the worst level
+    if best[0] > 0:
+        keep(legs, count, i64(B_LIMIT), i64(B_BEST_LIMIT))
+        keep(legs, count, i64(B_FEE), i64(B_BEST_FEE))
+    return best

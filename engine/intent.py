@@ -50,8 +50,8 @@ def layout_hash() -> int:
 
 
 @njit(cache=True)
-def worst_fee(mem: Words, quote: int, limit: int, size: int, cost: int) -> int:
-    """Highest fee of a leg that takes `size` at the limit or better for `cost` dollars.
+def worst_fee(mem: Words, quote: int, price: int, size: int, cost: int) -> int:
+    """Highest fee of a leg that takes `size` of a token at `price` or better for `cost` dollars.
 
     Where a BUY spends a budget (a notional step says so) a better price p brings more contracts,
     budget/p of them: rate·budget·(1−p), and less for higher exponents, stay below rate·budget;
@@ -59,11 +59,11 @@ def worst_fee(mem: Words, quote: int, limit: int, size: int, cost: int) -> int:
     a better price saves more than its fee can grow (no rate is above 1): the limit is the worst.
     """
     rate, exponent, unit, mode = fee_terms(mem, quote)
-    charged = fee_e6(limit, size, rate, exponent, unit, mode)
+    charged = fee_e6(price, size, rate, exponent, unit, mode)
     if mem[quote + c.Q_NOTIONAL_STEP] == 0:
         return charged
     most = cost if exponent > 0 else cost * (E6 // PRICE_LEAST_E6)
-    return max(charged, fee_e6(limit, most, rate, m.i64(0), m.i64(1), m.i64(ROUND_UP)))
+    return max(charged, fee_e6(price, most, rate, m.i64(0), m.i64(1), m.i64(ROUND_UP)))
 
 
 @njit(cache=True)
@@ -73,8 +73,9 @@ def leg_cash(mem: Words, quote: int, side: int, limit: int, size: int) -> int:
 
     The unit on top covers a fee that is rounded up at a better price than the limit.
     """
-    cost = (token_price(limit, side) * size + E6 - 1) // E6
-    return cost + worst_fee(mem, quote, limit, size, cost) + fee_terms(mem, quote)[2]
+    price = token_price(limit, side)
+    cost = (price * size + E6 - 1) // E6
+    return cost + worst_fee(mem, quote, price, size, cost) + fee_terms(mem, quote)[2]
 
 
 @njit(cache=True)
@@ -82,8 +83,8 @@ def unit_cost(mem: Words, quote: int, side: int, limit: int) -> int:
     """Dollars a contract takes from a limit, the highest fee included, rounded up."""
     rate, exponent, _, _ = fee_terms(mem, quote)
     price = token_price(limit, side)
-    charged = fee_e6(limit, m.i64(E6), rate, exponent, m.i64(1), m.i64(ROUND_UP))
-    return price + max(charged, worst_fee(mem, quote, limit, m.i64(E6), price))
+    charged = fee_e6(price, m.i64(E6), rate, exponent, m.i64(1), m.i64(ROUND_UP))
+    return price + max(charged, worst_fee(mem, quote, price, m.i64(E6), price))
 
 
 @njit(cache=True)

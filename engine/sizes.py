@@ -10,6 +10,7 @@ may go out as BUY NO at 1−p, so it is judged there. Everything rounds down: ne
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from engine.facts import Facts
@@ -18,16 +19,18 @@ from shm_layout import BUY, E6, LAYOUT_HASH
 
 SOLD_STEP_E6 = 100  # proceeds of a sold token: four decimals
 BUCKETS_OF_STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
+_KEPT = np.array([max((kept for kept in BUCKETS_OF_STEPS if kept <= count), default=0)
+                  for count in range(100)], np.int64)  # fmt: skip
 STEP_MAX_E6 = SIZE_MAX_E6  # a coarser step admits no size at all
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def layout_hash() -> int:
     """The layout this module's kernels were compiled for."""
     return LAYOUT_HASH
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def gcd(a: int, b: int) -> int:
     """Greatest common divisor of two numbers that are not negative."""
     while b:
@@ -35,16 +38,18 @@ def gcd(a: int, b: int) -> int:
     return a
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def common_step(a_e6: int, b_e6: int) -> int:
     """Smallest step that is a multiple of both, or 0 if that is coarser than any size."""
     if a_e6 < 1 or b_e6 < 1 or a_e6 > STEP_MAX_E6 or b_e6 > STEP_MAX_E6:
         return 0
+    if b_e6 % a_e6 == 0:  # nearly always
+        return b_e6
     part = a_e6 // gcd(a_e6, b_e6)
     return part * b_e6 if part <= STEP_MAX_E6 // b_e6 else 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def token_price(price_e6: int, side: int) -> int:
     """The price at which a leg in YES terms may be bought as a token: BUY at p, SELL as BUY NO at
     1−p.
@@ -52,7 +57,7 @@ def token_price(price_e6: int, side: int) -> int:
     return price_e6 if side == BUY else E6 - price_e6
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def step_at(token_price_e6: int, size_step_e6: int, notional_step_e6: int) -> int:
     """Step of a size at a token price: whole lots, and price × size in whole notional steps. 0: no
     size is legal.
@@ -67,7 +72,7 @@ def step_at(token_price_e6: int, size_step_e6: int, notional_step_e6: int) -> in
     return common_step(size_step_e6, whole // gcd(whole, token_price_e6))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def bucket(count: int) -> int:
     """Largest kept number of steps at most `count`: 1 2 3 4 5 6 8, then 10 12 15 20 25 30 40 50 60
     80 and their tenfolds. At most a quarter is left to the next order; the pool of signed orders
@@ -76,14 +81,10 @@ def bucket(count: int) -> int:
     scale = 1
     while count >= 100 * scale:
         scale *= 10
-    best = 0
-    for kept in BUCKETS_OF_STEPS:
-        if kept * scale <= count:
-            best = kept * scale
-    return best
+    return _KEPT[count // scale] * scale if count > 0 else 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def is_enough(size_e6: int, token_price_e6: int, size_min_e6: int, notional_min_e6: int) -> bool:
     """Not below the venue's smallest size nor its smallest notional."""
     return (
@@ -91,7 +92,7 @@ def is_enough(size_e6: int, token_price_e6: int, size_min_e6: int, notional_min_
     )
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def legal_size_e6(
     wanted_e6: int,
     token_price_e6: int,
@@ -108,7 +109,7 @@ def legal_size_e6(
     return size if is_enough(size, token_price_e6, size_min_e6, notional_min_e6) else 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def tick_at(
     price_e6: int, end_0: int, step_0: int, end_1: int, step_1: int, end_2: int, step_2: int
 ) -> int:
@@ -132,7 +133,7 @@ def tick_at(
     return best
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def legal_limit(
     price_e6: int,
     side: int,
@@ -163,7 +164,7 @@ def legal_limit(
     return last if side == BUY else 0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def token_size_e6(
     wanted_e6: int,
     price_e6: int,

@@ -146,7 +146,7 @@ def _within_cap(
     shown = size = limit = 0
     for price, depth in levels:
         shown = min(shown + depth, lone.size_e6)
-        fitting = _fitting(room, shown, loss(price), price, facts)
+        fitting = _fitting(room, shown, loss(price), token_price(price, side), facts)
         if fitting > size:
             size, limit = fitting, price
         if fitting < shown or shown == lone.size_e6:
@@ -156,15 +156,16 @@ def _within_cap(
     if action == GIVE_BACK:
         attempt = STEPS if lone.is_blind else lone.attempt
         limit = _stepped(limit, side, room, size, attempt, facts, loss)
+    bought = token_price(limit, side)
     size = legal_size(
-        _fitting(room, size, loss(limit), limit, facts),
-        token_price(limit, side) if is_buy else _sold(limit, side),
+        _fitting(room, size, loss(limit), bought, facts),
+        bought if is_buy else _sold(limit, side),
         is_buy,
         facts,
     )
     if size == 0:
         return None
-    lost = _lost(size, loss(limit), limit, facts)
+    lost = _lost(size, loss(limit), bought, facts)
     return Plan(action=action, side=side, size_e6=size, limit_e6=limit, loss_e6=lost)
 
 
@@ -174,7 +175,8 @@ def _sold(limit_e6: int, side: int) -> int:
 
 
 def _lost(size: int, unit_loss: int, price: int, facts: Facts) -> int:
-    """What `size` contracts lose at one price, fee included, rounded up; below zero: a gain."""
+    """What `size` contracts lose at one price (of the bought form), fee included, rounded up; below
+    zero: a gain."""
     return -(-unit_loss * size // E6) + fee(price, size, facts)
 
 

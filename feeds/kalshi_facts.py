@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -27,7 +27,10 @@ from feeds.update import (
 )
 from shm_layout import (
     E6,
+    FEE_HALF,
     FEE_QUADRATIC,
+    FEE_QUARTER,
+    FEE_UNKNOWN,
     NONE_NS,
     ROUND_UP,
     ST_ACTIVE,
@@ -45,7 +48,12 @@ ROWS_MAX = 1_000  # of a page of markets
 ADDRESS_MAX = 6_000  # bytes of tickers in one request: 8 KiB of a request line are common
 BURST, PAUSE_S = 12, 0.25  # requests of a round at once, then between two: 429 from 4 or 5 a second
 FEE_ROUNDS = 20
-TAKER_RATE_E6 = 70_000  # raw fee = M x 0.07 x C x P x (1 - P) for every fee type known
+TAKER_RATE_E6 = 70_000  # raw fee = M x 0.07 x C x P x (1 - P) for every fee type in _FEE_KINDS
+_FEE_KINDS: Final = {  # the types differ in what a maker pays (kalshi.md 11); `flat` is not used
+    "quadratic": FEE_QUADRATIC,
+    "quadratic_with_maker_fees": FEE_QUARTER,
+    "quadratic_with_combo_maker_fees": FEE_HALF,
+}
 FEE_UNIT_E6 = 100  # an order's fee is rounded up to $0.0001 for direct members
 _STATUS: Final = {
     "initialized": ST_INITIALIZED,
@@ -94,12 +102,19 @@ class _Events(Struct):
 
 
 class _Series(Struct):
-    fee_type: str = "quadratic"
+    fee_type: str = ""
     fee_multiplier: Raw = Raw()
 
 
 class _SeriesAnswer(Struct):
     series: _Series
+
+
+class Fees(NamedTuple):
+    """Fee terms of an event: one of FEE_KINDS, and M."""
+
+    kind: int
+    multiplier_e6: int
 
 
 _MARKET: Final = msgspec.json.Decoder(_Market)
@@ -132,11 +147,8 @@ def _grid(ranges: list[_Range]) -> tuple[tuple[int, int], ...]:
     return tuple(grid)
 
 
-def market_facts(market: _Market, multiplier_e6: int) -> MarketFacts:
-    """One market's answer with its fee multiplier. Raises FeedError naming what is wrong.
-
-    Any fee type is charged as a taker's of type `quadratic`: all known ones are (kalshi.md 11).
-    """
+def market_facts(market: _Market, fees: Fees) -> MarketFacts:
+    """One market's answer with its fee terms. Raises FeedError naming what is wrong."""
     strike = _number(market.floor_strike)
     value = market.settlement_value_dollars
     settled_e6 = exact(value, 6) if value else _RESULT_E6.get(market.result, NONE_NS)
@@ -147,8 +159,8 @@ def market_facts(market: _Market, multiplier_e6: int) -> MarketFacts:
         close_epoch_ns=known_ns_of(market.close_time),
         strike_e8=exact(strike, 8) if strike else NONE_NS,
         settlement_e6=settled_e6,
-        fee_kind=FEE_QUADRATIC,
-        fee_rate_e6=-(-TAKER_RATE_E6 * multiplier_e6 // E6),
+        fee_kind=fees.kind,
+        fee_rate_e6=-(-TAKER_RATE_E6 * fees.multiplier_e6 // E6),
         fee_unit_e6=FEE_UNIT_E6,
         fee_mode=ROUND_UP,
     )
@@ -172,7 +184,7 @@ class KalshiFacts:
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
-        self._multipliers: dict[str, int] = {}  # by event
+        self._fees: dict[str, Fees] = {}  # by event
         self._rounds = self._asked = 0
 
     def forget(self) -> None:
@@ -185,7 +197,7 @@ class KalshiFacts:
         """Facts by place in the feed's books, and what could not be read (one line each)."""
         errors: list[str] = []
         if self._rounds % FEE_ROUNDS == 0:
-            self._multipliers.clear()
+            self._fees.clear()
         self._rounds += 1
         self._asked = 0
         markets: dict[str, _Market] = {}
@@ -200,7 +212,7 @@ class KalshiFacts:
                 errors.append(str(error))
                 unread.update(chunk)
         events = dict.fromkeys(market.event_ticker for market in markets.values())
-        why = await self._read_fees([one for one in events if one not in self._multipliers])
+        why = await self._read_fees([one for one in events if one not in self._fees])
         errors += dict.fromkeys(why.values())
         facts: dict[int, MarketFacts] = {}
         for each in instruments:
@@ -210,7 +222,7 @@ class KalshiFacts:
             try:
                 if market is None:
                     raise FeedError(f"{each.ticker}: not in the answer of /markets")
-                facts[each.local] = market_facts(market, self._multipliers[market.event_ticker])
+                facts[each.local] = market_facts(market, self._fees[market.event_ticker])
             except FeedError as error:
                 errors.append(str(error))
         return facts, errors
@@ -228,7 +240,7 @@ class KalshiFacts:
         return {market.ticker: market for market in rows}, errors
 
     async def _read_fees(self, events: Sequence[str]) -> dict[str, str]:
-        """Multipliers of these events. Why not, by event."""
+        """Fee terms of these events. Why not, by event."""
         why: dict[str, str] = {}
         found: dict[str, _Event] = {}
         for chunk in batches(events):
@@ -242,30 +254,32 @@ class KalshiFacts:
                     why |= dict.fromkeys(missing, "; ".join(odd))
             except FeedError as error:
                 why |= dict.fromkeys(chunk, str(error))
-        series: dict[str, str] = {}
+        series: dict[str, _Series] = {}
         for event in events:
             if event in why:
                 continue
             try:
                 if event not in found:
                     raise FeedError(f"{event}: not in the answer of /events")
-                self._multipliers[event] = await self._multiplier_e6(found[event], series)
+                self._fees[event] = await self._terms(found[event], series)
             except FeedError as error:
                 why[event] = str(error)
         return why
 
-    async def _multiplier_e6(self, event: _Event, series: dict[str, str]) -> int:
-        """The event's own, else its series'. `series`: what this round has read of them."""
-        multiplier, name = _number(event.fee_multiplier_override), event.series_ticker
-        if not multiplier:
+    async def _terms(self, event: _Event, series: dict[str, _Series]) -> Fees:
+        """The event's own, each else its series'. `series`: what this round has read of them."""
+        kind, multiplier = event.fee_type_override, _number(event.fee_multiplier_override)
+        if not kind or not multiplier:
+            name = event.series_ticker
             if name not in series:
                 answer = _read(await self._get(f"/series/{name}"), _SeriesAnswer, f"series {name}")
-                series[name] = _number(answer.series.fee_multiplier)
-            multiplier = series[name]
+                series[name] = answer.series
+            kind = kind or series[name].fee_type
+            multiplier = multiplier or _number(series[name].fee_multiplier)
         if not multiplier:
             raise FeedError(f"{event.event_ticker}: fee_multiplier: found none, wanted a number")
         value_e6 = exact(multiplier, 6)
         if not 0 <= value_e6 <= 10 * E6:
             found = f"found {multiplier}, wanted 0 to 10"
             raise FeedError(f"{event.event_ticker}: fee_multiplier: {found}")
-        return value_e6
+        return Fees(_FEE_KINDS.get(kind, FEE_UNKNOWN), value_e6)

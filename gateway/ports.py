@@ -41,14 +41,6 @@ class Facts(NamedTuple):
     taker_delay_ns: int = 0
 
 
-class Fee(Protocol):
-    """Fee in 1e-6 dollars of taking `size_e6` at `price_e6` (token or YES terms: p·(1−p) is the
-    same).
-    """
-
-    def __call__(self, price_e6: int, size_e6: int, facts: Facts) -> int: ...
-
-
 class LastLook(Protocol):
     """One compiled call: judge the intent in the entry cells of the desk's memory, or take the next
     entry and judge it if it is an intent. 0 or an index of REASONS, else what was found

@@ -78,7 +78,7 @@ def _row(token: int, size_e6: int, quote: list[int] | None, unit_cap_e6: int) ->
         if not part_e6:
             break
         unit_e6 = price_e6 if token == YES else E6 - price_e6
-        charged_e6 = fee(price_e6, part_e6, facts)
+        charged_e6 = fee(E6 - unit_e6, part_e6, facts)  # sold: as if the other were bought
         got_e6 += unit_e6 * part_e6 // E6
         fee_e6 += charged_e6 if charged_e6 < FEE_REFUSED_E6 else 0
         left_e6 -= part_e6

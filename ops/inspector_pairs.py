@@ -9,6 +9,7 @@ import numpy as np
 import shm_layout as shm
 from engine.edge import cross_venue, fee_terms, side_of_b, touch_gross
 from engine.fees import FEE_REFUSED_E6, fee_e6
+from engine.sizes import token_price
 
 YEAR_S = 31_536_000
 WAITS = "waits for terms"  # the model has said nothing of a pair that needs it, or too long ago
@@ -216,7 +217,8 @@ def _at_the_touch(rows: shm.Words, sides: tuple[int, int]) -> tuple[int | None, 
     fees = 0
     for leg, price in enumerate(prices):
         rate, exponent, unit, mode = fee_terms(rows, leg * shm.BODY)
-        fee = int(fee_e6(price, size, rate, exponent, unit, mode))
+        token = int(token_price(price, sides[leg]))
+        fee = int(fee_e6(token, size, rate, exponent, unit, mode))
         if fee >= FEE_REFUSED_E6:
             return None, size
         fees += fee

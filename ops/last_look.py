@@ -8,7 +8,7 @@ from __future__ import annotations
 from numba import njit
 
 from engine.fees import charged_as, fee_e6
-from engine.sizes import token_size_e6
+from engine.sizes import token_price, token_size_e6
 from gateway import memory as m
 from gateway.frame import direct
 from gateway.guard import judge
@@ -28,20 +28,21 @@ def layout_hash() -> int:
 
 @njit(cache=True)
 def worst_fee(
-    mem: Words, at: int, limit: int, size: int, rate: int, exponent: int, unit: int, mode: int
+    mem: Words, at: int, price: int, size: int, rate: int, exponent: int, unit: int, mode: int
 ) -> int:
-    """Highest fee of a leg that takes its size at the limit or better, and what rounding may add.
+    """Highest fee of a leg that takes its size at `price` (of its dearer form) or better, and what
+    rounding may add.
 
     Where a BUY spends a budget (a notional step says so) a better price p brings budget/p
     contracts: rate·budget·(1−p), and less for higher exponents, stay below rate·budget; without an
     exponent the finest tick bounds the contracts. Elsewhere the size is fixed, and a better price
     saves more than its fee can grow (no rate is above 1).
     """
-    charged = fee_e6(limit, size, rate, exponent, unit, mode)
+    charged = fee_e6(price, size, rate, exponent, unit, mode)
     if mem[at + m.Q_NOTIONAL_STEP] > 0 and mem[at + m.K_SIDE] == BUY:
         budget = (mem[at + m.K_PRICE] * size + E6 - 1) // E6
         most = budget if exponent > 0 else budget * (E6 // PRICE_LEAST_E6)
-        charged = max(charged, fee_e6(limit, most, rate, 0, 1, ROUND_UP))
+        charged = max(charged, fee_e6(price, most, rate, 0, 1, ROUND_UP))
     return charged + unit
 
 
@@ -62,9 +63,9 @@ def last_look(words: Words, mem: Words, now: int) -> int:
                 mem[at + m.Q_FEE_MODE],
             )
             size = mem[row + m.L_SIZE]
-            limit = mem[row + m.L_LIMIT]
-            mem[at + m.K_FEE] = fee_e6(limit, size, rate, exponent, unit, mode)
-            mem[at + m.K_WORST] = worst_fee(mem, at, limit, size, rate, exponent, unit, mode)
+            price = token_price(mem[row + m.L_LIMIT], mem[row + m.L_SIDE])
+            mem[at + m.K_FEE] = fee_e6(price, size, rate, exponent, unit, mode)
+            mem[at + m.K_WORST] = worst_fee(mem, at, price, size, rate, exponent, unit, mode)
             mem[at + m.K_LEGAL] = token_size_e6(
                 size,
                 mem[at + m.K_PRICE],

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.fees import add_raw, charged_as, round_fee
+from engine.fees import add_raw, charge, charged_as, raw_of_match
 from gateway.order import Order
 from ops.explain.past import Market, Run
-from shm_layout import BUY, E6
+from shm_layout import BUY, E6, ROUND_DOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,11 @@ def planned(order: Order, book: Mapping[str, Any]) -> Plan:
         left_e6 -= take_e6
     pays = order.placing.side == BUY
     notional_e6 = -(-cost_e12 // E6) if pays else cost_e12 // E6
-    fee_e6 = int(round_fee(hi, lo, unit, mode))
-    return Plan(order.size_e6 - left_e6, notional_e6, fee_e6)
+    filled_e6 = order.size_e6 - left_e6
+    if mode == ROUND_DOWN:
+        hi, lo = raw_of_match(cost_e12, filled_e6, rate, exponent)
+    bought_e12 = cost_e12 if pays else filled_e6 * E6 - cost_e12
+    return Plan(filled_e6, notional_e6, int(charge(hi, lo, bought_e12, unit, mode)))
 
 
 def contracts_e6(order: Order, size_e6: int) -> int:

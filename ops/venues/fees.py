@@ -9,11 +9,12 @@ x (1 - P))^exponent, takers only, cut off at 1e-5.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, Decimal, localcontext
 
 _E6 = Decimal(1_000_000)
 _GRID = Decimal("0.0001")
 _CENT_MILLI = Decimal("0.00001")
+_DIGITS = 120
 _MAKER_SHARE = {
     "quadratic": Decimal(0),
     "quadratic_with_maker_fees": Decimal("0.25"),
@@ -72,7 +73,8 @@ def polymarket_fee_e6(
     """
     if not is_taker or shares_e6 == 0 or rate_e6 == 0:
         return 0
-    shares = Decimal(shares_e6) / _E6
-    price = Decimal(cost_e6) / Decimal(shares_e6)
-    fee = shares * (Decimal(rate_e6) / _E6) * (price * (1 - price)) ** exponent
-    return int(fee.quantize(_CENT_MILLI, ROUND_DOWN) * _E6)
+    shares, cost = Decimal(shares_e6), Decimal(cost_e6)
+    with localcontext(prec=_DIGITS):  # divided last: a third of a share must not cost a unit
+        whole = shares * Decimal(rate_e6) * (cost * (shares - cost)) ** exponent
+        fee = whole / (_E6 * _E6 * shares ** (2 * exponent))
+        return int(fee.quantize(_CENT_MILLI, ROUND_DOWN) * _E6)

@@ -12,17 +12,23 @@ from hypothesis import strategies as st
 from engine.fees import (
     FEE_REFUSED_E6,
     SIZE_MAX_E6,
+    UNIT_FEE_REFUSED_E18,
     add_raw,
+    charge,
     charged_as,
     fee_e6,
     raw_fee,
     raw_fee_of_one,
+    raw_of_match,
     round_fee,
+    unit_fee_e18,
 )
 from shm_layout import (
     E6,
+    FEE_HALF,
     FEE_NONE,
     FEE_QUADRATIC,
+    FEE_QUARTER,
     FEE_UNKNOWN,
     ROUND_DOWN,
     ROUND_HALF_EVEN,
@@ -89,14 +95,42 @@ def test_fees_equal_the_twin_to_the_size_limit(
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(prices, sizes, rates, st.integers(2, 3))
-def test_higher_exponents_are_bounded_from_above(
+def test_higher_exponents_are_rounded_up_to_1e_24(
     price: int, size: int, rate: int, exponent: int
 ) -> None:
     hi, lo = raw_fee(price, size, rate, exponent)
     exact, found = twin.raw(price, size, rate, exponent), hi + Fraction(lo, WHOLE)
-    assert exact <= found <= exact + 2
+    assert exact <= found < exact + Fraction(exponent, WHOLE)
+
+
+@settings(max_examples=400, deadline=None)
+@given(prices, sizes, rates, st.integers(0, 3), st.data())
+def test_a_match_is_charged_at_its_average_price(
+    price: int, size: int, rate: int, exponent: int, data: st.DataObject
+) -> None:
+    cost = price * size - data.draw(st.integers(0, min(price * size, E6 - 1)))
+    hi, lo = raw_of_match(cost, size, rate, exponent)
+    found = hi + Fraction(lo, WHOLE)
+    average = Fraction(cost, size * E6) if size else Fraction(0)
+    exact = Fraction(rate, E6) * size * (average * (1 - average)) ** exponent
+    slack = Fraction(1, WHOLE) if exponent < 2 else Fraction(exponent * size, 10**11)
+    assert exact <= found < exact + slack or found == exact == 0
+    if cost == price * size:
+        assert (hi, lo) == raw_fee(price, size, rate, exponent)
+
+
+@settings(max_examples=200, deadline=None)
+@given(prices, rates, st.integers(0, 3))
+def test_the_fee_of_one_contract_is_that_of_a_million_a_millionth(
+    price: int, rate: int, exponent: int
+) -> None:
+    exact = twin.raw(price, E6, rate, exponent) * 10**12
+    assert exact <= unit_fee_e18(price, rate, exponent) < exact + 1
+    assert unit_fee_e18(price, rate, exponent) <= WHOLE < UNIT_FEE_REFUSED_E18
+    for wrong in ((E6 + 1, rate, exponent), (price, E6 + 1, exponent), (price, rate, 4)):
+        assert unit_fee_e18(*wrong) == UNIT_FEE_REFUSED_E18
 
 
 @pytest.mark.parametrize(
@@ -121,7 +155,7 @@ def test_out_of_range_is_dearer_than_any_edge(
     assert fee_e6(500_000, E6, 70_000, 1, 0, ROUND_UP) == FEE_REFUSED_E6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(prices, st.integers(0, 10**11)), min_size=1, max_size=5), rates, units)
 def test_an_order_that_walks_levels_is_rounded_once(
     levels: list[tuple[int, int]], rate: int, unit: int
@@ -129,13 +163,21 @@ def test_an_order_that_walks_levels_is_rounded_once(
     hi, lo = 0, 0
     for price, size in levels:
         hi, lo = add_raw(hi, lo, price, size, rate, 1)
-    exact = sum((twin.raw(price, size, rate, 1) for price, size in levels), Fraction(0))
-    for mode in (ROUND_UP, ROUND_DOWN, ROUND_HALF_EVEN):
-        assert round_fee(hi, lo, unit, mode) == twin.rounded(exact, unit, mode)
-    each = sum(twin.rounded(twin.raw(p, s, rate, 1), unit, ROUND_UP) for p, s in levels)
-    assert round_fee(hi, lo, unit, ROUND_UP) <= each
-    cut = sum(twin.rounded(twin.raw(p, s, rate, 1), unit, ROUND_DOWN) for p, s in levels)
-    assert round_fee(hi, lo, unit, ROUND_DOWN) >= cut  # never below what a venue that cuts charges
+    cost, whole = sum(price * size for price, size in levels), sum(size for _, size in levels)
+    for mode in (ROUND_UP, ROUND_HALF_EVEN):
+        found = charge(hi, lo, cost, unit, mode)
+        assert found == twin.order(levels, rate, 1, unit, mode)
+    each = sum(twin.fee(price, size, rate, 1, unit, ROUND_UP) for price, size in levels)
+    assert charge(hi, lo, cost, unit, ROUND_UP) <= each
+    average = charge(*raw_of_match(cost, whole, rate, 1), cost, unit, ROUND_DOWN)
+    assert average == twin.order(levels, rate, 1, unit, ROUND_DOWN)
+    assert average >= round_fee(hi, lo, unit, ROUND_DOWN)  # p·(1−p) is concave
+
+
+def test_what_is_moved_is_rounded_not_the_fee_alone() -> None:
+    """0.01 contracts at 0.055 cost $0.00055 and have a fee of $0.000036...: $0.0006 are moved."""
+    assert fee_e6(55_000, 10_000, 70_000, 1, 100, ROUND_UP) == 50
+    assert round_fee(*raw_fee(55_000, 10_000, 70_000, 1), 100, ROUND_UP) == 100
 
 
 def test_a_sum_with_a_refused_level_stays_refused() -> None:
@@ -145,7 +187,8 @@ def test_a_sum_with_a_refused_level_stays_refused() -> None:
 
 def test_an_unknown_kind_counts_as_the_worst_known() -> None:
     known = (70_000, 1, 100, ROUND_UP)
-    assert charged_as(FEE_QUADRATIC, *known) == known
+    for kind in (FEE_QUADRATIC, FEE_QUARTER, FEE_HALF):
+        assert charged_as(kind, *known) == known
     assert fee_e6(500_000, E6, *charged_as(FEE_NONE, *known)) == 0
     for kind in (FEE_UNKNOWN, 99, -1):
         for rate in (0, 20_000, 90_000):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.wide import (
+    DIVISOR_LARGE_MAX,
     DIVISOR_MAX,
     REFUSED,
     WIDE_MAX,
@@ -14,6 +15,8 @@ from engine.wide import (
     product,
     wide_add,
     wide_div,
+    wide_div_large,
+    wide_scale,
 )
 
 factors = st.integers(0, WIDE_MAX) | st.sampled_from([0, 1, 10**9 - 1, 10**9, WIDE_MAX - 1])
@@ -35,6 +38,26 @@ def test_a_division_is_exact_or_refused(a: int, b: int, divisor: int) -> None:
         assert down == up == REFUSED
     else:
         assert down == a * b // divisor and up == -(-a * b // divisor)
+
+
+@settings(max_examples=300, deadline=None)
+@given(factors, factors, st.integers(1, DIVISOR_LARGE_MAX) | st.just(DIVISOR_LARGE_MAX))
+def test_a_large_division_is_exact(hi: int, lo: int, divisor: int) -> None:
+    lo = min(lo, WHOLE - 1)
+    up, down, rest = wide_div_large(hi, lo, divisor)
+    assert (up * WHOLE + down, rest) == divmod(hi * WHOLE + lo, divisor) and down < WHOLE
+    assert wide_div_large(hi, lo, 0) == (REFUSED, REFUSED, REFUSED)
+    assert wide_div_large(hi, lo, DIVISOR_LARGE_MAX + 1) == (REFUSED, REFUSED, REFUSED)
+    assert wide_div_large(-1, lo, divisor) == (REFUSED, REFUSED, REFUSED)
+
+
+@settings(max_examples=300, deadline=None)
+@given(factors, factors, st.integers(0, 10**12) | st.just(10**12))
+def test_scaling_rounds_up_the_last_place(hi: int, lo: int, factor: int) -> None:
+    lo = min(lo, WHOLE - 1)
+    up, down = wide_scale(hi, lo, factor)
+    assert up * WHOLE + down == -(-(hi * WHOLE + lo) * factor // 10**12) and down < WHOLE
+    assert wide_scale(hi, lo, 10**12 + 1) == (REFUSED, REFUSED)
 
 
 @settings(max_examples=100, deadline=None)

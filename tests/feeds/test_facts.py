@@ -20,8 +20,10 @@ from feeds.polymarket_facts import ANEW_MIN, PolymarketFacts
 from feeds.update import FeedError, Instrument, MarketFacts
 from shm_layout import (
     E6,
+    FEE_HALF,
     FEE_NONE,
     FEE_QUADRATIC,
+    FEE_QUARTER,
     FEE_UNKNOWN,
     NONE_NS,
     ROUND_DOWN,
@@ -130,17 +132,22 @@ def test_a_finalized_kalshi_market_of_the_archive() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "series", "rate_e6"),
+    ("event", "series", "terms"),
     [
-        ({}, {"fee_multiplier": 0}, 0),
-        ({}, {"fee_multiplier": 0.5}, 35_000),
-        ({}, {"fee_multiplier": 2, "fee_type": "something_new"}, 140_000),
-        ({"fee_multiplier_override": 0.25, "fee_type_override": "quadratic"}, {}, 17_500),
-        ({"fee_multiplier_override": None}, {"fee_multiplier": 1}, 70_000),
+        ({}, {"fee_multiplier": 0}, (0, FEE_QUADRATIC)),
+        ({}, {"fee_multiplier": 0.5}, (35_000, FEE_QUADRATIC)),
+        ({}, {"fee_multiplier": 2, "fee_type": "something_new"}, (140_000, FEE_UNKNOWN)),
+        ({}, {"fee_type": "quadratic_with_maker_fees"}, (70_000, FEE_QUARTER)),
+        ({"fee_multiplier_override": 0.25, "fee_type_override": "quadratic"}, {},
+         (17_500, FEE_QUADRATIC)),
+        ({"fee_multiplier_override": None}, {"fee_multiplier": 1}, (70_000, FEE_QUADRATIC)),
+        ({"fee_multiplier_override": 2}, {"fee_type": "flat"}, (140_000, FEE_UNKNOWN)),
+        ({"fee_type_override": "quadratic_with_combo_maker_fees"}, {}, (70_000, FEE_HALF)),
     ],
-)
-def test_kalshis_fee_is_the_events_else_the_series(event: Any, series: Any, rate_e6: int) -> None:
-    assert read_kalshi(kalshi(event=event, series=series))[0][0].fee_rate_e6 == rate_e6
+)  # fmt: skip
+def test_kalshis_fee_is_the_events_else_the_series(event: Any, series: Any, terms: Any) -> None:
+    facts = read_kalshi(kalshi(event=event, series=series))[0][0]
+    assert (facts.fee_rate_e6, facts.fee_kind) == terms
 
 
 @pytest.mark.parametrize(

@@ -77,9 +77,9 @@ def book_of(quote: Row) -> Book:
     )  # fmt: skip
 
 
-def worst_fee(book: Book, limit: int, size: int, cost: int) -> int:
-    """At the limit, or of all contracts that the budget could buy at any price."""
-    charged = fees.fee(limit, size, *book.fee_terms)
+def worst_fee(book: Book, price: int, size: int, cost: int) -> int:
+    """At the limit's price, or of all contracts that the budget could buy at any price."""
+    charged = fees.fee(price, size, *book.fee_terms)
     if not book.notional_step:
         return charged
     bought = cost if book.fee_terms[1] else cost * 10_000  # of a price of almost 0
@@ -287,8 +287,8 @@ class Plain(Money):
         costs = tuple(
             token(limit, side)
             + max(
-                fees.fee(limit, E6, *book.fee_terms[:2], 1, 0),
-                worst_fee(book, limit, E6, token(limit, side)),
+                fees.fee(token(limit, side), E6, *book.fee_terms[:2], 1, 0),
+                worst_fee(book, token(limit, side), E6, token(limit, side)),
             )
             for limit, side, book in zip(found[1:3], sides, books, strict=True)
         )
@@ -346,7 +346,7 @@ class Plain(Money):
         for leg in (0, 1):
             quote, book = quotes[leg], books[leg]
             cost = -(-token(limits[leg], sides[leg]) * size // E6)
-            fee = worst_fee(book, limits[leg], size, cost)
+            fee = worst_fee(book, token(limits[leg], sides[leg]), size, cost)
             row |= {
                 f"venue_{leg}": self.instruments[quote["instrument"]]["venue"],
                 f"instrument_{leg}": quote["instrument"], f"generation_{leg}": quote["generation"],

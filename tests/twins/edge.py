@@ -34,7 +34,7 @@ class Book:
     @property
     def fee_terms(self) -> tuple[int, int, int, int]:
         """Rate, exponent, unit, mode; unknown kinds at their worst, none at nothing."""
-        if self.kind == 2:
+        if self.kind in (2, 3, 4):
             return self.rate, self.exponent, self.unit, self.mode
         if self.kind == 1:
             return 0, 1, 1, 0
@@ -53,13 +53,14 @@ def token(price: int, side: int) -> int:
 
 def fills_of(
     a: Book, side_a: int, b: Book, side_b: int, floor_e6: int, cap: int, walk_budget: bool
-) -> Fills:
-    """(price of a, price of b, contracts) while a contract pays."""
+) -> tuple[Fills, list[Fraction]]:
+    """(price of a, price of b, contracts) while a contract pays, and what one leaves at each."""
     ladders = []
     for book, side in ((a, side_a), (b, side_b)):
         levels = list(book.asks if side == BUY else book.bids)
         ladders.append(levels if walk_budget or not book.notional_step else levels[:1])
     fills: Fills = []
+    margins: list[Fraction] = []
     left = [list(level) for level in ladders[0]], [list(level) for level in ladders[1]]
     cap = min(cap, 10**12)
     while left[0] and left[1] and cap > 0:
@@ -73,24 +74,36 @@ def fills_of(
             break
         take = min(size_a, size_b, cap)
         fills.append((price_a, price_b, take))
+        margins.append(unit)
         cap -= take
         for side in left:
             side[0][1] -= take
             if side[0][1] == 0:
                 side.pop(0)
-    return fills
+    return fills, margins
 
 
 def cross_venue(
     a: Book, b: Book, same: int, direction: int, edge_min: int, off: int, cap: int,
     walk_budget: bool = False,
 ) -> Answer:  # fmt: skip
-    """What `engine.edge.cross_venue` answers."""
+    """What `engine.edge.cross_venue` answers: as deep as pays; if that is nothing, less deep. Where
+    budgets are walked, the depth that leaves the most."""
     side_a = BUY if direction == 0 else SELL
     side_b = (SELL if side_a == BUY else BUY) if same else side_a
-    fills = fills_of(a, side_a, b, side_b, edge_min + off, cap, walk_budget)
-    if not fills:
-        return NOTHING
+    fills, margins = fills_of(a, side_a, b, side_b, edge_min + off, cap, walk_budget)
+    best = NOTHING
+    while fills and (walk_budget or not best[0]):
+        found = at(fills, a, side_a, b, side_b, edge_min, off)
+        if found[0] and (not best[0] or found[6] > best[6]):
+            best = found
+        count = sum(margin > margins[-1] for margin in margins)
+        fills, margins = fills[:count], margins[:count]
+    return best
+
+
+def at(fills: Fills, a: Book, side_a: int, b: Book, side_b: int, edge_min: int, off: int) -> Answer:
+    """The answer for these fills or fewer."""
     limits = [fills[-1][0], fills[-1][1]]
     for book, limit in ((a, limits[0]), (b, limits[1])):
         if limit not in sizes.legal_prices(book.grid):
@@ -112,14 +125,15 @@ def cross_venue(
         limits[0] = used[-1][0]
     if not b.notional_step:
         limits[1] = used[-1][1]
-    charged = []
-    for place, book in ((0, a), (1, b)):
-        rate, exponent, unit, mode = book.fee_terms
-        raw = sum((fees.raw(f[place], f[2], rate, exponent) for f in used), Fraction(0))
-        charged.append(fees.rounded(raw, unit, mode))
+    charged, worst = [], Fraction(size)
+    for place, book, side in ((0, a, side_a), (1, b, side_b)):
+        paid = [(token(fill[place], side), fill[2]) for fill in used]
+        charged.append(fees.order(paid, *book.fee_terms))
+        price = token(limits[place], side)
+        worst -= Fraction(price * size, E6) + fees.fee(price, size, *book.fee_terms)
     cost = sum(take * (token(pa, side_a) + token(pb, side_b)) for pa, pb, take in used)
     profit = Fraction(E6 * size - cost, E6) - sum(charged)
     edge = floor(profit * E6 / size) - off
-    if profit <= 0 or edge < edge_min:
+    if profit <= 0 or edge < edge_min or worst < 0:
         return NOTHING
     return size, limits[0], limits[1], charged[0], charged[1], edge, floor(profit)

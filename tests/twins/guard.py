@@ -14,7 +14,7 @@ from gateway.accounts import Accounts
 from gateway.facts import levels_of
 from gateway.intent import Intent, Leg
 from gateway.params import DeskParams
-from gateway.ports import NO, YES, Facts, Fee, Market, Placing
+from gateway.ports import NO, YES, Facts, Market, Placing
 from gateway.throttle import Bucket, OrderRate
 from shm_layout import (
     ACTIVE,
@@ -40,6 +40,12 @@ _NUMBER, _EPOCH, _TRUST, _RECV, _INSTRUMENT, _GENERATION, _TICK_EPOCH = (
 SIZE_MAX_E6 = 10**12
 AHEAD_MAX_NS = 10**9  # a frame may come after the look began
 R = {name: place for place, name in enumerate(REASONS)}
+
+
+class Fee(Protocol):
+    """Fee of `size_e6` contracts of a token bought at `price_e6`."""
+
+    def __call__(self, price_e6: int, size_e6: int, facts: Facts) -> int: ...
 
 
 class Look(NamedTuple):
@@ -96,12 +102,15 @@ def is_on_grid(price_e6: int, grid: Sequence[int]) -> bool:
     return False
 
 
+def unit_e6(leg: Leg) -> int:
+    """What a contract costs in the dearer form: BUY p, SELL 1−p; no price at all stays none."""
+    return min(leg.limit_e6 if leg.side == BUY else E6 - leg.limit_e6, 2**62)
+
+
 def cost_e6(leg: Leg, fee: Fee, facts: Facts) -> int:
-    """The most a leg can cost in cash with its fee, rounded up: the dearer form (BUY p, SELL
-    1−p).
-    """
-    unit_e6 = leg.limit_e6 if leg.side == BUY else E6 - leg.limit_e6
-    return -(-unit_e6 * leg.size_e6 // E6) + fee(leg.limit_e6, leg.size_e6, facts)
+    """The most a leg can cost in cash with its fee, rounded up: the dearer form."""
+    price_e6 = unit_e6(leg)
+    return -(-price_e6 * leg.size_e6 // E6) + fee(price_e6, leg.size_e6, facts)
 
 
 def worst_cost_e6(look: Look, fee: Fee) -> int:
@@ -118,7 +127,7 @@ def worst_cost_e6(look: Look, fee: Fee) -> int:
     unit = facts.fee_unit_e6 if known else max(facts.fee_unit_e6, 10_000)
     if facts.fee_kind == FEE_NONE:
         rate, unit = 0, 1
-    at_limit = fee(leg.limit_e6, leg.size_e6, facts)
+    at_limit = fee(unit_e6(leg), leg.size_e6, facts)
     if placing.side == BUY and facts.notional_step_e6 > 0:
         budget_e6 = ceil(Fraction(placing.price_e6 * leg.size_e6, E6))
         most_e6 = budget_e6 if exponent > 0 else budget_e6 * 10_000
