@@ -1,17 +1,20 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
-"""Pair: one direction of a two-venue pair costs at most 1.5 × the same logic in C (gcc -O2).
+"""Pair: a pair is decided in at most 1.5 × the time of the same logic in C (gcc -O2), and in at
+most 300 ns with depth, however many pairs there are.
 
-Topology: one process, one core; both sides in turn over the same 256 pairs of random books of both
-venues, both directions each, nothing found (`quiet`: prices a cent apart), or mostly an edge that
-is walked, sized and priced twice (`edge`).
+Topology: one process, one core. A loop in the kernel keeps a whole new quote and looks at both
+directions of its pair (touch, depth walk, legal sizes, fees, edge), pairs in a random order; ours
+and C (bench/csource/pair.c) in turn over copies of the same cells. The segment holds 1,024 pairs;
+this needs no table and goes to 4,000.
 Cores: 1.
-What would make it lie: a batch is a mean in warm cache; C that does less (the sums of all seven
-figures of every answer are compared, and a few hundred answers one by one); a compiler that drops
-the work (the sums are used).
+What would make it lie: a batch is a mean; with thousands of pairs the quotes no longer fit the
+caches, which a real run shares with much else; C that does less (the sums of all figures of every
+answer are compared, and all quotes after it); prices that stand still (they move each time).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,106 +23,130 @@ from numba import njit
 import shm_layout as shm
 from bench import harness
 from bench.reference import Reference
-from engine import cells as c
-from engine.edge import cross_venue
+from engine import cells
+from engine.edge import cross_venue, side_of_b, touch_gross
 
+COUNTS = (10, 100, 1_000, 4_000)
 LIMIT = 1.5
-PAIRS = 256
-EDGE_MIN_E6, CAP_E6 = 10_000, 10**9
-SEED = 5
-_PLACES = (
-    c.Q_SIZE_MIN, c.Q_SIZE_STEP, c.Q_NOTIONAL_MIN, c.Q_NOTIONAL_STEP, c.Q_FEE_KIND, c.Q_FEE_RATE,
-    c.Q_FEE_EXPONENT, c.Q_FEE_UNIT, c.Q_FEE_MODE, c.Q_GRID, c.Q_BIDS, c.Q_ASKS,
-)  # fmt: skip
+EDGE_MIN_E6, OFF_E6, CAP_E6 = 5_000, 1_000, 1_000 * shm.E6
 
 
 @njit(cache=True)
-def all_pairs(rows, pairs, cells, edge_min, cap, times):
-    """As the C function of this name."""
+def _look(rows, a, b, direction, edge_min, off, cap):
+    """As engine.decide.look; the sum of what it finds."""
+    side = shm.BUY if direction == 0 else shm.SELL
+    gross = touch_gross(rows, a, side, b, side_of_b(direction, 1))
+    if gross <= 0 or gross < edge_min + off:
+        return 0
+    found = cross_venue(rows, a, b, 1, direction, edge_min, off, cap, 0)
+    return found[0] + found[3] + found[4] + found[5] + found[6]
+
+
+@njit(cache=True)
+def decide_many(rows, news, order, edge_min, off, cap, count):
+    """`count` updates, as the function of that name in pair.c."""
     total = 0
-    for _ in range(times):
-        for pair in range(pairs):
-            for direction in range(2):
-                found = cross_venue(
-                    rows, 2 * pair * cells, (2 * pair + 1) * cells, 1, direction, edge_min, 0, cap,
-                    0,
-                )  # fmt: skip
-                for figure in found:
-                    total += figure
+    for i in range(count):
+        a = 2 * shm.BODY * order[i]
+        b, fresh = a + shm.BODY, shm.BODY * (i & 1)
+        for k in range(shm.BODY):
+            rows[a + k] = news[fresh + k]
+        total += _look(rows, a, b, 0, edge_min, off, cap)
+        total += 3 * _look(rows, a, b, 1, edge_min, off, cap)
     return total
 
 
-def _books(gap_cents: int) -> shm.Words:
-    """A Kalshi and a Polymarket book for each pair; the second lies `gap_cents` above the first."""
-    rng = np.random.default_rng(SEED)
-    rows = np.zeros(2 * PAIRS * shm.BODY, np.int64)
-    for i in range(2 * PAIRS):
-        row, poly = rows[i * shm.BODY : (i + 1) * shm.BODY], i % 2
-        middle = 300_000 + 10_000 * (i // 2 * 7 % 40) + poly * gap_cents * 10_000
-        facts = (10_000, 10_000, poly * 10**6, poly * 10_000, shm.FEE_QUADRATIC,
-                 50_000 if poly else 70_000, 1, 10 if poly else 100, poly)  # fmt: skip
-        for place, value in zip(_PLACES, facts, strict=False):
-            row[place] = value
-        row[c.Q_GRID], row[c.Q_GRID + 1] = shm.E6, 10_000
-        for k in range(shm.LEVELS):
-            bid, ask = c.Q_BIDS + 2 * k, c.Q_ASKS + 2 * k
-            row[bid], row[ask] = middle - 10_000 * (k + 1), middle + 10_000 * (k + 1)
-            row[bid + 1], row[ask + 1] = rng.integers(1, 80, 2) * 10**6
-    return rows
+@dataclass(frozen=True)
+class _Books:
+    """What comes on leg a (Kalshi), around these prices in turn, beside a book around 0.50."""
+
+    name: str
+    middles: tuple[int, int]
+    lots: int  # of 0.01 contracts at each of five levels of a; b shows 1,000 contracts a level
+    is_polymarket: bool
 
 
-def _compare(rows: shm.Words, reference: Reference) -> int:
-    """Every answer of both sides is the same; how many have an edge."""
-    found = 0
-    places, out = np.zeros(len(_PLACES), np.int64), np.zeros(7, np.int64)
-    reference.call("places", places)
-    assert tuple(places.tolist()) == _PLACES, "bench/csource/pair.c is for another layout"
-    for pair in range(PAIRS):
-        a, b = 2 * pair * shm.BODY, (2 * pair + 1) * shm.BODY
-        for direction in range(2):
-            for cap in (CAP_E6, 7_654_321):
-                wanted = cross_venue(rows, a, b, 1, direction, EDGE_MIN_E6, 1_000, cap, 1)
-                told = rows, a, b, 1, direction, EDGE_MIN_E6, 1_000, cap, 1, out
-                reference.call("cross_venue", *told)
-                assert tuple(out.tolist()) == tuple(wanted), (pair, direction, cap)
-                found += wanted[0] > 0
-    return found
+BOOKS = (
+    _Books("no_edge", (490_000, 500_000), 2_000, True),
+    _Books("touch", (430_000, 440_000), 200_000, True),
+    _Books("depth", (420_000, 430_000), 2_000, True),
+    _Books("deep_both", (420_000, 430_000), 33_000, False),
+)
 
 
-def _measure(
-    rows: shm.Words, reference: Reference, times: int, batches: int
-) -> tuple[list[float], list[float]]:
-    """ns a direction of each batch, ours and theirs, whose sums are the same."""
-    told, sums = (PAIRS, shm.BODY, EDGE_MIN_E6, CAP_E6), [0, 0]
+def _body(fields: dict[str, int]) -> shm.Words:
+    body = np.zeros(shm.BODY, np.int64)
+    for name, value in fields.items():
+        body[shm.cell(shm.QUOTE, name)] = value
+    return body
+
+
+def quote_of(middle: int, size_e6: int, *, is_polymarket: bool, **fields: int) -> shm.Words:
+    """A QUOTE body with five levels a side around `middle`, facts of either venue."""
+    fields |= {
+        "generation": 1, "epoch": 1, "status": shm.ST_ACTIVE, "fee_kind": shm.FEE_QUADRATIC,
+        "fee_rate_e6": 50_000 if is_polymarket else 70_000, "fee_exponent": 1,
+        "fee_unit_e6": 10 if is_polymarket else 100, "fee_mode": int(is_polymarket),
+        "size_min_e6": 10_000, "size_step_e6": 10_000,
+        "notional_min_e6": is_polymarket * 10**6, "notional_step_e6": is_polymarket * 10_000,
+    }  # fmt: skip
+    body = _body(fields)
+    body[cells.Q_GRID : cells.Q_GRID + 2] = shm.E6, 10_000
+    put_levels(body, middle, [size_e6] * shm.LEVELS)
+    return body
+
+
+def put_levels(body: shm.Words, middle: int, sizes_e6: list[int]) -> None:
+    """Levels a cent apart on both sides of `middle`."""
+    for i, size_e6 in enumerate(sizes_e6):
+        bid, ask = cells.Q_BIDS + 2 * i, cells.Q_ASKS + 2 * i
+        body[bid], body[bid + 1] = middle - 10_000 * (i + 1), size_e6
+        body[ask], body[ask + 1] = middle + 10_000 * (i + 1), size_e6
+
+
+def _decision(books: _Books, pairs: int, updates: int, c: Reference | None) -> dict[str, object]:
+    """ns a decision, ours and C's, and their ratio."""
+    news = np.concatenate([
+        quote_of(middle, books.lots * 10_000, is_polymarket=False) for middle in books.middles
+    ])  # fmt: skip
+    other = quote_of(500_000, 10**9, is_polymarket=books.is_polymarket)
+    rows = np.tile(np.concatenate([news[: shm.BODY], other]), pairs)
+    batch = updates
+    order = np.random.default_rng(pairs).integers(0, pairs, batch)
+    numbers = EDGE_MIN_E6, OFF_E6, CAP_E6
+    theirs_rows, sums = rows.copy(), [0, 0]
 
     def ours(count: int) -> None:
-        sums[0] += int(all_pairs(rows, *told, count))
+        sums[0] = int(decide_many(rows, news, order, *numbers, count))
 
     def theirs(count: int) -> None:
-        sums[1] += reference.call("all_pairs", rows, *told, count)
+        assert c is not None
+        sums[1] = c.call("decide_many", theirs_rows, news, order, *numbers, count)
 
-    took = harness.side_by_side(ours, theirs, times, batches)
-    assert sums[0] == sums[1]
-    return [each / (2 * PAIRS) for each in took[0]], [each / (2 * PAIRS) for each in took[1]]
+    took, took_c = harness.side_by_side(ours, theirs if c else ours, batch, 40)
+    assert (sums[0] > 0) is (books.name != "no_edge"), (books, sums)
+    figures: dict[str, object] = {"ours_ns": round(float(np.median(took)), 1)}
+    if c is not None:
+        assert sums[0] == sums[1] and (rows == theirs_rows).all(), (books, sums)
+        figures["c_ns"] = round(float(np.median(took_c)), 1)
+        figures["c_ratio"] = harness.ratio(took, took_c)
+    return figures
 
 
 def run(quick: bool) -> dict[str, object]:
-    """ns a direction, ours beside C, on quiet books and on books with an edge."""
-    batches, times = (100, 2) if quick else (600, 4)
+    """Every kind of book for every number of pairs."""
+    updates = 1_000 if quick else 4_000
+    defines = {name: getattr(cells, name) for name in dir(cells) if name.startswith("Q_")}
     figures: dict[str, object] = {}
     ratios: dict[str, float] = {}
     with harness.build_folder() as folder:
-        library = harness.compile_c("pair.c", Path(folder))
-        if library is None:
-            return {"verdict": "no verdict: there is no gcc"}
-        for name, gap in (("quiet", 1), ("edge", 9)):
-            rows = _books(gap)
-            reference = Reference(library, rows)
-            found = _compare(rows, reference)
-            assert (found > PAIRS // 2) if name == "edge" else found == 0, found
-            ours, theirs = _measure(rows, reference, times, batches)
-            figures[f"{name}_ns"] = harness.spread(ours)
-            figures[f"{name}_c_ns"] = harness.spread(theirs)
-            ratios[name] = harness.ratio(ours, theirs)
-            figures[f"{name}_ratio"] = ratios[name]
-    return figures | {"verdict": harness.verdict(ratios, LIMIT, 1)}
+        library = harness.compile_c("pair.c", Path(folder), defines | {"BODY": shm.BODY})
+        c = Reference(library, np.zeros(1, np.int64)) if library is not None else None
+        for pairs in COUNTS:
+            for books in BOOKS:
+                found = _decision(books, pairs, updates, c)
+                figures[f"{books.name}_pairs_{pairs}"] = found
+                if c is not None:
+                    ratios[f"{books.name}_{pairs}"] = float(str(found["c_ratio"]))
+    figures["verdict"] = harness.verdict(ratios, LIMIT, 1) if ratios else "no verdict: no gcc"
+    return figures
