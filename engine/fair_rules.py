@@ -39,8 +39,6 @@ _KALSHI_COMPARE: Final[Mapping[str, int]] = {
 # KXBTCMAX150 a trimmed mean: none of these.
 _KALSHI_SERIES: Final = re.compile(r"KX(BTC|ETH|SOL|XRP|DOGE|BNB)(15M|D)?")
 _INTERVALS: Final = ("5m", "15m", "4h")
-_NAMED: Final = {"mean60": (MEAN, 60), "twap60": (TWAP, 60), "point": (POINT, 1),
-                 "candle1h": (POINT, 1)}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +81,6 @@ def rule_from(cell: int) -> Rule:
     if not sound or not (digits <= DIGITS_MAX or digits == EXACT):
         raise ValueError(f"settlement_rule: found {cell}, wanted kind, compare, digits, n")
     return Rule(kind=kind, compare=compare, digits=digits, n=n)
-
-
-def named_rule(name: str, digits: int | None = None) -> Rule:
-    """The rule of a series by its name in the registry (`rule` in ops/series.toml): Up if at least
-    the strike. A mean needs its market's `digits`; the others are not rounded (a candle is, to the
-    exchange's tick, far below all noise). Any other name: no rule.
-    """
-    kind, n = _NAMED.get(name, (UNKNOWN, 1))
-    if kind == UNKNOWN or (kind == MEAN and digits is None):
-        return NO_RULE
-    told = EXACT if digits is None or kind != MEAN else digits
-    return Rule(kind=kind, compare=AT_LEAST, digits=told, n=n)
 
 
 def kalshi_rule(series: str, strike_type: str, digits: int | None) -> Rule:

@@ -24,14 +24,12 @@ from engine.fair_rules import (
     TWAP,
     Rule,
     kalshi_rule,
-    named_rule,
     pays_e6,
     polymarket_rule,
     rule_from,
     settled_e8,
     stamps,
 )
-from ops.series import RULES
 from shm_layout import E6, E8, text_to_int
 from tests.conftest import recorded, reference
 
@@ -91,14 +89,6 @@ def test_a_polymarket_window_has_the_rule_of_its_date(
     interval: str, open_s: int, told: int | None, wanted: Rule
 ) -> None:
     assert polymarket_rule(interval, open_s, told) == wanted
-
-
-def test_every_rule_of_the_registry_has_its_numbers() -> None:
-    found = {name: named_rule(name, 2) for name in RULES}
-    assert found == {"unknown": NO_RULE, "mean60": KALSHI, "twap60": TWAP_60,
-                     "point": POINT_RULE, "candle1h": POINT_RULE}  # fmt: skip
-    assert named_rule("mean60") == NO_RULE, "its digits are read, never assumed"
-    assert len({rule.cell for rule in found.values()}) == 4
 
 
 rules = st.builds(
