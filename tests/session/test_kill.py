@@ -287,19 +287,26 @@ def test_whoever_is_stuck_nothing_leaves_after_the_kill_word(tmp_path: Path) -> 
 
 
 def die_with_supervisor(stage: Stage) -> None:
-    """Dead, it needs no word: everything ends, and the canceller cancels at both venues."""
-    pid = stage.scene.engine.pid("venues")
+    """Dead, it needs no word: everything ends, and the canceller cancels at both venues.
+
+    The gateway dies of it as soon as the machine has a core for that; then nothing can leave, and
+    what had left is read at once.
+    """
+    pid, sender = (stage.scene.engine.pid(name) for name in ("venues", "gateway"))
     everyone, now_ns = stage.scene.engine.everyone(), clock.mono_ns()
     os.kill(stage.top, signal.SIGKILL)
     assert stage.scene.engine.process is not None
     stage.scene.engine.process.communicate()
+    last = [process for process in everyone if process.pid == sender]
+    until(lambda: alive(last) == [], 6, "the gateway gone")
+    gone_ns = clock.mono_ns()
     others = [process for process in everyone if process.pid != pid]
     until(lambda: alive(others) == [], 6, "all but the venues gone")
     cancelled = {venue for venue, _, _ in stage.told.rows("cancel", now_ns)}
     assert cancelled == {"kalshi", "polymarket"}
     told = stage.scene.engine.run("kill")
     assert told.returncode == 4 and "no engine is running" in told.stderr
-    most_ns = now_ns + LATE_NS + stage.told.lag_ns(now_ns)
+    most_ns = gone_ns + LATE_NS + stage.told.lag_ns(now_ns)
     assert [at - now_ns for _, at, _ in stage.told.rows("order", most_ns)] == []
     until(lambda: alive(everyone) == [], 20, "the venues gone")
 
