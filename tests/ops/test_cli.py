@@ -22,10 +22,16 @@ IN_PROCESS = {  # flags -> exit code, what the line says
     "unknown mode": (["start", "--mode", "demo"], 2, "invalid choice: 'demo'"),
     "paper": (["start", "--mode", "paper"], 2, "--mode paper is not built yet"),
     "live": (["start", "--mode", "live"], 2, "--mode live is not built yet"),
-    "forced live": (["start", "--mode", "live", "--force-approve"], 2,
-                    "--force-approve is for simulated venues only: found --mode live"),
-    "forced paper": (["start", "--force-approve", "--mode", "paper"], 2,
-                     "--force-approve is for simulated venues only: found --mode paper"),
+    "forced live": (
+        ["start", "--mode", "live", "--force-approve"],
+        2,
+        "--force-approve is for simulated venues only: found --mode live",
+    ),
+    "forced paper": (
+        ["start", "--force-approve", "--mode", "paper"],
+        2,
+        "--force-approve is for simulated venues only: found --mode paper",
+    ),
     "seconds": (["start", "--for", "soon"], 2, "found 'soon', wanted seconds from 0.1"),
     "negative seconds": (["start", "--for=-1"], 2, "found '-1', wanted seconds"),
     "speed": (["start", "--speed", "0"], 2, "found '0', wanted a factor from 0.01 to 1000"),
@@ -121,7 +127,7 @@ def test_a_wrong_config_is_refused_before_anything_is_made(tmp_path: Path) -> No
     with engine(tmp_path, command=REAL) as made:
         ended = made.run("start", "--config", str(config))
         assert ended.returncode == 3
-        assert ended.stderr.startswith(f"arb-supervisor: {config}: limits.size_max: found 'many'")
+        assert ended.stderr.startswith(f"arb-supervisor: {config}:2: limits.size_max: found 'many'")
         assert ended.stderr.count("\n") == 1
         assert made.leftovers() == []
 
