@@ -33,7 +33,8 @@ def fill_of(row: dict[str, Any]) -> Fill:
     fee = row.get("fee_cost")
     fee_e6 = None if fee is None else e6(fee, "fee_cost")
     notional_e6 = price_e6 * size_e6 // E6  # exact: 4 by 2 decimals
-    return Fill(key_of(row), str(trade), size_e6, notional_e6, fee_e6, S_CONFIRMED)
+    name = str(row.get("order_id") or "")
+    return Fill(key_of(row), str(trade), size_e6, notional_e6, fee_e6, S_CONFIRMED, name)
 
 
 def held_of(rows: Sequence[dict[str, Any]], markets: Sequence[Market]) -> list[UserEvent]:

@@ -222,9 +222,7 @@ class Ledger:
         was = order.placed
         if not order.learn(outcome):
             self.reports.count("late")
-        if order.venue_id and order.venue_id not in self.by_key:
-            self.by_key[order.venue_id] = (work, order)
-            self._take_early(order.venue_id)
+        self._name(work, order, order.venue_id)
         if was != P_REJECTED and order.placed == P_REJECTED:
             self.reports.count("rejected")
         if was != P_UNKNOWN and order.placed == P_UNKNOWN:
@@ -240,14 +238,13 @@ class Ledger:
         self._after(work, order)
 
     def trade(self, fill: Fill) -> None:
-        """A trade, or the next settled state of one. Of an order we do not know (yet): kept a
-        while.
-        """
+        """A trade, or its next settled state. Of an order we do not know (yet): kept a while."""
         found = self.find(fill.key)
         if found is None:
             self.early.append(fill)
             return
         work, order = found
+        self._name(work, order, order.venue_id or fill.venue_id)
         known = order.trades.get(fill.trade)
         if fill.fee_e6 is None:
             fee_e6 = (
@@ -262,8 +259,9 @@ class Ledger:
             self.reports.count("fills")
         self._note(
             {
-                "k": "trade", "key": order.key, "trade": fill.trade, "size": fill.size_e6,
-                "notional": fill.notional_e6, "fee": fill.fee_e6, "settled": fill.settled,
+                "k": "trade", "key": order.key, "vid": order.venue_id, "trade": fill.trade,
+                "size": fill.size_e6, "notional": fill.notional_e6, "fee": fill.fee_e6,
+                "settled": fill.settled,
             }
         )  # fmt: skip
         if not order.is_final and order.booked().filled_e6 >= order.size_e6:
@@ -272,10 +270,14 @@ class Ledger:
             order.move(E_FINISH)  # the venue traded what it had refused
         self._after(work, order)
 
-    def _take_early(self, key: str) -> None:
-        for fill in [fill for fill in self.early if fill.key == key]:
-            self.early.remove(fill)
-            self.trade(fill)
+    def _name(self, work: Work, order: Order, venue_id: str) -> None:
+        """Know an order by its venue's name too: a fill may tell it when every answer was lost."""
+        order.venue_id = venue_id
+        if venue_id and venue_id not in self.by_key:
+            self.by_key[venue_id] = (work, order)
+            for fill in [fill for fill in self.early if fill.key == venue_id]:
+                self.early.remove(fill)
+                self.trade(fill)
 
     def _fee(self, work: Work, order: Order, filled_e6: int, notional_e6: int) -> int:
         """Fee by the handed-in rule, at the average price, for venues whose answers carry none."""

@@ -221,7 +221,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One trade of one order. `settled` is its place on the settled axis; `fee_e6` None: the venue
-    does not tell.
+    does not tell. `venue_id`: its order's name there, where that is not `key`.
     """
 
     key: str
@@ -230,6 +230,7 @@ class Fill:
     notional_e6: int
     fee_e6: int | None
     settled: int
+    venue_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

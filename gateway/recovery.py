@@ -139,6 +139,7 @@ def _evidence(kind: str, record: dict[str, Any], order: Order) -> None:
         order.venue_id, order.is_exact = record["vid"], record["exact"]
         order.cumulative = Amounts(*record["cum"]) if record["cum"] else None
         return
+    order.venue_id = record.get("vid", order.venue_id)  # runs before 2026-11-21 lack it
     order.trades[record["trade"]] = Fill(
         order.key,
         record["trade"],

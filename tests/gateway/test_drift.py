@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 import pytest
 
 from shm_layout import ACTIVE, HALTED, REASONS, int_to_text
@@ -198,6 +199,27 @@ def test_figures_that_are_only_late_halt_nothing(tmp_path: Path) -> None:
                 look.cash_e6 = -late_e6
                 await look.look()
             assert look.rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+def test_a_fill_of_an_order_whose_only_answer_was_its_fill_is_ours(tmp_path: Path) -> None:
+    # a read names the venue's id alone; the reply that would have told it was lost
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig = look.rig
+            rig.kalshi.reads[ORDERS] = unknown
+            rig.kalshi.script, rig.poly.script = [RESET], [poly_filled("5", "10")]
+            number = rig.fire()
+            await rig.until(lambda: len(rig.desk.accounts.flights) == 1)
+            key = str(rig.kalshi.orders[0].json["client_order_id"])
+            fill = FOREIGN_FILL | {"client_order_id": key, "book_side": "bid", "count_fp": "10.00"}
+            frame = orjson.dumps({"type": "fill", "sid": 1, "msg": fill})
+            rig.desk.dispatcher.take_frame(KALSHI, frame)
+            assert REASONS[(await rig.end_of(number))["reason"]] == "done"
+            rig.kalshi.reads[FILLS] = rows("fills", FOREIGN_FILL)
+            await look.twice()
+            assert rig.gate == (ACTIVE, "done")
 
     play(story, tmp_path)
 

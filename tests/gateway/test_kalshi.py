@@ -177,6 +177,7 @@ def test_private_frames_of_the_fixtures() -> None:
             208_500_000,
             10_000,
             S_CONFIRMED,
+            "ee587a1c-8b87-4dcf-b721-9f6f790619fa",
         )
     ]
     (update,) = venue().events(by_type["user_order"], markets)
