@@ -68,6 +68,10 @@ def why_not(mem: Words, instrument: int, generation: int) -> int:
         return m.C_TRUST
     if mem[quote + c.Q_BIDS] >= mem[quote + c.Q_ASKS]:
         return m.C_TRUST
+    if mem[row + c.I_RULE] != 0:  # a window counts by its clock, whatever its venue still takes
+        run, close = mem[m.META + m.M_RUN], mem[quote + c.Q_CLOSE]
+        if run < mem[row + c.I_OPEN] or 0 < close <= run:
+            return m.C_TRUST
     if feed < 0 or feed >= FEEDS_MAX or mem[m.META + m.M_ALIVE] >> feed & 1 == 0:
         return m.C_ALIVE
     return 0 if mem[quote + c.Q_EPOCH] == mem[m.FEED_EPOCH + feed] else m.C_ALIVE

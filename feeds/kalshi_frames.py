@@ -219,7 +219,7 @@ KNOWN: Final[dict[str, frozenset[str]]] = {
     },
     "event_lifecycle": frozenset(
         {"event_ticker", "title", "subtitle", "collateral_return_type", "series_ticker",
-         "strike_date", "strike_period"}
+         "strike_date", "strike_period", "exchange_index"}
     ),
     "event_fee_update": frozenset(
         {"event_ticker", "fee_type_override", "fee_multiplier_override"}

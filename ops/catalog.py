@@ -2,8 +2,8 @@
 
 A window is looked for by its name (Polymarket's Gamma) or among the markets of its series (Kalshi);
 what the venue says of its beginning and end must be what the series says. It is asked for again
-until it is found; one that is not listed when it opens is said once. Nothing is kept: a catalog
-that is started again proposes what is known already, which changes nothing.
+until it is found; what keeps it from being found is said once, and holds up no other. Nothing is
+kept: a catalog that is started again proposes what is known already, which changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from feeds.rest import Rest
 from feeds.update import UNREADABLE, FeedError, epoch_ns_of, known_ns_of
@@ -24,6 +24,7 @@ from ops.series import Series, Table
 
 AGAIN_NS = 500 * MS_NS  # machine time between rounds: what is missing is asked for in each
 AGAIN_MAX_NS = 10 * SECOND_NS  # …and ever more seldom while it is not there
+SAY_AGAIN_S = 3_600  # run time until a line that still holds is said once more
 AHEAD_S = 900  # a window is wanted so long before it opens, and at least its own length
 ROWS = 100  # of Kalshi's markets, in one answer
 BASE: Final = "/trade-api/v2"
@@ -48,7 +49,7 @@ class _Market(Struct):
 
 
 class _Markets(Struct):
-    markets: list[_Market]
+    markets: list[Raw]
 
 
 class _Config(Struct, rename="camel"):
@@ -71,18 +72,25 @@ class _Gamma(Struct, rename="camel"):
 
 
 _KALSHI = msgspec.json.Decoder(_Markets)
+_ROW = msgspec.json.Decoder(_Market)
 _GAMMA = msgspec.json.Decoder(list[_Gamma])
 _TEXTS = msgspec.json.Decoder(list[str])
 
 
-def kalshi_windows(series: Series, body: bytes) -> dict[int, Window]:
-    """The windows of an answer by their beginning. Raises FeedError."""
+def kalshi_windows(series: Series, body: bytes) -> tuple[dict[int, Window], list[str]]:
+    """The windows of an answer by their beginning, and what is wrong with rows that are none.
+    Raises FeedError."""
     try:
         rows = _KALSHI.decode(body).markets
     except UNREADABLE as error:
-        raise FeedError(f"GET /markets: {series.name}: {error}") from error
-    found = {}
-    for row in rows:
+        raise FeedError(f"GET /markets: {error}") from error
+    found, wrong = {}, []
+    for raw in rows:
+        try:
+            row = _ROW.decode(raw)
+        except UNREADABLE as error:
+            wrong.append(f"GET /markets: a row: {error}")
+            continue
         open_s, close_s = (known_ns_of(t) // SECOND_NS for t in (row.open_time, row.close_time))
         digits = row.custom_strike.round_digits if row.custom_strike is not None else None
         if open_s < 0 or series.begins(open_s) != open_s or series.ends(open_s) != close_s:
@@ -92,7 +100,7 @@ def kalshi_windows(series: Series, body: bytes) -> dict[int, Window]:
             title=row.title[:40], exchange_index=row.exchange_index, strike_type=row.strike_type,
             round_digits=int(digits) if digits and digits.isdigit() else None,
         )  # fmt: skip
-    return found
+    return found, wrong
 
 
 def gamma_window(series: Series, open_s: int, body: bytes) -> Window | None:
@@ -105,7 +113,7 @@ def gamma_window(series: Series, open_s: int, body: bytes) -> Window | None:
         row = rows[0]
         tokens, outcomes = _TEXTS.decode(row.clob_token_ids), _TEXTS.decode(row.outcomes)
     except UNREADABLE as error:
-        raise FeedError(f"GET /markets: {series.slug(open_s)}: {error}") from error
+        raise FeedError(f"GET /markets: {error}") from error
     close_s = series.ends(open_s)
     wanted = {
         "slug": (row.slug, series.slug(open_s)),
@@ -116,7 +124,7 @@ def gamma_window(series: Series, open_s: int, body: bytes) -> Window | None:
     }
     for name, (is_there, should) in wanted.items():
         if is_there != should:
-            raise FeedError(f"{series.slug(open_s)}: {name}: found {is_there}, wanted {should}")
+            raise FeedError(f"{name}: found {is_there}, wanted {should}")
     config = row.crypto_market_config
     twap_s = config.twap_lookback_seconds if config is not None else None
     if config is not None and not config.twap_enabled:
@@ -147,7 +155,7 @@ class Catalog:
         self._taken: dict[tuple[str, int], int] = {}  # series and beginning -> the end
         self._due_ns: dict[tuple[str, int], int] = {}  # of what was not there, and how long apart
         self._apart_ns: dict[tuple[str, int], int] = {}
-        self._told: set[str] = set()
+        self._told: dict[str, int] = {}  # line -> run time at which it was said
         self._stop = asyncio.Event()
 
     async def main(self) -> None:
@@ -191,51 +199,67 @@ class Catalog:
         for known in (self._taken, self._due_ns, self._apart_ns):
             for key in [key for key in known if key[1] < now_s - 2 * 86_400]:
                 del known[key]
+        for line in [line for line, at_s in self._told.items() if now_s - at_s >= SAY_AGAIN_S]:
+            del self._told[line]
 
     async def _look(self, series: Series, missing: Sequence[tuple[int, int]], now_s: int) -> None:
-        try:
-            found = await self._find(series, missing)
-        except FeedError as error:
-            self._once(f"{series.name}: {error}")
-            found = {}
+        found, wrong = await self._find(series, missing)
+        for line in wrong:
+            self._once(f"{series.name}: {line}", now_s)
         for open_s, close_s in missing:
             key = series.name, open_s
             window = found.get(open_s)
             if window is None:
-                if open_s <= now_s:
-                    self._once(f"{series.name}: the window of {open_s} is not listed, and is open")
+                if open_s <= now_s and not wrong:
+                    line = f"the window of {open_s} is not listed, and is open"
+                    self._once(f"{series.name}: {line}", now_s)
                 self._later(key)
                 continue
             answer = await self._propose(window.told())
             if "error" in answer:
-                self._once(f"{window.ticker}: {answer['error']}")
+                self._once(f"{window.ticker}: {answer['error']}", now_s)
                 self._later(key)
             else:
                 self._taken[key] = close_s
 
-    async def _find(self, series: Series, missing: Sequence[tuple[int, int]]) -> dict[int, Window]:
+    async def _find(
+        self, series: Series, missing: Sequence[tuple[int, int]]
+    ) -> tuple[dict[int, Window], list[str]]:
+        """Those of the missing windows that are there, and what was wrong with answers."""
         get = self._clients[series.venue].get
         if series.find == "series":
             ends = [close_s for _, close_s in missing]
             asked = {"series_ticker": series.slug(missing[0][0]), "limit": str(ROWS),
                      "min_close_ts": str(min(ends)), "max_close_ts": str(max(ends))}  # fmt: skip
-            return kalshi_windows(series, await get(f"{BASE}/markets", asked))
-        found = {}
+            try:
+                return kalshi_windows(series, await get(f"{BASE}/markets", asked))
+            except FeedError as error:
+                return {}, [str(error)]
+        found: dict[int, Window] = {}
+        wrong: list[str] = []
         for open_s, _ in missing:
             name = series.slug(open_s)
-            if name:
+            if not name:
+                continue
+            try:
                 body = await get("/markets", {"slug": name})
+            except FeedError as error:
+                return found, [*wrong, str(error)]  # of the venue, not of the window
+            try:
                 window = gamma_window(series, open_s, body)
-                if window is not None:
-                    found[open_s] = window
-        return found
+            except FeedError as error:
+                wrong.append(f"{name}: {error}")
+                continue
+            if window is not None:
+                found[open_s] = window
+        return found, wrong
 
     def _later(self, key: tuple[str, int]) -> None:
         apart_ns = self._apart_ns.get(key, AGAIN_NS)
         self._due_ns[key] = self._mono_ns() + apart_ns
         self._apart_ns[key] = min(2 * apart_ns, AGAIN_MAX_NS)
 
-    def _once(self, line: str) -> None:
+    def _once(self, line: str, now_s: int) -> None:
         if line not in self._told:
-            self._told.add(line)
+            self._told[line] = now_s
             self._say(line)

@@ -140,10 +140,13 @@ class Inspector:
     def _fairs(
         self, identities: dict[int, np.void], bodies: dict[int, np.void], now_ns: int
     ) -> tuple[Fair, ...]:
+        assert self._segment is not None
+        run_ns = int(shm.run_epoch_ns(self._segment.words, now_ns))
         terms = dict(self._rows("market_terms", shm.INSTRUMENTS_MAX))
         return tuple(
             fair_of(
-                row, self._label(identities, index), terms.get(index), bodies.get(index), now_ns
+                row, self._label(identities, index), terms.get(index), bodies.get(index), now_ns,
+                run_ns,
             )
             for index, row in identities.items()
             if row["live"] and row["settlement_rule"]
@@ -170,6 +173,7 @@ class Inspector:
                 run_epoch_ns=run_ns,
             )
             for index, row in self._rows("pairs", shm.PAIRS_MAX)
+            if all(_is_of(identities, int(row[leg]), row[f"{leg}_generation"]) for leg in "ab")
         )
 
     def _processes(self, now_ns: int) -> tuple[Process, ...]:
@@ -216,7 +220,7 @@ class Inspector:
             money = {
                 name: int(row[name]) for name in ("position_e6", "cost_e6", "fees_e6", "unknown_e6")
             }
-            if any(money.values()):
+            if any(money.values()) and _is_of(identities, index, row["generation"]):
                 held.append(Position(index=index, venue=venue, ticker=ticker, **money))
         return tuple(held)
 
@@ -259,6 +263,13 @@ def venue_of(number: int) -> str:
 
 def _name(names: tuple[str, ...], number: int) -> str:
     return names[number] if 0 <= number < len(names) else str(number)
+
+
+def _is_of(identities: dict[int, np.void], index: int, generation: int) -> bool:
+    """Whether a record of that generation speaks of the market whose number it is now. Where nobody
+    has said who it is: yes."""
+    row = identities.get(index)
+    return row is None or bool(row["generation"] == generation)
 
 
 def _quote(

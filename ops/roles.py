@@ -251,7 +251,7 @@ def _catalog(spec: RoleSpec, segment: Segment) -> Any:
         propose,
         run_s=lambda: int(run_epoch_ns(segment.words, clock.mono_ns())) // clock.SECOND_NS,
         mono_ns=clock.mono_ns,
-        say=lambda line: err(f"{spec.name}: {line}"),
+        say=lambda line: tell(spec.name, [line], (), Path(spec.log)),
     )
 
 

@@ -44,12 +44,18 @@ _HELD = ("position_e6", "unknown_e6", "open_e6", "yes_e6", "no_e6", "lone_e6", "
 @dataclass(slots=True)
 class Live:
     """A window that is followed. `free_ns`: run time since which nobody names it, 0: somebody
-    does."""
+    does. `is_overdue`: it should have settled, and has not."""
 
     window: Window
     series: Series
     index: int
     free_ns: int = 0
+    is_overdue: bool = False
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.series.venue} {self.window.ticker}"
 
 
 @dataclass(slots=True)
@@ -199,10 +205,7 @@ class Roll:
             is_approved=pairing.is_approved or self._is_forced,
             waits=pairing.has_dead_zone and not self._is_forced,
         )  # fmt: skip
-        said = Said(
-            f"{a.series.venue} {a.window.ticker}", f"{b.series.venue} {b.window.ticker}",
-            pairing.is_approved or self._is_forced, (),
-        )  # fmt: skip
+        said = Said(a.name, b.name, pairing.is_approved or self._is_forced, ())
         if index == len(self._pairs):
             self._pairs.append(body)
             self._said.append(said)
@@ -218,6 +221,8 @@ class Roll:
             return
         self._looked_ns = now_ns
         run_ns = int(run_epoch_ns(self._segment.words, now_ns))
+        for live in self.live.values():
+            self._look_overdue(live, run_ns)
         over = [live for live in self.live.values() if self._is_over(live, run_ns)]
         for live in over:
             self._forget(live)
@@ -230,6 +235,30 @@ class Roll:
             return False
         live.free_ns = live.free_ns or run_ns
         return run_ns - live.free_ns >= self._rest_ns
+
+    def _look_overdue(self, live: Live, run_ns: int) -> None:
+        """It is said once, and `status` goes on saying it: what is held of it stays exposure."""
+        late_s = run_ns // clock.SECOND_NS - live.window.close_s
+        was_overdue = live.is_overdue
+        live.is_overdue = late_s > live.series.settles_s and not self._is_settled(live)
+        if live.is_overdue and not was_overdue:
+            self._note(f"{live.name} closed {late_s} s ago and has not settled")
+
+    def told(self) -> dict[str, Any]:
+        """For `status`: counts since the start, and the windows that should have settled with what
+        is held of each, in YES terms."""
+        rows = []
+        for live in self.live.values():
+            if live.is_overdue:
+                row = self._segment.read("positions", live.index)
+                generation = _view(self._rows[live.index])["generation"]
+                is_its = row is not None and row["generation"] == generation
+                rows.append({
+                    "venue": live.series.venue, "market": live.window.ticker,
+                    "close_s": live.window.close_s,
+                    "position_e6": int(row["position_e6"]) if row is not None and is_its else 0,
+                })  # fmt: skip
+        return {"followed": len(self.live), **dataclasses.asdict(self.counts), "overdue": rows}
 
     def _is_settled(self, live: Live) -> bool:
         quote = self._segment.read("quotes", live.index)

@@ -56,6 +56,12 @@ class Series:
         """Of a window whose day has 24 hours."""
         return LENGTHS_S[self.interval]
 
+    @property
+    def settles_s(self) -> int:
+        """So long after its close a window has settled: Kalshi's after 17 s, Polymarket's after 90,
+        its hourly ones, which people propose, after 13 minutes (kalshi.md 15, polymarket.md 15)."""
+        return 1_800 if self.interval == "1h" else 300
+
     def begins(self, at_s: int) -> int:
         """The beginning of the window that contains `at_s`."""
         if self.grid == "utc":
@@ -116,6 +122,15 @@ class Table:
     def find(self, name: str) -> Series | None:
         """A series by its name."""
         return next((one for one in self.series if one.name == name), None)
+
+    def of(self, venue: str, ticker: str, open_s: int) -> Series | None:
+        """The series of the window of this name that begins then. None: it is of none."""
+        for one in self.series:
+            name = one.slug(open_s) if one.venue == venue else ""
+            head = f"{name}-" if one.find == "series" else name
+            if name and (ticker.startswith(head) if one.find == "series" else ticker == name):
+                return one
+        return None
 
     def chosen(self, assets: tuple[str, ...] = (), intervals: tuple[str, ...] = ()) -> Table:
         """Only these assets and lengths (empty: all of them), and the pairs that are left."""

@@ -5,11 +5,11 @@ keys made for this run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ops import clock, journals, sim_index, sim_spot
+from ops import clock, journals, sim_index, sim_spot, sim_windows
 from ops.config import Settings, Updown
 from ops.identity import Identity, identify
 from ops.series import NO_SERIES, Table
@@ -105,6 +105,9 @@ class SimSession:
         self.identity: Identity = identify(
             self.script, request.settings, informers, is_forced=request.force_approve
         )
+        if not request.replay:  # a recording has only the windows that it has
+            known = sim_windows.series(self.script, request.settings.updown)
+            self.identity = replace(self.identity, series=known)
         self._keys = make_keys(folder)
         self._options = sim_spot.options(self._exchanges, spot, folder) | sim_index.options(
             self._keys.polymarket_api_file, has_rtds=bool(request.settings.feeds.rtds)

@@ -18,10 +18,11 @@ def standing_rows(segment: Segment, instruments: Sequence[Words]) -> Rows:
     """
     standing, blocked = [], []
     for index, body in enumerate(instruments):
-        row = segment.read("positions", index)
+        row, known = segment.read("positions", index), body.view(INSTRUMENT)[0]
         if row is None or not (row["lone_e6"] or row["blocked"]):
             continue
-        known = body.view(INSTRUMENT)[0]
+        if row["generation"] != known["generation"]:
+            continue  # of the market that had the number before
         market = {"venue": VENUES[known["venue"]], "market": cells_to_text(known["ticker"])}
         if row["lone_e6"]:
             standing.append(

@@ -49,6 +49,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "feeds": feeds(run),
         "indices": index_rows(run.watch.segment, run.watch.identity.products),
         "fair": fair_rows(run.watch.segment, run.watch.identity, now_ns),
+        "windows": run.roll.told(),
         "terms": terms_rows(run.watch.segment, run.watch.identity, now_ns),
         "edges": run.watch.counter(DETECTOR, "edges"),
         "intents": len(run.tally.lives),

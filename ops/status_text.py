@@ -73,9 +73,34 @@ def text(found: Mapping[str, Any]) -> str:
         mean = f"mean of {row['mean_count']} s {row['mean']}" if row["mean"] else "no mean"
         doubt = "" if row["trusted"] else ", not trusted"
         lines.append(f"index {row['index']}: {row['value'] or '-'}, {mean}{doubt}")
+    lines += _windows(found)
     if found["events"]:
         lines += ["", *(event["text"] for event in found["events"][-12:])]
     return "\n".join(lines)
+
+
+def _windows(found: Mapping[str, Any]) -> list[str]:
+    """Windows of series: how many came and went, where each stands that has begun."""
+    told = found.get("windows", {})
+    if not told.get("followed"):
+        return []
+    lines = [
+        f"windows: {told['followed']} followed, {told['listed']} listed,"
+        f" {told['forgotten']} forgotten, {told['refused']} proposals refused"
+    ]
+    for row in found.get("fair", ()):
+        if not row["series"] or row["phase"] in ("ahead", "settled"):
+            continue
+        strike = "strike not known"
+        if row["strike_e8"] is not None:
+            strike = f"strike {dollars(row['strike_e8'] // 100)}"
+        left = "" if row["left_s"] is None else f", {row['left_s']} s left"
+        lines.append(f"window {row['venue']} {row['ticker']}: {row['phase']}{left}, {strike}")
+    return lines + [
+        f"not settled: {row['venue']} {row['market']}, closed at {row['close_s']},"
+        f" held {'-' if row['position_e6'] < 0 else ''}{_contracts(abs(row['position_e6']))} YES"
+        for row in told["overdue"]
+    ]
 
 
 def _standing(found: Mapping[str, Any]) -> list[str]:

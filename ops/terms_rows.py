@@ -9,19 +9,19 @@ from typing import Any
 from ops.clock import MS_NS
 from ops.identity import Identity
 from ops.inspector_fair import fair_of
-from shm_layout import INSTRUMENT, PAIR, VENUES, Segment, cells_to_text
+from shm_layout import INSTRUMENT, PAIR, VENUES, Segment, cells_to_text, run_epoch_ns
 
 
 def fair_rows(segment: Segment, identity: Identity, now_ns: int) -> list[dict[str, Any]]:
     """A row per market whose settlement rule is known (ops/inspector_fair.py has the fields)."""
-    rows = []
+    rows, run_ns = [], int(run_epoch_ns(segment.words, now_ns))
     for index, body in enumerate(identity.instruments):
         known = body.view(INSTRUMENT)[0]
-        if not known["settlement_rule"]:
+        if not (known["live"] and known["settlement_rule"]):
             continue
         label = VENUES[int(known["venue"])], cells_to_text(known["ticker"])
         terms, quote = segment.read("market_terms", index), segment.read("quotes", index)
-        rows.append(dataclasses.asdict(fair_of(known, label, terms, quote, now_ns)))
+        rows.append(dataclasses.asdict(fair_of(known, label, terms, quote, now_ns, run_ns)))
     return rows
 
 

@@ -19,6 +19,8 @@ def todo_rows(segment: Segment, instruments: Sequence[Words]) -> list[dict[str, 
         row, known = segment.read("positions", index), body.view(INSTRUMENT)[0]
         if row is None or not known["condition"].any():
             continue
+        if row["generation"] != known["generation"]:
+            continue  # of the market that had the number before
         market = {"venue": VENUES[known["venue"]], "market": cells_to_text(known["ticker"])}
         if size_e6 := min(int(row["yes_e6"]), int(row["no_e6"])):
             found.append({"do": "merge", **market, "size_e6": size_e6, "worth_e6": size_e6})

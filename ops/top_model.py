@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops import top_view
-from ops.inspector_fair import Fair
+from ops.inspector_fair import AHEAD, OPEN, Fair
 from ops.inspector_pairs import Pair, Way
 from ops.inspector_view import View
 from ops.top_view import Column, Table, cents, price
@@ -95,6 +95,15 @@ EDGES = Table(
     style=lambda row: "bold green" if row.way.pays_e6 else "",
     note="what comes off a contract, and what is left of it",
 )
+def window(row: Fair) -> str:
+    """Where a window stands: "opens in 30 s", "open, 30 s left", "closed", "paid 1"."""
+    if row.settlement_e6 is not None:
+        return f"paid {int_to_text(row.settlement_e6, 6)}"
+    left = "" if row.left_s is None else f"{row.left_s} s"
+    words = {AHEAD: f"opens in {left}", OPEN: f"open, {left} left" if left else OPEN}
+    return words.get(row.phase, row.phase)
+
+
 FAIRS = Table(
     "fair",
     lambda view: view.fairs,
@@ -102,6 +111,8 @@ FAIRS = Table(
         _fair("#", "index", str, rank=5),
         _said("venue", lambda row: str(row.venue), rank=3),
         _said("ticker", lambda row: str(row.ticker), least=16),
+        _said("series", lambda row: str(row.series), rank=2),
+        _said("window", window, rank=1),
         _fair("strike", "strike_e8", dollars),
         _fair("expected", "mean_e8", dollars, rank=1),
         _fair("ticks", "known", str, rank=2),

@@ -104,6 +104,10 @@ class Injector:
 
     # ---- which one
 
+    def listed(self, market: MarketSpec) -> None:
+        """A market is new."""
+        self.names.append(names_of(market))
+
     def of(self, where: str) -> list[Live]:
         """The faults that strike there now, as the plan orders them. One that is to come must cost
         nothing: to pad every frame to 2 MiB for it would stop the venue."""

@@ -29,6 +29,7 @@ from ops.venues.script import (
     Event,
     IndexTick,
     LevelSet,
+    Listing,
     MarketSpec,
     MarketTrade,
     StatusChange,
@@ -53,7 +54,7 @@ class Kalshi:
         log: VenueLog,
         on_subscribed: Callable[[], None],
     ) -> None:
-        ids = Ids(VENUE)
+        ids = self._ids = Ids(VENUE)
         self.clock = clock
         self.log = log
         self._by_index = {
@@ -126,6 +127,8 @@ class Kalshi:
             self.indices.tick(event)
         elif isinstance(event, StatusChange):
             self._status(event)
+        elif isinstance(event, Listing):
+            self._list(event)
         elif isinstance(event, ConnectionCut):
             self._cut()
 
@@ -224,6 +227,12 @@ class Kalshi:
 
     def _status(self, event: StatusChange) -> None:
         self.life.change(self._by_index[event.market], event)
+
+    def _list(self, event: Listing) -> None:
+        spec = event.spec
+        market = KalshiMarket(spec, self._ids.named(f"market/{spec.ticker}"))
+        self._by_index[event.market] = self.markets[spec.ticker] = market
+        self.life.created(market)
 
     def _cut(self) -> None:
         self._seq = None

@@ -54,7 +54,7 @@ class KalshiLife:
         if event.status in OVER:
             self._desk.cancel_market(market, run_ns, "CloseCancel")
         if event.status == INITIALIZED:
-            self._created(market)
+            self.created(market)
         if event.strike_e8 is not None:
             market.strike_e8 = event.strike_e8
             told = {"strike_type": market.strike_type, "floor_strike": event.strike_e8 / 10**8}
@@ -74,7 +74,7 @@ class KalshiLife:
         message = {"market_ticker": market.ticker, "event_type": event_type, **told}
         self._hub.publish(CHANNEL, CHANNEL, market.ticker, message)
 
-    def _created(self, market: KalshiMarket) -> None:
+    def created(self, market: KalshiMarket) -> None:
         """A market is new; so is its event, with its first market."""
         spec, event = market.spec, market.event_json()
         if market.event_ticker not in self._events:

@@ -22,6 +22,7 @@ from ops.venues.script import (
     ConnectionCut,
     Event,
     LevelSet,
+    Listing,
     MarketSpec,
     MarketTrade,
     StatusChange,
@@ -165,11 +166,21 @@ class Polymarket:
             self._trade(event)
         elif isinstance(event, StatusChange):
             self._status(event)
+        elif isinstance(event, Listing):
+            self._list(event)
         elif isinstance(event, ConnectionCut):
             self.log.count(VENUE, "cuts")
             self.server.flush()
             self.hub.cut(self.server)
         self.desk.expire(event.at_epoch_ns)
+
+    def _list(self, event: Listing) -> None:
+        market = PolymarketMarket(event.spec, event.market)
+        self._by_index[event.market] = market
+        self.markets.append(market)
+        self.by_token.update(dict.fromkeys(market.tokens, market))
+        self.by_condition[market.condition_id] = market
+        self.supply.add(market.tokens)
 
     def again(self, market: int) -> None:
         """The whole book of a market once more, unasked."""

@@ -49,6 +49,12 @@ class Supply:
         self.cash_e6 = 0
         self.fees_e6 = 0
 
+    def add(self, pair: tuple[str, str]) -> None:
+        """A market is new: the others own of it what they own of every other."""
+        for token in pair:
+            self.tokens_e6[token] = self.issued_e6[token] = FLOAT_E6
+        self.locked_e6 += FLOAT_E6
+
     def book(self, move: Move, fee_e6: int) -> None:
         """The others' side of one match, and the fee the taker paid for it."""
         self.fees_e6 += fee_e6

@@ -191,6 +191,15 @@ class StatusChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """A market becomes known at its venue; `market` is the next index of the script."""
+
+    at_epoch_ns: int
+    market: int
+    spec: MarketSpec
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionCut:
     """The venue drops its market-data connections, as it did while recording."""
 
@@ -207,6 +216,7 @@ Event = (
     | ExchangeTrade
     | IndexTick
     | StatusChange
+    | Listing
     | ConnectionCut
 )
 

@@ -39,7 +39,14 @@ from ops.venues.numerals import SECOND_NS
 from ops.venues.pacing import Alarm
 from ops.venues.polybolt import Polybolt
 from ops.venues.ports import KalshiPorts, PolymarketPorts
-from ops.venues.script import ConnectionCut, Event, ExchangeTrade, IndexTick, SpotTrade
+from ops.venues.script import (
+    ConnectionCut,
+    Event,
+    ExchangeTrade,
+    IndexTick,
+    Listing,
+    SpotTrade,
+)
 from ops.venues.session import RunClock, VenueLog
 from ops.venues.signatures import warm_up
 from ops.venues.spec import Accounts, VenuesSpec
@@ -167,6 +174,11 @@ class Venues:
             for relay in self._relays:
                 relay.apply(event)
             return
+        if isinstance(event, Listing):
+            assert event.market == len(self._by_market), event
+            self._by_market.append(self._venues[event.spec.venue])
+            for faulty in self._venues.values():
+                faulty.faults.listed(event.spec)
         if isinstance(event, SpotTrade):
             venue = self._venues.get("coinbase")
         elif isinstance(event, ConnectionCut | ExchangeTrade):

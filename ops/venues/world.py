@@ -135,4 +135,4 @@ def _events(
     if not windows:
         return events
     specs = listed(begin_epoch_ns, windows, series)
-    return WindowMotion(seed, specs, 2 * len(plays), begin_ns).over(events)
+    return WindowMotion(seed, specs, 2 * len(plays), begin_ns, windows).over(events)

@@ -17,11 +17,19 @@ from math import isqrt
 
 from ops.venues.indices import WINDOW_S, Seconds, mean_e8
 from ops.venues.numerals import MS_NS, ONE_E6, SECOND_NS
-from ops.venues.script import BookSet, Event, IndexTick, MarketSpec, SpotTrade, StatusChange
+from ops.venues.script import (
+    BookSet,
+    Event,
+    IndexTick,
+    Listing,
+    MarketSpec,
+    SpotTrade,
+    StatusChange,
+)
 from ops.venues.world_cast import SPOT_E8, Quoting
 from ops.venues.world_chance import Chance, normal_cdf_e6
 from ops.venues.world_maker import Maker
-from ops.venues.world_windows import CF_INDEX, CHAINLINK, ROUND_DIGITS
+from ops.venues.world_windows import CF_INDEX, CHAINLINK, ROUND_DIGITS, WINDOWS, next_of
 
 STEP_NS = 200 * MS_NS  # CF Benchmarks computes its indices so often
 _CHUNK_NS = 4 * SECOND_NS
@@ -99,10 +107,16 @@ _Due = Callable[[_Window, int], Iterable[Event]]
 
 
 class WindowMotion:
-    """The layer. `over` may be called once; `specs` are the markets from number `first` on."""
+    """The layer. `over` may be called once; `specs` are the markets from number `first` on, the
+    script's last. `windows`: of each series that are listed at any time."""
 
     def __init__(
-        self, seed: int, specs: Sequence[MarketSpec], first: int, begin_epoch_ns: int
+        self,
+        seed: int,
+        specs: Sequence[MarketSpec],
+        first: int,
+        begin_epoch_ns: int,
+        windows: int = WINDOWS,
     ) -> None:
         self._seed = seed
         self._begin_epoch_ns = begin_epoch_ns
@@ -114,15 +128,19 @@ class WindowMotion:
             *(_Index(name, product, is_cf=True) for product, name in CF_INDEX.items()),
             *(_Index(name, product, is_cf=False) for product, name in CHAINLINK.items()),
         ]
-        by_name = {index.name: index for index in self._indices}
-        self._windows = [
-            _Window(first + at, spec, by_name[spec.index]) for at, spec in enumerate(specs)
-        ]
+        self._by_name = {index.name: index for index in self._indices}
         self._at_s: defaultdict[int, list[tuple[_Due, _Window]]] = defaultdict(list)
-        for window in self._windows:
-            if window.spec.strike_e8 is None:
-                self._at_s[window.open_s].append((self._open, window))
-            self._at_s[window.close_s].append((self._close, window))
+        self._count, self._ahead = first, windows
+        self._windows = [self._new(spec) for spec in specs]  # those that are not over
+
+    def _new(self, spec: MarketSpec) -> _Window:
+        """The next market of the script."""
+        window = _Window(self._count, spec, self._by_name[spec.index])
+        self._count += 1
+        if spec.strike_e8 is None:
+            self._at_s[window.open_s].append((self._open, window))
+        self._at_s[window.close_s].append((self._close, window))
+        return window
 
     def over(self, events: Iterable[Event]) -> Iterator[Event]:
         """All events of `events`, which is endless, and between them those of this layer."""
@@ -203,6 +221,15 @@ class WindowMotion:
         else:
             self._later(window.close_s + chance.between(20, 90), window, "finalized", told)
         yield from window.maker.leave(at_epoch_ns)
+        yield from self._list(window, at_epoch_ns)
+
+    def _list(self, over: _Window, at_epoch_ns: int) -> Iterator[Event]:
+        """A series goes on: another window for the one that closed."""
+        window = self._new(next_of(over.spec, self._ahead, self._begin_epoch_ns))
+        self._windows[self._windows.index(over)] = window
+        yield Listing(at_epoch_ns, window.market, window.spec)
+        if not window.is_kalshi:
+            yield BookSet(at_epoch_ns, window.market, (), ())
 
     def _later(self, at_s: int, window: _Window, status: str, told: dict[str, int]) -> None:
         def due(window: _Window, at_epoch_ns: int) -> Iterator[Event]:

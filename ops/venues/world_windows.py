@@ -3,7 +3,7 @@
 Kalshi's 15-minute chain asks whether the mean of the last minute is at least that of the window
 before; Polymarket's 5- and 15-minute windows whether the TWAP at the end is at least that at the
 start. Both ties go up (kalshi.md 15 and 16, polymarket.md 15). Names are those of autumn 2026.
-Listed for a bounded time: the engine learns of no market after its start.
+So many windows of each series are listed at any time; when one closes, the next one is.
 """
 
 from __future__ import annotations
@@ -77,6 +77,16 @@ def listed(
         for series in chosen
         for close_s in _closes(series, begin_epoch_ns, windows)
     )
+
+
+def next_of(spec: MarketSpec, windows: int, begin_epoch_ns: int) -> MarketSpec:
+    """What is listed when a window closes: so many windows later of its series."""
+    length_s = (spec.close_epoch_ns - spec.open_epoch_ns) // SECOND_NS
+    indices = CF_INDEX if spec.venue == "kalshi" else CHAINLINK
+    product = next(product for product, index in indices.items() if index == spec.index)
+    series = Series(venue=spec.venue, product=product, length_s=length_s)
+    close_s = spec.close_epoch_ns // SECOND_NS + windows * series.length_s
+    return _spec(series, close_s, begin_epoch_ns)
 
 
 def _closes(series: Series, begin_epoch_ns: int, windows: int) -> list[int]:

@@ -32,6 +32,7 @@ from tests.engine.world import (
     KALSHI,
     MS,
     POLYMARKET,
+    RUN_0,
     SECOND,
     World,
     detector_of,
@@ -158,6 +159,11 @@ def terms_of_another(world: World) -> None:
     needs_terms(world)
 
 
+def not_open_yet(world: World) -> None:
+    """Polymarket takes orders for a window long before it begins."""
+    world.instrument(1, POLYMARKET, settlement_rule=1, open_epoch_ns=RUN_0 + 60 * SECOND)
+
+
 def no_close_known(world: World) -> None:
     world.parameters(hurdle_year_e6=100_000)
 
@@ -181,6 +187,7 @@ def no_close_known(world: World) -> None:
         (needs_terms, "refused_terms"),
         (terms_of_another, "refused_terms"),
         (no_close_known, "refused_terms"),
+        (not_open_yet, "refused_trust"),
     ],
 )
 def test_what_must_hold_to_open(spoil: Callable[[World], None], counter: str | None) -> None:
@@ -210,6 +217,19 @@ def test_what_a_quote_must_say_to_be_traded_on(fields: dict[str, int], counter: 
     edge_up(world, **fields)
     assert world.step(detector) == []
     assert detector.counter(counter) > 0
+
+
+@pytest.mark.parametrize("closes_in_s, count", [(-1, 0), (0, 0), (60, 1)])
+def test_a_window_is_over_at_its_close_whatever_its_venue_still_takes(
+    closes_in_s: int, count: int
+) -> None:
+    world = two_venues()
+    for index, venue in ((0, KALSHI), (1, POLYMARKET)):
+        world.instrument(index, venue, settlement_rule=1, open_epoch_ns=RUN_0)
+    detector = detector_of(world)
+    edge_up(world, close_epoch_ns=RUN_0 + closes_in_s * SECOND)
+    assert len(world.step(detector)) == count
+    assert (detector.counter("refused_trust") == 0) == bool(count)
 
 
 def test_a_dead_feed_stops_opening_within_its_heartbeat() -> None:

@@ -27,7 +27,7 @@ from shm_layout import (
     cell,
     ring_append,
 )
-from tests.engine.world import KALSHI, MS, POLYMARKET, World, quote_body, two_venues
+from tests.engine.world import KALSHI, MS, POLYMARKET, RUN_0, World, quote_body, two_venues
 from tests.twins import detector as detector_twin
 
 SEED = 20261121
@@ -88,8 +88,11 @@ def recorded() -> tuple[Tape, list[bytes]]:
     intents."""
     rng = random.Random(SEED)
     world = two_venues(debounce_ns=5 * MS, cooldown_ns=40 * MS, orders_per_second=60)
-    for index in (2, 3, 4, 5):
-        world.instrument(index, index % 2, event=index // 2)
+    for index in (2, 3):
+        world.instrument(index, index % 2, event=1)
+    for index in (4, 5):  # windows that open while it runs
+        opens = {"settlement_rule": 1, "open_epoch_ns": RUN_0 + 2_000 * MS}
+        world.instrument(index, index % 2, event=2, **opens)
     world.pair(1, 2, 3)
     world.pair(2, 4, 5, same=0)
     detector = Detector(world.segment, 1, gateway_eventfd=-1)

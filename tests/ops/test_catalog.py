@@ -13,7 +13,14 @@ import pytest
 
 from feeds.rest import Rest
 from feeds.update import FeedError
-from ops.catalog import AGAIN_MAX_NS, AGAIN_NS, Catalog, gamma_window, kalshi_windows
+from ops.catalog import (
+    AGAIN_MAX_NS,
+    AGAIN_NS,
+    SAY_AGAIN_S,
+    Catalog,
+    gamma_window,
+    kalshi_windows,
+)
 from ops.proposal import window_of
 from ops.series import Series
 from ops.sim_windows import series as followed
@@ -22,11 +29,12 @@ from ops.venues.polymarket_gamma import market_row
 from ops.venues.polymarket_market import PolymarketMarket
 from ops.venues.script import MarketSpec
 from ops.venues.world import make_world
+from tests.ops.test_identity import SETTINGS
 
 SECOND = 10**9
 BEGIN_S = 1_795_000_400 // 900 * 900
 WORLD = make_world(7, begin_epoch_ns=(BEGIN_S + 60) * SECOND, windows=6)
-TABLE = followed(WORLD)
+TABLE = followed(WORLD, SETTINGS.updown)
 WINDOWS = [spec for spec in WORLD.markets if spec.index]
 
 
@@ -48,6 +56,7 @@ class Venue(Rest):
 
     def __init__(self, *specs: MarketSpec) -> None:
         self.specs, self.asked, self.is_down = list(specs), list[Mapping[str, Any]](), False
+        self.broken: dict[str, dict[str, Any]] = {}  # fields by ticker
 
     async def __aenter__(self) -> Venue:
         return self
@@ -60,10 +69,12 @@ class Venue(Rest):
         if self.is_down:
             raise FeedError("GET /markets: status: found 503, wanted 200")
         if "slug" in params:
-            return orjson.dumps([gamma(s) for s in self.specs if s.ticker == params["slug"]])
+            slug = params["slug"]
+            more = self.broken.get(slug, {})
+            return orjson.dumps([gamma(s, **more) for s in self.specs if s.ticker == slug])
         low, high = (int(params[f"{which}_close_ts"]) for which in ("min", "max"))
         rows = [
-            KalshiMarket(s, "id").json() for s in self.specs
+            KalshiMarket(s, "id").json() | self.broken.get(s.ticker, {}) for s in self.specs
             if s.venue == "kalshi" and low <= s.close_epoch_ns // SECOND <= high
         ]  # fmt: skip
         return orjson.dumps({"markets": rows, "cursor": ""})
@@ -96,6 +107,14 @@ class Stage:
         before = len(self.proposed)
         asyncio.run(self.catalog.round())
         return [(told["series"], told["open_s"] - BEGIN_S) for told in self.proposed[before:]]
+
+
+def test_only_what_is_chosen_is_followed() -> None:
+    names = {one.name for one in TABLE.series}
+    assert names == {"kalshi btc 15m", "polymarket btc 15m", "polymarket btc 5m"}
+    fewer = followed(WORLD, replace(SETTINGS.updown, intervals=("5m",)))
+    assert [one.name for one in fewer.series] == ["polymarket btc 5m"] and fewer.pairings == ()
+    assert followed(WORLD, replace(SETTINGS.updown, assets=("ETH",))).series == ()
 
 
 def test_the_window_of_now_and_those_ahead_are_found_and_proposed_once() -> None:
@@ -148,8 +167,44 @@ def test_a_venue_that_is_down_holds_up_no_other_and_is_asked_again() -> None:
     stage.kalshi.is_down = True
     assert {name for name, _ in stage.round()} == {"polymarket btc 15m", "polymarket btc 5m"}
     assert stage.said[0].startswith("kalshi btc 15m: GET /markets: status: found 503")
+    stage.round(later_ns=AGAIN_MAX_NS)
+    assert len(stage.said) == 1
+    stage.round(later_s=SAY_AGAIN_S, later_ns=AGAIN_MAX_NS)
+    assert stage.said.count(stage.said[0]) == 2, "it still is"
+    stage.run_s -= SAY_AGAIN_S
     stage.kalshi.is_down = False
     assert stage.round(later_ns=AGAIN_MAX_NS) == [("kalshi btc 15m", 0), ("kalshi btc 15m", 900)]
+
+
+def test_a_window_that_is_told_wrong_holds_up_no_other_and_is_said_once() -> None:
+    stage = Stage(*WINDOWS)
+    names = f"btc-updown-5m-{BEGIN_S + 300}", f"btc-updown-15m-{BEGIN_S}"
+    stage.polymarket.broken = {names[0]: {"endDate": ""}, names[1]: {"clobTokenIds": "[1"}}
+    ticker = next(s.ticker for s in WINDOWS if s.venue == "kalshi" and s.strike_e8 is not None)
+    stage.kalshi.broken = {ticker: {"open_time": 7}}
+    wanted = [
+        ("kalshi btc 15m", 900), ("polymarket btc 15m", 900),
+        *(("polymarket btc 5m", at) for at in (0, 600, 900)),
+    ]  # fmt: skip
+    assert sorted(stage.round()) == wanted
+    assert sorted(line.split(":")[0] for line in stage.said) == [
+        "kalshi btc 15m", "polymarket btc 15m", "polymarket btc 5m",
+    ]  # fmt: skip
+    said = len(stage.said)
+    assert stage.round(later_ns=AGAIN_MAX_NS) == [] and len(stage.said) == said
+    assert all(any(name in line for line in stage.said) for name in names)
+    stage.polymarket.broken = {}
+    assert sorted(stage.round(later_ns=AGAIN_MAX_NS)) == [
+        ("polymarket btc 15m", 0), ("polymarket btc 5m", 300),
+    ]  # fmt: skip
+
+
+def test_the_clock_may_jump_between_two_rounds() -> None:
+    stage = Stage(*WINDOWS)
+    stage.round()
+    assert stage.round(later_s=-600) == [], "what there is stays; what is past is not listed"
+    assert stage.round(later_s=600 + 901) != [], "beyond a boundary that nobody saw"
+    assert stage.round(later_s=0) == []
 
 
 def test_what_the_supervisor_refuses_is_said_once_and_proposed_again() -> None:
@@ -170,14 +225,15 @@ def test_kalshis_market_of_the_series_that_is_no_window_is_left_out() -> None:
     """The seeded world has one that opened a day before its close."""
     daily = [spec for spec in WORLD.markets if spec.ticker.startswith("KXBTC15M")]
     body = orjson.dumps({"markets": [KalshiMarket(spec, "id").json() for spec in daily]})
-    assert len(kalshi_windows(KALSHI, body)) == len(daily) - 1 == 6
+    found, wrong = kalshi_windows(KALSHI, body)
+    assert len(found) == len(daily) - 1 == 6 and wrong == []
 
 
 def test_an_answer_that_cannot_be_read_is_one_line() -> None:
-    for read in (lambda: kalshi_windows(KALSHI, b'{"markets": 3}'),
-                 lambda: gamma_window(FIVE, BEGIN_S, b"<html>")):  # fmt: skip
-        with pytest.raises(FeedError, match="GET /markets"):
-            read()
+    with pytest.raises(FeedError, match="GET /markets: Expected `array`, got `int`"):
+        kalshi_windows(KALSHI, b'{"markets": 3}')
+    with pytest.raises(FeedError, match="GET /markets: JSON is malformed"):
+        gamma_window(FIVE, BEGIN_S, b"<html>")
 
 
 def test_no_row_is_no_window() -> None:

@@ -14,6 +14,7 @@ from ops.proposal import Window
 from ops.roll import LOOK_NS, SPARE, Roll
 from ops.series import NO_SERIES, load
 from ops.sim_windows import series as followed
+from ops.status_text import text
 from ops.venues.world import make_world
 from shm_layout import (
     BODY,
@@ -31,6 +32,7 @@ from shm_layout import (
     cells_to_text,
 )
 from tests.ops.test_identity import SETTINGS
+from tests.ops.test_todo_rows import REST
 
 SECOND = 10**9
 BEGIN_S = 1_795_000_400 // 900 * 900
@@ -54,7 +56,7 @@ class Stage:
         publish(self.segment, self.first)
         self.identity = self.first
         told: dict[str, Any] = {"rest_ns": REST_S * SECOND, **more}
-        table = told.pop("table", followed(WORLD))
+        table = told.pop("table", followed(WORLD, SETTINGS.updown))
         self.roll = Roll(
             self.segment, self.first, table, tell=self.take, note=self.said.append, **told
         )
@@ -278,6 +280,30 @@ def test_what_is_not_settled_stays() -> None:
     for _ in range(3):
         stage.run(LATER_S + 99_000)
     assert stage.row(index)["live"] == 1
+
+
+def test_a_window_that_never_settles_stays_and_is_said_once() -> None:
+    stage, late_s = Stage(), 300
+    index = stage.propose(kalshi(LATER_S))["instrument"]
+    stage.segment.write("quotes", index, body_of(QUOTE, generation=1, status=ST_ACTIVE))
+    stage.hold(index, position_e6=-3 * E6)
+    stage.run(LATER_S + 900 + late_s)
+    assert stage.said == [] and stage.roll.told()["overdue"] == []
+    for more_s in (1, 2, 99_000):
+        stage.run(LATER_S + 900 + late_s + more_s)
+    ticker = f"KXBTC15M-{LATER_S}-00"
+    assert stage.said == [f"kalshi {ticker} closed {late_s + 1} s ago and has not settled"]
+    told = stage.roll.told()
+    assert (told["followed"], told["listed"], told["forgotten"]) == (1, 1, 0)
+    assert told["overdue"] == [
+        {"venue": "kalshi", "market": ticker, "close_s": LATER_S + 900, "position_e6": -3 * E6}
+    ]
+    lines = text(REST | {"windows": told}).splitlines()
+    assert f"not settled: kalshi {ticker}, closed at {LATER_S + 900}, held -3 YES" in lines
+    assert stage.row(index)["live"] == 1
+    stage.settle(index)
+    stage.run(LATER_S + 200_000)
+    assert stage.roll.told()["overdue"] == []
 
 
 def test_a_number_is_used_again_by_its_feed_alone_with_the_next_generation() -> None:

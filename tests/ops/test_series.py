@@ -52,6 +52,20 @@ def test_windows_follow_one_another_without_a_gap() -> None:
                 assert one.begins(open_s) == one.begins(close_s - 1) == open_s, (one.name, open_s)
 
 
+def test_a_window_is_known_by_its_venue_its_name_and_its_beginning() -> None:
+    table, noon = load(), utc("2026-09-28T16:00")
+    for venue, ticker, name in (
+        ("kalshi", "KXBTC15M-26SEP281215-15", "kalshi btc 15m"),
+        ("polymarket", f"eth-updown-5m-{noon}", "polymarket eth 5m"),
+        ("polymarket", "bitcoin-up-or-down-september-28-2026-12pm-et", "polymarket btc 1h"),
+    ):
+        found = table.of(venue, ticker, noon)
+        assert found is not None and found.name == name
+    assert table.of("polymarket", f"eth-updown-5m-{noon}", noon + 300) is None
+    assert table.of("polymarket", "KXBTC15M-26SEP281215-15", noon) is None
+    assert table.of("kalshi", "KXBTC15MX-26SEP281215-15", noon) is None
+
+
 def test_the_hour_that_comes_twice_is_not_asked_for_by_its_name() -> None:
     hourly = series("polymarket btc 1h")
     first = utc("2026-11-01T05:00")  # 1 am, summer time; an hour later it is 1 am again

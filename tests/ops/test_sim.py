@@ -19,7 +19,7 @@ from ops.config import load
 from ops.session import Request, SessionError
 from ops.sim import SimSession
 from ops.venues.faults import Fault
-from shm_layout import CANCELLER, DETECTOR, FEED_ROLE, GATEWAY, MODEL, SIGNER, VENUES
+from shm_layout import CANCELLER, CATALOG, DETECTOR, FEED_ROLE, GATEWAY, MODEL, SIGNER, VENUES
 from tests.conftest import recorded
 from tests.ops.rig import REAL, Engine, alive, engine, one_object, until
 
@@ -44,7 +44,7 @@ def test_a_session_plans_every_process_of_the_design_in_its_row(tmp_path: Path) 
     rows = {plan.name: plan.role for plan in session.plans(PORTS, "arb")}
     assert rows == {
         "signer": SIGNER, "canceller": CANCELLER, "gateway": GATEWAY, "detector": DETECTOR,
-        "model": MODEL,
+        "model": MODEL, "catalog": CATALOG,
         **{f"feed {name}": FEED_ROLE + VENUES.index(name) for name in FEEDS},
     }  # fmt: skip
     channels = ("gateway", "canceller", "kalshi", "cfbenchmarks")

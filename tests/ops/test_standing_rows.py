@@ -56,3 +56,13 @@ def test_a_standing_leg_and_a_blocked_market_are_named() -> None:
     ]
     assert "blocked: polymarket slug-1 after 3 legs alone, until resume" in lines
     assert standing_rows(Segment.private(), markets) == {"standing": [], "blocked": []}
+
+
+def test_what_a_market_left_behind_is_not_said_of_the_next_one_with_its_number() -> None:
+    segment, now = Segment.private(), instrument(0, "kalshi", "KX-NEXT")
+    body = np.zeros(BODY, np.int64)
+    body.view(POSITION)[0]["blocked"] = body.view(POSITION)[0]["lone_e6"] = 1
+    segment.write("positions", 0, body)
+    assert len(standing_rows(segment, [now])["blocked"]) == 1
+    now.view(INSTRUMENT)[0]["generation"] = 2
+    assert standing_rows(segment, [now]) == {"standing": [], "blocked": []}

@@ -53,6 +53,16 @@ def test_what_is_worth_a_dollar_together_is_listed_with_its_amount() -> None:
     assert todo_rows(Segment.private(), markets) == []
 
 
+def test_what_a_market_left_behind_is_not_to_be_done_for_the_next_one_with_its_number() -> None:
+    segment, now = Segment.private(), instrument("polymarket", "slug-next")
+    body = np.zeros(BODY, np.int64)
+    body.view(POSITION)[0]["redeem_e6"] = 1_000_000
+    segment.write("positions", 0, body)
+    assert len(todo_rows(segment, [now])) == 1
+    now.view(INSTRUMENT)[0]["generation"] = 2
+    assert todo_rows(segment, [now]) == []
+
+
 def test_venues_that_want_to_be_left_alone_are_named() -> None:
     venues = {"kalshi": {"circuit_open": True, "reads_wait": False},
               "polymarket": {"circuit_open": False, "reads_wait": True}}  # fmt: skip

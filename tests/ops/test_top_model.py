@@ -15,7 +15,7 @@ from ops.clock import mono_ns
 from ops.inspector import Inspector
 from ops.inspector_pairs import HELD_BACK, NO_CLOSE, WAITS, YEAR_S, _off
 from ops.inspector_view import View
-from ops.top_model import EDGES, FAIRS, edge_rows
+from ops.top_model import EDGES, FAIRS, edge_rows, window
 from ops.top_view import Wish, lines, ordered
 from tests.ops.top_scene import body, fill, instrument, quote
 
@@ -166,3 +166,42 @@ def test_fair_values_are_shown_with_what_they_come_from(segment: shm.Segment) ->
         assert found.why == why
     assert json.dumps(edge_rows(seen(segment)))
     assert shm.cell(shm.MARKET_TERMS, "fair_e6") == c.MT_FAIR
+
+
+def test_where_a_window_stands_is_shown(segment: shm.Segment) -> None:
+    now_ns, ticker = mono_ns(), "KXBTC15M-26NOV211215-00"
+    scene(segment, now_ns)
+    instrument(segment, 0, 0, ticker, "Bitcoin up or down?")
+
+    def stands(*, opens_in_s: int, closes_in_s: int, **more: int) -> str:
+        row = body(
+            shm.INSTRUMENT, generation=1, live=1, settlement_rule=1,
+            ticker=shm.text_to_cells(ticker, 8), open_epoch_ns=RUN_0 + opens_in_s * SECOND,
+        )  # fmt: skip
+        segment.write("instruments", 0, row)
+        close_ns = RUN_0 + closes_in_s * SECOND
+        quote(segment, 0, 510_000, 520_000, now_ns, close_epoch_ns=close_ns, **more)
+        segment.write("run_clock", 0, body(shm.RUN_CLOCK, begin_epoch_ns=RUN_0, speed_e6=0))
+        (found,) = seen(segment).fairs
+        assert found.series == "kalshi btc 15m"
+        return window(found)
+
+    assert stands(opens_in_s=60, closes_in_s=960) == "opens in 60 s"
+    assert stands(opens_in_s=-60, closes_in_s=840) == "open, 840 s left"
+    assert stands(opens_in_s=-960, closes_in_s=-60) == "closed"
+    paid = {"status": shm.ST_SETTLED, "settlement_e6": 500_000}
+    assert stands(opens_in_s=-960, closes_in_s=-60, **paid) == "paid 0.500000"
+    paid["generation"] = 2
+    assert stands(opens_in_s=-960, closes_in_s=-60, **paid) == "open", "of another market"
+
+
+def test_what_is_of_the_market_that_had_the_number_before_is_not_shown(
+    segment: shm.Segment,
+) -> None:
+    scene(segment, mono_ns())
+    held = len(seen(segment).positions)
+    pair(segment)
+    shown = len(seen(segment).pairs)
+    row = body(shm.INSTRUMENT, generation=2, live=1, ticker=shm.text_to_cells("KX-NEXT", 8))
+    segment.write("instruments", 0, row)
+    assert (len(seen(segment).pairs), len(seen(segment).positions)) == (shown - 1, held - 1)

@@ -234,10 +234,12 @@ class Plain(Money):
             return False
         if not quote["generation"] == row["generation"] == generation:
             return False
-        feed = row["feed"]
-        if quote["bids0"] >= quote["asks0"] or not self.alive >> feed & 1:
+        is_over = 0 < quote["close_epoch_ns"] <= self.run
+        if row["settlement_rule"] and (is_over or self.run < row["open_epoch_ns"]):
             return False
-        return quote["epoch"] == self.feed_epoch[feed]  # type: ignore[index]
+        if quote["bids0"] >= quote["asks0"] or not self.alive >> row["feed"] & 1:
+            return False
+        return quote["epoch"] == self.feed_epoch[row["feed"]]  # type: ignore[index]
 
     def off(self, pair: Row, direction: int) -> int | None:
         p, terms = self.parameters, self.terms.get(pair["index"])

@@ -16,6 +16,7 @@ from ops.venues.script import (
     Event,
     IndexTick,
     LevelSet,
+    Listing,
     MarketSpec,
     MarketTrade,
     Script,
@@ -44,6 +45,8 @@ class Session:
     def __init__(self, script: Script, seconds: int) -> None:
         self.script = script
         self.events = begun(script, seconds)
+        new = [event.spec for event in self.events if isinstance(event, Listing)]
+        self.markets = [*script.markets, *new]
         self.seconds: defaultdict[str, dict[int, int]] = defaultdict(dict)
         self.ticks: defaultdict[str, list[int]] = defaultdict(list)
         self.changes: defaultdict[str, list[StatusChange]] = defaultdict(list)
@@ -54,7 +57,7 @@ class Session:
                 if event.at_epoch_ns % SECOND == 0:
                     self.seconds[event.index][event.at_epoch_ns // SECOND] = event.value_e8
             elif isinstance(event, StatusChange):
-                self.changes[script.markets[event.market].ticker].append(event)
+                self.changes[self.markets[event.market].ticker].append(event)
 
     def windows(self, venue: str) -> list[MarketSpec]:
         return [each for each in self.script.markets[PAIRED:] if each.venue == venue]
@@ -213,12 +216,12 @@ def settled_by(cents: dict[int, int]) -> dict[str, int | None]:
 
 def test_books_stand_while_a_window_is_open_and_are_empty_after_it(session: Session) -> None:
     books, over, quoted = Books(), set(), set()
-    grids = [set(grid_of(spec.price_ranges)) for spec in session.script.markets]
+    grids = [set(grid_of(spec.price_ranges)) for spec in session.markets]
     for event in session.events:
         market = getattr(event, "market", 0)
-        if market < PAIRED or isinstance(event, StatusChange):
+        if market < PAIRED or isinstance(event, StatusChange | Listing):
             continue
-        spec = session.script.markets[market]
+        spec = session.markets[market]
         if isinstance(event, LevelSet):
             assert event.price_e6 in grids[market]
             is_over = event.at_epoch_ns >= spec.close_epoch_ns
