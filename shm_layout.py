@@ -75,7 +75,7 @@ E6 = 1_000_000  # dollars, contract prices and sizes: pUSD's own base unit
 E8 = 100_000_000  # index and spot prices
 NO_ASK_E6 = 10**15  # an absent ask is dearer than any price, an absent bid cheaper:
 NO_BID_E6 = -(10**15)  # forgetting to check yields no trade
-NONE_NS = -1  # an absent time or value cell where 0 would be a value
+NONE_NS = NO_INSTRUMENT = -1  # an absent time, value or second market where 0 would be one
 _NUMBER = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,30}))?", re.ASCII)
 
 
@@ -186,6 +186,7 @@ HALTED, REDUCING, ACTIVE = range(3)  # trading state; the lower one wins
 BUY, SELL = BID, ASK = 0, 1  # a leg's side is always in YES terms
 ORIGIN_DETECTOR, ORIGIN_DESK, ORIGIN_OPERATOR = 1, 2, 3
 FLAG_REDUCE, FLAG_TIMER, FLAG_UNWIND, FLAG_TRUE_UP = 1, 2, 4, 8
+KIND_CROSS_VENUE, KIND_COMPLEMENT, KIND_MODEL = 1, 2, 3  # of an intent; a model's is a `bet`
 K_QUOTE, K_SPOT, K_INDEX, K_TERMS, K_INSTRUMENT, K_PAIR, K_PARAMETERS, K_COMMAND = range(1, 9)
 K_STEP, K_TAKEN, K_INTENT, K_LEG, K_TERMINAL, K_ACCOUNT, K_SIGN, K_SIGNED, K_MARKET = range(9, 18)
 
@@ -200,7 +201,7 @@ COUNTERS = _table("""
         overflow in_flight refused_alive refused_delay refused_band refused_rate paused timers
         orphans refused_pair edges_of_pair edges_untrusted refused_terms indices market_terms fairs
         refused_spread refused_thin refused_small refused_orders refused_gap cut_order cut_market
-        cut_event cut_asset cut_venue cut_total cut_day cut_unhedged cut_volatility
+        cut_event cut_asset cut_venue cut_total cut_day cut_unhedged cut_volatility bets model_edges
     gateway: intents orders fills partial rejected unknown one_legged unwinds refused stale lapped
         pool_hits pool_misses journal_records reconnects replies user_frames bad_replies late
         sent_bytes fsyncs halts no_signature rate_limited pool_walks circuits backoffs looks
@@ -303,6 +304,7 @@ _GUARDED = _table(f"""
     command: number command argument at_ns text*8
     intent: id parent kind pair direction leg_count flags trigger decide_ns recv_ns event_epoch_ns
         expires_ns edge_e6 profit_e6 fees_e6 publish_ns {_LEGS}
+    bet: head*16 leg*10 strategy fair_e6 sure_e6 off_e6 spot_slot spot_number spot_epoch spot_e8
     report: kind intent leg reason venue instrument generation side placed settled asked_e6
         filled_e6 cash_e6 fee_e6 limit_e6 worst_e6 decide_ns recv_ns send_ns ack_ns report_ns parent
         pair direction position_e6 position_cost_e6 account cash_free_e6 event_epoch_ns flags
@@ -322,7 +324,7 @@ RECORDS = {name: record(fields) for name, fields in _PLAIN.items()}
 RECORDS |= {name: record(fields, BODY) for name, fields in _GUARDED.items()}
 HEADER, CONTROL, KILL, GATE, BELL, ROLE, HISTOGRAM, REFUSAL = (RECORDS[name] for name in _PLAIN)
 (RUN_CLOCK, INSTRUMENT, PAIR, QUOTE, SPOT, INDEX, TERMS, MARKET_TERMS, PARAMETERS, COMMAND, INTENT,
- REPORT, POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[name] for name in _GUARDED)  # fmt: skip
+ BET, REPORT, POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[n] for n in _GUARDED)  # fmt: skip
 
 
 def cell(of: np.dtype[np.void], name: str) -> int:
@@ -472,11 +474,8 @@ def _load(ordering: str) -> Any:
     return _primitive(lambda b, at: b.load_atomic(at, ordering, 8), types.int64, "words index")
 
 
-def _store(ordering: str) -> Any:
-    def emit(builder: Any, at: Any, value: Any) -> Any:
-        return builder.store_atomic(value, at, ordering, 8)
-
-    return _primitive(emit, types.void, "words index value")
+def _store(order: str) -> Any:
+    return _primitive(lambda b, at, v: b.store_atomic(v, at, order, 8), types.void, "words index v")
 
 
 def _fence(ordering: str) -> Any:

@@ -23,8 +23,10 @@ from shm_layout import (
     INSTRUMENTS_MAX,
     K_LEG,
     K_TERMINAL,
+    KIND_MODEL,
     LAYOUT_HASH,
     LEGS_MAX,
+    NO_INSTRUMENT,
     ORIGIN_DETECTOR,
     P_DONE,
     P_REJECTED,
@@ -36,7 +38,7 @@ from shm_layout import (
 
 UNKNOWN_OUTCOME = REASONS.index("unknown_outcome")
 ALL_LEGS = (1 << LEGS_MAX) - 1
-BOTH_LEGS = 0b11  # of an intent of the detector
+ONE_LEG, BOTH_LEGS = 0b1, 0b11  # of an intent of the detector
 MAY_HAVE_FILLED = tuple(
     REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")
 )
@@ -161,7 +163,8 @@ def reserve(mem: Words, row: Words) -> bool:
         cash = row[leg_at + c.L_CASH]
         reserve_leg(mem, row[leg_at + c.L_INSTRUMENT], cash)
         worst = max(worst, cash)
-    mem[m.META + m.M_UNHEDGED] += worst
+    if row[c.N_KIND] != KIND_MODEL:  # which has no other leg to be without
+        mem[m.META + m.M_UNHEDGED] += worst
     mem[m.META + m.M_FLYING] += 1
     mem[m.PAIR_STATE + row[c.N_PAIR] * m.PAIR_STATE_CELLS + m.PS_FLYING] += 1
     return True
@@ -196,7 +199,8 @@ def release(mem: Words, place: int, reason: int, filled_e6: int) -> None:
         worst = max(worst, cash)
         if known and mem[flight + m.FL_REPORTED] >> leg & 1 == 0:
             count_as_filled(mem, flight, leg)
-    mem[m.META + m.M_UNHEDGED] -= worst
+    if mem[flight + c.N_KIND] != KIND_MODEL:
+        mem[m.META + m.M_UNHEDGED] -= worst
     mem[m.FLIGHT_ID + place] = 0
     mem[m.META + m.M_FLYING] -= 1
     pair = mem[flight + c.N_PAIR]
@@ -247,7 +251,7 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
     is known; if all are, the order of unknown outcome turned out not to exist, and nothing stops.
 
     Of an intent that is not in flight here its own leg reports have said which are unknown (all
-    there is to know of the desk's orders); of a predecessor's that has none, both legs are.
+    there is to know of the desk's orders); of a predecessor's that has none, every leg is.
     """
     unknown = 0
     if place >= 0:
@@ -259,7 +263,8 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
         paused = mem[m.PAIR_STATE + max(pair, 0) * m.PAIR_STATE_CELLS + m.PS_PAUSED]
         is_ours = row[c.R_INTENT] >> 40 == ORIGIN_DETECTOR << 20 | mem[m.META + m.M_EPOCH]
         if not is_ours and paused != row[c.R_INTENT]:
-            unknown = BOTH_LEGS
+            is_bet = mem[m.PAIR_AT + max(pair, 0) * BODY + c.P_B] == NO_INSTRUMENT
+            unknown = ONE_LEG if is_bet else BOTH_LEGS
     mem[m.META + m.M_RETRY] = 1
     if pair < 0:
         return

@@ -9,6 +9,7 @@ from numba import njit
 
 from engine.memory import PARAMETERS_AT
 from shm_layout import (
+    BET,
     INDEX,
     INSTRUMENT,
     INTENT,
@@ -77,8 +78,8 @@ MT_BASIS, MT_BASIS_SD, MT_SIGMA, MT_SUM, MT_COUNT, MT_SUMMED, MT_MEAN, MT_FAIR =
 )
 
 # spot and index entries: the same head
-X_PRODUCT, X_NUMBER, X_EPOCH, X_TRUST, X_EVENT, X_RECV = places(
-    SPOT, "product number epoch trust event_epoch_ns recv_ns"
+X_PRODUCT, X_NUMBER, X_EPOCH, X_TRUST, X_EVENT, X_RECV, X_PUBLISH = places(
+    SPOT, "product number epoch trust event_epoch_ns recv_ns publish_ns"
 )
 X_LAST, X_BID, X_ASK, X_TRADE = places(SPOT, "last_e8 bid_e8 ask_e8 trade_id")
 (X_VALUE,) = places(INDEX, "value_e8")
@@ -144,6 +145,11 @@ LEG_CELLS = len(LEG)
     L_TICK_EPOCH,
 ) = range(LEG_CELLS)
 assert LEG[L_SIDE] == "side" and LEG[L_CASH] == "cash_e6" and LEG[L_TICK_EPOCH] == "tick_epoch"
+
+# what an intent of the model was decided on, in the room of its other legs
+BET_STRATEGY, BET_FAIR, BET_SURE, BET_OFF = places(BET, "strategy fair_e6 sure_e6 off_e6")
+BET_SLOT, BET_NUMBER, BET_EPOCH, BET_PRICE = places(BET, "spot_slot spot_number spot_epoch spot_e8")
+assert BET_STRATEGY == N_LEG + LEG_CELLS
 
 # a report
 R_INTENT, R_LEG, R_REASON, R_INSTRUMENT, R_GENERATION, R_PLACED, R_FILLED, R_PAIR, R_STAMP = places(

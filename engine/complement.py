@@ -23,7 +23,6 @@ from engine.basket import B_QUOTE, LEG_CELLS, basket, put_leg
 from engine.memory import i64
 from shm_layout import BUY, E6, LAYOUT_HASH, LEGS_MAX, SELL, Words
 
-KIND_COMPLEMENT = 2  # INTENT.kind
 ALL_YES, ALL_NO, IMPLIES, LADDER = range(4)  # ways; the legs of the last two: weaker, stronger
 EXCLUSIVE, EXHAUSTIVE, AUGMENTED, PLACEHOLDER = 1, 2, 4, 8  # what the registry says of a set
 REFUSALS = (

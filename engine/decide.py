@@ -5,6 +5,8 @@ bits), so the same steps give the same intents, live and in replay. An edge is a
 when a direction first pays after fees at a legal size, and ends when it no longer does; trading
 state, limits and what is in flight do not end it.
 
+A row of one market (no second) is decided by what the model says of it: engine/bet.py.
+
 An edge of a pair that nobody approved, or on a quote that proves nothing, is refused: told pair by
 pair in `refusals` as one edge from when it first pays until it no longer does.
 """
@@ -17,9 +19,11 @@ from numba import njit
 from engine import cells as c
 from engine import memory as m
 from engine.accounts import feed_of, free_flight
+from engine.bet import find_bet, open_bet
 from engine.edge import cross_venue, side_of_b, touch_gross
 from engine.intent import SWITCH_WALK_BUDGET, open_intent
 from engine.market import set_timer
+from engine.pricing import are_terms_usable
 from engine.risk import SECOND_NS, closed_until
 from shm_layout import (
     ACTIVE,
@@ -28,6 +32,7 @@ from shm_layout import (
     FEEDS_MAX,
     LAYOUT_HASH,
     MAIN,
+    NO_INSTRUMENT,
     PAIRS_MAX,
     REFUSAL,
     SELL,
@@ -95,10 +100,13 @@ def time_hurdle(mem: Words, close_a: int, close_b: int) -> int:
 def take_off(mem: Words, pair: int, direction: int) -> int:
     """What comes off each contract beside fees: hurdle, cost of capital until settlement, dead zone
     of this direction, risk of a taker delay. Below 0: not to be traded now, as the market holds
-    takers back too long (-1) or the terms that it needs are not there or have expired (-2).
+    takers back too long (-1) or the terms that it needs are not there or have expired (-2). A row
+    of one market has no dead zone, and needs that market's terms.
     """
     row, terms = m.PAIR_AT + pair * BODY, m.TERMS_AT + pair * BODY
-    quote_a, quote_b = m.QUOTE_AT + mem[row + c.P_A] * BODY, m.QUOTE_AT + mem[row + c.P_B] * BODY
+    a, b = mem[row + c.P_A], mem[row + c.P_B]
+    is_pair = b != NO_INSTRUMENT
+    quote_a, quote_b = m.QUOTE_AT + a * BODY, m.QUOTE_AT + (b if is_pair else a) * BODY
     delay = max(mem[quote_a + c.Q_DELAY], mem[quote_b + c.Q_DELAY])
     if delay > min(mem[c.A_DELAY], mem[row + c.P_DELAY]):
         return -1
@@ -107,6 +115,8 @@ def take_off(mem: Words, pair: int, direction: int) -> int:
         return -2
     own = mem[row + c.P_HURDLE]
     off = waits + (own if own >= 0 else mem[c.A_HURDLE])
+    if not is_pair:
+        return off if mem[row + c.P_NEEDS] == 0 or are_terms_usable(mem, a) else -2
     has_terms = mem[terms + c.T_NUMBER] > 0
     has_terms = has_terms and mem[terms + c.T_GENERATION] == mem[row + c.P_GENERATION]
     if not has_terms:
@@ -237,20 +247,49 @@ def decide_direction(
 
 
 @njit(cache=True)
+def decide_bet(
+    words: Words, mem: Words, body: Words, pair: int, off: int, reason: int, touched: int
+) -> int:
+    """Follow the episode of the side that the model takes in one market, end that of the other,
+    and open if it may. `reason`: why the market is not to be traded now. Returns intents written.
+    """
+    since = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_SINCE
+    side = -1
+    if reason != 0:
+        mem[m.COUNTS + reason] += 1
+    else:
+        side = find_bet(mem, pair, off)
+    for direction in range(2):
+        if direction != side:
+            mem[since + direction] = 0
+    if side < 0:
+        return 0
+    if mem[since + side] == 0:
+        mem[since + side] = mem[m.META + m.M_RUN] + 1
+        mem[m.COUNTS + m.C_MODEL_EDGES] += 1
+    if not may_open(mem, pair, side, mem[since + side] - 1):
+        return 0
+    return 1 if open_bet(words, mem, body, pair, touched) else 0
+
+
+@njit(cache=True)
 def decide_pair(words: Words, mem: Words, body: Words, pair: int, touched: int) -> int:
     """Decide both directions of a pair. Returns intents written."""
     mem[m.COUNTS + m.C_DECISIONS] += 1
     row = m.PAIR_AT + pair * BODY
     state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
+    is_pair = mem[row + c.P_B] != NO_INSTRUMENT
     mem[state + m.PS_LIMITED] = 0
     reason = why_not(mem, mem[row + c.P_A], mem[row + c.P_A_GENERATION])
-    if reason == 0:
+    if reason == 0 and is_pair:
         reason = why_not(mem, mem[row + c.P_B], mem[row + c.P_B_GENERATION])
     if reason == 0 and mem[row + c.P_APPROVED] != 1:
         reason = m.C_PAIR
     off = take_off(mem, pair, m.i64(0))
     if reason == 0 and off < 0:
         reason = m.C_DELAY if off == -1 else m.C_TERMS
+    if not is_pair:
+        return decide_bet(words, mem, body, pair, off, reason, touched)
     if reason != 0:
         mem[m.COUNTS + reason] += 1
         refuse_pair(words, mem, pair, reason)

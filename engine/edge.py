@@ -28,8 +28,6 @@ from engine.fees import (
 from engine.sizes import bucket, common_step, is_enough, step_at, tick_at, token_price
 from shm_layout import BUY, E6, LAYOUT_HASH, LEVELS, ROUND_DOWN, SELL, Words
 
-KIND_CROSS_VENUE = 1  # INTENT.kind
-
 
 @njit(cache=True, error_model="numpy")
 def layout_hash() -> int:

@@ -10,7 +10,7 @@ from numba import njit
 from engine import cells as c
 from engine import memory as m
 from engine.accounts import reserve
-from engine.edge import KIND_CROSS_VENUE, cross_venue, fee_terms, side_of_b
+from engine.edge import cross_venue, fee_terms, side_of_b
 from engine.fees import fee_e6
 from engine.risk import (
     PRICE_LEAST_E6,
@@ -30,6 +30,7 @@ from shm_layout import (
     E6,
     FLAG_TIMER,
     K_INTENT,
+    KIND_CROSS_VENUE,
     LAYOUT_HASH,
     MAIN,
     ORIGIN_DETECTOR,
@@ -118,25 +119,27 @@ def put_leg(
 
 
 @njit(cache=True)
-def put_head(mem: Words, body: Words, pair: int, direction: int, touched: int) -> None:
+def put_head(
+    mem: Words,
+    body: Words,
+    kind: int,
+    pair: int,
+    direction: int,
+    legs: int,
+    trigger: int,
+    touched: int,
+) -> None:
     """Names, stamps and trigger of an intent; the trigger is the instrument whose frame came
     last."""
     for i in range(BODY):
         body[i] = 0
-    row, now = m.PAIR_AT + pair * BODY, mem[m.META + m.M_NOW]
-    trigger = mem[row + c.P_A]
-    if (
-        mem[m.QUOTE_AT + mem[row + c.P_B] * BODY + c.Q_RECV]
-        > mem[m.QUOTE_AT + trigger * BODY + c.Q_RECV]
-    ):
-        trigger = mem[row + c.P_B]
-    quote = m.QUOTE_AT + trigger * BODY
+    now, quote = mem[m.META + m.M_NOW], m.QUOTE_AT + trigger * BODY
     mem[m.META + m.M_COUNTER] += 1
     body[c.N_ID] = ORIGIN_DETECTOR << 60 | mem[m.META + m.M_EPOCH] << 40 | mem[m.META + m.M_COUNTER]
-    body[c.N_KIND] = KIND_CROSS_VENUE
+    body[c.N_KIND] = kind
     body[c.N_PAIR] = pair
     body[c.N_DIRECTION] = direction
-    body[c.N_LEGS] = 2
+    body[c.N_LEGS] = legs
     body[c.N_FLAGS] = FLAG_TIMER if touched == m.TOUCHED_TIMER else 0
     body[c.N_TRIGGER] = trigger
     body[c.N_DECIDE] = now
@@ -144,6 +147,18 @@ def put_head(mem: Words, body: Words, pair: int, direction: int, touched: int) -
     body[c.N_EVENT] = mem[quote + c.Q_EVENT]
     body[c.N_EXPIRES] = now + mem[c.A_AGE]
     body[c.N_PUBLISH] = mem[quote + c.Q_PUBLISH]
+
+
+@njit(cache=True)
+def send_off(words: Words, mem: Words, body: Words) -> None:
+    """Reserve an intent that is written, count its orders, start its cooldown, append it."""
+    state = m.PAIR_STATE + body[c.N_PAIR] * m.PAIR_STATE_CELLS
+    assert reserve(mem, body)
+    count_orders(mem, body[c.N_LEGS])
+    mem[state + m.PS_COOL + body[c.N_DIRECTION]] = mem[m.META + m.M_RUN] + mem[c.A_COOLDOWN]
+    ring_append(words, INTENTS_RING, INTENTS_ENTRIES, K_INTENT, body, BODY)
+    mem[m.META + m.M_INTENTS] += 1
+    mem[m.COUNTS + m.C_INTENTS] += 1
 
 
 @njit(cache=True)
@@ -223,16 +238,14 @@ def open_intent(
         mem[m.COUNTS + m.C_SMALL] += 1
         mem[state + m.PS_LIMITED] = 1
         return False
-    put_head(mem, body, pair, direction, touched)
+    trigger = a
+    if mem[m.QUOTE_AT + b * BODY + c.Q_RECV] > mem[m.QUOTE_AT + a * BODY + c.Q_RECV]:
+        trigger = b
+    put_head(mem, body, m.i64(KIND_CROSS_VENUE), pair, direction, m.i64(2), trigger, touched)
     put_leg(mem, body, m.i64(c.N_LEG), a, side_a, limit_a, size)
     put_leg(mem, body, c.N_LEG + c.LEG_CELLS, b, side_b, limit_b, size)
     body[c.N_EDGE], body[c.N_PROFIT], body[c.N_FEES] = edge, profit, fee_a + fee_b
-    assert reserve(mem, body)
-    count_orders(mem, 2)
     count_in_market(mem, a)
     count_in_market(mem, b)
-    mem[state + m.PS_COOL + direction] = mem[m.META + m.M_RUN] + mem[c.A_COOLDOWN]
-    ring_append(words, INTENTS_RING, INTENTS_ENTRIES, K_INTENT, body, BODY)
-    mem[m.META + m.M_INTENTS] += 1
-    mem[m.COUNTS + m.C_INTENTS] += 1
+    send_off(words, mem, body)
     return True

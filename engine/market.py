@@ -11,11 +11,13 @@ from engine import cells as c
 from engine import memory as m
 from shm_layout import (
     BODY,
+    E6,
     FEEDS_MAX,
     INSTRUMENTS_MAX,
     K_INDEX,
     LAYOUT_HASH,
     NO_ASK_E6,
+    NO_INSTRUMENT,
     PAIRS_MAX,
     PRODUCTS_MAX,
     Words,
@@ -51,27 +53,41 @@ def touch_all(mem: Words) -> None:
 @njit(cache=True)
 def link_pairs(mem: Words) -> None:
     """Rebuild the lists from an instrument to its pairs, so that a quote costs only the pairs it is
-    in.
+    in; the second link of a row of one market goes from the price it is valued with.
     """
     mem[m.META + m.M_DIRTY] = 0
     for i in range(INSTRUMENTS_MAX):
         mem[m.HEAD + i] = 0
+    for i in range(PRODUCTS_MAX):
+        mem[m.SPOT_HEAD + i] = 0
     for pair in range(PAIRS_MAX):
         row = m.PAIR_AT + pair * BODY
         if mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_KNOWN] == 0:
             continue
         for leg in range(2):
             instrument = mem[row + c.P_A + leg]
-            mem[m.NEXT + 2 * pair + leg] = mem[m.HEAD + instrument]
-            mem[m.HEAD + instrument] = 2 * pair + leg + 1
+            head = m.HEAD + instrument
+            if instrument == NO_INSTRUMENT:
+                slot = mem[m.MARKET_AT + mem[row + c.P_A] * BODY + c.MT_SPOT_SLOT]
+                if not 0 <= slot < PRODUCTS_MAX:
+                    continue
+                head = m.SPOT_HEAD + slot
+            mem[m.NEXT + 2 * pair + leg] = mem[head]
+            mem[head] = 2 * pair + leg + 1
 
 
 @njit(cache=True)
 def touch_pairs_of(mem: Words, instrument: int, how: int) -> None:
     """Touch the pairs an instrument is in."""
+    touch_list(mem, m.HEAD + instrument, how)
+
+
+@njit(cache=True)
+def touch_list(mem: Words, head: int, how: int) -> None:
+    """Touch every pair of one list."""
     if mem[m.META + m.M_DIRTY]:
         link_pairs(mem)
-    link = mem[m.HEAD + instrument]
+    link = mem[head]
     while link:
         touch(mem, (link - 1) // 2, how)
         link = mem[m.NEXT + link - 1]
@@ -112,10 +128,12 @@ def apply_quote(mem: Words, row: Words, feed: int) -> None:
 
 @njit(cache=True)
 def apply_pair(mem: Words, row: Words) -> None:
-    """A pair's row: it is decided anew. An operator who publishes it again thereby ends its
-    pause. Of another generation it is another pair: nothing of the one before holds for it."""
+    """A pair's row, or that of one market (no second): it is decided anew. If an operator publishes
+    it again, that ends its pause. Of another generation it is another pair: nothing of the one
+    before holds for it.
+    """
     pair, a, b = row[c.P_INDEX], row[c.P_A], row[c.P_B]
-    inside = 0 <= a < INSTRUMENTS_MAX and 0 <= b < INSTRUMENTS_MAX and a != b
+    inside = 0 <= a < INSTRUMENTS_MAX and NO_INSTRUMENT <= b < INSTRUMENTS_MAX and a != b
     if pair < 0 or pair >= PAIRS_MAX or not inside:
         return
     state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
@@ -141,17 +159,35 @@ def apply_terms(mem: Words, row: Words) -> None:
 
 @njit(cache=True)
 def apply_market_terms(mem: Words, row: Words) -> None:
-    """A market's slow terms."""
+    """A market's slow terms: its fair value is another now."""
     instrument = row[c.MT_INSTRUMENT]
     if 0 <= instrument < INSTRUMENTS_MAX:
-        copy_row(mem, m.MARKET_AT + instrument * BODY, row)
+        held = m.MARKET_AT + instrument * BODY
+        if mem[held + c.MT_SPOT_SLOT] != row[c.MT_SPOT_SLOT]:
+            mem[m.META + m.M_DIRTY] = 1
+        copy_row(mem, held, row)
         mem[m.COUNTS + m.C_MARKET_TERMS] += 1
+        touch_bets_of(mem, instrument)
+
+
+@njit(cache=True)
+def touch_bets_of(mem: Words, instrument: int) -> None:
+    """Touch the rows of this market alone."""
+    if mem[m.META + m.M_DIRTY]:
+        link_pairs(mem)
+    link = mem[m.HEAD + instrument]
+    while link:
+        pair = (link - 1) // 2
+        if mem[m.PAIR_AT + pair * BODY + c.P_B] == NO_INSTRUMENT:
+            touch(mem, pair, m.i64(m.TOUCHED_TIMER))
+        link = mem[m.NEXT + link - 1]
 
 
 @njit(cache=True)
 def apply_spot(mem: Words, row: Words, feed: int, kind: int) -> None:
-    """Keep the newest price of a product or index: the middle of bid and ask, else the last
-    trade."""
+    """Keep the newest price of a product or index: the middle of bid and ask, else the last trade.
+    Markets valued with it are decided anew once it has moved by more than the parameters' share.
+    """
     product, value = row[c.X_PRODUCT], row[c.X_LAST]
     if not 0 <= product < PRODUCTS_MAX or not 0 <= feed < FEEDS_MAX:
         return
@@ -167,6 +203,13 @@ def apply_spot(mem: Words, row: Words, feed: int, kind: int) -> None:
     mem[at + m.SP_VALUE], mem[at + m.SP_FEED], mem[at + m.SP_EPOCH] = value, feed, row[c.X_EPOCH]
     mem[at + m.SP_TRUST], mem[at + m.SP_RECV] = row[c.X_TRUST], row[c.X_RECV]
     mem[at + m.SP_EVENT], mem[at + m.SP_NUMBER] = row[c.X_EVENT], row[c.X_NUMBER]
+    mem[at + m.SP_PUBLISH] = row[c.X_PUBLISH]
+    told = mem[at + m.SP_TOLD]
+    if abs(value - told) > told // E6 * mem[c.A_FAIR_MOVE]:
+        mem[at + m.SP_TOLD] = value
+        touch_list(mem, m.SPOT_HEAD + product, m.i64(m.TOUCHED_QUOTE))
+        if mem[m.SPOT_HEAD + product] != 0:
+            mem[m.META + m.M_PUBLISH] = row[c.X_PUBLISH]
 
 
 @njit(cache=True)

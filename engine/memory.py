@@ -35,7 +35,9 @@ POSITION_CELLS = 4
 CASH_CELLS = 4
 MARKET_ORDERS_CELLS = 4
 PAIR_STATE_CELLS = 16
-SPOT_CELLS = 8
+SPOT_CELLS = 16
+BET_CELLS = 128  # the choice on one market, as engine/strategies/select.py puts it
+LEGS_CELLS = 64  # its leg, as engine/basket.py walks it
 META_CELLS = 32
 
 _BLOCKS = (
@@ -62,6 +64,9 @@ _BLOCKS = (
     ("terms", PAIRS_MAX * BODY),
     ("market_terms", INSTRUMENTS_MAX * BODY),
     ("spot", PRODUCTS_MAX * SPOT_CELLS),
+    ("spot_head", PRODUCTS_MAX),
+    ("bet", BET_CELLS),
+    ("legs", LEGS_CELLS),
     ("quote", INSTRUMENTS_MAX * BODY),
 )
 
@@ -93,7 +98,9 @@ FLIGHT_ID, FLIGHT, POSITION_AT, PAIR_STATE = (
 ASSET_SUM, MARKET_ORDERS = AT["asset_sum"], AT["market_orders"]
 HEAD, NEXT, TOUCHED, TIMERS = AT["head"], AT["next"], AT["touched"], AT["timers"]
 INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["terms"], AT["quote"]
-MARKET_AT, SPOT_AT = AT["market_terms"], AT["spot"]
+MARKET_AT, SPOT_AT, SPOT_HEAD, BET_AT, LEGS_AT = (
+    AT[name] for name in ("market_terms", "spot", "spot_head", "bet", "legs")
+)
 
 # meta cells
 (
@@ -148,8 +155,19 @@ TOUCHED_TIMER, TOUCHED_QUOTE = 1, 2
 PO_POSITION, PO_COST, PO_RESERVED, PO_EXPOSURE = range(4)
 CA_FREE, CA_RESERVED = range(2)
 MO_DAY, MO_COUNT, MO_LAST = range(3)  # orders in a market: run day, how many then, time of the last
-# newest entry of a slot of the block `spot`: price (0: none), whose ring, and its own cells
-SP_VALUE, SP_FEED, SP_EPOCH, SP_TRUST, SP_RECV, SP_EVENT, SP_NUMBER = range(7)
+# newest entry of a slot of the block `spot`: price (0: none), whose ring, its own cells, and the
+# price at which markets were last decided for it
+(
+    SP_VALUE,
+    SP_FEED,
+    SP_EPOCH,
+    SP_TRUST,
+    SP_RECV,
+    SP_EVENT,
+    SP_NUMBER,
+    SP_PUBLISH,
+    SP_TOLD,
+) = range(9)
 FL_BODY, FL_REPORTED = (
     0,
     BODY,
@@ -206,9 +224,12 @@ COUNTER_NAMES = COUNTERS["detector"]
     C_CUT_DAY,
     C_CUT_UNHEDGED,
     C_CUT_VOLATILITY,
+    C_BETS,
+    C_MODEL_EDGES,
 ) = range(len(COUNTER_NAMES))
 assert COUNTER_NAMES[C_FAIRS] == "fairs" and COUNTER_NAMES[C_TERMS] == "refused_terms"
 assert COUNTER_NAMES[C_CUT_VOLATILITY] == "cut_volatility" and COUNTER_NAMES[C_GAP] == "refused_gap"
+assert COUNTER_NAMES[C_MODEL_EDGES] == "model_edges"
 assert COUNTER_NAMES[C_PAIR] == "refused_pair" and COUNTER_NAMES[C_IN_FLIGHT] == "in_flight"
 assert len(VENUES) <= VENUES_MAX
 

@@ -2,10 +2,10 @@
 
 Money limits are dollars at worst (cash of the legs, fees included, in the dearer form): per order,
 market, venue, account cash, event, asset, total, and unhedged (the dearer leg of every intent in
-flight, plus what the pair already holds one-sided), which also stays below the loss allowed a day;
-what was lost the gateway alone counts. Each limit that bound has its counter (`cut_…`). Order rates
-are fixed windows of run time; they and the orders of a market start at zero with the detector. The
-gateway counts again on its own numbers.
+flight, plus what the pair already holds one-sided), which also stays below the loss allowed a day,
+as does a bet on one market with what is held there; what was lost the gateway alone counts. Each
+limit that bound has its counter (`cut_…`). Order rates are fixed windows of run time; they and the
+orders of a market start at zero with the detector. The gateway counts again on its own numbers.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -18,7 +18,7 @@ from engine import memory as m
 from engine.fees import SIZE_MAX_E6
 from engine.sizes import token_price
 from engine.wide import mul_div_floor
-from shm_layout import BODY, BUY, E6, LAYOUT_HASH, Words
+from shm_layout import BODY, BUY, E6, LAYOUT_HASH, NO_INSTRUMENT, Words
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
@@ -88,12 +88,17 @@ def market_closed_until(mem: Words, instrument: int) -> tuple[int, int]:
 
 @njit(cache=True)
 def closed_until(mem: Words, a: int, b: int) -> tuple[int, int]:
-    """The same for an intent with a leg in each of two markets, the order rates among it."""
-    for instrument in (a, b):
-        counter, opens = market_closed_until(mem, instrument)
-        if opens > 0:
-            return counter, opens
-    opens = rate_opens_at(mem, 2)
+    """The same for an intent with a leg in each of two markets (or in `a` alone), the order rates
+    among it.
+    """
+    orders = 1
+    counter, opens = market_closed_until(mem, a)
+    if opens == 0 and b != NO_INSTRUMENT:
+        orders = 2
+        counter, opens = market_closed_until(mem, b)
+    if opens > 0:
+        return counter, opens
+    opens = rate_opens_at(mem, orders)
     return (m.C_RATE, opens) if opens > 0 else (0, 0)
 
 
@@ -252,6 +257,24 @@ def limit_size(mem: Words, a: int, unit_a: int, b: int, unit_b: int, same: int, 
     left = size_in(mem[c.A_UNHEDGED] - alone, unit, spare)
     size = lower(mem, size, left, m.i64(m.C_CUT_UNHEDGED))
     left = size_in(mem[c.A_DAY] - alone, unit, spare)  # what is left alone may be lost today
+    return lower(mem, size, left, m.i64(m.C_CUT_DAY))
+
+
+@njit(cache=True)
+def bet_size(mem: Words, a: int, unit: int, spare: int) -> int:
+    """`limit_size` of one leg alone, which can lose what it costs and has nothing to be without.
+    What its market holds already may be lost on the same day.
+    """
+    roll_windows(mem)
+    size = leg_size(mem, m.i64(SIZE_MAX_E6), a, unit, spare)
+    size = lower(mem, size, size_in(venue_room(mem, a), unit, spare), m.i64(m.C_CUT_VENUE))
+    size = lower(mem, size, size_in(event_room(mem, a), unit, spare), m.i64(m.C_CUT_EVENT))
+    size = lower(mem, size, size_in(asset_room(mem, a), unit, spare), m.i64(m.C_CUT_ASSET))
+    left = size_in(mem[c.A_TOTAL] - mem[m.META + m.M_TOTAL], unit, spare)
+    size = lower(mem, size, left, m.i64(m.C_CUT_TOTAL))
+    at_risk = mem[m.META + m.M_UNHEDGED]
+    at_risk += mem[m.POSITION_AT + a * m.POSITION_CELLS + m.PO_EXPOSURE]
+    left = size_in(mem[c.A_DAY] - at_risk, unit, spare)
     return lower(mem, size, left, m.i64(m.C_CUT_DAY))
 
 

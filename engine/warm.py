@@ -11,7 +11,9 @@ import numpy as np
 from engine import (
     accounts,
     basket,
+    bet,
     cells,
+    choice,
     complement,
     composite,
     dead_zone,
@@ -65,6 +67,8 @@ KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
         accounts,
         risk,
         intent,
+        choice,
+        bet,
         decide,
         kernels,
         flow,

@@ -260,7 +260,7 @@ class Desk:
         """What the last look must know of this run beside the accounts."""
         self.memory.run(self.intake.run_id)
         for pair in self.intake.pairs():
-            self.memory.pair(pair.number, same=pair.same, approved=pair.approved)
+            self.memory.pair(*pair)
         self._tell_venues()
 
     def _tell_venues(self) -> None:
@@ -309,7 +309,7 @@ class Desk:
                 self.accounts.add_market(market)
         elif kind == K_PAIR:
             pair = pair_of(body)
-            self.memory.pair(pair.number, same=pair.same, approved=pair.approved)
+            self.memory.pair(*pair)
         elif kind == K_PARAMETERS:
             self._adopt(adopted(self._params, body))
 

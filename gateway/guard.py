@@ -2,11 +2,12 @@
 own numbers (gateway/memory.py). Compiled and pure; the plain twin is tests/twins/guard.py.
 
 Each check answers 0 or an index of REASONS; the first that is not 0 refuses the whole intent.
-Comparisons are written as "accept only if". An opening intent must be a hedge: its two legs
+Comparisons are written as "accept only if". An opening intent must be a hedge (its two legs
 together pay 1 a contract whatever happens, and after exact fees at the limits something must be
-left. A reducing one (the detector in REDUCING) need not earn, but must shrink what we hold. An
-unwind of the desk gives a lone leg back, or (FLAG_TRUE_UP) completes its pair: its loss was capped
-where it was planned, and no band, limit or trading state but the kill word keeps it from the wire.
+left), or a bet of the model on one market (gateway/guard_bet.py). A reducing one (the detector in
+REDUCING) need not earn, but must shrink what we hold. An unwind of the desk gives a lone leg back,
+or (FLAG_TRUE_UP) completes its pair: its loss was capped where it was planned, and no band, limit
+or trading state but the kill word keeps it from the wire.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -15,6 +16,7 @@ from __future__ import annotations
 from numba import njit
 
 from gateway import memory as m
+from gateway.guard_bet import check_bet
 from gateway.order_record import put_id
 from gateway.throttle import DAY_NS, MINUTE_NS, R_MOST, R_STAMPS, R_TOTAL, SECOND_NS, STAMPS_MAX
 from shm_layout import (
@@ -25,6 +27,7 @@ from shm_layout import (
     FLAG_TRUE_UP,
     FLAG_UNWIND,
     HALTED,
+    KIND_MODEL,
     LAYOUT_HASH,
     LEVELS,
     LINE,
@@ -73,7 +76,7 @@ def judge(mem: Words, now: int) -> int:
         if why == 0:
             why = check_form(mem, leg, opens)
     if why == 0 and not unwinds:
-        why = check_reduces(mem, legs) if flags & FLAG_REDUCE else check_edge(mem, legs)
+        why = check_reduces(mem, legs) if flags & FLAG_REDUCE else check_edge(mem, legs, now)
     if why == 0:
         why = check_cash(mem, legs)
     if why == 0 and opens:
@@ -246,13 +249,16 @@ def check_reduces(mem: Words, legs: int) -> int:
 
 
 @njit(cache=True)
-def check_edge(mem: Words, legs: int) -> int:
-    """Two legs of one size that pay 1 a contract together, for less than 1 with fees."""
-    if legs != 2:
+def check_edge(mem: Words, legs: int, now: int) -> int:
+    """Two legs of one size that pay 1 a contract together, for less than 1 with fees; or a bet."""
+    row = m.PAIRS_AT + mem[m.INTENT_AT + m.N_PAIR] * m.PAIR_CELLS
+    if mem[m.INTENT_AT + m.N_KIND] == KIND_MODEL:
+        return check_bet(mem, cost_of(mem, 0, m.K_FEE), now)
+    if legs != 2 or mem[row + m.PR_LEGS] != 2:
         return R_EDGE
     one, other = m.INTENT_AT + m.N_LEG, m.INTENT_AT + m.N_LEG + m.LEG_CELLS
     opposite = mem[one + m.L_SIDE] != mem[other + m.L_SIDE]
-    same = mem[m.PAIRS_AT + mem[m.INTENT_AT + m.N_PAIR] * m.PAIR_CELLS + m.PR_SAME]
+    same = mem[row + m.PR_SAME]
     size = mem[one + m.L_SIZE]
     if opposite != (same != 0) or size != mem[other + m.L_SIZE]:
         return R_EDGE
@@ -305,7 +311,11 @@ def check_limits(mem: Words, legs: int) -> int:
         return R_DAY
     if not mem[m.M_OPEN] < mem[m.P_OPEN]:
         return R_RATE
-    if not mem[m.M_UNHEDGED] + worst <= mem[m.P_UNHEDGED]:
+    if mem[m.INTENT_AT + m.N_KIND] == KIND_MODEL:  # it has no leg to be without, and may lose all
+        own = m.INSTRUMENTS_AT + mem[m.INTENT_AT + m.N_LEG + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
+        if not mem[m.M_DAY_LOSS] + mem[own + m.I_EXPOSURE] + worst <= mem[m.P_DAY]:
+            return R_DAY
+    elif not mem[m.M_UNHEDGED] + worst <= mem[m.P_UNHEDGED]:
         return R_UNHEDGED
     for leg in range(legs):
         cost = mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST]

@@ -77,6 +77,8 @@ def market_of(row: list[int]) -> Market:
         feed=row[_I["feed"]],
         asset=row[_I["asset"]],
         is_live=bool(row[_I["live"]]),
+        index_slot=row[_I["index_slot"]],
+        spot_slot=row[_I["spot_slot"]],
     )
 
 
@@ -86,11 +88,13 @@ class PairRow(NamedTuple):
     number: int
     same: int
     approved: int
+    a: int
+    b: int
 
 
 def pair_of(row: list[int]) -> PairRow:
     """A PAIR body."""
-    return PairRow(row[_P["index"]], row[_P["same"]], row[_P["approved"]])
+    return PairRow(*(row[_P[name]] for name in ("index", "same", "approved", "a", "b")))
 
 
 def adopted(params: DeskParams, row: Sequence[int]) -> DeskParams:

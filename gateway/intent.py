@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gateway.order_record import INTENT_HEAD, INTENT_HEAD_AT
-from shm_layout import BODY, INTENT, LEG, LEGS_MAX, cell
+from shm_layout import BET, BODY, INTENT, KIND_MODEL, LEG, LEGS_MAX, cell
 
-_COUNT_AT = cell(INTENT, "leg_count")
+REASONED = (
+    "strategy", "fair_e6", "sure_e6", "off_e6", "spot_slot", "spot_number", "spot_epoch", "spot_e8",
+)  # fmt: skip
+_COUNT_AT, _KIND_AT = cell(INTENT, "leg_count"), cell(INTENT, "kind")
+_REASONED_AT = tuple(cell(BET, name) for name in REASONED)
 _PROFIT_AT, _FEES_AT = cell(INTENT, "profit_e6"), cell(INTENT, "fees_e6")
 _LEG_AT = tuple(cell(INTENT, f"{LEG[0]}_{leg}") for leg in range(LEGS_MAX))
 
@@ -45,8 +49,9 @@ class Intent(NamedTuple):
     edge_e6: int
     publish_ns: int
     legs: tuple[Leg, ...]
-    profit_e6: int = 0  # these two are for whoever explains it: the order's record is without them
+    profit_e6: int = 0  # these are for whoever explains it: the order's record is without them
     fees_e6: int = 0
+    reasons: tuple[int, ...] = ()  # of a bet: REASONED
 
 
 def from_cells(cells: Sequence[int]) -> Intent:
@@ -57,7 +62,9 @@ def from_cells(cells: Sequence[int]) -> Intent:
     width = len(LEG)
     legs = tuple([Leg._make(cells[at : at + width]) for at in _LEG_AT[:count]])
     head = [cells[at] for at in INTENT_HEAD_AT]
-    return Intent._make((*head, legs, cells[_PROFIT_AT], cells[_FEES_AT]))
+    is_bet = cells[_KIND_AT] == KIND_MODEL
+    reasons = tuple([cells[at] for at in _REASONED_AT]) if is_bet else ()
+    return Intent._make((*head, legs, cells[_PROFIT_AT], cells[_FEES_AT], reasons))
 
 
 def to_cells(intent: Intent) -> list[int]:
@@ -70,6 +77,8 @@ def to_cells(intent: Intent) -> list[int]:
     cells[_PROFIT_AT], cells[_FEES_AT] = intent.profit_e6, intent.fees_e6
     for at, leg in zip(_LEG_AT, intent.legs, strict=False):
         cells[at : at + len(leg)] = leg
+    for at, value in zip(_REASONED_AT, intent.reasons, strict=False):
+        cells[at] = value
     return cells
 
 

@@ -116,6 +116,7 @@ class Unwinder:
         """`order` filled `size_e6` contracts that its partner did not; both outcomes are known
         since `now_ns`.
         """
+        assert len(work.orders) == 2, work.intent  # of one leg none is ever alone
         cap_e6 = self.params.loss_cap_e6 * size_e6 // E6
         legs = work.intent.legs  # none of a predecessor's intent
         other = legs[1 - order.leg] if legs else None

@@ -16,9 +16,11 @@ from shm_layout import (
     ENTRY,
     INSTRUMENTS_MAX,
     K_INTENT,
+    KIND_MODEL,
     LAYOUT_HASH,
     LEGS_MAX,
     MAIN,
+    PRODUCTS_MAX,
     READ,
     SELL,
     Words,
@@ -34,7 +36,7 @@ NOTHING, CONTROL, INTENT, SKIPPED, BROKEN = -1, -2, -3, -4, -5  # what was found
 SIZE_MAX_E6 = 10**12  # a million contracts: up to here price × size fits one cell
 INTENTS_RING, INTENTS_ENTRIES = MAIN.at["intents"], MAIN.blocks["intents"].count
 CONTROL_RING, CONTROL_ENTRIES = MAIN.at["control_ring"], MAIN.blocks["control_ring"].count
-QUOTES_AT = MAIN.at["quotes"]
+QUOTES_AT, SPOTS_AT = MAIN.at["quotes"], MAIN.at["spot"]
 
 
 @njit(cache=True)
@@ -80,6 +82,21 @@ def place(
 
 
 @njit(cache=True)
+def look_price(words: Words, mem: Words, now: int) -> None:
+    """Our own reading of the price that a bet was valued with, and of the feed that writes it."""
+    for cell in range(BODY, m.PRICE_CELLS):
+        mem[m.PRICE_AT + cell] = 0
+    slot = mem[m.INTENT_AT + m.B_SLOT]
+    feed = mem[m.SLOTS_AT + slot] - 1 if 0 <= slot < PRODUCTS_MAX else -1
+    if feed < 0:
+        return
+    price = mem[m.PRICE_AT : m.PRICE_AT + BODY]
+    if slot_load(words, SPOTS_AT + slot * ENTRY, price, BODY) > 0:
+        mem[m.PRICE_AT + m.KP_READ] = 1
+        mem[m.PRICE_AT + m.KP_ALIVE] = feed_alive(words, feed, now, mem[m.P_BEAT])
+
+
+@njit(cache=True)
 def look(words: Words, mem: Words, now: int) -> bool:
     """Our own reading of the state and of every leg's slot, feed and place. False: no intent has
     so many legs."""
@@ -87,6 +104,8 @@ def look(words: Words, mem: Words, now: int) -> bool:
     legs = mem[m.INTENT_AT + m.N_LEGS]
     if legs < 1 or legs > LEGS_MAX:
         return False
+    if mem[m.INTENT_AT + m.N_KIND] == KIND_MODEL:
+        look_price(words, mem, now)
     for leg in range(legs):
         at = m.LOOKS_AT + leg * m.LOOK_CELLS
         row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS

@@ -17,17 +17,22 @@ from gateway.ports import Market
 from gateway.throttle import RATE_CELLS, Bucket, OrderRate
 from shm_layout import (
     ACCOUNTS_MAX,
+    BET,
     BODY,
     E6,
     ENTRY,
     FEEDS_MAX,
+    INDEX,
     INSTRUMENTS_MAX,
     INTENT,
     LEG,
     LEGS_MAX,
     LINE,
+    NO_INSTRUMENT,
     PAIRS_MAX,
+    PRODUCTS_MAX,
     QUOTE,
+    SPOT,
     VENUES,
     Words,
     cell,
@@ -39,7 +44,8 @@ VENUES_MAX = 16
 INSTRUMENT_CELLS, VENUE_CELLS, LOOK_CELLS, FOUND_CELLS = 16, 16, BODY + 24, 8
 LEG_CELLS = len(LEG)
 SENT_CELLS = 2 + LEGS_MAX * LEG_CELLS  # of one direction: when, how many legs, their cells
-PAIR_CELLS = 4 + 2 * SENT_CELLS
+PAIR_CELLS = 6 + 2 * SENT_CELLS
+PRICE_CELLS = BODY + 8
 DIRECTIONS = 2
 
 _BLOCKS = (
@@ -56,6 +62,8 @@ _BLOCKS = (
     ("events", EVENTS_MAX),
     ("assets", ASSETS_MAX),
     ("rate", RATE_CELLS),
+    ("slots", PRODUCTS_MAX),
+    ("price", PRICE_CELLS),
 )
 
 
@@ -73,9 +81,9 @@ META_AT, FOUND_AT, PARAMS_AT, ENTRY_AT = AT["meta"], AT["found"], AT["params"], 
 IDS_AT = AT["ids"]  # a line for each leg: the id its order goes by where the venue takes ours
 INTENT_AT = ENTRY_AT + LINE  # body of the entry taken last
 LOOKS_AT, VENUES_AT, ACCOUNTS_AT = AT["looks"], AT["venues"], AT["accounts"]
-INSTRUMENTS_AT, PAIRS_AT, EVENTS_AT, ASSETS_AT, RATE_AT = (
-    AT[name] for name in ("instruments", "pairs", "events", "assets", "rate")
-)
+INSTRUMENTS_AT, PAIRS_AT, EVENTS_AT, ASSETS_AT, RATE_AT, SLOTS_AT, PRICE_AT = (
+    AT[name] for name in ("instruments", "pairs", "events", "assets", "rate", "slots", "price")
+)  # `slots`: the feed that writes a slot of the block `spot`, plus 1; `price`: one as just read
 
 # meta: cursors stand side by side, as rings_wait wants them
 (
@@ -91,19 +99,20 @@ _LIMITS = (
     "order_max_e6", "market_max_e6", "event_max_e6", "venue_max_e6", "total_max_e6", "day_max_e6",
     "unhedged_max_e6", "edge_min_e6", "price_low_e6", "price_high_e6", "beat_max_ns",
     "quote_age_max_ns", "duplicate_ns", "intents_open_max", "asset_max_e6", "signal_age_max_ns",
+    "price_move_e6",
 )  # fmt: skip
 (
     P_ORDER, P_MARKET, P_EVENT, P_VENUE, P_TOTAL, P_DAY, P_UNHEDGED, P_EDGE, P_LOW, P_HIGH, P_BEAT,
-    P_AGE, P_DUPLICATE, P_OPEN, P_ASSET, P_SIGNAL,
+    P_AGE, P_DUPLICATE, P_OPEN, P_ASSET, P_SIGNAL, P_MOVE,
 ) = range(PARAMS_AT, PARAMS_AT + len(_LIMITS))  # fmt: skip
 
 # cells of an instrument, a venue, a pair
 (
     I_KNOWN, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_ACCOUNT, I_YES_FREE, I_NO_FREE, I_NET,
-    I_EXPOSURE, I_ASSET, I_BLOCKED,
-) = range(12)  # fmt: skip
+    I_EXPOSURE, I_ASSET, I_BLOCKED, I_INDEX_SLOT, I_SPOT_SLOT,
+) = range(14)  # fmt: skip
 V_KNOWN, V_NETS, V_COST, V_EXPOSURE, V_RATE, V_BURST, V_RESERVE, V_LEVEL, V_FILLED = range(9)
-PR_KNOWN, PR_APPROVED, PR_SAME, PR_PAUSED, PR_SENT = range(5)
+PR_KNOWN, PR_APPROVED, PR_SAME, PR_PAUSED, PR_A, PR_LEGS, PR_SENT = range(7)
 S_AT, S_LEGS, S_CELLS = range(3)
 
 # a look: the quote's cells, then what follows from them
@@ -111,13 +120,14 @@ S_AT, S_LEGS, S_CELLS = range(3)
     K_KNOWN, K_READ, K_ALIVE, K_TOKEN, K_SIDE, K_PRICE, K_PRICED, K_FEE, K_LEGAL, K_COST, K_HASH,
 ) = range(BODY, BODY + 11)  # fmt: skip
 K_WORST = K_HASH + HASH_CELLS  # a leg's highest fee; K_FEE: its fee at the limit
+KP_READ, KP_ALIVE = BODY, BODY + 1  # of the price: the slot was read; live epoch of its feed
 assert K_WORST < LOOK_CELLS and len(VENUES) <= VENUES_MAX
 
 # places in the records
-N_ID, N_PAIR, N_DIRECTION, N_LEGS, N_FLAGS, N_EXPIRES, N_DECIDE, N_LEG = (
+N_ID, N_KIND, N_PAIR, N_DIRECTION, N_LEGS, N_FLAGS, N_EXPIRES, N_DECIDE, N_LEG = (
     cell(INTENT, name)
     for name in (
-        *("id", "pair", "direction", "leg_count", "flags", "expires_ns", "decide_ns"),
+        *("id", "kind", "pair", "direction", "leg_count", "flags", "expires_ns", "decide_ns"),
         f"{LEG[0]}_0",
     )
 )
@@ -138,6 +148,13 @@ Q_BIDS, Q_ASKS, Q_SIZE_MIN, Q_SIZE_STEP, Q_NOTIONAL_MIN, Q_NOTIONAL_STEP = (
         "bids", "asks", "size_min_e6", "size_step_e6", "notional_min_e6", "notional_step_e6",
     )
 )  # fmt: skip
+B_FAIR, B_SLOT, B_EPOCH, B_PRICE = (
+    cell(BET, name) for name in ("fair_e6", "spot_slot", "spot_epoch", "spot_e8")
+)
+X_EPOCH, X_TRUST, X_RECV, X_LAST, X_BID, X_ASK = (
+    cell(SPOT, name) for name in ("epoch", "trust", "recv_ns", "last_e8", "bid_e8", "ask_e8")
+)
+X_VALUE = cell(INDEX, "value_e8")
 Q_FEE_KIND, Q_FEE_RATE, Q_FEE_EXPONENT, Q_FEE_UNIT, Q_FEE_MODE = (
     cell(QUOTE, name)
     for name in ("fee_kind", "fee_rate_e6", "fee_exponent", "fee_unit_e6", "fee_mode")
@@ -192,6 +209,8 @@ class Memory:
         self.cells[row + I_FEED], self.cells[row + I_ACCOUNT] = market.feed, market.account
         self.cells[row + I_EVENT] = market.event % EVENTS_MAX
         self.cells[row + I_ASSET] = market.asset % ASSETS_MAX
+        self.cells[row + I_INDEX_SLOT] = market.index_slot
+        self.cells[row + I_SPOT_SLOT] = market.spot_slot
         self.cells[row + I_KNOWN] = int(inside and market.is_live)
 
     @staticmethod
@@ -220,11 +239,17 @@ class Memory:
         cells[row + V_RESERVE] = bucket.reserve
         cells[row + V_LEVEL], cells[row + V_FILLED] = bucket.level_n, bucket.at_ns
 
-    def pair(self, index: int, *, same: int, approved: int) -> None:
-        """A row of the pairs."""
+    def pair(self, index: int, same: int, approved: int, a: int, b: int) -> None:
+        """A row of the pairs; without a second market (b), of one that may be bet on."""
         row = self.pair_row(index)
+        self.cells[row + PR_A], self.cells[row + PR_LEGS] = a, 1 if b == NO_INSTRUMENT else 2
         self.cells[row + PR_SAME], self.cells[row + PR_APPROVED] = same, approved
         self.cells[row + PR_KNOWN] = 1
+
+    def slot(self, number: int, feed: int) -> None:
+        """Which feed writes a slot of the block `spot`."""
+        assert 0 <= number < PRODUCTS_MAX and 0 <= feed < FEEDS_MAX, (number, feed)
+        self.cells[SLOTS_AT + number] = feed + 1
 
     @staticmethod
     def pair_row(index: int) -> int:

@@ -18,6 +18,7 @@ class DeskParams:
     hold. `loss_cap_e6`: what a lone leg may lose per contract when its pair is completed or it is
     given back, fees included; `time_cap_ns`: how long that may take. `mismatches_max`: lone legs of
     a market, then it is blocked. `dust_e6`: an imbalance worth less is left and counted.
+    `price_move_e6`: share of itself by which the price behind a bet may have moved since.
     `*_reserve`: venue tokens that only unwinds may use. `circuit_failures` in a row open a
     venue's circuit for `circuit_open_ns`; `drift_ns`: from one look at the venues' figures to the
     next.
@@ -41,6 +42,7 @@ class DeskParams:
     quote_age_max_ns: int = 60_000_000_000
     signal_age_max_ns: int = 50_000_000
     duplicate_ns: int = 1_000_000_000
+    price_move_e6: int = 20
     loss_cap_e6: int = 50_000
     time_cap_ns: int = 250_000_000
     mismatches_max: int = 3

@@ -17,6 +17,7 @@ from shm_layout import (
     E6,
     ENTRY,
     INSTRUMENT,
+    NO_INSTRUMENT,
     PAIR,
     POSITION,
     QUOTE,
@@ -70,7 +71,8 @@ class Markets:
         rows += [self._pairs_at + place * ENTRY for place in range(pairs)]
         self._tables, self._books = Watch(self._words, rows), Watch(self._words, ())
         self._row = np.zeros(BODY, np.int64)
-        self._pairs: dict[int, tuple[int, int, int]] = {}  # row → both instruments, same
+        # row → both instruments (or one, to be bet on), same
+        self._pairs: dict[int, tuple[int, int, int]] = {}
         self._order: list[PlannedMarket] = []  # as in `_books`: quote, position
         self._again: dict[int, PlannedMarket] = {}
         self.known: dict[int, PlannedMarket] = {}
@@ -121,7 +123,7 @@ class Markets:
         """
         best_e6 = -E6
         for a, b, same in self._pairs.values():
-            if market.instrument in (a, b):
+            if market.instrument in (a, b) and b != NO_INSTRUMENT:
                 row = self._read(self._quotes_at, b if a == market.instrument else a)
                 if row is not None:
                     bid, ask = row[_Q["bids"]], row[_Q["asks"]]

@@ -176,6 +176,8 @@ class Market:
     feed: int
     asset: int = 0
     is_live: bool = True  # False: its window is over, booked and forgotten
+    index_slot: int = -1  # of what it settles on, and of what leads that; -1: none
+    spot_slot: int = -1
 
 
 class Placing(NamedTuple):

@@ -129,7 +129,7 @@ def _work(record: dict[str, Any], quote: Callable[[int], list[int] | None]) -> W
         orders.append(Order(intent=number, placing=Placing(*placing), **fields))
         cells = quote(fields["instrument"])
         facts.append(_NO_FACTS if cells is None else facts_of(cells))
-    intent = Intent._make((*record["intent"], (), 0, 0))
+    intent = Intent._make((*record["intent"], (), 0, 0, ()))
     return Work(intent, orders, record["costs"], facts, record["taken_ns"])
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from gateway.accounts import Accounts
 from gateway.facts import levels_of
-from gateway.intent import Intent, Leg
+from gateway.intent import REASONED, Intent, Leg
 from gateway.memory import K_FEE, K_WORST, LOOK_CELLS, LOOKS_AT, Memory
 from shm_layout import (
     BODY,
@@ -111,7 +111,7 @@ class Sights:
         return {
             "k": "seen", "intent": intent.id, "profit": intent.profit_e6, "fees": intent.fees_e6,
             "put": sight.put_ns, "sent": list(sight.sent_ns), "legs": legs,
-        }  # fmt: skip
+        } | _bet(intent)  # fmt: skip
 
     def _found(self, leg: Leg) -> list[int] | None:
         """The quote a leg was decided on, in the ring of its feed; None: it is gone from there."""
@@ -129,6 +129,13 @@ class Sights:
             if (body[_INSTRUMENT], body[_EPOCH], body[_NUMBER]) == wanted:
                 return body
         return None
+
+
+def _bet(intent: Intent) -> dict[str, Any]:
+    """What a bet was decided on, by name: fair value, strategy, the price it was valued with."""
+    if not intent.reasons:
+        return {}
+    return {"bet": dict(zip(REASONED, intent.reasons, strict=True))}
 
 
 def told(quote: Sequence[int]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.memory import Memory
-from shm_layout import E6, FLAG_UNWIND
+from shm_layout import E6, FLAG_UNWIND, KIND_MODEL
 
 if TYPE_CHECKING:
     from gateway.ledger import Work
@@ -87,11 +87,11 @@ def lone_cost_e6(work: Work) -> int:
 
 def unhedged_e6(under_way: Sequence[Work]) -> int:
     """Worst cost of what may stand alone: the dearer leg of each intent under way, and what is
-    lone.
+    lone. A bet stands for itself: its market's limits count it.
     """
     total_e6 = 0
     for work in under_way:
-        if work.intent.flags & FLAG_UNWIND:
+        if work.intent.flags & FLAG_UNWIND or work.intent.kind == KIND_MODEL:
             continue
         if not work.ended:
             total_e6 += max(work.costs_e6)

@@ -85,6 +85,9 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
         plan_lone=plan_lone,
         epoch=spec.epoch,
     )
+    for name, slots in params.products.items():
+        for slot in slots.values():
+            desk.memory.slot(slot, VENUES.index(name))
     desk.opening.on_found = client.forget_before
     return desk
 

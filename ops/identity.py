@@ -22,14 +22,16 @@ from ops.assets import index_of
 from ops.config import Risk, Settings
 from ops.series import NO_SERIES, Table
 from ops.settles import needs_terms, settles_cells
-from ops.venues.script import Difference, MarketSpec, Script
+from ops.venues.script import Difference, MarketSpec, PairSpec, Script
 from shm_layout import (
     BODY,
     INSTRUMENT,
     K_INSTRUMENT,
     K_PAIR,
     K_PARAMETERS,
+    NO_INSTRUMENT,
     PAIR,
+    PAIRS_MAX,
     PARAMETERS,
     PRODUCTS_MAX,
     VENUES,
@@ -60,7 +62,7 @@ class Said(NamedTuple):
     """A pair as people read it, and whether it may be opened."""
 
     a: str  # venue and ticker
-    b: str
+    b: str  # empty: there is none, the market may be traded alone
     is_approved: bool
     differs: tuple[Difference, ...]
 
@@ -80,6 +82,7 @@ class Identity:
     said: tuple[Said, ...] = ()  # of each pair
     assets: Mapping[str, int] = field(default_factory=dict)  # of each coin that has an index
     series: Table = NO_SERIES  # whose windows come and go while it runs
+    has_bets: bool = False  # markets whose settlement rule is known may be traded alone
 
 
 def row(of: np.dtype[np.void], **values: int | list[int]) -> Row:
@@ -100,7 +103,8 @@ def identify(
 ) -> Identity:
     """The tables of one session. `optional`: feeds beside those that the script names, with what
     each writes into slots of its own; a run does not wait for them. A pair whose markets differ is
-    not approved, unless `is_forced`.
+    not approved, unless `is_forced`. Markets that the model may trade alone follow, as many as
+    there are rows for.
     """
     accounts = _accounts(script)
     events = {name: i for i, name in enumerate(dict.fromkeys(m.event for m in script.markets))}
@@ -121,6 +125,12 @@ def identify(
             is_approved=is_forced or not pair.differs,
             hurdle_e6=OF_PARAMETERS if pair.hurdle_e6 is None else pair.hurdle_e6,
         ))  # fmt: skip
+    said = [_said(pair, is_forced=is_forced) for pair in script.pairs]
+    has_bets = bool(settings.updown.bets)
+    for market, body in zip(script.markets, instruments, strict=True):
+        if has_bets and may_be_alone(body) and len(pairs) < PAIRS_MAX:
+            pairs.append(bet_row(len(pairs), body))
+            said.append(Said(f"{market.venue} {market.ticker}", "", True, ()))
     instruments_of: dict[int, tuple[int, ...]] = {}
     for index, market in enumerate(script.markets):
         feed = VENUES.index(market.venue)
@@ -133,18 +143,20 @@ def identify(
         instruments_of=instruments_of,
         products=products,
         optional=frozenset(optional),
-        said=tuple(
-            Said(
-                f"{pair.a_venue} {pair.a_ticker}",
-                f"{pair.b_venue} {pair.b_ticker}",
-                is_forced or not pair.differs,
-                pair.differs,
-            )
-            for pair in script.pairs
-        ),
+        said=tuple(said),
+        has_bets=has_bets,
         assets={
             index_of(m.index).asset.lower(): assets[m.event] for m in script.markets if m.index
         },
+    )
+
+
+def _said(pair: PairSpec, *, is_forced: bool) -> Said:
+    return Said(
+        f"{pair.a_venue} {pair.a_ticker}",
+        f"{pair.b_venue} {pair.b_ticker}",
+        is_forced or not pair.differs,
+        pair.differs,
     )
 
 
@@ -169,6 +181,23 @@ def pair_row(
         same=int(same), approved=int(is_approved), hurdle_e6=hurdle_e6,
         delay_max_ns=DELAY_ANY_NS, event=int(one["event"]),
         needs_terms=needs_terms(a, b) if waits is None else int(waits),
+    )  # fmt: skip
+
+
+def may_be_alone(market: Row) -> bool:
+    """The model can value this market: its settlement rule is known."""
+    return bool(market.view(INSTRUMENT)[0]["settlement_rule"])
+
+
+def bet_row(index: int, market: Row, *, generation: int = GENERATION) -> Row:
+    """A PAIR of one market that the model may trade alone: no second, and it waits for the market's
+    own terms.
+    """
+    one = market.view(INSTRUMENT)[0]
+    return row(
+        PAIR, index=index, generation=generation, a=int(one["index"]), b=NO_INSTRUMENT,
+        a_generation=int(one["generation"]), same=1, approved=1, hurdle_e6=OF_PARAMETERS,
+        delay_max_ns=DELAY_ANY_NS, event=int(one["event"]), needs_terms=1,
     )  # fmt: skip
 
 

@@ -173,7 +173,8 @@ class Inspector:
                 run_epoch_ns=run_ns,
             )
             for index, row in self._rows("pairs", shm.PAIRS_MAX)
-            if all(_is_of(identities, int(row[leg]), row[f"{leg}_generation"]) for leg in "ab")
+            if row["b"] != shm.NO_INSTRUMENT  # of one market the fair values tell
+            and all(_is_of(identities, int(row[leg]), row[f"{leg}_generation"]) for leg in "ab")
         )
 
     def _processes(self, now_ns: int) -> tuple[Process, ...]:

@@ -15,7 +15,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
-from ops.identity import Account, Identity, Row, Said, announce, instrument_row, pair_row
+from ops.identity import (
+    Account,
+    Identity,
+    Row,
+    Said,
+    announce,
+    bet_row,
+    instrument_row,
+    may_be_alone,
+    pair_row,
+)
 from ops.proposal import ProposalError, Window, window_of
 from ops.series import Pairing, Series, Table
 from shm_layout import (
@@ -23,6 +33,7 @@ from shm_layout import (
     INSTRUMENTS_MAX,
     K_INSTRUMENT,
     K_PAIR,
+    NO_INSTRUMENT,
     PAIR,
     PAIRS_MAX,
     ST_SETTLED,
@@ -93,7 +104,12 @@ class Roll:
         self._places = dict.fromkeys(identity.instruments_of, SPARE)  # that no number has yet
         self._free: dict[int, deque[int]] = {feed: deque() for feed in self._places}
         self._free_pairs: deque[int] = deque()
-        self._pair_of: dict[tuple[int, int], int] = {}  # both numbers -> the pair's
+        # both numbers -> the pair's; of those the run began with, what may be traded alone
+        self._pair_of: dict[tuple[int, int], int] = {
+            (int(p["a"]), NO_INSTRUMENT): int(p["index"])
+            for p in (body.view(PAIR)[0] for body in identity.pairs)
+            if p["b"] == NO_INSTRUMENT
+        }
         self._looked_ns = 0
         self.counts = Counts()
 
@@ -137,6 +153,8 @@ class Roll:
         self._publish("instruments", K_INSTRUMENT, index, row)
         for pairing in self._table.pairings:
             self._join(pairing, live)
+        if self.identity.has_bets and may_be_alone(row):
+            self._leave_alone(live)
         self._changed()
         return live
 
@@ -193,11 +211,8 @@ class Roll:
         if other is None:
             return
         a, b = (live, other) if live.series == pairing.a else (other, live)
-        index, generation = len(self._pairs), 1
-        if self._free_pairs:
-            index = self._free_pairs.popleft()
-            generation = int(self._pairs[index].view(PAIR)[0]["generation"]) + 1
-        elif index >= PAIRS_MAX:
+        index, generation = self._pair_number()
+        if index >= PAIRS_MAX:
             self._note(f"{a.window.ticker} and {b.window.ticker} are no pair: no number is left")
             return
         body = pair_row(
@@ -206,11 +221,34 @@ class Roll:
             waits=pairing.has_dead_zone and not self._is_forced,
         )  # fmt: skip
         said = Said(a.name, b.name, pairing.is_approved or self._is_forced, ())
+        self._put_pair((a.index, b.index), body, said)
+
+    def _leave_alone(self, live: Live) -> None:
+        """The model may trade this window alone."""
+        if (live.index, NO_INSTRUMENT) in self._pair_of:
+            return
+        index, generation = self._pair_number()
+        if index >= PAIRS_MAX:
+            self._note(f"{live.window.ticker} is not bet on: no number is left")
+            return
+        body = bet_row(index, self._rows[live.index], generation=generation)
+        said = Said(live.name, "", True, ())
+        self._put_pair((live.index, NO_INSTRUMENT), body, said)
+
+    def _pair_number(self) -> tuple[int, int]:
+        """The number of the next pair and its generation; PAIRS_MAX: none is left."""
+        if not self._free_pairs:
+            return len(self._pairs), 1
+        index = self._free_pairs.popleft()
+        return index, int(self._pairs[index].view(PAIR)[0]["generation"]) + 1
+
+    def _put_pair(self, legs: tuple[int, int], body: Row, said: Said) -> None:
+        index = int(body.view(PAIR)[0]["index"])
         if index == len(self._pairs):
             self._pairs.append(body)
             self._said.append(said)
         self._pairs[index], self._said[index] = body, said
-        self._pair_of[a.index, b.index] = index
+        self._pair_of[legs] = index
         self._publish("pairs", K_PAIR, index, body)
 
     # ---- what goes

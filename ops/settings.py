@@ -184,6 +184,7 @@ class Updown:
 
     assets: tuple[str, ...] = _key("assets", NAMES, 0, 10)
     intervals: tuple[str, ...] = _key("intervals", NAMES, 0, 4)
+    bets: int = _key("bets", COUNT, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "pool": pool(run),
         "fills": run.tally.fills,
         "one_legged": run.tally.one_legged,
+        "bets": run.tally.bets(),
         "refusals": refusals(run),
         "refused_edges": sums(refused),
         "refused_pairs": best(refused, REFUSED_MAX),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KEYS = (
     "mode", "seed", "script_hash", "seconds", "first_order_s", "venues", "edges", "intents",
-    "refusals", "refused_pairs", "orders", "pool", "fills", "one_legged", "profit_e6",
+    "refusals", "refused_pairs", "orders", "pool", "fills", "one_legged", "bets", "profit_e6",
     "fees_e6", "tick_to_order_ns", "wire_to_order_ns", "stages_ns", "waiting", "exit_reason",
 )  # fmt: skip
 
@@ -59,6 +59,7 @@ def summary(run: Supervisor) -> dict[str, Any]:
         "pool": pool(run),
         "fills": tally.fills,
         "one_legged": tally.one_legged,
+        "bets": tally.bets(),
         "profit_e6": run.profit_e6(),
         "fees_e6": tally.fees_e6,
         "tick_to_order_ns": percentiles(tally.tick_to_order_ns()),
@@ -92,24 +93,35 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
         shown.append((name, text))
     refused = ", ".join(f"{name} {count:,}" for name, count in found["refusals"].items()) or "none"
-    first = found["first_order_s"]
+    first, bets = found["first_order_s"], found["bets"]
     shown += [
         ("edges", f"{found['edges']:,}"),
         ("intents", f"{found['intents']:,}"),
         ("refused", refused),
         *(("refused edges", text) for text in texts(sums(pairs), pairs)),
         ("orders", f"{found['orders']:,} · {found['fills']:,} filled · {hedged} one-legged"),
+        *([("model bets", bets_text(bets))] if bets["intents"] else []),
         ("signed ahead", pooled(found["pool"])),
         ("first order", "none" if first is None else f"{first:.2f} s after the start"),
         (
             "profit",
-            f"{dollars(found['profit_e6'])} at the worst, after {dollars(found['fees_e6'])} fees",
+            f"{dollars(found['profit_e6'])} at the worst, after {dollars(found['fees_e6'])} fees"
+            + (": a bet counts once its market has settled" if bets["fills"] else ""),
         ),
         ("tick-to-order", microseconds(found["tick_to_order_ns"])),
         ("wire-to-order", microseconds(found["wire_to_order_ns"])),
         ("waiting", ", ".join(f"{role} {kind}" for role, kind in found["waiting"].items())),
     ]
     return shown
+
+
+def bets_text(bets: Mapping[str, Any]) -> str:
+    """What the model took in one market alone."""
+    return (
+        f"{bets['intents']:,} · {bets['fills']:,} filled,"
+        f" {dollars(bets['filled_e6'])} contracts worth {dollars(bets['fair_e6'])} at fair value"
+        " when they were decided on"
+    )
 
 
 def faults_done(counts: Mapping[str, Mapping[str, int]]) -> list[tuple[str, str]]:

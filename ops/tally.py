@@ -10,18 +10,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from shm_layout import (
+    BET,
     BODY,
+    E6,
     ENTRY,
     FLAG_TIMER,
     INTENT,
     K_INTENT,
     K_LEG,
     K_TERMINAL,
+    KIND_MODEL,
     LAPPED,
     LEGS_MAX,
     LINE,
@@ -29,6 +33,7 @@ from shm_layout import (
     READ,
     REASONS,
     REPORT,
+    SELL,
     Segment,
     cells_to_text,
     intent_parts,
@@ -88,6 +93,8 @@ class Life:
     recv_ns: int
     event_epoch_ns: int
     is_timer: bool
+    is_bet: bool = False  # of the model against one market: one leg
+    fair_e6: int = 0  # of a bet: what its token is worth by the model
     legs: dict[int, Leg] = field(default_factory=dict)
     reason: str = ""
 
@@ -137,6 +144,9 @@ class Tally:
             event_epoch_ns=int(row["event_epoch_ns"]),
             is_timer=bool(row["flags"] & FLAG_TIMER),
         )
+        if row["kind"] == KIND_MODEL:
+            fair_e6 = int(body.view(BET)[0]["fair_e6"])
+            life.is_bet, life.fair_e6 = True, E6 - fair_e6 if row["side_0"] == SELL else fair_e6
         told = self.lives.get(number)  # written and answered between the two drains of a poll
         if told is not None:
             life.legs, life.reason = told.legs, told.reason
@@ -152,6 +162,7 @@ class Tally:
             life = known[intent] = Life(
                 int(row["pair"]), int(row["direction"]), int(row["decide_ns"]), int(row["recv_ns"]),
                 int(row["event_epoch_ns"]), bool(row["flags"] & FLAG_TIMER),
+                row["intent_kind"] == KIND_MODEL,
             )  # fmt: skip
         if kind == K_LEG:
             self._leg(life, row)
@@ -183,22 +194,37 @@ class Tally:
 
     @property
     def one_legged(self) -> int:
-        """Intents that ended with unequal legs."""
+        """Intents of two legs that ended with unequal ones."""
         return sum(
             1
             for life in self.lives.values()
-            if life.reason and len({leg.filled_e6 for leg in _both(life)}) > 1
+            if life.reason and not life.is_bet and len({leg.filled_e6 for leg in _both(life)}) > 1
         )
 
-    def tick_to_order_ns(self) -> list[int]:
+    def tick_to_order_ns(self, *, of_bets: bool = False) -> list[int]:
         """Last leg's send − receipt of the frame, for every intent sent whole; timers apart (left
-        out).
+        out). Of intents of two legs, or of bets.
         """
         return [
             max(leg.send_ns for leg in life.legs.values()) - life.recv_ns
             for life in self.lives.values()
-            if life.recv_ns and not life.is_timer and _is_sent(life)
+            if life.recv_ns and not life.is_timer and life.is_bet == of_bets and _is_sent(life)
         ]
+
+    def bets(self) -> dict[str, Any]:
+        """Of the model's own: how many were written, sent and filled, contracts, and what those
+        were worth at fair value when they were decided on: that is no profit before it settles.
+        """
+        lives = [life for life in self.lives.values() if life.is_bet]
+        legs = [(life, leg) for life in lives for leg in life.legs.values()]
+        return {
+            "intents": len(lives),
+            "orders": sum(leg.send_ns > 0 for _, leg in legs),
+            "fills": sum(leg.filled_e6 > 0 for _, leg in legs),
+            "filled_e6": sum(leg.filled_e6 for _, leg in legs),
+            "fair_e6": sum(leg.filled_e6 * life.fair_e6 // E6 for life, leg in legs),
+            "tick_to_order_ns": percentiles(self.tick_to_order_ns(of_bets=True)),
+        }
 
     def tick_to_order(self) -> dict[str, int | None]:
         """Percentiles of `tick_to_order_ns`."""
@@ -210,7 +236,8 @@ class Tally:
 
 
 def _is_sent(life: Life) -> bool:
-    return len(life.legs) >= 2 and all(leg.send_ns for leg in life.legs.values())
+    wanted = 1 if life.is_bet else 2
+    return len(life.legs) >= wanted and all(leg.send_ns for leg in life.legs.values())
 
 
 def _both(life: Life) -> list[Leg]:
@@ -227,7 +254,7 @@ def wire_to_order_ns(
     found = []
     for life in tally.lives.values():
         keys = [leg.key for leg in life.legs.values()]
-        if life.is_timer or not life.event_epoch_ns or not _is_sent(life):
+        if life.is_timer or life.is_bet or not life.event_epoch_ns or not _is_sent(life):
             continue
         if all(key in read_ns for key in keys):
             found.append(max(read_ns[key] for key in keys) - due_ns(life.event_epoch_ns))

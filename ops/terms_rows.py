@@ -9,7 +9,15 @@ from typing import Any
 from ops.clock import MS_NS
 from ops.identity import Identity
 from ops.inspector_fair import fair_of
-from shm_layout import INSTRUMENT, PAIR, VENUES, Segment, cells_to_text, run_epoch_ns
+from shm_layout import (
+    INSTRUMENT,
+    NO_INSTRUMENT,
+    PAIR,
+    VENUES,
+    Segment,
+    cells_to_text,
+    run_epoch_ns,
+)
 
 
 def fair_rows(segment: Segment, identity: Identity, now_ns: int) -> list[dict[str, Any]]:
@@ -34,7 +42,7 @@ def terms_rows(segment: Segment, identity: Identity, now_ns: int) -> list[dict[s
         pair, terms = body.view(PAIR)[0], segment.read("terms", index)
         if terms is not None and terms["generation"] != pair["generation"]:
             terms = None
-        if terms is None and not pair["needs_terms"]:
+        if terms is None and (pair["b"] == NO_INSTRUMENT or not pair["needs_terms"]):
             continue
         row = {"pair": index, "a": said[index].a, "b": said[index].b, "valid": False}
         if terms is not None:

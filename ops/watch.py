@@ -26,6 +26,7 @@ from shm_layout import (
     HISTOGRAMS,
     LINE,
     LIVE_EPOCH_AT,
+    NO_INSTRUMENT,
     PAIR,
     QUOTE,
     REASONS,
@@ -83,7 +84,9 @@ class Watch:
             (VENUES.index(name), "spot"): self._places("spot", tuple(products.values()))
             for name, products in identity.products.items()
         }
-        self.pairs = [(int(p["a"]), int(p["b"]), bool(p["same"])) for p in views]
+        self.pairs = [
+            (int(p["a"]), int(p["b"]), bool(p["same"])) for p in views if p["b"] != NO_INSTRUMENT
+        ]
 
     def role(self, role: int, name: str) -> int:
         """One cell of a role's row."""

@@ -37,6 +37,7 @@ LIBRARIES = {  # besides the standard library and shm_layout
     "gateway": {"numpy", "msgspec", "orjson", "httptools"},
     "gateway/look.py": {"numba"},  # the last look and the journal's record are compiled: in plain
     "gateway/guard.py": {"numba"},  # Python they alone cost more than both writes
+    "gateway/guard_bet.py": {"numba"},
     "gateway/frame.py": {"numba"},
     "gateway/order_record.py": {"numba"},
     "gateway/signer.py": {"numpy", "cryptography", "coincurve", "sha3"},

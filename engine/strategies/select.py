@@ -60,8 +60,6 @@ from engine.strategies.view import Floats
 from engine.wide import mul_div_floor
 from shm_layout import BUY, E6, LAYOUT_HASH, ROUND_UP, SELL, Words
 
-KIND_MODEL = 3  # INTENT.kind; INTENT.direction is then the strategy's number
-
 # `case`: what the caller knows of this moment
 (
     C_OFF,  # dollars off each contract: hurdle, cost of capital; below 0: unknown, no trade

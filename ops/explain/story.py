@@ -20,6 +20,7 @@ from shm_layout import (
     FLAG_REDUCE,
     FLAG_TRUE_UP,
     FLAG_UNWIND,
+    KIND_MODEL,
     ORIGIN_OPERATOR,
     PLACED,
     REASONS,
@@ -44,7 +45,8 @@ def story(run: Run, number: int, marks: Marks) -> dict[str, Any]:
         "name": name_of(number),
         "parent": run.parent(work),
         "unwinds": run.children.get(number, []),
-        "what": _what(number, intent.flags),
+        "what": _what(number, intent.flags, intent.kind),
+        "bet": seen.get("bet") if seen else None,
         "pair": intent.pair,
         "direction": intent.direction,
         "decided_epoch_ns": run.epoch_ns(intent.decide_ns),
@@ -62,9 +64,11 @@ def story(run: Run, number: int, marks: Marks) -> dict[str, Any]:
     }
 
 
-def _what(number: int, flags: int) -> str:
+def _what(number: int, flags: int, kind: int) -> str:
     if intent_parts(number)[0] == ORIGIN_OPERATOR:
         return "flattens"
+    if kind == KIND_MODEL and not flags & (FLAG_UNWIND | FLAG_REDUCE):
+        return "bets"
     if not flags & FLAG_UNWIND:
         return "reduces" if flags & FLAG_REDUCE else "opens"
     return "completes a pair" if flags & FLAG_TRUE_UP else "gives a leg back"
@@ -100,10 +104,13 @@ def _quotes(
 
 
 def _edge(work: Work, seen: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Each term of what an opening intent was to leave; per contract but for size and sums. None:
-    it reduces, or its books are not known.
+    """Each term of what an opening intent was to leave; per contract but for size and sums. A bet
+    pays its fair value. None: it reduces, or its books are not known.
     """
-    if seen is None or len(work.orders) != 2 or work.intent.flags & (FLAG_UNWIND | FLAG_REDUCE):
+    if seen is None or work.intent.flags & (FLAG_UNWIND | FLAG_REDUCE):
+        return None
+    pays_e6 = E6 if len(work.orders) == 2 else _fair_e6(seen, _token(work.orders[0]))
+    if pays_e6 is None:
         return None
     legs: list[dict[str, Any]] = []
     for order in work.orders:
@@ -116,17 +123,26 @@ def _edge(work: Work, seen: Mapping[str, Any] | None) -> dict[str, Any] | None:
             "fee_e6": plan.fee_e6,
         })  # fmt: skip
     size_e6 = work.orders[0].size_e6
-    left_e6 = size_e6 - sum(leg["cost_e6"] + leg["fee_e6"] for leg in legs)
+    worth_e6 = pays_e6 * size_e6 // E6
+    left_e6 = worth_e6 - sum(leg["cost_e6"] + leg["fee_e6"] for leg in legs)
     return {
         "size_e6": size_e6,
-        "pays_e6": E6,
+        "pays_e6": pays_e6,
         "legs": legs,
-        "gross_e6": (size_e6 - sum(leg["cost_e6"] for leg in legs)) * E6 // size_e6,
+        "gross_e6": (worth_e6 - sum(leg["cost_e6"] for leg in legs)) * E6 // size_e6,
         "fees_e6": seen["fees"],
         "taken_off_e6": max(left_e6 * E6 // size_e6 - work.intent.edge_e6, 0),
         "edge_e6": work.intent.edge_e6,
         "profit_e6": seen["profit"],
     }
+
+
+def _fair_e6(seen: Mapping[str, Any] | None, token: int) -> int | None:
+    """What a token was worth by the model when a bet was decided on; None: it is none."""
+    if seen is None or "bet" not in seen:
+        return None
+    fair_e6: int = seen["bet"]["fair_e6"]
+    return fair_e6 if token == 0 else E6 - fair_e6
 
 
 def _token(order: Order) -> int:
@@ -180,7 +196,9 @@ def _order(run: Run, work: Work, order: Order, marks: Marks) -> dict[str, Any]:
     finals = [note["ns"] for note in notes if note["k"] == "out" and _is_final(note)]
     trades = [note["ns"] for note in notes if note["k"] == "trade"]
     realised_e6 = flow_e6(order, booked.notional_e6, booked.fee_e6) + size_e6 * token_e6 // E6
-    expected_e6 = None if plan is None else _expected_e6(order, plan, token_e6)
+    fair_e6 = _fair_e6(seen, order.placing.token)  # of a bet, else by the mark
+    worth_e6 = token_e6 if fair_e6 is None else fair_e6
+    expected_e6 = None if plan is None else _expected_e6(order, plan, worth_e6)
     return {
         "order": order.key,
         "venue_order": order.venue_id or None,
@@ -213,7 +231,7 @@ def _order(run: Run, work: Work, order: Order, marks: Marks) -> dict[str, Any]:
 
 
 def _expected_e6(order: Order, plan: Plan, token_e6: int) -> int:
-    """What the plan is worth by the same mark as what came of it."""
+    """What the plan is worth by the same mark as what came of it; a bet by its fair value."""
     size_e6 = contracts_e6(order, plan.size_e6)
     return flow_e6(order, plan.notional_e6, plan.fee_e6) + size_e6 * token_e6 // E6
 

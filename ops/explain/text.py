@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ops.operator_cli import dollars
-from shm_layout import E6
+from shm_layout import E6, int_to_text
 
 LEVELS_SHOWN = 3
 Row = Mapping[str, Any]
@@ -22,6 +22,8 @@ def intent_lines(row: Row) -> Iterator[str]:
     yield f"  decided {_moment(row['decided_epoch_ns'])} run time; end: {row['end'] or 'none yet'}"
     for book in row["books"]:
         yield from _book_lines(book)
+    if row["bet"] is not None:
+        yield _bet_line(row["bet"])
     if row["edge"] is not None:
         yield from _edge_lines(row["edge"])
     yield from _stage_lines(row)
@@ -138,11 +140,20 @@ def _levels(levels: Sequence[Sequence[int]]) -> str:
     return ", ".join(shown + more) or "none"
 
 
+def _bet_line(bet: Row) -> str:
+    """What the model held of one market."""
+    return (
+        f"  by strategy {bet['strategy']}: YES worth {_price(bet['fair_e6'])}, sure to"
+        f" {_price(bet['sure_e6'])}, at a price of ${int_to_text(bet['spot_e8'], 8)}"
+    )
+
+
 def _edge_lines(edge: Row) -> Iterator[str]:
     terms = [f"{leg['venue']} {leg['token']} {_price(leg['price_e6'])}" for leg in edge["legs"]]
     fees = [f"{leg['venue']} {money(leg['fee_e6'])}" for leg in edge["legs"]]
     pays, gross = _price(edge["pays_e6"]), _price(edge["gross_e6"])
-    yield f"  edge: {pays} a pair - {' - '.join(terms)} = {gross}"
+    what = "a pair" if len(terms) > 1 else "at fair value"
+    yield f"  edge: {pays} {what} - {' - '.join(terms)} = {gross}"
     yield (
         f"    on {_size(edge['size_e6'])} contracts, fees of {money(edge['fees_e6'])}"
         f" ({', '.join(fees)}): {money(edge['profit_e6'])} in all"

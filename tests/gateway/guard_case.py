@@ -4,14 +4,14 @@ the plain rules and by the compiled last look on a segment that says the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gateway.accounts import Accounts
 from gateway.facts import facts_of
 from gateway.intake import Intake, market_of
-from gateway.intent import Intent, Leg, to_cells
+from gateway.intent import REASONED, Intent, Leg, to_cells
 from gateway.kalshi import KalshiVenue
 from gateway.memory import RATE_AT, Memory
 from gateway.params import DeskParams
@@ -21,25 +21,32 @@ from gateway.throttle import RATE_CELLS, Bucket, OrderRate
 from ops.last_look import last_look
 from shm_layout import (
     ACTIVE,
+    BODY,
     BUY,
     CONTROL,
     FEED_ROLE,
     GATE,
     HALTED,
+    KIND_MODEL,
     LIVE_EPOCH_AT,
+    NO_INSTRUMENT,
     QUOTE,
     REASONS,
     ROLE,
     SELL,
+    SPOT,
     Segment,
     cell,
     word_store,
 )
 from tests.gateway.scene import EPOCH, KALSHI, POLY, Scene, fee, legal_size
 from tests.twins.guard import Look, Standing, check, cost_e6
+from tests.twins.guard_bet import Price
 
 SIZE = 10_000_000
 NOW = 10**15
+SPOT_FEED, SPOT_SLOT, INDEX_SLOT = 3, 4, 5  # of a bet's market
+PRICE = 80_000 * 10**8
 SEGMENT = Segment.private()
 ELSEWHERE = Market(9, 1, "polymarket_us", 5, 77, "else", 0, "", "0", "0", 2, 9)
 
@@ -50,6 +57,8 @@ class Row:
 
     same: int = 1
     approved: int = 1
+    a: int = 0
+    b: int = 1
 
 
 @dataclass(slots=True)
@@ -107,6 +116,14 @@ class Case:
                 word_store(words, at, 1)  # a writer died in the middle
             else:
                 segment.write("quotes", instrument, np.array(look.quote, np.int64))
+        price = self.standing.price or Price(None, EPOCH)
+        word_store(words, LIVE_EPOCH_AT + FEED_ROLE + SPOT_FEED, price.alive_epoch)
+        word_store(words, segment.at("roles", FEED_ROLE + SPOT_FEED) + cell(ROLE, "beat_ns"), NOW)
+        for slot in (SPOT_SLOT, INDEX_SLOT):
+            if price.cells is None:
+                word_store(words, segment.at("spot", slot), 1)
+            else:
+                segment.write("spot", slot, np.array(price.cells, np.int64))
 
     def _remember(self) -> Memory:
         """The desk's numbers, told as the desk tells them."""
@@ -136,13 +153,15 @@ class Case:
                 memory.block(look.leg.instrument, True)
         standing, pair = self.standing, self.standing.pair
         if pair is not None:
-            memory.pair(0, same=pair.same, approved=pair.approved)
+            memory.pair(0, same=pair.same, approved=pair.approved, a=pair.a, b=pair.b)
+        for slot in (SPOT_SLOT, INDEX_SLOT):
+            memory.slot(slot, SPOT_FEED)
         memory.pause({0} if standing.is_paused else set())
         memory.standing(unhedged_e6=standing.unhedged_e6, open_intents=standing.open_intents)
         memory.journal(standing.journal_failed)
         if standing.is_duplicate:
             legs = [number for leg in self.intent.legs for number in leg]
-            memory.sent(0, 0, legs, len(self.intent.legs), NOW - 1)
+            memory.sent(0, self.intent.direction, legs, len(self.intent.legs), NOW - 1)
         return memory
 
     def reason(self) -> str:
@@ -164,6 +183,20 @@ class Case:
         """Without one leg."""
         del self.looks[place]
         self.intent = self.intent._replace(legs=tuple(look.leg for look in self.looks))
+
+    def told(self, **changed: int) -> None:
+        """Change what a bet says it was decided on."""
+        reasons = dict(zip(REASONED, self.intent.reasons, strict=True)) | changed
+        self.intent = self.intent._replace(reasons=tuple(reasons.values()))
+
+    def price(self, **changed: int) -> None:
+        """Change cells of the price as it stands now."""
+        assert self.standing.price is not None
+        cells = list(self.standing.price.cells or [])
+        for name, value in changed.items():
+            cells[cell(SPOT, name)] = value
+        price = self.standing.price._replace(cells=cells)
+        self.standing = self.standing._replace(price=price)
 
     def quote(self, place: int, **changed: int) -> None:
         """Change cells of a quote."""
@@ -210,3 +243,24 @@ def case() -> Case:
     )  # fmt: skip
     standing = Standing(ACTIVE, False, Row(), 0, 0, False, False)
     return Case(intent, looks, standing, accounts, DeskParams())
+
+
+def bet() -> Case:
+    """BUY 10 at Kalshi 0.42 that our model holds for worth 0.50, spot at 80,000."""
+    c = case()
+    c.drop(POLY)
+    market = c.looks[0].market
+    assert market is not None
+    market = replace(market, spot_slot=SPOT_SLOT, index_slot=INDEX_SLOT)
+    c.looks[0] = c.looks[0]._replace(market=market)
+    c.accounts.add_market(market)
+    cells = [0] * BODY
+    told = {"epoch": EPOCH, "recv_ns": NOW - 1_000, "last_e8": 7, "bid_e8": PRICE - 1,
+            "ask_e8": PRICE + 1, "number": 9}  # fmt: skip
+    for name, value in told.items():
+        cells[cell(SPOT, name)] = value
+    reasons = (9, 500_000, 700_000, 0, SPOT_SLOT, 9, EPOCH, PRICE)
+    c.intent = c.intent._replace(kind=KIND_MODEL, reasons=reasons)
+    row = Row(a=KALSHI, b=NO_INSTRUMENT)
+    c.standing = c.standing._replace(pair=row, price=Price(cells, EPOCH))
+    return c

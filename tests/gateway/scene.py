@@ -210,7 +210,7 @@ class Scene:
         accounts = Accounts(intake.markets(), {"kalshi": True, "polymarket": False}, memory)
         accounts.start({KALSHI: cash_e6, POLY: cash_e6}, [], {})
         for pair in intake.pairs():
-            memory.pair(pair.number, same=pair.same, approved=pair.approved)
+            memory.pair(*pair)
         for venue in (KALSHI, POLY):
             bucket = Bucket(rate=1_000, burst=1_000, reserve=10)
             memory.venue(venue, nets=venue == KALSHI, order_cost=1, bucket=bucket)

@@ -9,8 +9,30 @@ import random
 
 from gateway.order import Order
 from gateway.ports import NO, YES, Placing
-from shm_layout import BUY, FLAG_REDUCE, FLAG_TRUE_UP, FLAG_UNWIND, QUOTE, REASONS, SELL, cell
-from tests.gateway.guard_case import NOW, SEGMENT, SIZE, Case, Row, case, fresh
+from shm_layout import (
+    BUY,
+    FLAG_REDUCE,
+    FLAG_TRUE_UP,
+    FLAG_UNWIND,
+    KIND_MODEL,
+    NO_INSTRUMENT,
+    QUOTE,
+    REASONS,
+    SELL,
+    cell,
+)
+from tests.gateway.guard_case import (
+    INDEX_SLOT,
+    NOW,
+    PRICE,
+    SEGMENT,
+    SIZE,
+    Case,
+    Row,
+    bet,
+    case,
+    fresh,
+)
 from tests.gateway.scene import KALSHI, POLY, fee
 from tests.twins.guard import place, worst_cost_e6
 
@@ -131,16 +153,49 @@ def break_look(c: Case, chance: random.Random, leg_at: int) -> None:
     c.looks[leg_at] = c.looks[leg_at]._replace(**changed)  # type: ignore[arg-type]
 
 
+def break_price(c: Case, chance: random.Random, _leg_at: int) -> None:
+    """What a bet says it was decided on, or the price as it is now."""
+    if not c.intent.reasons or c.standing.price is None:
+        return
+    what = chance.randrange(4)
+    if what == 0:
+        name = chance.choice(("fair_e6", "spot_slot", "spot_epoch", "spot_e8"))
+        near = {"fair_e6": (420_000, 439_999, 440_000, 460_000), "spot_slot": (INDEX_SLOT, 3),
+                "spot_epoch": (0, 6), "spot_e8": (PRICE + 160_000_000, PRICE + 170_000_000)}
+        c.told(**{name: chance.choice((*near[name], *EDGES))})
+    elif what == 1:
+        name = chance.choice(("epoch", "trust", "recv_ns", "last_e8", "bid_e8", "ask_e8"))
+        c.price(**{name: chance.choice((*EDGES, PRICE, NOW - 3 * 10**9, NOW - 3 * 10**9 - 1))})
+    elif what == 2:
+        c.price(bid_e8=0, last_e8=chance.choice((PRICE, PRICE + 160_000_000, PRICE - 161_000_000)))
+    else:
+        price = c.standing.price
+        changed = chance.choice(({"cells": None}, {"alive_epoch": 0}, {"alive_epoch": 6}))
+        c.standing = c.standing._replace(price=price._replace(**changed))
+
+
+def break_row(c: Case, chance: random.Random, _leg_at: int) -> None:
+    """A row of the other sort, or of another market; an intent of the other kind."""
+    rows = Row(), Row(b=NO_INSTRUMENT), Row(a=1, b=NO_INSTRUMENT)
+    if chance.random() < 0.5:
+        c.standing = c.standing._replace(pair=chance.choice(rows))
+    elif c.intent.reasons:
+        c.intent = c.intent._replace(kind=chance.choice((0, 1, KIND_MODEL)))
+
+
 BREAKS = (
     break_quote, break_quote, break_leg, break_leg, break_standing, break_money, break_money,
-    break_holdings, break_intent,
+    break_holdings, break_intent, break_price, break_price, break_row,
 )  # fmt: skip
 
 
 def broken(chance: random.Random) -> Case:
     """A case with up to four things changed."""
-    c = case()
-    if chance.random() < 0.2:
+    is_bet = chance.random() < 0.3
+    c = bet() if is_bet else case()
+    if is_bet:
+        c.intent = c.intent._replace(flags=chance.choice((0, 0, 0, FLAG_REDUCE)))
+    elif chance.random() < 0.2:
         c.drop(chance.choice((KALSHI, POLY)))
         flags = chance.choice((FLAG_UNWIND | FLAG_REDUCE, FLAG_REDUCE, 0))
         c.intent = c.intent._replace(flags=flags)

@@ -61,7 +61,7 @@ def sent(book: Ledger, number: int, legs: Sequence[int] = (1,)) -> Work:
     ]  # fmt: skip
     for order in orders:
         order.move(E_SEND)
-    intent = Intent._make((number, 0, 1, 0, 0, 0, 0, 0, 0, -1, 0, 0, 0, (), 0, 0))
+    intent = Intent(number, 0, 1, 0, 0, 0, 0, 0, 0, -1, 0, 0, 0, ())
     work = Work(intent, orders, [SIZE] * len(legs), [FACTS] * len(legs), 1)
     book.add(work)
     return work

@@ -10,6 +10,7 @@ import numpy as np
 from ops.config import load
 from ops.identity import OF_PARAMETERS, identify, parameters_row, publish
 from ops.venues.script import Difference, MarketSpec, PairSpec
+from ops.venues.world import make_world
 from shm_layout import (
     BODY,
     ENTRY,
@@ -31,6 +32,7 @@ from tests.ops.fakes import FakeScript
 
 TOKEN = 2**255 + 12345
 SETTINGS = load("testing")
+HEDGED = load("testing", None, {"ARB_UPDOWN_BETS": "0"})  # nothing is traded alone
 
 
 class Script(FakeScript):
@@ -107,6 +109,25 @@ def test_pairs_name_instruments_polarity_and_their_own_hurdle() -> None:
     script.pairs = (replace(Script.pairs[0], hurdle_e6=None),)
     default = view(identify(script, SETTINGS).pairs[0], PAIR)
     assert default["hurdle_e6"] == OF_PARAMETERS
+
+
+def test_markets_whose_settlement_is_known_have_a_row_alone_if_the_profile_says_so() -> None:
+    world = make_world(7, begin_epoch_ns=1_795_000_400 * 10**9)
+    informers = {"cfbenchmarks": ("BRTI",), "polybolt": ("btcusd",)}
+    hedged = identify(world, HEDGED, informers)
+    assert all(view(body, PAIR)["b"] >= 0 for body in hedged.pairs) and not hedged.has_bets
+    identity = identify(world, SETTINGS, informers)
+    rows = [view(body, PAIR) for body in identity.pairs]
+    assert rows[: len(hedged.pairs)] == [view(body, PAIR) for body in hedged.pairs]
+    more = rows[len(hedged.pairs) :]
+    known = [view(body, INSTRUMENT) for body in identity.instruments]
+    wanted = [int(row["index"]) for row in known if row["settlement_rule"]]
+    assert [int(row["a"]) for row in more] == wanted and len(wanted) > 2
+    for at, row in enumerate(more, len(hedged.pairs)):
+        assert (row["index"], row["b"], row["approved"], row["needs_terms"]) == (at, -1, 1, 1)
+        assert row["a_generation"] == 1 and row["event"] == known[int(row["a"])]["event"]
+    assert len(identity.said) == len(rows)
+    assert identity.said[len(hedged.pairs)].b == "" and identity.said[-1].is_approved
 
 
 def test_a_pair_whose_markets_differ_is_approved_by_force_alone() -> None:

@@ -31,7 +31,7 @@ from shm_layout import (
     Segment,
     cells_to_text,
 )
-from tests.ops.test_identity import SETTINGS
+from tests.ops.test_identity import HEDGED, SETTINGS
 from tests.ops.test_todo_rows import REST
 
 SECOND = 10**9
@@ -52,7 +52,9 @@ class Stage:
 
     def __init__(self, **more: Any) -> None:
         self.segment, self.now_ns, self.said = Segment.private(), SECOND, list[str]()
-        self.first = identify(WORLD, SETTINGS)
+        has_bets = more.pop("bets", False)
+        told_by = {"cfbenchmarks": ("BRTI",), "polybolt": ("btcusd",)} if has_bets else {}
+        self.first = identify(WORLD, SETTINGS if has_bets else HEDGED, told_by)
         publish(self.segment, self.first)
         self.identity = self.first
         told: dict[str, Any] = {"rest_ns": REST_S * SECOND, **more}

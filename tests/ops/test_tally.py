@@ -9,6 +9,7 @@ import pytest
 from ops.identity import row
 from ops.tally import Tally, matched_e6, percentiles, wire_to_order_ns
 from shm_layout import (
+    BET,
     BODY,
     FLAG_TIMER,
     INTENT,
@@ -16,6 +17,7 @@ from shm_layout import (
     K_INTENT,
     K_LEG,
     K_TERMINAL,
+    KIND_MODEL,
     ORIGIN_DESK,
     ORIGIN_DETECTOR,
     REPORT,
@@ -82,6 +84,34 @@ def test_an_intent_whose_answer_is_read_first_is_not_open_for_ever(run: Run) -> 
     run.tally.poll()
     assert (run.tally.open_intents(), len(run.tally.lives), intents.lost) == (0, 1, 0)
     assert run.tally.refusals == {"limit_rate": 1} and run.tally.lives[number].is_timer
+
+
+def test_a_bet_is_one_order_never_one_legged_and_apart_from_pairs(run: Run) -> None:
+    for counter, side, fair_e6 in ((1, 0, 600_000), (2, 1, 700_000)):
+        number = intent_id(ORIGIN_DETECTOR, 1, counter)
+        cells = row(INTENT, id=number, kind=KIND_MODEL, leg_count=1, side_0=side, recv_ns=100)
+        cells.view(BET)[0]["fair_e6"] = fair_e6
+        run._append("intents", K_INTENT, cells)
+        run.leg(number, 0, send_ns=200 + counter, filled_e6=5 * E6, fee_e6=40)
+        run.end(number, "partial")
+    run.tally.poll()
+    tally = run.tally
+    assert (tally.orders, tally.fills, tally.one_legged, tally.open_intents()) == (2, 2, 0, 0)
+    assert tally.tick_to_order_ns() == [] and tally.tick_to_order_ns(of_bets=True) == [101, 102]
+    found = tally.bets()
+    assert (found["intents"], found["orders"], found["fills"]) == (2, 2, 2)
+    assert found["filled_e6"] == 10 * E6
+    assert found["fair_e6"] == 3 * E6 + 1_500_000, "what is sold is worth the other outcome"
+    assert found["tick_to_order_ns"]["count"] == 2
+    assert wire_to_order_ns(tally, {"": 5}, lambda _: 0) == []
+
+
+def test_a_bet_of_which_only_reports_were_seen_is_still_one(run: Run) -> None:
+    number = intent_id(ORIGIN_DETECTOR, 1, 9)
+    run.leg(number, 0, send_ns=200, filled_e6=5 * E6, intent_kind=KIND_MODEL)
+    run.end(number)
+    run.tally.poll()
+    assert (run.tally.one_legged, run.tally.bets()["fills"]) == (0, 1)
 
 
 def test_unequal_legs_are_one_legged_once_the_intent_has_ended(run: Run) -> None:

@@ -30,7 +30,7 @@ from shm_layout import (
     cells_to_text,
     cells_to_uint256,
 )
-from tests.session.deaths import untrusted_of
+from tests.session.deaths import untrusted_of, untrusted_prices
 from tests.session.witness import Witness
 
 KEPT = "kept"
@@ -91,7 +91,7 @@ class Evidence:
     """Everything a checker reads. `records`: of this run, oldest first. `intents`, `terminals`: as
     its rings showed them; `is_whole`: nothing of them was missed. `down_ns`: when the gateway was
     not there. `ended_ns`: until when the venues were watched. `untrusted`: opening orders on
-    untrusted quotes, in words.
+    untrusted quotes or prices, in words.
     """
 
     records: list[dict[str, Any]]
@@ -196,7 +196,7 @@ def gather(
         is_whole=not witness.lost,
         ended_ns=ended_ns,
         down_ns=tuple(down_ns),
-        untrusted=untrusted_of(witness) if not witness.lost else [],
+        untrusted=[] if witness.lost else untrusted_of(witness) + untrusted_prices(witness),
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from ops import clock, control
 from shm_layout import (
     ACTIVE,
+    BET,
     BUY,
     CANCELLER,
     COUNTERS,
@@ -28,7 +29,9 @@ from shm_layout import (
     FEED_ROLE,
     GATEWAY,
     HALTED,
+    KIND_MODEL,
     LEGS_MAX,
+    NO_INSTRUMENT,
     REASONS,
     SELL,
     SIGNER,
@@ -39,6 +42,7 @@ from tests.session.witness import Witness
 
 DEATH_MAX_NS = 250 * clock.MS_NS  # after its writer's death nothing leaves on a quote
 LOOK_NS = 20 * clock.MS_NS  # from the desk's last look at a quote to the socket, on a busy machine
+PRICE_MAX_NS = 3 * clock.SECOND_NS + LOOK_NS  # of a price that a bet stands on
 PAIRS_LOOKED_AT = 64
 DUST_E6 = 200_000  # dollars: an imbalance worth less is left, and counted (gateway/params.py)
 ROLES = {
@@ -184,6 +188,8 @@ class Scene:
             if pair is None:
                 break
             a, b = int(pair["a"]), int(pair["b"])
+            if b == NO_INSTRUMENT:  # a bet has no other leg
+                continue
             (held_a, unit_a), (held_b, unit_b) = self._held(a), self._held(b)
             rest = held_a + held_b if pair["same"] else held_a - held_b
             rest -= self._dust_e6(index, a, b, 1 if pair["same"] else -1)
@@ -294,6 +300,22 @@ def untrusted_of(witness: Witness) -> list[str]:
                     f"quote {instrument}/{seen['number']}: trust {seen['trust']}"
                     f" {(leg['send_ns'] - seen['publish_ns']) / 1e6:.1f} ms before the order left"
                 )
+    return found
+
+
+def untrusted_prices(witness: Witness) -> list[str]:
+    """Bets decided on a price that was not trusted, too old, or that nobody published."""
+    found = []
+    for leg, intent in _opened(witness):
+        if intent["kind"] != KIND_MODEL:
+            continue
+        bet = np.array([intent]).view(np.int64).view(BET)[0]
+        name = int(bet["spot_slot"]), int(bet["spot_epoch"]), int(bet["spot_number"])
+        trust, recv_ns = witness.prices.get(name, (-1, 0))
+        if trust:
+            found.append(f"price {name}: trust {trust}")
+        elif leg["send_ns"] - recv_ns > PRICE_MAX_NS:
+            found.append(f"price {name}: {(leg['send_ns'] - recv_ns) / 1e9:.1f} s old when sent")
     return found
 
 

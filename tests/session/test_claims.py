@@ -10,10 +10,12 @@ import pytest
 
 from ops.identity import row
 from shm_layout import (
+    BET,
     BUY,
     E6,
     INSTRUMENT,
     INTENT,
+    KIND_MODEL,
     NO_SNAPSHOT,
     ORIGIN_DESK,
     ORIGIN_DETECTOR,
@@ -26,7 +28,7 @@ from shm_layout import (
     intent_id,
 )
 from tests.ops.rig import Engine
-from tests.session.deaths import Death, Scene, doubled, too_late, untrusted
+from tests.session.deaths import Death, Scene, doubled, too_late, untrusted, untrusted_prices
 from tests.session.witness import Witness
 
 MS_NS = 1_000_000
@@ -78,6 +80,31 @@ def test_a_run_in_order_raises_no_complaint(scene: Scene) -> None:
     scene.deaths.append(Death("feed kalshi", 1, SENT_NS - 240 * MS_NS))
     quote(scene, 0, 2, SENT_NS - 5 * MS_NS, trust=NO_SNAPSHOT)  # too late for the desk to see
     assert (too_late(scene), untrusted(scene), doubled(scene), scene.lone()) == ([], [], [], {})
+
+
+def bet(scene: Scene, **price: int) -> list[str]:
+    """What is said of a bet on the price of slot 3, of which this is known."""
+    cells = row(INTENT, id=INTENT_ID, kind=KIND_MODEL, leg_count=1)
+    reasons = cells.view(BET)[0]
+    reasons["spot_slot"], reasons["spot_epoch"], reasons["spot_number"] = 3, 1, 9
+    scene.witness.intents[INTENT_ID] = cells.view(INTENT)[0]
+    del scene.witness.legs[1:]
+    if price:
+        scene.witness.prices[3, price.get("epoch", 1), 9] = price["trust"], price["recv_ns"]
+    return untrusted_prices(scene.witness)
+
+
+def test_a_bet_on_a_price_that_proves_nothing_is_seen(scene: Scene) -> None:
+    assert untrusted_prices(scene.witness) == [], "a pair stands on no price"
+    assert bet(scene, trust=0, recv_ns=SENT_NS - 2_900 * MS_NS) == []
+    assert bet(scene, trust=0, recv_ns=SENT_NS - 3_100 * MS_NS) == [
+        "price (3, 1, 9): 3.1 s old when sent"
+    ]
+    assert bet(scene, trust=2, recv_ns=SENT_NS) == ["price (3, 1, 9): trust 2"]
+    scene.witness.prices.clear()
+    assert (
+        bet(scene) == bet(scene, epoch=2, trust=0, recv_ns=SENT_NS) == ["price (3, 1, 9): trust -1"]
+    )
 
 
 @pytest.mark.parametrize("feed", ["feed kalshi", "feed polymarket"])

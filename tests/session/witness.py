@@ -28,6 +28,7 @@ from shm_layout import (
     REASONS,
     REPORT,
     ROLE,
+    SPOT,
     VENUES,
     LayoutError,
     Segment,
@@ -40,6 +41,7 @@ from tests.ops.rig import Engine, alive, one_object, until
 
 INSTRUMENTS_LOOKED_AT = 64
 MARKET_FEEDS = (VENUES.index("kalshi"), VENUES.index("polymarket"))
+SPOT_FEEDS = tuple(VENUES.index(name) for name in ("coinbase", "cfbenchmarks", "polybolt"))
 
 
 @dataclass
@@ -52,11 +54,14 @@ class Witness:
     ends: dict[int, str] = field(default_factory=dict)  # reason by intent
     terminals: list[tuple[int, str]] = field(default_factory=list)  # every last word, as it came
     quotes: dict[tuple[int, int], np.void] = field(default_factory=dict)  # by instrument, number
+    # by slot, epoch, number: trust word and when it was heard
+    prices: dict[tuple[int, int, int], tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._intents = RingReader(self.segment, "intents")
         self._reports = RingReader(self.segment, "reports")
         self._changes = [RingReader(self.segment, f"changes_{feed}") for feed in MARKET_FEEDS]
+        self._spots = [RingReader(self.segment, f"changes_{feed}") for feed in SPOT_FEEDS]
 
     @classmethod
     def of(cls, engine: Engine, seconds: float = 240) -> Witness:
@@ -77,7 +82,8 @@ class Witness:
     @property
     def lost(self) -> int:
         """Entries that lapped it: must be 0 for what it saw to be all there was."""
-        return sum(each.lost for each in (self._intents, self._reports, *self._changes))
+        rings = (self._intents, self._reports, *self._changes, *self._spots)
+        return sum(each.lost for each in rings)
 
     def poll(self) -> None:
         """Take in what is new. Quotes first: an intent's quotes are then known."""
@@ -86,6 +92,11 @@ class Witness:
                 assert kind == K_QUOTE
                 quote = body.view(QUOTE)[0]
                 self.quotes[int(quote["instrument"]), int(quote["number"])] = quote
+        for spots in self._spots:
+            for _, body in spots.drain():
+                price = body.view(SPOT)[0]  # an index lies there too, under the same head
+                name = int(price["product"]), int(price["epoch"]), int(price["number"])
+                self.prices[name] = int(price["trust"]), int(price["recv_ns"])
         for kind, body in self._intents.drain():
             assert kind == K_INTENT
             intent = body.view(INTENT)[0]

@@ -5,15 +5,13 @@ Written from the contract, not from the kernels; it shares with them only the la
 
 from __future__ import annotations
 
-from collections import defaultdict
-
-import numpy as np
-
 from engine.replay import Tape
 from shm_layout import (
+    INDEX,
     INSTRUMENT,
     INTENT,
     K_ACCOUNT,
+    K_INDEX,
     K_INSTRUMENT,
     K_INTENT,
     K_LEG,
@@ -21,24 +19,28 @@ from shm_layout import (
     K_PAIR,
     K_PARAMETERS,
     K_QUOTE,
+    K_SPOT,
     K_STEP,
     K_TAKEN,
     K_TERMINAL,
     K_TERMS,
     LINE,
     MARKET_TERMS,
+    NO_INSTRUMENT,
     PAIR,
     PARAMETERS,
     QUOTE,
     REASONS,
     REPORT,
+    SPOT,
     STEP,
     TERMS,
     Words,
-    cell,
 )
 from tests.twins import fees
-from tests.twins.detector_money import DAY, Money, Row
+from tests.twins.detector_bet import Bets
+from tests.twins.detector_money import DAY, Row
+from tests.twins.detector_rows import book_of, row_of, worst_fee
 from tests.twins.edge import BUY, E6, NOTHING, SELL, Book, cross_venue, token
 
 RINGS = (*(f"changes_{i}" for i in range(12)), "control_ring", "terms_ring", "reports")
@@ -47,65 +49,17 @@ START, DECIDE, _, LAP = 1, 2, 3, 4
 SECOND, MINUTE = 10**9, 60 * 10**9
 
 
-def row_of(record: np.dtype[np.void], body: Words) -> Row:
-    """A body as a dictionary; fields of several cells by name and number."""
-    row: Row = {}
-    for name in record.names or ():
-        at, count = (
-            cell(record, name),
-            int(np.prod(record[name].shape)) if record[name].shape else 1,
-        )
-        if count == 1:
-            row[name] = int(body[at])
-        else:
-            row |= {f"{name}{i}": int(body[at + i]) for i in range(count)}
-    return row
-
-
-def book_of(quote: Row) -> Book:
-    """A quote as levels and facts."""
-
-    def side(name: str) -> tuple[tuple[int, int], ...]:
-        levels = [(quote[f"{name}{2 * i}"], quote[f"{name}{2 * i + 1}"]) for i in range(5)]
-        return tuple(level for level in levels if abs(level[0]) < 10**15)
-
-    return Book(
-        side("bids"), side("asks"), quote["fee_kind"], quote["fee_rate_e6"], quote["fee_exponent"],
-        quote["fee_unit_e6"], quote["fee_mode"], quote["size_min_e6"], quote["size_step_e6"],
-        quote["notional_min_e6"], quote["notional_step_e6"],
-        tuple(quote[f"grid{i}"] for i in range(6)),
-    )  # fmt: skip
-
-
-def worst_fee(book: Book, price: int, size: int, cost: int) -> int:
-    """At the limit's price, or of all contracts that the budget could buy at any price."""
-    charged = fees.fee(price, size, *book.fee_terms)
-    if not book.notional_step:
-        return charged
-    bought = cost if book.fee_terms[1] else cost * 10_000  # of a price of almost 0
-    return max(charged, -(-book.fee_terms[0] * bought // E6))
-
-
-class Plain(Money):
+class Plain(Bets):
     """One detector's life between two starts."""
 
     def __init__(self, epoch: int) -> None:
         super().__init__()
-        self.epoch, self.counter = epoch, 0
-        self.now = self.state = self.alive = 0
+        self.epoch = epoch
         self.seen: tuple[int, int] | None = None
-        self.pairs: dict[int, Row] = {}
-        self.quotes: dict[int, Row] = {}
         self.terms: dict[int, Row] = {}
-        self.feed_epoch: Row = defaultdict(int)  # type: ignore[arg-type]
         self.paused: dict[int, tuple[int, set[int]]] = {}
-        self.cool: dict[tuple[int, int], int] = defaultdict(int)
-        self.since: dict[tuple[int, int], int] = {}
         self.timers: dict[int, int] = {}
-        self.limited: set[int] = set()
         self.retry = False
-        self.orders: list[int] = []
-        self.intents: list[bytes] = []
 
     def touch_of(self, instrument: int, by_quote: bool) -> None:
         links = [(p, leg) for p in self.pairs for leg in "ab" if self.pairs[p][leg] == instrument]
@@ -116,6 +70,7 @@ class Plain(Money):
 
     def take(self, ring: str, kind: int, body: Words) -> None:
         """One entry."""
+        self.watch(RINGS.index(ring) if ring else -1, kind, body)
         if kind in (K_QUOTE, K_TAKEN):
             self.quote(row_of(QUOTE, body), int(ring[8:]) if kind == K_QUOTE else None)
         elif kind in (K_LEG, K_TERMINAL, K_ACCOUNT):
@@ -148,6 +103,9 @@ class Plain(Money):
         elif kind == K_MARKET:
             row = row_of(MARKET_TERMS, body)
             self.market_terms[row["instrument"]] = row
+            self.touch_bets(row["instrument"])
+        elif kind in (K_SPOT, K_INDEX):
+            self.spot(row_of(SPOT if kind == K_SPOT else INDEX, body), int(ring[8:]))
         elif kind == K_INTENT:
             self.fly(row_of(INTENT, body))
 
@@ -180,7 +138,8 @@ class Plain(Money):
                 unknown = set(range(flight["leg_count"])) - self.reported[intent]
                 self.land(intent, row)
             elif intent >> 60 == 1 and intent >> 40 & 0xFFFFF != self.epoch:
-                unknown = {0, 1}  # of a predecessor's, unless its legs have said which
+                is_bet = self.pairs.get(pair, {"b": 0})["b"] == NO_INSTRUMENT
+                unknown = {0} if is_bet else {0, 1}  # of a predecessor's: its legs say which
                 if self.paused.get(pair, (0, set()))[0] == intent:
                     unknown = set()
             if REASONS[row["reason"]] == "unknown_outcome":
@@ -225,6 +184,9 @@ class Plain(Money):
         touched, self.touched = self.touched, {}
         for pair, by_quote in touched.items():
             self.limited.discard(pair)
+            if self.pairs[pair]["b"] == NO_INSTRUMENT:
+                self.bet(pair, by_quote)
+                continue
             for direction in (0, 1):
                 self.direction(pair, direction, by_quote)
 
@@ -243,16 +205,19 @@ class Plain(Money):
 
     def off(self, pair: Row, direction: int) -> int | None:
         p, terms = self.parameters, self.terms.get(pair["index"])
-        delay = max(self.quotes[pair[leg]]["taker_delay_ns"] for leg in "ab")
+        legs = "a" if pair["b"] == NO_INSTRUMENT else "ab"
+        delay = max(self.quotes[pair[leg]]["taker_delay_ns"] for leg in legs)
         if delay > min(p["delay_max_ns"], pair["delay_max_ns"]):
             return None
         off = pair["hurdle_e6"] if pair["hurdle_e6"] >= 0 else p["hurdle_e6"]
         if p["hurdle_year_e6"]:
-            closes = [self.quotes[pair[leg]]["close_epoch_ns"] for leg in "ab"]
+            closes = [self.quotes[pair[leg]]["close_epoch_ns"] for leg in legs]
             if min(closes) <= 0:
                 return None
             seconds = -(-max(max(closes) - self.run, 0) // SECOND)
             off += -(-p["hurdle_year_e6"] * seconds // (365 * 86_400))
+        if legs == "a":
+            return off if not pair["needs_terms"] or self.has_terms(pair["a"]) else None
         if terms and terms["number"] > 0 and terms["generation"] == pair["generation"]:
             if terms["valid_until_ns"] < self.now:
                 return None
@@ -321,7 +286,8 @@ class Plain(Money):
             due = self.market_due(self.pairs[pair])
             for name, window in (("day", DAY), ("minute", MINUTE), ("second", SECOND)):
                 used = sum(at // window == self.run // window for at in self.orders)
-                if not due and used + 2 > p[f"orders_per_{name}"]:
+                legs = 1 if self.pairs[pair]["b"] == NO_INSTRUMENT else 2
+                if not due and used + legs > p[f"orders_per_{name}"]:
                     due = (self.run // window + 1) * window
             if not due:
                 return True
@@ -357,15 +323,11 @@ class Plain(Money):
                 f"quote_number_{leg}": quote["number"], f"quote_epoch_{leg}": quote["epoch"],
                 f"tick_epoch_{leg}": quote["tick_epoch"],
             }  # fmt: skip
-        self.fly(row)
         self.orders += [self.run, self.run]
         for leg in "ab":
             self.market_orders[pair[leg]].append(self.run)
         self.cool[pair["index"], direction] = self.run + self.parameters["cooldown_ns"]
-        body = np.zeros(INTENT.itemsize // 8, np.int64)
-        for name, value in row.items():
-            body[cell(INTENT, name)] = value
-        self.intents.append(body.tobytes())
+        self.write(row, {})
 
 
 def run(tape: Tape) -> list[bytes]:

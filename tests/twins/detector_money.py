@@ -95,14 +95,37 @@ class Money:
         by_limits.append(fit(p["total_max_e6"] - total, sum(costs), 2 * spare))
         lone = [self.held.get(row["index"], (0, 0))[0] for row in rows]
         naked = abs(lone[0] + lone[1] if pair["same"] else lone[0] - lone[1])
-        naked += sum(max(self.legs_cash(flight)) for flight in self.flights.values())
+        naked += self.unhedged()
         by_limits.append(fit(min(p["unhedged_max_e6"], p["day_max_e6"]) - naked, max(costs), spare))
         return min(by_cash), min(by_limits)
+
+    def unhedged(self) -> int:
+        """The dearer leg of every intent in flight that has two."""
+        return sum(max(self.legs_cash(f)) for f in self.flights.values() if f["leg_count"] == 2)
+
+    def bet_room(self, row: Row, unit: int, spare: int) -> tuple[int, int]:
+        """Contracts left to one leg alone by cash and by the limits."""
+        p, of = self.parameters, self.exposure
+        cash = self.cash[row["account"]] - self.reserved("account", row["account"])
+        here = of("index", row["index"])
+        rooms = [
+            p["order_max_e6"], p["market_max_e6"] - here,
+            p["total_max_e6"] - sum(of("index", number) for number in self.instruments),
+            p["day_max_e6"] - self.unhedged() - here,
+        ]  # fmt: skip
+        rooms += [p[f"{f}_max_e6"] - of(f, row[f]) for f in ("venue", "event", "asset")]
+
+        def fit(room: int) -> int:
+            return max(min(min(room - spare, 10**13) * E6 // max(unit, 100), 10**12), 0)
+
+        return fit(cash), min(fit(room) for room in rooms)
 
     def market_due(self, pair: Row) -> int:
         """When both markets of a pair may have an order again; 0: now."""
         p = self.parameters
         for leg in "ab":
+            if pair[leg] < 0:
+                continue
             stamps = self.market_orders[pair[leg]]
             today = [at for at in stamps if at // DAY == self.run // DAY]
             if len(today) >= p["orders_per_market"]:
@@ -123,6 +146,8 @@ class Money:
         """What volatility leaves of a size."""
         p, sigmas = self.parameters, [0]
         for leg in "ab":
+            if pair[leg] < 0:
+                continue
             terms = self.market_terms.get(pair[leg])
             known = self.instruments[pair[leg]]["generation"]
             if terms and terms["number"] > 0 and terms["generation"] == known:

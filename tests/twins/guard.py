@@ -26,12 +26,15 @@ from shm_layout import (
     FLAG_TRUE_UP,
     FLAG_UNWIND,
     HALTED,
+    KIND_MODEL,
+    NO_INSTRUMENT,
     QUOTE,
     REASONS,
     REDUCING,
     SELL,
     cell,
 )
+from tests.twins.guard_bet import Pair, Price, bet
 
 _NUMBER, _EPOCH, _TRUST, _RECV, _INSTRUMENT, _GENERATION, _TICK_EPOCH = (
     cell(QUOTE, name)
@@ -64,15 +67,6 @@ class Look(NamedTuple):
     is_blocked: bool = False
 
 
-class Pair(Protocol):
-    """The row of the pair."""
-
-    @property
-    def same(self) -> int: ...
-    @property
-    def approved(self) -> int: ...
-
-
 class Standing(NamedTuple):
     """What the desk knows beside the legs. `state`: the effective state; `sent`: legs sent lately
     on this pair.
@@ -85,6 +79,7 @@ class Standing(NamedTuple):
     open_intents: int
     is_duplicate: bool
     journal_failed: bool
+    price: Price | None = None
 
 
 def is_on_grid(price_e6: int, grid: Sequence[int]) -> bool:
@@ -164,6 +159,9 @@ def check(
     if intent.flags & FLAG_REDUCE and not intent.flags & FLAG_UNWIND:
         if not all(_reduces(look.leg, accounts) for look in looks):
             return R["reduce_only"]
+    elif opens and intent.kind == KIND_MODEL:
+        if why := bet(intent, looks, standing.pair, standing.price, params, now_ns):
+            return why
     elif opens and (why := _edge(looks, [look.cost_e6 for look in looks], standing, params)):
         return why
     if why := _limits(intent, looks, costs_e6, standing, accounts, params):
@@ -258,7 +256,7 @@ def _edge(
     looks: Sequence[Look], costs_e6: Sequence[int], standing: Standing, params: DeskParams
 ) -> int:
     """Two legs of one size that pay 1 a contract together, for less than 1 with fees."""
-    if len(looks) != 2 or standing.pair is None:
+    if len(looks) != 2 or standing.pair is None or standing.pair.b == NO_INSTRUMENT:
         return R["edge_gone"]
     one, other = looks[0].leg, looks[1].leg
     opposite = one.side != other.side
@@ -293,7 +291,11 @@ def _limits(
         return R["limit_day"]
     if not standing.open_intents < params.intents_open_max:
         return R["limit_rate"]
-    if not standing.unhedged_e6 + max(costs_e6) <= params.unhedged_max_e6:
+    if intent.kind == KIND_MODEL:
+        held_e6 = exposure(accounts, looks[0].leg.instrument)[0]
+        if not accounts.day_loss_e6 + held_e6 + costs_e6[0] <= params.day_max_e6:
+            return R["limit_day"]
+    elif not standing.unhedged_e6 + max(costs_e6) <= params.unhedged_max_e6:
         return R["limit_unhedged"]
     for place, (look, cost) in enumerate(zip(looks, costs_e6, strict=True)):
         if not cost <= params.order_max_e6:

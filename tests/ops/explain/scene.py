@@ -18,6 +18,8 @@ from shm_layout import (
     E6,
     FLAG_TRUE_UP,
     FLAG_UNWIND,
+    KIND_CROSS_VENUE,
+    KIND_MODEL,
     ORIGIN_DESK,
     ORIGIN_DETECTOR,
     P_DONE,
@@ -72,15 +74,16 @@ class World:
             *MARKETS,
         ]  # fmt: skip
 
-    def intent(self, *legs: Leg, parent: int = 0, completes: bool = False, is_seen: bool = True
-               ) -> int:  # fmt: skip
-        """Send it, have it filled as its legs say, and end it. Its number."""
+    def intent(self, *legs: Leg, parent: int = 0, completes: bool = False, is_seen: bool = True,
+               fair_e6: int = 0) -> int:  # fmt: skip
+        """Send it, have it filled as its legs say, and end it. Its number. `fair_e6`: of a bet."""
         origin = ORIGIN_DESK if parent else ORIGIN_DETECTOR
         self.counters[origin] += 1
         number = intent_id(origin, 1, self.counters[origin])
         flags = FLAG_UNWIND | (FLAG_TRUE_UP if completes else 0) if parent else 0
         begin_ns = self._pass(1_000)
-        head = [number, parent, 1, 4, 0, flags, 0, begin_ns + 300, begin_ns, 0, 0, 5_000,
+        kind = KIND_MODEL if fair_e6 else KIND_CROSS_VENUE
+        head = [number, parent, kind, 4, 0, flags, 0, begin_ns + 300, begin_ns, 0, 0, 5_000,
                 begin_ns + 100]  # fmt: skip
         placings = [self._placing(leg) for leg in legs]
         keys = [f"{number:x}-{place}" for place in range(len(legs))]
@@ -94,6 +97,10 @@ class World:
         })  # fmt: skip
         if is_seen:
             self.records.append(_seen(number, begin_ns, legs))
+        if is_seen and fair_e6:
+            self.records[-1]["bet"] = {
+                "strategy": 9, "fair_e6": fair_e6, "sure_e6": 700_000, "spot_e8": 80_000 * 10**8,
+            }  # fmt: skip
         for leg, key, placing in zip(legs, keys, placings, strict=True):
             self._fill(leg, key, placing)
         why = "one_legged" if len({sum(f[1] for f in leg.fills) for leg in legs}) > 1 else "done"

@@ -12,6 +12,7 @@ import pytest
 
 from ops import supervisor_cli
 from ops.explain.past import ExplainError, read
+from ops.explain.text import intent_lines
 from ops.explain.whole import everything, one
 from shm_layout import BUY, E6, SELL
 from tests.ops.explain.scene import KALSHI, NO, POLY, Leg, World
@@ -73,6 +74,36 @@ def test_each_term_stage_and_change_is_told(tmp_path: Path) -> None:
     assert second["placing_price_e6"] == 450_000
     assert intent["books"][0]["decided"]["trust"] == 0 and intent["books"][0]["is_same"]
     assert intent["decided_epoch_ns"] == 1_790_000_000 * 10**9 + 1_300
+
+
+@pytest.mark.parametrize(
+    ("side", "limit_e6", "fair_e6", "pays_e6", "settles_e6", "realised_e6"),
+    [(BUY, 400_000, 460_000, 460_000, E6, 5_832_000),
+     (BUY, 400_000, 460_000, 460_000, 0, -4_168_000),
+     (SELL, 600_000, 540_000, 460_000, 0, 5_832_000)],
+)  # fmt: skip
+@pytest.mark.parametrize("market", [KALSHI, POLY])
+def test_a_bet_was_to_bring_its_fair_value_and_brought_what_it_settled_at(
+    tmp_path: Path, market: int, side: int, limit_e6: int, fair_e6: int, pays_e6: int,
+    settles_e6: int, realised_e6: int,
+) -> None:  # fmt: skip
+    world = World()
+    leg = Leg(market, side, limit_e6, TEN, [(limit_e6, TEN, 168_000)])
+    number = world.intent(leg, fair_e6=fair_e6)
+    folder = world.write(tmp_path)
+    whole = everything(read(folder))
+    assert whole["differences"] == []
+    assert whole["totals"]["realised_e6"] == -4_168_000, "nothing of it is sure yet"
+    world.settle(settles_e6)
+    whole = everything(read(world.write(tmp_path)))
+    (intent,) = whole["intents"]
+    assert whole["differences"] == [] and intent["what"] == "bets" and intent["lone"] is None
+    assert intent["expected_e6"] == 600_000 - 168_000 and intent["realised_e6"] == realised_e6
+    assert whole["totals"]["lone"] == 0 and intent["bet"]["fair_e6"] == fair_e6
+    edge = intent["edge"]
+    assert (edge["pays_e6"], edge["gross_e6"], len(edge["legs"])) == (pays_e6, 60_000, 1)
+    told = "\n".join(intent_lines(one(read(folder), number)["intents"][0]))
+    assert "at fair value" in told and "by strategy 9" in told and "$80000" in told
 
 
 def test_a_leg_alone_and_its_unwind_are_one_story(tmp_path: Path) -> None:

@@ -1,0 +1,216 @@
+"""The last gate for a bet: each rule refuses what breaks it, alone, by the plain rules and by the
+compiled look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.guard_bet import PRICE_MAX_NS
+from gateway.ledger import Work
+from gateway.ports import YES, Placing
+from gateway.standing import unhedged_e6
+from shm_layout import (
+    BUY,
+    E6,
+    FLAG_REDUCE,
+    HALTED,
+    KIND_CROSS_VENUE,
+    KIND_MODEL,
+    NO_INSTRUMENT,
+    REDUCING,
+    SELL,
+)
+from tests.gateway.guard_case import (
+    INDEX_SLOT,
+    NOW,
+    PRICE,
+    SIZE,
+    Case,
+    Row,
+    bet,
+    case,
+)
+from tests.gateway.scene import EPOCH, KALSHI, POLY
+from tests.gateway.test_guard import (
+    Break,
+    cash,
+    decided,
+    expired,
+    held,
+    look,
+    lost,
+    moved,
+    params,
+    rates,
+    spent_bucket,
+    spent_rate,
+    standing,
+)
+
+COST = 4_370_600  # 10 × 0.42 and 10 × 0.07 × 0.42 × 0.58, up to a hundredth of a cent
+MOVE = PRICE // E6 * 20  # what the price may have moved by
+
+
+def price(alive: int = EPOCH, *, is_read: bool = True) -> Break:
+    def apply(c: Case) -> None:
+        assert c.standing.price is not None
+        cells = c.standing.price.cells if is_read else None
+        found = c.standing.price._replace(cells=cells, alive_epoch=alive)
+        c.standing = c.standing._replace(price=found)
+
+    return apply
+
+
+def of_kind(kind: int) -> Break:
+    def apply(c: Case) -> None:
+        c.intent = c.intent._replace(kind=kind)
+
+    return apply
+
+
+def of_index(c: Case) -> None:
+    """Valued with the index itself, where that stands for an old mean too."""
+    c.told(spot_slot=INDEX_SLOT)
+    c.price(last_e8=PRICE, bid_e8=PRICE * 3, ask_e8=PRICE * 4)  # value_e8 lies where last_e8 does
+
+
+BREAKS: list[tuple[str, Break]] = [
+    ("killed", standing(state=-1)),
+    ("halted", standing(state=HALTED)),
+    ("reduce_only", standing(state=REDUCING)),
+    ("journal", standing(journal_failed=True)),
+    ("paused_pair", standing(is_paused=True)),
+    ("paused_pair", standing(pair=None)),
+    ("paused_pair", standing(pair=Row(approved=0, b=NO_INSTRUMENT))),
+    ("duplicate", standing(is_duplicate=True)),
+    ("stale", expired),
+    ("stale", look(KALSHI, quote=None)),
+    ("stale", lambda c: decided(c, NOW - 50_000_001)),
+    ("blocked", look(KALSHI, is_blocked=True)),
+    ("generation", lambda c: c.leg(KALSHI, generation=2)),
+    ("epoch", look(KALSHI, alive_epoch=0)),
+    ("untrusted", lambda c: c.quote(KALSHI, trust=1)),
+    ("moved", moved),
+    ("band", lambda c: c.leg(KALSHI, limit_e6=5_000)),
+    ("tick", lambda c: c.leg(KALSHI, limit_e6=415_000)),
+    ("lot", lambda c: c.leg(KALSHI, size_e6=SIZE + 1)),
+    ("minimum", lambda c: c.leg(KALSHI, size_e6=9_999)),
+    # what makes it a bet
+    ("edge_gone", standing(pair=Row())),
+    ("edge_gone", standing(pair=Row(a=POLY, b=NO_INSTRUMENT))),
+    ("edge_gone", of_kind(KIND_CROSS_VENUE)),
+    ("edge_gone", of_kind(0)),
+    ("edge_gone", lambda c: c.told(fair_e6=437_060)),
+    ("edge_gone", lambda c: c.told(fair_e6=0)),
+    ("edge_gone", lambda c: c.told(fair_e6=E6)),
+    ("edge_gone", lambda c: c.told(fair_e6=-(10**15))),
+    ("edge_gone", params(edge_min_e6=62_941)),
+    # the price behind it
+    ("untrusted", lambda c: c.told(spot_slot=9)),
+    ("untrusted", lambda c: c.told(spot_slot=-1)),
+    ("stale", price(is_read=False)),
+    ("epoch", price(alive=0)),
+    ("epoch", price(alive=EPOCH + 1)),
+    ("epoch", lambda c: c.told(spot_epoch=EPOCH - 1)),
+    ("epoch", lambda c: c.price(epoch=EPOCH - 1)),
+    ("untrusted", lambda c: c.price(trust=1)),
+    ("untrusted", lambda c: c.price(bid_e8=0, last_e8=0)),
+    ("stale", lambda c: c.price(recv_ns=NOW - PRICE_MAX_NS - 1)),
+    ("stale", lambda c: c.price(recv_ns=NOW + 1_000_000_001)),
+    ("moved", lambda c: c.told(spot_e8=PRICE + MOVE + 4_000)),
+    ("moved", lambda c: c.told(spot_e8=PRICE - MOVE - 200_000)),
+    ("moved", lambda c: c.told(spot_e8=0)),
+    ("moved", lambda c: c.price(bid_e8=0, last_e8=PRICE - MOVE - 1)),
+    # money
+    ("cash", cash(KALSHI, COST + 100 - 1)),
+    ("limit_day", lost),
+    ("limit_day", params(day_max_e6=COST + 99)),
+    ("limit_day", held(KALSHI, 20 * E6 - COST)),
+    ("limit_order", params(order_max_e6=COST + 99)),
+    ("limit_market", params(market_max_e6=COST + 99, order_max_e6=COST + 99 - 1)),
+    ("limit_event", params(event_max_e6=COST + 99)),
+    ("limit_asset", params(asset_max_e6=COST + 99)),
+    ("limit_venue", params(venue_max_e6=COST + 99)),
+    ("limit_rate", standing(open_intents=32)),
+    ("limit_rate", lambda c: (spent_rate(c), setattr(c, "sent", 10))),
+    ("limit_rate", lambda c: (rates((1_000, 10, 1_000), 1)(c), setattr(c, "sent", 10))),
+    ("limit_rate", spent_bucket),
+]  # fmt: skip
+
+
+def test_a_bet_that_breaks_no_rule_passes() -> None:
+    assert bet().reason() == "done"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "breaks"), BREAKS, ids=lambda x: x if isinstance(x, str) else ""
+)
+def test_each_rule_refuses_alone(wanted: str, breaks: Break) -> None:
+    subject = bet()
+    breaks(subject)
+    if wanted == "limit_market":
+        subject.params = replace(subject.params, order_max_e6=COST + 100, market_max_e6=COST + 100)
+        subject.accounts.position(KALSHI).cost_yes_e6 = 1
+    assert subject.reason() == wanted
+
+
+@pytest.mark.parametrize(
+    "passes",
+    [
+        lambda c: c.told(fair_e6=437_080),  # a fifth of a cent more than it costs
+        params(edge_min_e6=62_930),
+        of_index,
+        lambda c: c.price(bid_e8=0, last_e8=PRICE),
+        lambda c: c.price(number=1_000),  # another price of the same value
+        lambda c: c.price(recv_ns=NOW - PRICE_MAX_NS),
+        lambda c: c.told(spot_e8=PRICE + MOVE // 2),
+        params(day_max_e6=COST + 100),
+        standing(unhedged_e6=10**12),  # no leg of it can be alone
+        cash(KALSHI, COST + 100),
+    ],
+)
+def test_at_the_edge_it_still_passes(passes: Break) -> None:
+    subject = bet()
+    passes(subject)
+    assert subject.reason() == "done"
+
+
+def test_a_sale_is_worth_what_the_other_token_is() -> None:
+    subject = bet()
+    subject.leg(KALSHI, side=SELL, limit_e6=400_000)
+    subject.looks[0] = subject.looks[0]._replace(placing=Placing(YES, SELL, 400_000))
+    subject.told(fair_e6=380_000)  # NO costs 0.60 with 0.0168 of fees and is worth 0.62
+    assert subject.reason() == "done"
+    subject.told(fair_e6=384_000)
+    assert subject.reason() == "edge_gone"
+
+
+def test_two_legs_are_no_bet_and_a_row_of_one_market_no_pair() -> None:
+    subject = case()
+    subject.intent = subject.intent._replace(kind=KIND_MODEL)
+    assert subject.reason() == "edge_gone"
+    for kind in (0, KIND_CROSS_VENUE):
+        subject = case()
+        subject.intent = subject.intent._replace(kind=kind)
+        subject.standing = subject.standing._replace(pair=Row(b=NO_INSTRUMENT))
+        assert subject.reason() == "edge_gone"
+
+
+def test_a_bet_that_only_shrinks_what_is_held_needs_no_fair_value() -> None:
+    subject = bet()
+    subject.accounts.position(KALSHI).no_e6 = SIZE
+    subject.intent = subject.intent._replace(flags=FLAG_REDUCE)
+    subject.standing = subject.standing._replace(state=REDUCING)
+    subject.told(fair_e6=0)
+    assert subject.looks[0].leg.side == BUY and subject.reason() == "done"
+
+
+def test_a_bet_under_way_is_no_leg_that_may_stand_alone() -> None:
+    subject = bet()
+    work = Work(subject.intent, [], [COST], [], NOW)
+    assert unhedged_e6([work]) == 0
+    work.intent = work.intent._replace(kind=KIND_CROSS_VENUE)
+    assert unhedged_e6([work]) == COST

@@ -1,0 +1,50 @@
+"""Records as dictionaries, quotes as books, and the most a leg can be charged: what the plain
+detector is written with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shm_layout import Words, cell
+from tests.twins import fees
+from tests.twins.detector_money import Row
+from tests.twins.edge import E6, Book
+
+
+def row_of(record: np.dtype[np.void], body: Words) -> Row:
+    """A body as a dictionary; fields of several cells by name and number."""
+    row: Row = {}
+    for name in record.names or ():
+        at, count = (
+            cell(record, name),
+            int(np.prod(record[name].shape)) if record[name].shape else 1,
+        )
+        if count == 1:
+            row[name] = int(body[at])
+        else:
+            row |= {f"{name}{i}": int(body[at + i]) for i in range(count)}
+    return row
+
+
+def book_of(quote: Row) -> Book:
+    """A quote as levels and facts."""
+
+    def side(name: str) -> tuple[tuple[int, int], ...]:
+        levels = [(quote[f"{name}{2 * i}"], quote[f"{name}{2 * i + 1}"]) for i in range(5)]
+        return tuple(level for level in levels if abs(level[0]) < 10**15)
+
+    return Book(
+        side("bids"), side("asks"), quote["fee_kind"], quote["fee_rate_e6"], quote["fee_exponent"],
+        quote["fee_unit_e6"], quote["fee_mode"], quote["size_min_e6"], quote["size_step_e6"],
+        quote["notional_min_e6"], quote["notional_step_e6"],
+        tuple(quote[f"grid{i}"] for i in range(6)),
+    )  # fmt: skip
+
+
+def worst_fee(book: Book, price: int, size: int, cost: int) -> int:
+    """At the limit's price, or of all contracts that the budget could buy at any price."""
+    charged = fees.fee(price, size, *book.fee_terms)
+    if not book.notional_step:
+        return charged
+    bought = cost if book.fee_terms[1] else cost * 10_000  # of a price of almost 0
+    return max(charged, -(-book.fee_terms[0] * bought // E6))
