@@ -145,9 +145,12 @@ class SteppedEngine:
 
     def _spec(self) -> RoleSpec:
         venues = self._venues
+        addresses = {name: self._address(name) for name in venues.ports}
         params = RoleParams(
+            mode="sim",
             settings=settings(self._script),
-            addresses={name: self._address(name) for name in venues.ports},
+            addresses=addresses,
+            orders=addresses,
             channels={}, ca_file=str(venues.tls.ca), keys=venues.keys, products={},
             journal=str(self._folder / "journal"),
         )  # fmt: skip

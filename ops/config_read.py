@@ -15,8 +15,10 @@ from typing import Any
 from ops.settings import (
     DECIMAL,
     DECIMAL_TEXT,
+    DECIMALS,
     NUMBER,
     SECTIONS,
+    TIME_MAX_MS,
     WORD,
     Kind,
     entry_of,
@@ -168,6 +170,9 @@ def _told(section: str, key: str, found: object, where: str, mistakes: Mistakes)
         is_list = isinstance(found, list) and all(isinstance(each, str) for each in found)
         if is_list and isinstance(found, list) and low <= len(found) <= high:
             value = tuple(found) if len(set(found)) == len(found) else None
+    elif kind.form == DECIMALS:
+        wanted = f"{kind.wanted}, {low} to {high} of them, each up to {TIME_MAX_MS}"
+        value = _times(kind, found, low, high)
     else:
         wanted = f"{kind.wanted}, from {low} to {high}"
         value = _number(kind, found)
@@ -176,7 +181,17 @@ def _told(section: str, key: str, found: object, where: str, mistakes: Mistakes)
     if value is None:
         mistakes.add(where, f"{section}.{key}: found {_shown(found)}, wanted {wanted}")
         return None
-    return Told(value, ", ".join(value) if kind.form == WORD else str(found), where)
+    return Told(value, ", ".join(found) if isinstance(found, list) else str(found), where)
+
+
+def _times(kind: Kind, found: object, low: int, high: int) -> tuple[int, ...] | None:
+    """A list of measured times; None: not written as such."""
+    if not isinstance(found, list) or not low <= len(found) <= high:
+        return None
+    if not all(isinstance(each, str) and DECIMAL.fullmatch(each) for each in found):
+        return None
+    values = tuple(int(Decimal(each) * kind.unit) for each in found)
+    return values if max(values) <= TIME_MAX_MS * kind.unit else None
 
 
 def _number(kind: Kind, found: object) -> int | None:
@@ -241,7 +256,7 @@ def _parsed(entry: dataclasses.Field[Any], text: str) -> object:
     form = entry.metadata["kind"].form
     if form == NUMBER and re.fullmatch("-?[0-9]{1,18}", text):
         return int(text)
-    if form == WORD:
+    if form in (WORD, DECIMALS):
         return [each.strip() for each in text.split(",")] if text.strip() else text
     return text
 

@@ -11,6 +11,11 @@ def dollars(value_e6: int) -> str:
     return f"{'-' if cents < 0 else ''}${abs(cents) // 100:,}.{abs(cents) % 100:02d}"
 
 
+def mode_said(mode: str) -> str:
+    """The mode of a run as people must not overlook it."""
+    return {"paper": "PAPER: no order is real"}.get(mode, mode)
+
+
 STATES = ("HALTED", "REDUCING", "ACTIVE")
 
 

@@ -25,8 +25,9 @@ from gateway.transport import Address, Channel, Pool
 from ops import clock
 from ops.desk_limits import desk_params, signed_caps
 from ops.last_look import entries
+from ops.paper import stay_here
 from ops.process import RoleSpec
-from ops.sim import HOST, KALSHI_WS, POLYMARKET_WS, VenueAddress
+from ops.sim import KALSHI_WS, POLYMARKET_WS, VenueAddress
 from shm_layout import VENUES, Segment
 
 if TYPE_CHECKING:
@@ -40,12 +41,13 @@ EOA = 0  # Polymarket signature type of a plain key
 def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> Desk:
     """The desk of one run, with a line to each venue it trades at."""
     params: RoleParams = spec.params
+    stay_here(params.mode, params.orders)
     told = desk_params(params.settings)
     context = ssl.create_default_context(cafile=params.ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     lines: dict[int, VenueLine] = {}
     pumps: list[Callable[[int], int]] = [client.pump]
-    kalshi, polymarket = (params.addresses.get(name) for name in ("kalshi", "polymarket"))
+    kalshi, polymarket = (params.orders.get(name) for name in ("kalshi", "polymarket"))
     if kalshi is not None:
         client.keep("POST", CREATE, HEADERS_KEPT)
         lines[VENUES.index("kalshi")] = _kalshi(params, client, kalshi, context, told)
@@ -71,12 +73,14 @@ def build_gateway(spec: RoleSpec, segment: Segment, client: SigningClient) -> De
             params, secrets, pool, polymarket, context, told
         )
     take, last_look = entries()
+    journal = Journal(Path(params.journal))
+    journal.append({"k": "mode", "mode": params.mode, "run": spec.run_id})
     desk = Desk(
         segment,
         told,
         eventfd=spec.fds["gateway"].fd,
         clock=clock.mono_ns,
-        journal=Journal(Path(params.journal)),
+        journal=journal,
         lines=lines,
         pump=lambda now_ns: sum(pump(now_ns) for pump in pumps),
         fee=fee_of,
@@ -99,7 +103,7 @@ def _kalshi(
     context: ssl.SSLContext,
     told: DeskParams,
 ) -> VenueLine:
-    venue = KalshiVenue(client, HOST, group_max_e6=params.settings.deadman.group_max_e6)
+    venue = KalshiVenue(client, address.host, group_max_e6=params.settings.deadman.group_max_e6)
     channel = Channel(
         address.ws_url(KALSHI_WS),
         context,
@@ -128,7 +132,7 @@ def _polymarket(
     told: DeskParams,
 ) -> VenueLine:
     venue = PolymarketVenue(
-        orders, HOST, secrets, signature_type=EOA, wall_s=clock.epoch_s,
+        orders, address.host, secrets, signature_type=EOA, wall_s=clock.epoch_s,
         heartbeat_ns=params.settings.deadman.heartbeat_ns,
     )  # fmt: skip
     channel = Channel(
@@ -159,7 +163,7 @@ def _health(name: str, told: DeskParams, reads: Bucket | None = None) -> Health:
 
 def _pool(address: VenueAddress, context: ssl.SSLContext, told: DeskParams, warm: bytes) -> Pool:
     place = Address(
-        host=HOST,
+        host=address.host,
         port=address.rest,
         context=context,
         connect_max_ns=told.connect_max_ns,

@@ -21,6 +21,7 @@ from ops.alerts import Alerts, empty_samples
 from ops.children import Children
 from ops.control import AlreadyRunning
 from ops.helpers import Helpers
+from ops.inspector import MODES
 from ops.run_folder import RunFolder
 from shm_layout import (
     BODY,
@@ -70,10 +71,10 @@ class Ground:
         empty_samples(self.log_path)
         self.alerts = Alerts(self.log_path)
 
-    def make(self, channels: tuple[str, ...]) -> None:
+    def make(self, channels: tuple[str, ...], mode: str) -> None:
         """Segments and doorbells. Raises GroundError or AlreadyRunning."""
         with _explained():
-            self.segment = Segment.create(self.name, run_id=self.run_id)
+            self.segment = Segment.create(self.name, run_id=self.run_id, mode=MODES.index(mode))
             self._has_segment = True
             for suffix in channels:
                 channel = Segment.create(f"{self.name}-{suffix}", CHANNEL, run_id=self.run_id)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 REFUSED, RUNNING, INTERRUPTED = 3, 4, 130
 WARM_TRIES = 2
 VENUES = ("venues", "ops.venues.serve")  # loads while the session is made
+PAPER = ("paper", "ops.venues.paper")
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -46,7 +47,7 @@ class LaunchError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """What a start was told and found. `make_session` None: the simulated session of ops/sim.py."""
+    """What a start was told and found. `make_session` None: that of the mode."""
 
     asked: argparse.Namespace
     source: Source
@@ -106,6 +107,8 @@ def _with_helpers(told: Launch, lock: Lock) -> int:
         try:
             if told.make_session is None:
                 helpers.open_early(*VENUES)
+                if told.asked.mode == "paper":
+                    helpers.open_early(*PAPER)
             from ops.running import run
 
             return run(told, folder, helpers)

@@ -36,6 +36,7 @@ MEANINGS: dict[str, Meaning] = {
     "recorder": Meaning(RESTART, STAY, "ready", "the tape says where it is incomplete"),
     "exporter": Meaning(RESTART, STAY, "ready", "nobody trades on it"),
     "venues": Meaning(END_RUN, HALT, "ready", "a simulated world cannot be resumed"),
+    "paper": Meaning(END_RUN, HALT, "ready", "what it held is known to nobody else"),
     "nursery": Meaning(END_RUN, HALT, "ready", "every child dies with it"),
 }
 

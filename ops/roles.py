@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
     from feeds.feed import Feed
     from gateway.signing import SigningClient
-    from ops.sim import RoleParams
+    from ops.sim import RoleParams, VenuesParams
+    from ops.venues.serve import Maker
     from ops.venues.spec import VenuesSpec
 
 ROOMS: tuple[str, ...] = (
     "engine.detector", "engine.fees", "engine.sizes", "engine.unwind", "feeds.feed",
     "gateway.canceller", "ops.gateway_role", "ops.model_role", "gateway.signer", "ops.sim",
+    "ops.paper",
 )  # fmt: skip
 VENUES_TOLD = "venues.json"  # beside the log: what the simulated venues say of the run
 STEP_S = 0.02  # of a feed: it wants one at least every 50 ms
@@ -113,16 +115,19 @@ def _signing(spec: RoleSpec, segment: Segment, client: str) -> SigningClient:
 
 def _canceller(spec: RoleSpec, segment: Segment) -> Any:
     from gateway.canceller import Canceller, CancellerParams
-    from ops.sim import HOST
+    from ops.paper import stay_here
+    from ops.sim import VenueAddress
 
     params: RoleParams = spec.params
-    ports = {name: address.rest for name, address in params.addresses.items()}
+    stay_here(params.mode, params.orders)
+    nowhere = VenueAddress(host="", rest=443)
+    kalshi, polymarket = (params.orders.get(name, nowhere) for name in ("kalshi", "polymarket"))
     told = CancellerParams(
-        kalshi_host=HOST if "kalshi" in ports else "",
-        kalshi_port=ports.get("kalshi", 443),
+        kalshi_host=kalshi.host,
+        kalshi_port=kalshi.rest,
         kalshi_key_id=params.keys.kalshi_key_id,
-        polymarket_host=HOST if "polymarket" in ports else "",
-        polymarket_port=ports.get("polymarket", 443),
+        polymarket_host=polymarket.host,
+        polymarket_port=polymarket.rest,
         secrets_file=str(params.keys.polymarket_api_file),
         ca_file=params.ca_file,
     )
@@ -212,14 +217,14 @@ def _feed(spec: RoleSpec, segment: Segment) -> FeedRole:
 class VenuesRole:
     """The simulated venues block in a loop of their own and are ended over their pipe."""
 
-    def __init__(self, conn: Connection, spec: VenuesSpec) -> None:
-        self._conn, self._spec = conn, spec
+    def __init__(self, conn: Connection, spec: VenuesSpec, make: Maker | None = None) -> None:
+        self._conn, self._spec, self._make = conn, spec, make
 
     def run(self) -> None:
         """Until told to stop, or nobody is left to tell."""
-        from ops.venues.serve import run
+        from ops.venues.serve import Venues, run
 
-        run(self._conn, self._spec)
+        run(self._conn, self._spec, self._make or Venues)
 
     def stop(self) -> None:
         """SIGTERM without a word over the pipe: they hold nothing."""
@@ -255,11 +260,24 @@ def _catalog(spec: RoleSpec, segment: Segment) -> Any:
     )
 
 
+def _telling(params: VenuesParams, log: str) -> VenuesSpec:
+    """Who holds an account writes what it knows of it."""
+    folders = (Path(log).parent, Path(params.journal)) if params.journal else ()
+    told = tuple(str(folder / VENUES_TOLD) for folder in folders)
+    return dataclasses.replace(params.spec, told_files=told)
+
+
 def _venues(spec: RoleSpec, segment: Segment) -> VenuesRole:
     assert spec.conn is not None
-    folders = Path(spec.log).parent, Path(spec.params.journal)
-    told = tuple(str(folder / VENUES_TOLD) for folder in folders)
-    return VenuesRole(spec.conn, dataclasses.replace(spec.params.spec, told_files=told))
+    return VenuesRole(spec.conn, _telling(spec.params, spec.log))
+
+
+def _paper(spec: RoleSpec, segment: Segment) -> VenuesRole:
+    from ops.paper import PaperParams, maker
+
+    assert spec.conn is not None
+    params: PaperParams = spec.params
+    return VenuesRole(spec.conn, _telling(params.venues, spec.log), maker(params, segment))
 
 
 def _gateway(spec: RoleSpec, segment: Segment) -> Any:
@@ -281,6 +299,7 @@ BUILDERS: dict[str, Callable[[RoleSpec, Segment], Any]] = {
     "feed": _feed,
     "gateway": _gateway,
     "model": _model,
+    "paper": _paper,
     "signer": _signer,
     "venues": _venues,
 }

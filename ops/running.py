@@ -38,7 +38,7 @@ def run(told: Launch, folder: RunFolder, helpers: Helpers) -> int:
     if told.asked.json:
         out(json.dumps(found))
     else:
-        _print(lines(found) + faults_done(supervisor.log.counts))
+        _print(lines(found) + faults_done(supervisor.beside.log.counts))
     return ending.code
 
 
@@ -60,12 +60,13 @@ def _prepared(told: Launch, folder: RunFolder, ground: Ground) -> Supervisor:
     )
     make_session = told.make_session
     if make_session is None:
+        from ops.paper import PaperSession
         from ops.sim import SimSession
 
-        make_session = SimSession
+        make_session = PaperSession if asked.mode == "paper" else SimSession
     try:
         session = make_session(request, folder.path)
-        ground.make(session.channels)
+        ground.make(session.channels, session.mode)
     except SessionError as error:
         raise LaunchError(str(error), REFUSED) from error
     except GroundError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ops import clock
-from ops.figures import dollars, effective, microseconds
+from ops.figures import dollars, effective, microseconds, mode_said
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -100,10 +100,11 @@ def one_line(found: Mapping[str, Any]) -> str:
     )
     state = effective(found["state"], found["gate"])
     why = "" if state == found["state"] else f", gate {found['gate']}"
+    paper = f"{mode_said(found['mode'])} · " if found["mode"] == "paper" else ""
     p50 = found["tick_to_order_ns"]["p50"]
     speed = f" · tick-to-order p50 {p50 / 1000:,.0f} us" if p50 else ""
     return (
-        f"{found['seconds']:.0f} s {state}{why} · trusted {trust} · {found['edges']} edges"
+        f"{paper}{found['seconds']:.0f} s {state}{why} · trusted {trust} · {found['edges']} edges"
         f" · {found['orders']} orders · {found['fills']} fills"
         f" · {dollars(found['profit_e6'])}{speed}"
     )
@@ -118,7 +119,7 @@ def picture(found: Mapping[str, Any]) -> Group:
     colour = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "red"}[state]
     head = Text.assemble(
         (f" {state} ", f"bold reverse {colour}"),
-        f"  {found['mode']} · {found['seconds']:.0f} s · {found['state_reason']}"
+        f"  {mode_said(found['mode'])} · {found['seconds']:.0f} s · {found['state_reason']}"
         f" · gate {found['gate']}",
     )
     money = Text.assemble(

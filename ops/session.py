@@ -1,7 +1,8 @@
 """What a run consists of: which processes, in which order, on which tables. The supervisor runs it
 without knowing venues.
 
-`Session` is what a mode offers (ops/sim.py for `sim`); tests offer one of small fake processes.
+`Session` is what a mode offers (ops/sim.py for `sim`, ops/paper.py for `paper`); tests offer one of
+small fake processes.
 """
 
 from __future__ import annotations
@@ -75,10 +76,12 @@ class Session(Protocol):
     end_epoch_ns: int | None
 
     @property
-    def venues(self) -> Plan | None:
-        """The process everything else talks to, started early; it says "ready" on its pipe."""
+    def early(self) -> tuple[Plan, ...]:
+        """The processes everything else talks to; each says "ready" on its pipe (ops/beside.py)."""
         ...
 
     def plans(self, ports: Mapping[str, Any], segment: str) -> tuple[Plan, ...]:
-        """Every other process, in starting order."""
+        """Every other process, in starting order. `ports`: what each early one said, by its
+        name.
+        """
         ...

@@ -20,6 +20,7 @@ MARKETS = 7, 1_000  # on each venue of the seeded world: the least, and what the
 INTERVALS = ("5m", "15m", "1h", "4h")
 DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?", re.ASCII)
 WORD, DECIMAL_TEXT, NUMBER = "list", "decimal", "number"  # forms of a value in a file
+DECIMALS = "decimals"  # and a list of decimal texts
 # what a change in a running engine must do to be one for the safer, or why there is none
 DOWN, UP, RESTART = "down", "up", "restart"
 
@@ -41,6 +42,8 @@ SECONDS = Kind("whole seconds", SECOND_NS)
 US = Kind("whole microseconds", 1_000)
 COUNT = Kind("a whole number", 1)
 NAMES = Kind("a list of texts", 1, WORD)
+TIMES = Kind('a list of milliseconds as decimal text such as "12.5"', MS_NS, DECIMALS)
+TIME_MAX_MS = 60_000  # of each of TIMES
 
 
 def _key(
@@ -166,6 +169,18 @@ class Sim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """Accounts and distances of the mode `paper`: measured round trips of an order, one is drawn
+    for each.
+    """
+
+    cash_kalshi_e6: int = _key("cash_kalshi", DOLLARS, 0, 100_000_000)
+    cash_polymarket_e6: int = _key("cash_polymarket", DOLLARS, 0, 100_000_000)
+    latency_kalshi_ns: tuple[int, ...] = _key("latency_kalshi_ms", TIMES, 1, 10_000)
+    latency_polymarket_ns: tuple[int, ...] = _key("latency_polymarket_ms", TIMES, 1, 10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Spot:
     """The spot exchanges beside Coinbase."""
 
@@ -209,6 +224,7 @@ class Settings:
     feeds: Feeds
     deadman: Deadman
     sim: Sim
+    paper: Paper
     spot: Spot
     updown: Updown
     assets: Tracked
@@ -223,6 +239,7 @@ SECTIONS: dict[str, type[Any]] = {
     "feeds": Feeds,
     "deadman": Deadman,
     "sim": Sim,
+    "paper": Paper,
     "spot": Spot,
     "updown": Updown,
     "assets": Tracked,

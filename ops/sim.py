@@ -40,6 +40,7 @@ BUILD = "ops.roles:build"
 HOST = "localhost"
 SIGNED_FEEDS = ("kalshi", sim_index.CF)  # venues whose market data wants a signed handshake
 KALSHI_WS, POLYMARKET_WS = "/trade-api/ws/v2", "/ws"
+Ports = Mapping[str, Mapping[str, int]]  # venue -> "rest", "ws" -> port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +49,16 @@ class VenueAddress:
 
     rest: int = 0
     ws: int = 0
+    host: str = HOST
 
     @property
     def rest_url(self) -> str:
         """Its REST base; empty if it has none."""
-        return f"https://{HOST}:{self.rest}" if self.rest else ""
+        return f"https://{self.host}:{self.rest}" if self.rest else ""
 
     def ws_url(self, path: str) -> str:
         """One of its sockets; empty if it has none."""
-        return f"wss://{HOST}:{self.ws}{path}" if self.ws else ""
+        return f"wss://{self.host}:{self.ws}{path}" if self.ws else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,15 +66,19 @@ class VenuesParams:
     """What the process of the simulated venues is told."""
 
     spec: VenuesSpec
-    journal: str  # the run's folder: what the venues say of it lies there too
+    journal: str  # the run's folder: what they say of our accounts lies there too; "": nowhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleParams:
-    """What every trading process of the run is told; each takes what it needs."""
+    """What every trading process of the run is told; each takes what it needs. `addresses`: where
+    market data come from; `orders`: where orders go, private channels with them.
+    """
 
+    mode: str
     settings: Settings
     addresses: Mapping[str, VenueAddress]
+    orders: Mapping[str, VenueAddress]
     channels: Mapping[str, str]  # client -> name of its signing segment
     ca_file: str
     keys: SimKeys
@@ -125,8 +131,20 @@ class SimSession:
         return _script(request)
 
     @property
+    def early(self) -> tuple[Plan, ...]:
+        """The processes everything else talks to."""
+        return (self.venues,)
+
+    @property
     def venues(self) -> Plan:
-        """The process everything else talks to."""
+        """Where market data come from, and where orders go."""
+        sim = self._request.settings.sim
+        spec = self.spec(kalshi_e6=sim.cash_kalshi_e6, polymarket_e6=sim.cash_polymarket_e6)
+        params = VenuesParams(spec=spec, journal=str(self._journal))
+        return Plan(name="venues", kind="venues", role=VENUES_ROLE, build=BUILD, params=params)
+
+    def spec(self, *, kalshi_e6: int, polymarket_e6: int) -> VenuesSpec:
+        """Venues of this script, where our accounts (each shard's of Kalshi) begin with that."""
         sim, spot = self._request.settings.sim, self._request.settings.spot
         keys, exchanges = (
             self._keys,
@@ -137,10 +155,10 @@ class SimSession:
             kalshi_public_pem=keys.kalshi_public_pem,
             polymarket_address=keys.polymarket_address,
             polymarket_api_file=str(keys.polymarket_api_file),
-            cash_kalshi_e6=dict.fromkeys(exchanges, sim.cash_kalshi_e6),
-            cash_polymarket_e6=sim.cash_polymarket_e6,
+            cash_kalshi_e6=dict.fromkeys(exchanges, kalshi_e6),
+            cash_polymarket_e6=polymarket_e6,
         )
-        spec = VenuesSpec(
+        return VenuesSpec(
             script=self.script,
             accounts=accounts,
             tls_cert=str(self._tls.cert),
@@ -155,18 +173,15 @@ class SimSession:
             is_us_address=bool(spot.us_address),
             coingecko_plan=sim_spot.plan(spot),
         )
-        params = VenuesParams(spec=spec, journal=str(self._journal))
-        return Plan(name="venues", kind="venues", role=VENUES_ROLE, build=BUILD, params=params)
 
-    def plans(self, ports: Mapping[str, Mapping[str, int]], segment: str) -> tuple[Plan, ...]:
+    def plans(self, ports: Mapping[str, Ports], segment: str) -> tuple[Plan, ...]:
         """Signer and canceller first: nothing is sent without them."""
-        addresses = {
-            name: VenueAddress(rest=found.get("rest", 0), ws=found.get("ws", 0))
-            for name, found in ports.items()
-        }
+        addresses = {process: _addresses(found) for process, found in ports.items()}
         common: dict[str, Any] = {
+            "mode": self.mode,
             "settings": self._request.settings,
-            "addresses": addresses,
+            "addresses": addresses["venues"],
+            "orders": addresses[self.early[-1].name],
             "channels": {client: f"{segment}-sign-{client}" for client in self._clients},
             "ca_file": str(self._tls.ca),
             "keys": self._keys,
@@ -194,6 +209,13 @@ class SimSession:
             *((plan("catalog", "catalog", CATALOG),) if self.identity.series.series else ()),
             plan("detector", "detector", DETECTOR, is_hot=True, fds=("gateway",)),
         )
+
+
+def _addresses(ports: Ports) -> dict[str, VenueAddress]:
+    return {
+        name: VenueAddress(rest=found.get("rest", 0), ws=found.get("ws", 0))
+        for name, found in ports.items()
+    }
 
 
 def _check_faults(request: Request, script: Script, exchanges: Sequence[Exchange]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ops.figures import dollars
+from ops.figures import dollars, mode_said
 from ops.refused_text import texts
 
 COLUMNS = (
@@ -31,7 +31,7 @@ def text(found: Mapping[str, Any]) -> str:
     reasons = ", ".join(f"{name} {count:,}" for name, count in refusals.items())
     lines = [
         f"{'KILLED, ' if found.get('killed') else ''}{found['state']} ({found['state_reason']}),"
-        f" gate {found['gate']}, {found['mode']},"
+        f" gate {found['gate']}, {mode_said(found['mode'])},"
         f" {found['seconds']:.0f} s, pid {found['pid']}, segment {found['segment']}",
         f"{found['edges']} edges, {found['intents']} intents, {found['orders']} orders,"
         f" {found['fills']} fills, {found['one_legged']} one-legged",

@@ -4,7 +4,6 @@ last, with their log.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -32,16 +31,22 @@ def stop_in_order(run: Supervisor) -> None:
         _turn_until(run, lambda: run.tally.open_intents() == 0, limit_ns)
     for kinds in ORDER:
         _stop(run, kinds, limit_ns)
-    conn = run.conn
-    if conn is not None and _has(run, "venues"):
-        with contextlib.suppress(OSError):
-            conn.send(("stop",))
-        _turn_until(run, lambda: run.has_log or not _has(run, "venues"), limit_ns)
+    beside = run.beside
+    beside.send("stop")
+    _turn_until(
+        run,
+        lambda: all(beside.has_told(name) or not _runs_as(run, name) for name in beside.names),
+        limit_ns,
+    )
     _stop(run, tuple({child.kind for child in run.children.by_name.values()}), limit_ns)
 
 
 def _has(run: Supervisor, kind: str) -> bool:
     return any(child.kind == kind for child in run.children.by_name.values())
+
+
+def _runs_as(run: Supervisor, name: str) -> bool:
+    return name in run.children.by_name
 
 
 def _stop(run: Supervisor, kinds: tuple[str, ...], limit_ns: int) -> None:

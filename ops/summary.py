@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
-from ops.figures import dollars, microseconds
+from ops.figures import dollars, microseconds, mode_said
+from ops.paper_rows import paper_lines, paper_rows
 from ops.refused import refused_pairs
 from ops.refused_text import sums, texts
 from ops.sim_spot import FALLBACK
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 KEYS = (
     "mode", "seed", "script_hash", "seconds", "first_order_s", "venues", "edges", "intents",
     "refusals", "refused_pairs", "orders", "pool", "fills", "one_legged", "bets", "profit_e6",
-    "fees_e6", "tick_to_order_ns", "wire_to_order_ns", "stages_ns", "waiting", "exit_reason",
+    "fees_e6", "tick_to_order_ns", "wire_to_order_ns", "stages_ns", "waiting", "paper",
+    "exit_reason",
 )  # fmt: skip
 
 
@@ -31,7 +33,7 @@ def summary(run: Supervisor) -> dict[str, Any]:
     """The contract of `--json`: exactly KEYS. Money in 1e-6 dollars, `_ns` nanoseconds, None where
     there is nothing.
     """
-    tally, watch = run.tally, run.watch
+    tally, watch, log = run.tally, run.watch, run.beside.log
     counted_ns = run.ended_ns - run.counted_from_ns if run.counted_from_ns else 0
     first_ns = tally.first_send_ns - run.began_ns if tally.first_send_ns else None
     venues = {}
@@ -63,9 +65,10 @@ def summary(run: Supervisor) -> dict[str, Any]:
         "profit_e6": run.profit_e6(),
         "fees_e6": tally.fees_e6,
         "tick_to_order_ns": percentiles(tally.tick_to_order_ns()),
-        "wire_to_order_ns": percentiles(wire_to_order_ns(tally, run.log.read_ns, run.clock.due_ns)),
+        "wire_to_order_ns": percentiles(wire_to_order_ns(tally, log.read_ns, run.clock.due_ns)),
         "stages_ns": watch.stages(watch.feeds()),
         "waiting": waiting(run),
+        "paper": paper_rows(log.counts) if run.session.mode == "paper" else None,
         "exit_reason": run.ending.reason if run.ending else "",
     }
     assert tuple(found) == KEYS
@@ -81,6 +84,7 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     hedged, pairs = found["one_legged"], found["refused_pairs"]
     seed = "recorded" if found["seed"] is None else f"seed {found['seed']}"
     shown = [
+        *([("mode", mode_said(found["mode"]))] if found["paper"] is not None else []),
         ("ended", f"{found['exit_reason']}  ({found['seconds']:.1f} s counted)"),
         ("script", f"{seed} · {found['script_hash'][:16]}"),
     ]
@@ -112,7 +116,7 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("wire-to-order", microseconds(found["wire_to_order_ns"])),
         ("waiting", ", ".join(f"{role} {kind}" for role, kind in found["waiting"].items())),
     ]
-    return shown
+    return shown + paper_lines(found["paper"] or {})
 
 
 def bets_text(bets: Mapping[str, Any]) -> str:

@@ -1,23 +1,21 @@
 """One run from its first file to its last: creates the segment, starts, watches, restarts, halts,
 stops, leaves nothing.
 
-One thread, one selector: pidfds, the control socket, the venues' pipe and signals wake it; else it
+One thread, one selector: pidfds, the control socket, the venues' pipes and signals wake it; else it
 looks around a few times a second. Everything it waits for goes through `_turn`, so commands and
 deaths are seen while it waits.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import selectors
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import Any
 
 from ops import clock
+from ops.beside import Beside
 from ops.children import NURSERY, Children, Death, NurseryDied
 from ops.commands import Commands
 from ops.control import ControlServer
@@ -28,10 +26,10 @@ from ops.process import REFUSED, Fd, Heart, RoleSpec
 from ops.restarts import Restarts
 from ops.roll import roll_of
 from ops.run_clock import RunClock
-from ops.session import Plan, Request, Session, VenuesLog
+from ops.session import Plan, Request, Session
 from ops.status import status
 from ops.stopping import stop_in_order
-from ops.tally import KEY_BYTES, Tally, matched_e6
+from ops.tally import Tally, matched_e6
 from ops.trading import TradingState
 from ops.usage import Usage
 from ops.watch import Watch
@@ -74,10 +72,9 @@ class Supervisor:
         self.clock = RunClock(session.timeline, ground.write_clock)
         self.counted_from_ns = 0
         self.ended_ns = 0
-        self.conn: Connection | None = None  # to the simulated venues
         self.counted_from = ""
         self.events: deque[tuple[int, str]] = deque(maxlen=EVENTS_KEPT)
-        self.log = VenuesLog()
+        self.beside = Beside(ground.selector)  # simulated venues
         self._start_e6: dict[int, int] = {}  # by account, as the first gateway found it
         settings = request.settings.processes
         self.restarts = Restarts(
@@ -104,10 +101,6 @@ class Supervisor:
         self._epochs: dict[str, int] = {}
         self._due: dict[str, int] = {}
         self._waiting_for_trust: dict[str, int] = {}
-        self._ports: dict[str, Any] | None = None
-        self._subscribed: set[str] = set()
-        self._is_data_ended = False
-        self.has_log = False
         self.interrupts = Interrupts(self._interrupted)
 
     def run(self) -> Ending:
@@ -126,27 +119,33 @@ class Supervisor:
         limits = self.request.settings.processes
         self._heart.begin(self._spec(_SELF), clock.mono_ns())
         self._heart.ready(clock.mono_ns())
-        venues = self.session.venues
-        if venues is not None:
-            self._start(venues)
-            if not self._wait(lambda: self._ports is not None, limits.ready_max_ns, "the venues"):
+        early, beside = self.session.early, self.beside
+        for plan in early:
+            self._start(plan)
+        if early:
+            names = {plan.name for plan in early}
+            if not self._wait(
+                lambda: names <= beside.ports.keys(), limits.ready_max_ns, "the venues"
+            ):
                 return
             self._log_time("venues listen")
-        plans = self.session.plans(self._ports or {}, self.request.name)
+        plans = self.session.plans(beside.ports, self.request.name)
         self.cores = assign(plans, limits.cores_min)
         self.say(self.cores.said)
         for plan in plans:
             if self.ending is None:
                 self._start(plan)
-        everyone = [plan for plan in plans if plan.kind != "venues"]
         if not self._wait(
-            lambda: all(map(self._is_ready, everyone)), limits.ready_max_ns, "all processes"
+            lambda: all(map(self._is_ready, plans)), limits.ready_max_ns, "all processes"
         ):
             return
         self._log_time("all processes are ready")
-        wanted = set(self.watch.needed()) if venues is not None else set()
+        wanted = set(self.watch.needed()) if early else set()
         self._wait(
-            lambda: wanted <= self._subscribed, limits.ready_max_ns, "subscriptions", is_fatal=False
+            lambda: wanted <= beside.subscribed,
+            limits.ready_max_ns,
+            "subscriptions",
+            is_fatal=False,
         )
         self._log_time("run time begins")
         self._start_clock()
@@ -161,9 +160,8 @@ class Supervisor:
     def _start_clock(self) -> None:
         """Run time begins: the venues and the segment are told the same moment."""
         start_ns = clock.mono_ns() + CLOCK_LEAD_NS
-        if self.conn is not None and self.ending is None:
-            with contextlib.suppress(OSError):  # dead venues end the run by their pidfd
-                self.conn.send(("start", start_ns))
+        if self.ending is None:
+            self.beside.send("start", start_ns)
         self.clock.start(start_ns)
 
     def _await_trust(self, limit_ns: int) -> None:
@@ -231,7 +229,7 @@ class Supervisor:
         counted_ns = now_ns - self.counted_from_ns if self.counted_from_ns else 0
         if seconds is not None and counted_ns >= seconds * clock.SECOND_NS:
             self.end(f"{seconds:g} s are over", DONE)
-        if self._is_data_ended and self.tally.open_intents() == 0:
+        if self.beside.is_ended and self.tally.open_intents() == 0:
             self.end("the recorded data ended", DONE)
 
     def _look_after(self, now_ns: int) -> None:
@@ -282,9 +280,8 @@ class Supervisor:
         self._epochs[plan.name] = self._epochs.get(plan.name, 0) + 1
         words = self.ground.segment.words
         word_store(words, LIVE_EPOCH_AT + plan.role, self._epochs[plan.name])
-        if plan.kind == "venues":
-            self.conn = self.children.start_early(plan.kind, self._spec(plan))
-            self.selector.register(self.conn, selectors.EVENT_READ, self._hear)
+        if plan.name in self.children.helpers.early:
+            self.beside.add(plan.name, self.children.start_early(plan.kind, self._spec(plan)))
             return
         try:
             self.children.start(plan.kind, self._spec(plan))
@@ -353,26 +350,6 @@ class Supervisor:
         if not is_logged:
             self.ground.log(text)
         self.say(text)
-
-    def _hear(self) -> None:
-        """A message of the venues (ops/venues/serve.py has the protocol)."""
-        assert self.conn is not None
-        try:
-            kind, *values = self.conn.recv()
-        except (EOFError, OSError):
-            self.selector.unregister(self.conn)
-            return
-        if kind == "ready":
-            self._ports = values[0]
-        elif kind == "subscribed":
-            self._subscribed.add(values[0])
-        elif kind == "end":
-            self._is_data_ended = True
-        elif kind == "log":
-            rows, counts = values
-            read_ns = {row[1][:KEY_BYTES]: row[2] for row in rows}
-            self.log = VenuesLog(read_ns=read_ns, counts=counts)
-            self.has_log = True
 
     def profit_e6(self) -> int:
         """Cash beyond the start plus what is held at its worst."""

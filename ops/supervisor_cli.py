@@ -127,7 +127,8 @@ def parser() -> argparse.ArgumentParser:
 
 def _start_flags(start: argparse.ArgumentParser) -> None:
     start.add_argument(
-        "--mode", default="sim", choices=("sim", "paper", "live"), help="only sim for now"
+        "--mode", default="sim", choices=("sim", "paper", "live"),
+        help="paper: orders are matched here against the books that come in; live: not yet",
     )
     start.add_argument("--config", type=Path, metavar="FILE", help="TOML laid over the profile")
     start.add_argument("--profile", default="testing", metavar="NAME", help="default: testing")
@@ -291,14 +292,18 @@ def _start(asked: argparse.Namespace, make_session: SessionFactory | None) -> in
     if asked.force_approve and asked.mode != "sim":
         text = f"--force-approve is for simulated venues only: found --mode {asked.mode}"
         return fail(text, USAGE)
-    if asked.mode != "sim":
-        return fail(f"--mode {asked.mode} is not built yet: this version trades in sim only", USAGE)
+    if asked.mode == "live":
+        return fail("--mode live is not built yet: this version trades simulated money", USAGE)
+    if asked.mode == "paper" and asked.faults is not None:
+        return fail("--faults is for --mode sim: the venues of paper orders do not fail", USAGE)
     if asked.replay is None and (asked.from_epoch_ns is not None or asked.gap_max_ns is not None):
         return fail("--from and --gap-max are for --replay", USAGE)
     if asked.replay is not None and asked.markets is not None:
         return fail("--markets is of the simulated world, not of --replay", USAGE)
-    if asked.replay is not None and asked.faults is None and asked.seed is not None:
-        return fail("--seed is of the simulated world and of --faults, not of --replay", USAGE)
+    is_free = asked.replay is not None and asked.faults is None and asked.mode == "sim"
+    if is_free and asked.seed is not None:
+        text = "--seed is of the simulated world, of --faults and of paper orders, not of --replay"
+        return fail(text, USAGE)
     asked.seed = 1 if asked.seed is None else asked.seed
     try:
         source = config.source(asked.profile, asked.config, os.environ, _flags(asked))

@@ -366,7 +366,7 @@ def headline(view: View) -> str:
     ill = [process.name for process in view.processes if process.health != "ok"]
     parts = [
         f"{view.state}",
-        view.mode,
+        view.mode.upper() if view.mode == "paper" else view.mode,
         f"{view.seconds:.0f} s",
         f"trusted {trusted}/{len(view.quotes) - shut}",
         f"paying {paying}/{len(view.pairs)}",

@@ -10,7 +10,7 @@ was there before them (`ahead_e6`).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ops.venues.numerals import ONE_E6
@@ -152,7 +152,7 @@ class MarketBook:
         for side, levels in ((BID, bids), (ASK, asks)):
             self._exo[side].clear()
             self._exo[side].update((price, size) for price, size in levels if size > 0)
-            self._taken[side].clear()
+            self._forget(side, list(self._taken[side]))
             self._shown[side].clear()
             self._prices[side].clear()
             for price in self._exo[side].keys() | self._own[side].keys():
@@ -178,13 +178,18 @@ class MarketBook:
             exo[price_e6] = size_e6
         else:
             exo.pop(price_e6, None)
-        self._taken[side].pop(price_e6, None)
+        self._forget(side, (price_e6,))
         self._cap_ahead(side, price_e6)
         first = self._refresh(side, price_e6)
         if not self.orders:
             return first, [], []
         fills, later = self._meet_own(side, price_e6)
         return first, later, fills
+
+    def _forget(self, side: int, prices: Iterable[int]) -> None:
+        """These levels were just told anew: what our orders took of them is forgotten."""
+        for price in prices:
+            self._taken[side].pop(price, None)
 
     def _cap_ahead(self, side: int, price_e6: int) -> None:
         own = self._own[side].get(price_e6)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -62,6 +62,7 @@ class Answer:
 
 
 Handler = Callable[[Call], Answer]
+Way = Callable[[Call, Handler], Awaitable[Answer]]
 
 
 class Routes:
@@ -172,6 +173,7 @@ class RestServer:
         self._on_answer = on_answer
         self._reply_delay_ns = reply_delay_ns
         self.faults: Injector | None = None
+        self.way: Way | None = None  # that a request has to go before it is answered
         self._http: _StampedServer | None = None
         self._server: asyncio.Server | None = None
 
@@ -198,6 +200,14 @@ class RestServer:
         for line in list(self.lines) if is_shut else ():
             line.abort()
 
+    def _answer(self, call: Call) -> Answer:
+        """What the venue says to it now."""
+        found = self._routes.find(call.method, call.path)
+        if not found:
+            return self._not_found(call)
+        handler, call.params = found
+        return handler(call)
+
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await request.read() if request.can_read_body else b""
         protocol = request.protocol
@@ -218,12 +228,10 @@ class RestServer:
                 self._on_unhandled(order, call.read_ns, hit.kind)
             self._on_answer(call.method, request.raw_path, reply.status)
             return await send(request, reply)
-        found = self._routes.find(call.method, path)
-        if found:
-            handler, call.params = found
-            answer = handler(call)
+        if self.way is None:
+            answer = self._answer(call)
         else:
-            answer = self._not_found(call)
+            answer = await self.way(call, self._answer)
         self._on_answer(call.method, request.raw_path, answer.status)
         asyncio.get_running_loop().call_soon(self._after)  # the answer first, then the frames
         if answer.is_order and self._reply_delay_ns:

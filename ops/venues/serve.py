@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -290,18 +291,21 @@ class Venues:
             await venue.close()
 
 
-async def _serve(conn: Connection, spec: VenuesSpec) -> None:
-    await Venues(spec, conn).serve()
+Maker = Callable[[VenuesSpec, Connection], Venues]
 
 
-def run(conn: Connection, spec: VenuesSpec) -> None:
-    """Serve the venues of `spec` until the parent says stop or is gone.
+async def _serve(make: Callable[[], Venues]) -> None:
+    await make().serve()
+
+
+def run(conn: Connection, spec: VenuesSpec, make: Maker = Venues) -> None:
+    """Serve the venues of `spec` until the parent says stop or is gone. `make`: which kind of them.
 
     Blocks; makes its own loop. A Ctrl-C is the parent's to answer.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        uvloop.run(_serve(conn, spec))
+        uvloop.run(_serve(partial(make, spec, conn)))
     except (BrokenPipeError, ConnectionResetError):
         return  # the parent is gone: nobody is left to tell

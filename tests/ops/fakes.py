@@ -72,7 +72,7 @@ class FakeSession:
 
     mode = "sim"
     channels: tuple[str, ...] = ("sign-gateway",)
-    venues: Plan | None = None
+    early: tuple[Plan, ...] = ()
     end_epoch_ns: int | None = None
     timeline = FakeScript.timeline
 

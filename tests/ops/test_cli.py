@@ -20,7 +20,8 @@ IN_PROCESS = {  # flags -> exit code, what the line says
     "unknown command": (["begin"], 2, "invalid choice: 'begin'"),
     "no command": ([], 2, "required: COMMAND"),
     "unknown mode": (["start", "--mode", "demo"], 2, "invalid choice: 'demo'"),
-    "paper": (["start", "--mode", "paper"], 2, "--mode paper is not built yet"),
+    "paper faults": (["start", "--mode", "paper", "--faults", "all"], 2,
+                     "--faults is for --mode sim"),
     "live": (["start", "--mode", "live"], 2, "--mode live is not built yet"),
     "forced live": (
         ["start", "--mode", "live", "--force-approve"],

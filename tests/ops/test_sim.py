@@ -41,7 +41,7 @@ def request(tmp_path: Path, **more: Any) -> Request:
 
 def test_a_session_plans_every_process_of_the_design_in_its_row(tmp_path: Path) -> None:
     session = SimSession(request(tmp_path, seed=3), tmp_path)
-    rows = {plan.name: plan.role for plan in session.plans(PORTS, "arb")}
+    rows = {plan.name: plan.role for plan in session.plans({"venues": PORTS}, "arb")}
     assert rows == {
         "signer": SIGNER, "canceller": CANCELLER, "gateway": GATEWAY, "detector": DETECTOR,
         "model": MODEL, "catalog": CATALOG,
@@ -49,7 +49,8 @@ def test_a_session_plans_every_process_of_the_design_in_its_row(tmp_path: Path) 
     }  # fmt: skip
     channels = ("gateway", "canceller", "kalshi", "cfbenchmarks")
     assert session.channels == tuple(f"sign-{name}" for name in channels)
-    assert [plan.name for plan in session.plans(PORTS, "arb") if plan.does_outlive] == ["canceller"]
+    plans = session.plans({"venues": PORTS}, "arb")
+    assert [plan.name for plan in plans if plan.does_outlive] == ["canceller"]
 
 
 def test_faults_reach_the_venues_and_a_stranger_among_them_is_refused(tmp_path: Path) -> None:
@@ -67,8 +68,8 @@ def test_private_halves_are_private_files_and_print_nowhere(tmp_path: Path) -> N
     api = json.loads((tmp_path / "polymarket.api").read_text())
     for name in ("kalshi.pem", "polymarket.key", "polymarket.api", "key.pem"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
-    told = pickle.dumps((session.venues, session.plans(PORTS, "arb")))
-    shown = repr(session.venues) + repr(session.plans(PORTS, "arb"))
+    told = pickle.dumps((session.venues, session.plans({"venues": PORTS}, "arb")))
+    shown = repr(session.venues) + repr(session.plans({"venues": PORTS}, "arb"))
     for text in (secret, api["secret"], api["passphrase"], api["api_key"]):
         assert text not in shown
         assert text.encode() not in told, "no process is told a secret: it reads its own file"
@@ -90,7 +91,7 @@ def test_a_recording_has_no_seed_and_only_the_feeds_it_has_data_for(tmp_path: Pa
     path = recorded("dual_nba_mvp_l2")
     session = SimSession(request(tmp_path, replay=(path,)), tmp_path)
     assert session.seed is None
-    names = {plan.name for plan in session.plans(PORTS, "arb") if plan.kind == "feed"}
+    names = {plan.name for plan in session.plans({"venues": PORTS}, "arb") if plan.kind == "feed"}
     assert names == {"feed kalshi", "feed polymarket"}
     assert session.end_epoch_ns is not None
 

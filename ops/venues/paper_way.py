@@ -1,0 +1,151 @@
+"""The way of a paper order: it waits what a real one would wait, then meets the book of then.
+
+What a request that writes has to wait before it is handled is drawn from measured round trips, the
+whole of one, because where on its way a venue matches is not known. Then comes the venue's own
+delay of takers, if the market has one, and then the book as it is shown by then is matched against,
+less what paper orders have taken of it (paper_book.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from ops.venues.kalshi import Kalshi
+from ops.venues.paper_book import Arrival, PaperBook
+from ops.venues.polymarket import Polymarket
+from ops.venues.rest import Answer, Call, Handler
+from ops.venues.script import BookSet, Event, MarketSpec, StatusChange
+from ops.venues.session import RunClock, VenueLog
+
+READS = ("GET", "HEAD")  # what changes nothing is answered at once
+PREFIX = "paper_"  # of what is counted of orders
+Did = TypeVar("Did")
+
+
+class Books(Protocol):
+    """Where books and states come from (paper_mirror.py)."""
+
+    def news(self, run_ns: int) -> Iterator[BookSet | StatusChange]: ...
+
+    def is_seen(self, market: int) -> bool: ...
+
+
+class Latencies:
+    """Measured round trips in ns by venue; each draw is one of them. One seed, one sequence."""
+
+    def __init__(self, measured_ns: Mapping[str, Sequence[int]], seed: int) -> None:
+        self._measured_ns = measured_ns
+        self._chance = {
+            venue: random.Random(hashlib.sha256(f"{venue}/{seed}".encode()).digest())
+            for venue in measured_ns
+        }
+
+    def draw_ns(self, venue: str) -> int:
+        """The next one of a venue; it has some."""
+        return self._chance[venue].choice(self._measured_ns[venue])
+
+
+@dataclass(slots=True)
+class Order:
+    """A request on its way: to which market's book, and what has been counted of it so far."""
+
+    venue: str
+    market: int
+    book: PaperBook
+    arrival: Arrival
+    counted: dict[str, int] = field(default_factory=dict)
+
+
+class Way:
+    """Of all requests to the paper venues of these markets. `apply`: gives an event to its venue;
+    `sleep`: waits so many machine ns, never less. `handled`: the order that is being handled.
+    """
+
+    def __init__(
+        self,
+        markets: Sequence[MarketSpec],
+        *,
+        books: Books,
+        latencies: Latencies,
+        clock: RunClock,
+        log: VenueLog,
+        apply: Callable[[Event], None],
+        sleep: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._markets = markets
+        self._sources = books
+        self._latencies = latencies
+        self._clock = clock
+        self._log = log
+        self._apply = apply
+        self._sleep = sleep
+        self._books: dict[int, PaperBook] = {}
+        self._named: dict[str, dict[str, int]] = {}
+        self.handled: Order | None = None
+
+    def take_over(self, venue: Kalshi | Polymarket, depth: int) -> None:
+        """Its markets get books of ours, as deep as the feeds show them."""
+        name = "kalshi" if isinstance(venue, Kalshi) else "polymarket"
+        named = self._named.setdefault(name, {})
+        for index, spec in enumerate(self._markets):
+            if spec.venue != name:
+                continue
+            book = self._books[index] = PaperBook(depth)
+            if isinstance(venue, Kalshi):
+                venue.markets[spec.ticker].book = book
+                named[spec.ticker] = index
+            else:
+                venue.by_token[spec.token_yes].book = book
+                named |= dict.fromkeys((spec.token_yes, spec.token_no), index)
+
+    def look(self) -> None:
+        """What the feeds have told since the last look."""
+        for event in self._sources.news(self._clock.run_ns()):
+            self._apply(event)
+
+    async def go(self, venue: str, call: Call, answer: Handler) -> Answer:
+        """One request from its reading to its answer."""
+        if call.method in READS:
+            return answer(call)
+        self.look()
+        order = self._sent(venue, call)
+        await self._sleep(self._latencies.draw_ns(venue))
+        return self.meet(order, lambda: answer(call))
+
+    def _sent(self, venue: str, call: Call) -> Order | None:
+        """The order in a request, with the book as it is now; None: there is none in it."""
+        body: Any = call.json()
+        inner = body.get("order", body) if isinstance(body, dict) else None
+        if not isinstance(inner, dict):
+            return None
+        index = self._named[venue].get(str(inner.get("tokenId", inner.get("ticker"))))
+        if index is None:
+            return None
+        book = self._books[index]
+        return Order(venue, index, book, Arrival(book.whole()))
+
+    def meet(self, order: Order | None, what: Callable[[], Did]) -> Did:
+        """Do it on the books of now. Without an order nothing is matched."""
+        self.look()
+        if order is None:
+            return what()
+        book, self.handled = order.book, order
+        book.arrival, book.is_blind = order.arrival, not self._sources.is_seen(order.market)
+        try:
+            return what()
+        finally:
+            book.arrival, book.is_blind, self.handled = None, True, None
+            self._count(order)
+
+    def _count(self, order: Order) -> None:
+        """An order that is held back is matched twice: the last time counts."""
+        figures = order.arrival.figures()
+        for name, value in figures.items():
+            more = value - order.counted.get(name, 0)
+            if more:
+                self._log.count(order.venue, f"{PREFIX}{name}", more)
+        order.counted = figures
