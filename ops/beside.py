@@ -36,8 +36,7 @@ class Beside:
     def send(self, *message: Any) -> None:
         """To each of them. One that is dead does not hear it: its pidfd tells."""
         for conn in self._conns.values():
-            with contextlib.suppress(OSError):
-                conn.send(message)
+            _send(conn, *message)
 
     def has_told(self, name: str) -> bool:
         """Whether it has said its last word, its log."""
@@ -72,7 +71,16 @@ class Beside:
             self.subscribed.add(values[0])
         elif kind == "end":
             self.is_ended = True
+        elif kind == "listed":
+            for other in self._conns.values():
+                if other is not conn:
+                    _send(other, "event", *values)
         elif kind == "log":
             rows, counts = values
             read_ns = {row[1][:KEY_BYTES]: row[2] for row in rows}
             self._told[name] = VenuesLog(read_ns=read_ns, counts=counts)
+
+
+def _send(conn: Connection, *message: Any) -> None:
+    with contextlib.suppress(OSError):
+        conn.send(message)

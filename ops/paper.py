@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,8 @@ class PaperSession(SimSession):
     @property
     def venues(self) -> Plan:
         """Where market data come from. Our account there is empty: nothing can be traded."""
-        params = VenuesParams(spec=self.spec(kalshi_e6=0, polymarket_e6=0), journal="")
+        spec = replace(self.spec(kalshi_e6=0, polymarket_e6=0), tells_listings=True)
+        params = VenuesParams(spec=spec, journal="")
         return Plan(
             name="venues", kind="venues", role=super().venues.role, build=BUILD, params=params
         )

@@ -14,7 +14,7 @@ from ops.venues.numerals import MS_NS, SECOND_NS
 from ops.venues.paper_way import Books, Latencies, Way
 from ops.venues.ports import KalshiPorts, PolymarketPorts
 from ops.venues.rest import RestServer
-from ops.venues.script import Event, MarketSpec, PairSpec, Script, Timeline
+from ops.venues.script import Event, Listing, MarketSpec, PairSpec, Script, Timeline
 from ops.venues.serve import Venues
 from ops.venues.spec import VenuesSpec
 
@@ -79,6 +79,12 @@ class PaperVenues(Venues):
             for server in ports.servers:
                 if isinstance(server, RestServer):
                     server.way = partial(way.go, name)
+
+    def _apply(self, event: Event) -> None:
+        super()._apply(event)
+        if isinstance(event, Listing):
+            assert self._way is not None
+            self._way.add(event.market, event.spec)
 
     def _ring(self) -> None:
         """The books once more, also while nobody trades: a level may go and come back."""

@@ -69,16 +69,23 @@ class Mirror:
         self._segment = segment
         self._clock = clock
         self._beat_max_ns = beat_max_ns
-        self._numbers = {(VENUES.index(m.venue), m.ticker): i for i, m in enumerate(markets)}
-        self._told: dict[int, tuple[str, int | None]] = {
-            i: (market.status, None) for i, market in enumerate(markets)
-        }
+        self._numbers: dict[tuple[int, str], int] = {}
+        self._told: dict[int, tuple[str, int | None]] = {}
         self._places: dict[int, _Place] = {}
         self._market_of: dict[int, int] = {}
         self._read = {
             block: np.zeros(segment.layout.blocks[block].count, np.int64)
             for block in ("instruments", "quotes")
         }
+        for market in markets:
+            self.add(market)
+
+    def add(self, market: MarketSpec) -> None:
+        """One more, with the next number."""
+        number = len(self._numbers)
+        self._numbers[VENUES.index(market.venue), market.ticker] = number
+        self._told[number] = market.status, None
+        self._read["instruments"][:] = -1  # it may have been named before
 
     def news(self, run_ns: int) -> Iterator[BookSet | StatusChange]:
         """What has changed since the last call, at this run time."""

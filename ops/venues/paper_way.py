@@ -33,6 +33,8 @@ class Books(Protocol):
 
     def is_seen(self, market: int) -> bool: ...
 
+    def add(self, market: MarketSpec) -> None: ...
+
 
 class Latencies:
     """Measured round trips in ns by venue; each draw is one of them. One seed, one sequence."""
@@ -85,22 +87,33 @@ class Way:
         self._sleep = sleep
         self._books: dict[int, PaperBook] = {}
         self._named: dict[str, dict[str, int]] = {}
+        self._venues: dict[str, tuple[Kalshi | Polymarket, int]] = {}
         self.handled: Order | None = None
 
     def take_over(self, venue: Kalshi | Polymarket, depth: int) -> None:
         """Its markets get books of ours, as deep as the feeds show them."""
         name = "kalshi" if isinstance(venue, Kalshi) else "polymarket"
-        named = self._named.setdefault(name, {})
+        self._venues[name] = venue, depth
+        self._named[name] = {}
         for index, spec in enumerate(self._markets):
-            if spec.venue != name:
-                continue
-            book = self._books[index] = PaperBook(depth)
-            if isinstance(venue, Kalshi):
-                venue.markets[spec.ticker].book = book
-                named[spec.ticker] = index
-            else:
-                venue.by_token[spec.token_yes].book = book
-                named |= dict.fromkeys((spec.token_yes, spec.token_no), index)
+            if spec.venue == name:
+                self._give(index, spec)
+
+    def add(self, index: int, spec: MarketSpec) -> None:
+        """A market that its venue has listed since."""
+        self._sources.add(spec)
+        self._give(index, spec)
+
+    def _give(self, index: int, spec: MarketSpec) -> None:
+        venue, depth = self._venues[spec.venue]
+        named = self._named[spec.venue]
+        book = self._books[index] = PaperBook(depth)
+        if isinstance(venue, Kalshi):
+            venue.markets[spec.ticker].book = book
+            named[spec.ticker] = index
+        else:
+            venue.by_token[spec.token_yes].book = book
+            named |= dict.fromkeys((spec.token_yes, spec.token_no), index)
 
     def look(self) -> None:
         """What the feeds have told since the last look."""

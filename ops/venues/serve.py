@@ -2,8 +2,9 @@
 
 Talks to its parent over a pipe, in plain tuples. To the parent: ("ready", ports) once all ports are
 bound; ("subscribed", venue) when market data of a venue first has a subscriber; ("end",) when the
-script has no more events; ("log", rows, counts) as the answer to stop, after ("requests", rows)
-where every request is kept. From the parent: ("start", mono_ns), ("stop",). A parent that is gone
+script has no more events; ("listed", event) of a new market, if that is to be told; ("log", rows,
+counts) as the answer to stop, after ("requests", rows) where every request is kept. From the
+parent: ("start", mono_ns), ("event", event) to be applied now, ("stop",). A parent that is gone
 means stop.
 """
 
@@ -180,6 +181,8 @@ class Venues:
             self._by_market.append(self._venues[event.spec.venue])
             for faulty in self._venues.values():
                 faulty.faults.listed(event.spec)
+            if self._spec.tells_listings:
+                self._conn.send(("listed", event))
         if isinstance(event, SpotTrade):
             venue = self._venues.get("coinbase")
         elif isinstance(event, ConnectionCut | ExchangeTrade):
@@ -236,6 +239,8 @@ class Venues:
                     self._fault(message[1])
                 elif message[0] == "faults":
                     self._conn.send(("faults", self._log.faults))
+                elif message[0] == "event":
+                    self._apply(message[1])
                 elif message[0] == "stop":
                     self._tell_log()
                     self._stopped.set()

@@ -88,6 +88,7 @@ class VenuesSpec:
     authority. `exchanges`: what plays the script's spot trades beside Coinbase. `is_us_address`:
     all of it is asked from the United States, which Binance answers with 451. `told_files`: where
     the venues write at the end what they say of the run (told.py), "": nowhere.
+    `tells_listings`: the parent hears of a market that is new.
     `coingecko_cache_ns` None: as the plan has it; `coingecko_key`: the one key it knows, empty for
     any.
     """
@@ -111,6 +112,7 @@ class VenuesSpec:
     polymarket_plain_ws: bool = False
     keeps_requests: bool = False
     told_files: tuple[str, ...] = ()
+    tells_listings: bool = False
     faults: Plan = ()
     faults_seed: int = 0
     kalshi_ping_ns: int = 10_000_000_000

@@ -14,7 +14,7 @@ from multidict import MultiDict
 from ops.venues.kalshi import Kalshi
 from ops.venues.paper_way import Latencies, Way
 from ops.venues.rest import Answer, Call
-from ops.venues.script import BookSet, Level, StatusChange
+from ops.venues.script import BookSet, Level, MarketSpec, StatusChange
 from ops.venues.spec import VenuesSpec
 from tests.ops.venues.polymarket_office import KEY, Office
 from tests.ops.venues.rig import ASKS, BEGIN_NS, BIDS, MARKETS, MS, TICKER, accounts, poly_order
@@ -46,6 +46,9 @@ class Feeds:
 
     def is_seen(self, market: int) -> bool:
         return market not in self.unseen
+
+    def add(self, market: MarketSpec) -> None:
+        """It is listed when it is applied."""
 
 
 class _Nap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -149,3 +150,14 @@ def test_a_number_that_another_market_got_tells_nothing_of_the_first() -> None:
     assert not stage.mirror.is_seen(K)
     stage.quote(K, generation=3)
     assert stage.news() == [BookSet(RUN_NS, K, BIDS, ASKS)]
+
+
+def test_a_market_that_is_added_later_is_found_under_its_name() -> None:
+    stage = Stage()
+    spec = replace(MARKETS[K], ticker="KXNEXT-26JAN")
+    stage.name(K, generation=2, ticker=spec.ticker)
+    stage.quote(K, generation=2)
+    assert stage.news() == []
+    stage.mirror.add(spec)
+    assert stage.news() == [BookSet(RUN_NS, len(MARKETS), BIDS, ASKS)]
+    assert stage.mirror.is_seen(len(MARKETS))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ops.venues.paper_way import Latencies
+from ops.venues.script import BookSet, Listing
 from tests.ops.venues.kalshi_desk_rig import Desk
-from tests.ops.venues.paper_office import HELD, KALSHI, POLY, PaperOffice
+from tests.ops.venues.paper_office import HELD, KALSHI, LISTED, POLY, PaperOffice
 from tests.ops.venues.polymarket_office import Office
 from tests.ops.venues.rig import ASKS, BIDS, DELAYED_YES, MARKETS, MS, e6, levels
 
@@ -140,6 +142,21 @@ def test_a_market_that_closed_by_then_takes_no_order_and_pays_when_it_settles() 
     assert office.way is not None
     office.way.look()
     assert office.kalshi.account.cash_e6[0] == before_e6 + e6("4")
+
+
+def test_a_market_that_is_listed_while_the_run_goes_on_can_be_traded() -> None:
+    office = PaperOffice()
+    spec, number = replace(MARKETS[0], ticker="KXNEXT-26JAN"), len(LISTED)
+    office.kalshi.apply(Listing(office.now_ns, number, spec))
+    assert office.way is not None
+    office.way.add(number, spec)
+    before = office.buy_kalshi("0.5200", "4.00", ticker=spec.ticker)
+    office.advance(FULL)
+    assert filled(office.answers[before]) == "0.00", "of its book nothing is known"
+    office.kalshi.apply(BookSet(office.now_ns, number, BIDS, ASKS))
+    after = office.buy_kalshi("0.5200", "4.00", ticker=spec.ticker)
+    office.advance(FULL)
+    assert filled(office.answers[after]) == "4.00"
 
 
 def test_fees_are_those_of_the_simulated_venues_to_the_unit() -> None:
