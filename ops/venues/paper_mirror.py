@@ -107,14 +107,14 @@ class Mirror:
         return epoch if epoch and self._clock() - beat_ns <= self._beat_max_ns else -1
 
     def _written(self, block: str) -> list[int]:
-        """Slots whose sequence is another than when they were last read. A plain look at thousands
-        of words says only where to read.
+        """Slots whose sequence is another than when they were last read, but for those that nobody
+        has written yet. A plain look at thousands of words says only where to read.
         """
         spec = self._segment.layout.blocks[block]
         at = self._segment.at(block)
         now = self._segment.words[at : at + spec.count * ENTRY : ENTRY]
         seen = self._read[block]
-        changed = np.flatnonzero(now != seen)
+        changed = np.flatnonzero((now != seen) & (now != 0))
         for index in changed:
             seen[index] = now[index]
         return [int(index) for index in changed]

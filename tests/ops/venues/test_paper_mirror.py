@@ -152,6 +152,16 @@ def test_a_number_that_another_market_got_tells_nothing_of_the_first() -> None:
     assert stage.news() == [BookSet(RUN_NS, K, BIDS, ASKS)]
 
 
+def test_slots_that_nobody_has_written_are_not_looked_at() -> None:
+    stage = Stage()
+    stage.quote(K)
+    stage.mirror.add(replace(MARKETS[K], ticker="KXNEXT-26JAN"))
+    assert stage.mirror._written("instruments") == sorted(SLOT.values())
+    stage.news()
+    for block in ("instruments", "quotes"):
+        assert stage.mirror._written(block) == []
+
+
 def test_a_market_that_is_added_later_is_found_under_its_name() -> None:
     stage = Stage()
     spec = replace(MARKETS[K], ticker="KXNEXT-26JAN")
