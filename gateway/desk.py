@@ -35,7 +35,7 @@ from gateway.order import Order
 from gateway.params import DeskParams
 from gateway.ports import LastLook, PlanLone, Reader
 from gateway.reception import Reception
-from gateway.reconcile import Resolver, VenueReader, budgets
+from gateway.reconcile import Resolver, VenueReader
 from gateway.reports import Reports
 from gateway.run_times import RunTimes
 from gateway.settlement import settle
@@ -72,8 +72,7 @@ log = logging.getLogger("gateway")
 
 class Desk:
     """The gateway's role. `lines` by venue number. Built in ops/roles.py; tests call `step` by
-    hand.
-    """
+    hand."""
 
     def __init__(
         self,
@@ -144,7 +143,7 @@ class Desk:
         }
         return Resolver(
             self.ledger, venues, readers, self._params, self._clock, self.run_times.at,
-            self._on_lost,
+            self._on_lost, self.lines,
         )  # fmt: skip
 
     def _wire(self, line: VenueLine) -> None:
@@ -193,8 +192,7 @@ class Desk:
 
     def close(self) -> None:
         """Drop connections, sync and close the journal. Nothing is cancelled: IOC orders die by
-        themselves.
-        """
+        themselves."""
         self.resolver.close()
         for line in self.lines.values():
             line.pool.close()
@@ -239,8 +237,7 @@ class Desk:
 
     def _take_all(self, now_ns: int) -> int:
         """Everything in the two rings, commands first: what is an intent is judged as it is
-        taken.
-        """
+        taken."""
         words, memory = self._words, self.memory
         for done in range(DRAIN_MAX):
             found = self._take(words, memory.words, now_ns)
@@ -317,17 +314,20 @@ class Desk:
         """Other limits hold from the next order on."""
         self._params = self.unwinder.params = self.operator.flattener.params = params
         self.memory.adopt(params)
-        log.info("limits: new ones from the supervisor")
+        log.warning("alert: gateway: limits: new ones from the supervisor")
 
     # ---- gate
 
     def resume(self, now_ns: int) -> None:
         """An operator has looked: lone legs that were given up are theirs. Never without a journal
-        or a reconciliation.
-        """
-        if self._journal.failed or not self.opening.is_done:
-            log.warning("resume: refused, the journal has failed or orders are not found yet")
+        or a reconciliation."""
+        why = "" if self.opening.is_done else "orders are not found yet"
+        if not why and not self._journal.again():
+            why = f"journal: {self._journal.failed}"
+        if why:
+            log.warning("alert: gateway: resume: refused: %s", why)
             return
+        self.memory.journal(failed=False)
         self.unwinder.resume(self.ledger.works.values())
         for instrument in self.accounts.standing.clear():
             self.reports.publish(instrument, self.accounts, now_ns)
@@ -350,9 +350,8 @@ class Desk:
 
     async def _open(self) -> None:
         if self._journal.failed:  # the records behind the damage are not known
-            log.error("journal %s", self._journal.failed)
             self._on_journal()
-        self.resolver.spawn(budgets(self.lines, self.resolver.readers))
+        self.resolver.ask_budgets(self._clock())
         await self.deadman.armed()
         await self.opening.open()
         self.ledger.tell()

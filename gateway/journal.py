@@ -6,7 +6,9 @@ there by one kernel call, all other records are JSON. A store into the page cach
 of the process, not of the machine: a thread of its own syncs at most `sync_ns` behind and then
 makes the page in use and the next one writable again (MADV_POPULATE_WRITE; after a sync the first
 store to a page faults: p50 17 -> 52 us). A failed sync is final: the kernel marks the pages clean,
-so it is never tried again and `failed` stays set.
+so it is never tried again and `failed` stays set. Where only the next file could not be made (the
+disk is full), `again` tries once more; records that came meanwhile are kept for it, orders are not:
+what has no record was not sent.
 
 Recovery keeps the longest valid prefix. A frame that a death left unfinished is wiped out and
 written over. Past damage nothing is ever written: `failed` is set from the beginning.
@@ -62,6 +64,7 @@ _LENGTH = struct.Struct("<I")
 _LINK_AT = 8 * J_LINK
 FILE_BYTES = 16 << 20
 FILES_MAX = 10_000
+KEPT_MAX = 10_000  # records that wait for the next file
 PAGE = mmap.PAGESIZE
 POPULATE_WRITE = (
     23  # MADV_POPULATE_WRITE, Linux 5.14; the mmap module of Python 3.11 has no name for it
@@ -103,6 +106,7 @@ class Journal:
         self._cells = self._state.data
         self._raw = self._cells.cast("B")
         self._fd = -1
+        self._synced = 0
         self._linked = 0  # where the last frame begins whose link is not made yet
         self._file_bytes = file_bytes
         self._sync_s = sync_ns / 1e9
@@ -110,6 +114,8 @@ class Journal:
         self._wake = threading.Event()  # set to end the thread
         self._syncing = threading.Lock()  # a sync and a change of file never overlap
         self._stopping = False
+        self._is_stuck = False  # all that failed is a change of file
+        self._kept: list[dict[str, Any]] = []
         self._thread: threading.Thread | None = None
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock_fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -187,7 +193,7 @@ class Journal:
         `failed` says why.
         """
         if self.failed:
-            return False
+            return self._keep(record)
         payload = orjson.dumps(record)
         length = len(payload)
         if length > RECORD_MAX_BYTES:
@@ -195,7 +201,7 @@ class Journal:
             return False
         self.link()
         if self._cells[J_END] + padded(length) > self._cells[J_SIZE] and not self._rotate():
-            return False
+            return self._keep(record)
         at = self._cells[J_END] + FRAME.size
         self._map_of[at : at + length] = payload
         seal(self._file, self._state, length)
@@ -241,15 +247,36 @@ class Journal:
             if self.failed:
                 return False
             self.link()
-            old_fd, old_map = self._fd, self._map_of
+            old_fd, old_map, number, path = self._fd, self._map_of, self._number, self.path
             try:
                 self._start_file()
             except (JournalError, OSError) as error:
-                self.failed = str(error)
+                self._fd, self._map_of, self._number, self.path = old_fd, old_map, number, path
+                self.failed, self._is_stuck = str(error), True
                 return False
             old_map.close()
             os.close(old_fd)
         return True
+
+    def _keep(self, record: dict[str, Any]) -> bool:
+        """A record that cannot be written now, for `again`. Always False."""
+        if self._is_stuck:
+            self._kept.append(record)
+            self._is_stuck = len(self._kept) < KEPT_MAX
+        return False
+
+    def again(self) -> bool:
+        """Where all that failed is a change of file: try it again, and write what came meanwhile.
+        False: it is as it was, `failed` says why.
+        """
+        if not self._is_stuck:
+            return not self.failed
+        self.failed, self._is_stuck = "", False
+        if self._rotate():
+            kept, self._kept = self._kept, []
+            for record in kept:
+                self.append(record)
+        return not self.failed
 
     def sync(self) -> None:
         """Bring everything to the disk now. A failure is final."""
@@ -290,7 +317,7 @@ class Journal:
         """Looks by itself every `sync_ns`: a wake-up by `append` would ask for the interpreter's
         lock just when the bytes that the record is about are to leave.
         """
-        while not self._stopping and not self.failed:
+        while not self._stopping:
             if self._synced != self._cells[J_END]:
                 self.sync()
             self._wake.wait(self._sync_s)

@@ -28,6 +28,7 @@ ABSENT_READS = 2
 REFINE_NS = 2_000_000_000
 SLOW_FACTOR = 4
 TASKS_MAX = 16
+BUDGETS_NS = 300_000_000_000  # between two questions for the venues' rate limits
 RETRY_S, RETRY_MAX_S = 0.05, 0.8
 log = logging.getLogger("gateway")
 
@@ -94,6 +95,8 @@ class Resolver:
     clock: Callable[[], int]
     run_time_of: Callable[[int], int]
     on_lost: Callable[[Work], None]
+    lines: Mapping[int, VenueLine]
+    asked_ns: int = 0  # when the venues were last asked for their rate limits
     asking: set[tuple[int, int]] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     broken: list[asyncio.Task[None]] = field(default_factory=list)
@@ -101,6 +104,8 @@ class Resolver:
     def step(self, now_ns: int) -> int:
         """Start the questions that are due. Returns how many."""
         started = 0
+        if self.asked_ns and now_ns - self.asked_ns >= BUDGETS_NS:
+            self.ask_budgets(now_ns)
         for work in list(self.ledger.askable.values()):
             for order in work.orders:
                 if len(self.tasks) >= TASKS_MAX or (order.intent, order.leg) in self.asking:
@@ -110,6 +115,11 @@ class Resolver:
                     self.spawn(self._ask(work, order))
                     started += 1
         return started
+
+    def ask_budgets(self, now_ns: int) -> None:
+        """What the venues let us send: asked at the start, and now and then, for they change it."""
+        self.asked_ns = now_ns
+        self.spawn(budgets(self.lines, self.readers))
 
     def spawn(self, job: Coroutine[Any, Any, None]) -> None:
         """Run a task of ours; one that dies of an error ends the process."""

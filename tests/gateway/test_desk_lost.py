@@ -203,6 +203,38 @@ def test_a_successor_finds_what_its_predecessor_had_on_the_wire(tmp_path: Path) 
     play(story, tmp_path)
 
 
+def test_a_resume_tries_a_journal_again_that_found_no_room(tmp_path: Path) -> None:
+    """Until it has room nothing is sent; then the operator's word goes on where it stopped."""
+
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            journal, now = rig.desk.dispatcher.journal, rig.scene.clock
+            start, size = journal._start_file, journal._cells[J_SIZE]
+
+            def full() -> None:
+                raise j.JournalError("cannot reserve")
+
+            journal._start_file = full  # type: ignore[method-assign]
+            journal._cells[J_SIZE] = 0
+            end = await rig.end_of(rig.fire())
+            assert REASONS[end["reason"]] == "journal" and rig.gate == (HALTED, "journal")
+            rig.desk.resume(now())
+            assert rig.gate == (HALTED, "journal")
+            end = await rig.end_of(rig.fire())
+            assert not rig.kalshi.orders and not rig.poly.orders
+            journal._start_file = start  # type: ignore[method-assign]
+            rig.desk.resume(now())
+            assert rig.gate[0] == ACTIVE and journal.path.name == "journal-000002.bin"
+            assert journal._cells[J_SIZE] == size
+            rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
+            end = await rig.end_of(rig.fire())
+            assert REASONS[end["reason"]] == "done"
+        kinds = [record["k"] for one in j.files(rig.folder) for record in j.read(one).records]
+        assert kinds.count("order") == 1 and "resume" in kinds
+
+    play(story, tmp_path)
+
+
 def test_without_its_journal_record_no_byte_leaves(tmp_path: Path) -> None:
     """The negative control of "journal first": a record that cannot be written stops both legs."""
 

@@ -222,6 +222,52 @@ def test_a_failed_sync_is_final(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     journal.close()
 
 
+def test_a_change_of_file_that_failed_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full when the file is: what came meanwhile stands behind it, in its order."""
+    journal = j.Journal(tmp_path, file_bytes=SMALL)
+    number = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full_disk)
+        while journal.append({"number": number}):
+            number += 1
+        assert "cannot reserve" in journal.failed
+        before = journal.path
+        assert not journal.append({"number": number + 1}) and not journal.again()
+        assert journal.failed and journal.path == before
+    assert journal.again() and not journal.failed and journal.path != before
+    assert journal.append({"number": number + 2}) and journal.again()
+    journal.close()
+    found = j.Journal(tmp_path, file_bytes=SMALL)
+    assert [record["number"] for record in found.recovered] == list(range(number + 3))
+    assert not found.damage
+    found.close()
+
+
+def full_disk(_fd: int, _at: int, _size: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_what_waits_for_the_next_file_has_a_limit_and_a_failed_sync_no_second_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(j, "KEPT_MAX", 3)
+    journal = j.Journal(tmp_path, file_bytes=SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full_disk)
+        for number in range(100_000):
+            if not journal.append({"number": number}):
+                break
+        assert not journal.append({}) and not journal.append({})
+    assert not journal.again(), "records are lost: it stays as it is"
+    journal.close()
+    synced = j.Journal(tmp_path / "other")
+    synced.failed = "fdatasync: Input/output error"
+    assert not synced.again()
+    synced.close()
+
+
 def test_two_gateways_cannot_write_one_journal(tmp_path: Path) -> None:
     journal = j.Journal(tmp_path)
     with pytest.raises(j.JournalError, match="another gateway"):

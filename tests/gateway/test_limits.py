@@ -11,6 +11,7 @@ import pytest
 
 from gateway.health import ORDERS
 from gateway.kalshi import LIMITS
+from gateway.reconcile import BUDGETS_NS
 from shm_layout import GATE, REASONS, cell, word_load
 from tests.gateway.rig import FAK_NONE, Rig, kalshi_filled, play, poly_filled, running
 from tests.gateway.scene import KALSHI, POLY
@@ -78,6 +79,13 @@ def test_buckets_are_what_the_venue_reports(tmp_path: Path) -> None:
             rig.kalshi.reads[LIMITS] = (200, told)
             found = await venue.budget(rig.desk.resolver.readers[KALSHI])
             assert found == (300, 600, 30, 90)
+            seen = len([one for one in rig.kalshi.seen if one.path == LIMITS])
+            resolver = rig.desk.resolver
+            resolver.step(resolver.asked_ns + BUDGETS_NS - 1)
+            assert rig.desk.lines[KALSHI].bucket.rate != 30
+            resolver.step(resolver.asked_ns + BUDGETS_NS)  # they are asked anew, now and then
+            await rig.until(lambda: rig.desk.lines[KALSHI].bucket.rate == 30)
+            assert len([one for one in rig.kalshi.seen if one.path == LIMITS]) == seen + 1
 
     play(story, tmp_path)
 

@@ -51,7 +51,7 @@ class Stand:
         reader: Any = None
         self.resolver = Resolver(
             ledger, {0: venue}, {0: reader}, DeskParams(), lambda: self.now_ns, lambda ns: ns,
-            self._lost,
+            self._lost, {},
         )  # fmt: skip
 
     def _learn(self, work: Work, order: Order, outcome: Outcome) -> None:
