@@ -207,7 +207,7 @@ COUNTERS = _table("""
         sent_bytes fsyncs halts no_signature rate_limited pool_walks circuits backoffs looks
     signer: requests orders headers refused bad headers_fresh outstanding_e6 laps
     canceller: refreshes cancels failures kills   supervisor: restarts deaths commands
-    model: steps spots ticks missing terms market_terms laps histories unknown
+    model: steps spots ticks missing terms market_terms laps histories unknown composites ladders
     venues: frames orders fills rejects
 """)
 HISTOGRAMS = _table("""
@@ -281,7 +281,7 @@ _GUARDED = _table(f"""
     run_clock: begin_epoch_ns mono_base_ns speed_e6
     instrument: index generation venue feed event live polarity asset exchange_index neg_risk domain
         settlement_rule account condition*4 token_yes*4 token_no*4 ticker*8 title*8 open_epoch_ns
-        index_slot spot_slot
+        index_slot spot_slot cap_e8
     pair: index generation a b a_generation b_generation same approved edge_min_e6 hurdle_e6
         delay_max_ns event needs_terms
     quote: instrument generation number epoch trust status tick_epoch venue_seq event_epoch_ns
@@ -294,7 +294,7 @@ _GUARDED = _table(f"""
         mean_count mean_start_ns mean_end_ns close_mean_e8 relay_epoch_ns sequence source
     terms: pair generation number valid_until_ns dead_zone_e6*2 delay_cost_e6 basis_e8 basis_sd_e8
     market_terms: instrument generation number valid_until_ns strike_e8 close_epoch_ns spot_slot
-        basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6
+        basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6 source ladder_e6
     parameters: number edge_min_e6 hurdle_e6 size_max_e6 order_max_e6 market_max_e6 event_max_e6
         venue_max_e6 total_max_e6 day_max_e6 unhedged_max_e6 debounce_ns cooldown_ns beat_max_ns
         signal_age_max_ns delay_max_ns orders_per_second orders_per_minute orders_per_day

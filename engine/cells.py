@@ -56,8 +56,8 @@ Q_SIZE_MIN, Q_SIZE_STEP, Q_NOTIONAL_MIN, Q_NOTIONAL_STEP, Q_GRID, Q_BIDS, Q_ASKS
 I_INDEX, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_LIVE, I_ACCOUNT, I_ASSET = places(
     INSTRUMENT, "index generation venue feed event live account asset"
 )
-I_RULE, I_OPEN, I_INDEX_SLOT, I_SPOT_SLOT = places(
-    INSTRUMENT, "settlement_rule open_epoch_ns index_slot spot_slot"
+I_RULE, I_OPEN, I_INDEX_SLOT, I_SPOT_SLOT, I_CAP = places(
+    INSTRUMENT, "settlement_rule open_epoch_ns index_slot spot_slot cap_e8"
 )
 P_INDEX, P_GENERATION, P_A, P_B, P_A_GENERATION, P_B_GENERATION, P_SAME, P_APPROVED = places(
     PAIR, "index generation a b a_generation b_generation same approved"

@@ -1,5 +1,4 @@
-"""What a pair of two indices can lose beside its price: the dead zone in which both legs lose, and
-the way the market may go while a venue holds an order back.
+"""What a pair of two indices can lose beside its price: the dead zone in which both legs lose.
 
 Each leg settles on an average of its own index against its own strike. The averages are taken as
 two normals: the first with its mean and deviation, the second as the first plus a difference that
@@ -120,19 +119,3 @@ def dead_zone_e6(chance: float) -> int:
     if not 0.0 <= chance <= 1.0:
         return i64(DEAD_ZONE_MAX_E6)
     return i64(ceil(chance * E6))
-
-
-@njit(cache=True)
-def delay_cost_e6(gap: float, sd: float, way: float) -> int:
-    """What the market costs on average by moving against an order that is held back, rounded up.
-
-    Fair value is Φ(−gap/sd); while the order waits its average moves by a normal of deviation
-    `way`, half the time against us: φ(gap/sd)·(way/sd)·E|v|/2. At most half a dollar.
-    """
-    if way <= 0:
-        return i64(0)
-    if sd <= 0:
-        return i64(E6 // 2)
-    z = gap / sd
-    moved = exp(-z * z / 2) / _ROOT_TWO_PI * (way / sd)
-    return min(i64(ceil(moved / _ROOT_TWO_PI * E6)), i64(E6 // 2))

@@ -1,33 +1,42 @@
 """The model: slow terms of every market whose settlement rule is known, and of every pair of them.
 
-Reads the rings' entries and publishes with a term of validity: a market whose index or spot is no
-longer heard, or whose strike nobody told, is published no more, and what was said of it expires by
-itself. Slots are read once, at the start: what identities, strikes and a predecessor's strikes were
-told before. Floats are for what is likely; what comes off money is rounded against us.
+Reads the rings' entries and publishes with a term of validity: a market whose index nothing tells
+any longer (engine/prices.py) is published no more, and what was said of it expires by itself. Slots
+are read once, at the start: what identities, strikes and a predecessor's strikes were told before.
+Floats are for what is likely; what comes off money is rounded against us.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan
+from math import hypot, isnan
+from types import MappingProxyType
 
 import numpy as np
 
 from engine import cells as c
 from engine import gather as g
-from engine.basis import Basis
-from engine.fair import fair_yes, widening
-from engine.fair_rules import POINT, TWAP, UNKNOWN, Rule, rule_from, stamps
+from engine.exchanges import COMPOSITE, RELAY, Exchange
+from engine.fair_rules import (
+    AT_LEAST,
+    AT_MOST,
+    BELOW,
+    BETWEEN,
+    UNKNOWN,
+    Rule,
+    rule_from,
+    stamps,
+)
+from engine.ladder import OFF, Rung, ladder_sum
 from engine.outlook import Outlook, outlook_of, pair_terms
-from engine.sigma import Sigma
-from engine.ticks import MEANS, Ticks
+from engine.prices import Prices
 from shm_layout import (
     BODY,
     COUNTERS,
     DETECTOR,
     E6,
     ENTRY,
-    INDEX,
     INSTRUMENTS_MAX,
     K_INDEX,
     K_INSTRUMENT,
@@ -37,7 +46,6 @@ from shm_layout import (
     K_TERMS,
     MARKET_TERMS,
     MODEL,
-    NO_ASK_E6,
     NONE_NS,
     ROLE,
     ROLE_CELLS,
@@ -58,13 +66,10 @@ from shm_layout import (
 
 EVERY_NS = 250_000_000  # between two rounds of terms
 VALID_NS = 2_000_000_000  # of one round: eight may be missed
-SPOT_AGE_NS = 2_000_000_000
-INDEX_AGE_NS = 5_000_000_000
 ROWS_MAX = 4096  # price entries of one step
 E8 = 1e8
 COUNTERS_AT = ROLES_AT + MODEL * ROLE_CELLS + cell(ROLE, "counters")
 NAMES = COUNTERS["model"]
-_MEAN_AT, _MEAN_END_AT, _SOURCE_AT = (cell(INDEX, n) for n in ("mean_e8", "mean_end_ns", "source"))
 
 
 @dataclass(slots=True)
@@ -77,17 +82,10 @@ class Market:
     open_ns: int
     index_slot: int
     spot_slot: int
+    cap_e8: int = 0  # of a range, or the strike of what pays below it; 0: none
+    ladder: tuple[int, int] = (0, 0)  # venue and event: the markets that may be one
     strike_e8: int | None = None
     number: int = 0
-
-
-@dataclass(slots=True)
-class Spot:
-    """The newest price of a product: dollars, its stamp, and when it was heard (machine time)."""
-
-    price: float = 0.0
-    at_ns: int = 0
-    heard_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -102,9 +100,15 @@ class _Pair:
 
 
 class Model:
-    """`step` reads and, when it is time, publishes. `histories`: volatility a year by spot slot."""
+    """`step` reads and, when it is time, publishes. `histories`: volatility a year by spot slot;
+    `exchanges`: of each index slot, those that stand in for its relay."""
 
-    def __init__(self, segment: Segment, histories: dict[int, float] | None = None) -> None:
+    def __init__(
+        self,
+        segment: Segment,
+        histories: Mapping[int, float] = MappingProxyType({}),
+        exchanges: Mapping[int, tuple[Exchange, ...]] = MappingProxyType({}),
+    ) -> None:
         self._segment, self._words = segment, segment.words
         self._entry = np.zeros(ENTRY, np.int64)
         self._facts = np.zeros(INSTRUMENTS_MAX * g.FACT_CELLS, np.int64)
@@ -113,20 +117,17 @@ class Model:
         self._cursors = np.array([ring_tail(self._words, at) for at in g.RINGS], np.int64)
         self._markets: dict[int, Market] = {}
         self._pairs: dict[int, _Pair] = {}
-        self._spots: dict[int, Spot] = {}
-        self._ticks: dict[int, Ticks] = {}
-        self._sigmas: dict[int, Sigma] = {}
-        self._bases: dict[tuple[int, int], Basis] = {}  # (index slot, spot or index slot)
+        self._prices = Prices(exchanges)
         self._due_ns = 0
         self._counts = dict.fromkeys(NAMES, 0)
         ring_adopt(self._words, segment.at("terms_ring"), segment.entries("terms_ring"))
         self._begin()
-        for slot, sigma in (histories or {}).items():
+        for slot, sigma in histories.items():
             self.history(slot, sigma)
 
     def history(self, slot: int, sigma_annual: float) -> None:
         """The start-up volatility of a product, from its history."""
-        self._sigmas.setdefault(slot, Sigma()).history(sigma_annual)
+        self._prices.history(slot, sigma_annual)
         self._counts["histories"] += 1
 
     def step(self, now_ns: int) -> int:
@@ -168,7 +169,8 @@ class Model:
 
     def _take(self, kind: int, body: Words, now_ns: int) -> None:
         if kind == K_SPOT:
-            self._spot(body, now_ns)
+            self._counts["spots"] += 1
+            self._prices.spot(body, now_ns)
         elif kind == K_INDEX:
             self._index(body, now_ns)
         elif kind == K_INSTRUMENT:
@@ -196,50 +198,20 @@ class Model:
         if rule.kind != UNKNOWN and body[c.I_INDEX_SLOT] >= 0 and body[c.I_LIVE]:
             self._markets[index] = Market(
                 index, generation, rule, int(body[c.I_OPEN]), int(body[c.I_INDEX_SLOT]),
-                int(body[c.I_SPOT_SLOT]), number=known.number if known else 0,
+                int(body[c.I_SPOT_SLOT]), cap_e8=int(body[c.I_CAP]),
+                ladder=(int(body[c.I_VENUE]), int(body[c.I_EVENT])),
+                number=known.number if known else 0,
             )  # fmt: skip
 
-    def _spot(self, body: Words, now_ns: int) -> None:
-        self._counts["spots"] += 1
-        bid, ask = int(body[c.X_BID]), int(body[c.X_ASK])
-        price_e8 = (bid + ask) / 2 if 0 < bid < ask < NO_ASK_E6 else float(body[c.X_LAST])
-        if body[c.X_TRUST] or not price_e8 > 0 or body[c.X_EVENT] <= 0:
-            return
-        slot, at_ns = int(body[c.X_PRODUCT]), int(body[c.X_EVENT])
-        spot = self._spots.setdefault(slot, Spot())
-        if at_ns >= spot.at_ns:
-            spot.price, spot.at_ns, spot.heard_ns = price_e8 / E8, at_ns, now_ns
-            self._sigmas.setdefault(slot, Sigma()).take(spot.price, at_ns)
-
     def _index(self, body: Words, now_ns: int) -> None:
+        """A new value of an index is held against what leads it, and the indices beside it."""
         self._counts["ticks"] += 1
-        slot, source = int(body[c.X_PRODUCT]), int(body[_SOURCE_AT])
-        ticks = self._ticks.setdefault(slot, Ticks())
-        if body[c.X_TRUST]:
+        slot = int(body[c.X_PRODUCT])
+        if not self._prices.index(body, now_ns):
             return
-        if source in MEANS:
-            ticks.take_mean(int(body[_MEAN_AT]), int(body[_MEAN_END_AT]))
-            return
-        before_ns, at_ns = ticks.at_ns, int(body[c.X_EVENT])
-        ticks.take(source, int(body[c.X_VALUE]), at_ns, now_ns)
-        if ticks.at_ns > before_ns:
-            value = ticks.value_e8 / E8
-            self._sigmas.setdefault(slot, Sigma()).take(value, at_ns)
-            self._compare(slot, value, at_ns)
-
-    def _compare(self, slot: int, value: float, at_ns: int) -> None:
-        """A new value of an index against what leads it, and against the indices beside it."""
-        others = {m.spot_slot for m in self._markets.values() if m.index_slot == slot}
-        for other in others - {NONE_NS}:
-            spot = self._spots.get(other)
-            if spot is not None and abs(at_ns - spot.at_ns) <= SPOT_AGE_NS:
-                self._bases.setdefault((slot, other), Basis()).take(value, spot.price, at_ns)
-        for a, b in {self._indices(pair) for pair in self._pairs.values()}:
-            if slot in (a, b) and a != b:
-                one, two = (self._ticks.get(leg, Ticks()) for leg in (a, b))
-                if abs(one.at_ns - two.at_ns) < SPOT_AGE_NS:
-                    basis = self._bases.setdefault((b, a), Basis())
-                    basis.take(two.value_e8 / E8, one.value_e8 / E8, at_ns)
+        leads = {m.spot_slot for m in self._markets.values() if m.index_slot == slot}
+        beside = {self._indices(pair) for pair in self._pairs.values()}
+        self._prices.compare(slot, leads, [legs for legs in beside if slot in legs])
 
     def _indices(self, pair: _Pair) -> tuple[int, int]:
         a, b = self._markets.get(pair.a), self._markets.get(pair.b)
@@ -248,12 +220,15 @@ class Model:
     # ---- what goes out
 
     def _publish(self, now_ns: int, run_ns: int) -> int:
+        self._prices.look(now_ns, run_ns)
         seen: dict[int, Outlook] = {}
         for market in self._markets.values():
             found = self._outlook(market, now_ns, run_ns)
             if found is not None:
                 seen[market.instrument] = found
-                self._market_terms(market, found, now_ns)
+        sums = self._ladders(seen)
+        for instrument, outlook in seen.items():
+            self._market_terms(self._markets[instrument], outlook, sums.get(instrument), now_ns)
         written = len(seen)
         for index, pair in self._pairs.items():
             a, b = seen.get(pair.a), seen.get(pair.b)
@@ -268,35 +243,59 @@ class Model:
         return written
 
     def _outlook(self, market: Market, now_ns: int, run_ns: int) -> Outlook | None:
-        """What is known of a market that is open now. None: its index is not heard."""
+        """What is known of a market that is open now. None: nothing tells its index."""
         fact = market.instrument * g.FACT_CELLS
         if self._facts[fact + g.F_GENERATION] != market.generation:
             return None
         close_ns = int(self._facts[fact + g.F_CLOSE])
-        ticks = self._ticks.get(market.index_slot)
-        if ticks is None or not market.open_ns <= run_ns < close_ns:
+        if not market.open_ns <= run_ns < close_ns:
             return None
-        if now_ns - ticks.heard_ns > INDEX_AGE_NS:
+        price = self._prices.price(market.index_slot, market.spot_slot, now_ns, run_ns)
+        if price is None:
             return None
         if market.strike_e8 is None:
             told = int(self._facts[fact + g.F_STRIKE])
-            market.strike_e8 = told if told > 0 else _heard_strike(market, ticks)
-        slot, price, at_ns = market.index_slot, ticks.value_e8 / E8, ticks.at_ns
-        level, error = 0.0, 0.0
-        spot = self._spots.get(market.spot_slot)
-        basis = self._bases.get((market.index_slot, market.spot_slot))
-        if spot and basis and basis.is_known and now_ns - spot.heard_ns <= SPOT_AGE_NS:
-            slot, at_ns, level = market.spot_slot, spot.at_ns, basis.level
-            price, error = spot.price + level, basis.sd(spot.price)
-        known = ticks.known(stamps(market.rule, close_ns // 10**9))
+            market.strike_e8 = told if told > 0 else self._strike(market)
+        known = self._prices.known(market.index_slot, stamps(market.rule, close_ns // 10**9))
         return outlook_of(
-            market.instrument, market.generation, market.rule, slot=slot, index=market.index_slot,
-            price=price, at_ns=at_ns, close_ns=close_ns, known=known, basis=level, error=error,
-            sigma=self._sigmas[slot].per_root_second if slot in self._sigmas else 0.0,
-            strike=(market.strike_e8 or 0) / E8, delay_ns=int(self._facts[fact + g.F_DELAY]),
+            market.instrument, market.generation, market.rule, slot=price.slot,
+            index=market.index_slot, price=price.price, at_ns=price.at_ns, close_ns=close_ns,
+            known=known, basis=price.level, error=price.error, own=price.own,
+            sigma=self._prices.sigma(price.slot),
+            strike=(market.strike_e8 or 0) / E8, upper=market.cap_e8 / E8,
+            delay_ns=int(self._facts[fact + g.F_DELAY]),
         )  # fmt: skip
 
-    def _market_terms(self, market: Market, found: Outlook, now_ns: int) -> None:
+    def _strike(self, market: Market) -> int | None:
+        """The strike of a market whose venue does not tell one: the bound below which it pays, or
+        what its rule takes at the window's start. None: not known."""
+        if market.rule.compare in (BELOW, AT_MOST):
+            return market.cap_e8 or None
+        if market.rule.compare != AT_LEAST:
+            return None
+        return self._prices.opened_e8(market.rule.kind, market.index_slot, market.open_ns)
+
+    def _ladders(self, seen: Mapping[int, Outlook]) -> dict[int, float]:
+        """What the chances of its ladder sum to, of each market that is on one."""
+        events: dict[tuple[int, ...], list[int]] = {}
+        for instrument, found in seen.items():
+            market = self._markets[instrument]
+            key = *market.ladder, found.close_ns, market.index_slot
+            events.setdefault(key, []).append(instrument)
+        sums = {}
+        for members in events.values():
+            if all(seen[i].rule.compare != BETWEEN for i in members):
+                continue
+            rungs = [Rung(seen[i].rule.compare, seen[i].chance(cap=0.0)) for i in members]
+            total = ladder_sum(rungs)
+            if total is not None:
+                sums.update(dict.fromkeys(members, total))
+                self._counts["ladders"] += abs(total - 1) > OFF
+        return sums
+
+    def _market_terms(
+        self, market: Market, found: Outlook, ladder: float | None, now_ns: int
+    ) -> None:
         market.number += 1
         row = np.zeros(BODY, np.int64)
         view = row.view(MARKET_TERMS)[0]
@@ -308,13 +307,16 @@ class Model:
         view["sigma_e12"] = round(found.sigma * 1e12)
         view["sum_e8"], view["count"], whole_s = found.known
         view["summed_epoch_ns"], view["mean_e8"] = whole_s * 10**9, round(found.mean * E8)
-        chance = found.chance(fair_yes, widening)
+        chance = found.chance()
         view["fair_e6"] = NONE_NS if isnan(chance) else round(chance * E6)
+        view["source"] = COMPOSITE if found.own > 0 else RELAY
+        view["ladder_e6"] = NONE_NS if ladder is None else round(ladder * E6)
+        self._counts["composites"] += found.own > 0
         self._write("market_terms", market.instrument, K_MARKET, row)
 
     def _pair_terms(self, index: int, pair: _Pair, a: Outlook, b: Outlook, now_ns: int) -> None:
-        basis = self._bases.get((b.index, a.index), Basis())
-        sd = 0.0 if a.index == b.index else basis.sd(a.price)
+        basis = self._prices.basis(b.index, a.index)
+        sd = 0.0 if a.index == b.index else hypot(basis.sd(a.price), a.own, b.own)
         zones, delay_cost = pair_terms(a, b, sd, is_same=pair.is_same)
         pair.number += 1
         row = np.zeros(BODY, np.int64)
@@ -337,18 +339,6 @@ class Model:
         """Counters to this role's row."""
         self._counts["steps"] += 1
         self._counts["laps"] = int(self._lost[g.LAPS])
-        self._counts["missing"] = sum(ticks.missing for ticks in self._ticks.values())
+        self._counts["missing"] = self._prices.missing
         for place, name in enumerate(NAMES):
             word_store(self._words, COUNTERS_AT + place, self._counts[name])
-
-
-def _heard_strike(market: Market, ticks: Ticks) -> int | None:
-    """The strike of a market whose venue does not tell it: what its rule takes, at the window's
-    start. None: it was not heard."""
-    if market.rule.kind == TWAP:
-        return ticks.mean_at(market.open_ns)
-    if market.rule.kind == POINT:
-        open_s = market.open_ns // 10**9
-        value_e8, count, _ = ticks.known(range(open_s, open_s + 1))
-        return value_e8 if count else None
-    return None

@@ -6,18 +6,19 @@ to come; then engine/dead_zone.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import hypot, inf, nan, sqrt
 
 from engine import dead_zone as z
 from engine.basis import LEAST
+from engine.delay import HEDGED, delay_cost_e6
 from engine.edge import side_of_b
 from engine.fair import (
     CAP,
     average_terms,
     coming_ticks,
     effective_strike,
+    fair_yes,
     widening,
 )
 from engine.fair_rules import ABOVE, AT_LEAST, AT_MOST, BELOW, MEAN, POINT, TWAP, Rule
@@ -30,7 +31,8 @@ _ABOVE, _BELOW = (AT_LEAST, ABOVE), (BELOW, AT_MOST)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """Dollars and seconds. `mean` and `sd`: of the settling value, `left`: the share of it that is
-    still to come; `error`: how far the price may be off the index; `strike` 0: not known."""
+    still to come; `error`: how far the price may be off the index, of which `own` is that of a
+    composite in its place; `strike` 0: not known; `upper`: the upper bound of a range."""
 
     instrument: int
     generation: int
@@ -50,6 +52,8 @@ class Outlook:
     mean: float
     sd: float
     left: float
+    own: float = 0.0
+    upper: float = 0.0
 
     @property
     def is_priced(self) -> bool:
@@ -63,15 +67,15 @@ class Outlook:
         half_tick = self.rule.half_tick
         return float(effective_strike(self.strike, self.rule.compare, half_tick)) - self.mean
 
-    def chance(self, fair_yes: Callable[..., float], widen: Callable[[float], float]) -> float:
-        """That YES wins, by these functions of engine/fair.py; NaN: not known."""
+    def chance(self, cap: float = CAP) -> float:
+        """That YES wins, in [cap, 1 − cap]; NaN: not known."""
         if not self.strike > 0:
             return nan
         rule, (known_e8, count, _) = self.rule, self.known
         return float(fair_yes(
             rule.kind, rule.compare, rule.half_tick, rule.n, self.price, self.sigma, self.seconds,
-            self.strike, 0.0, known_e8 / 1e8, count, self.hole_s, 0, self.error / self.price,
-            widen(self.seconds), CAP,
+            self.strike, self.upper, known_e8 / 1e8, count, self.hole_s, 0,
+            self.error / self.price, widening(self.seconds), cap,
         ))  # fmt: skip
 
 
@@ -91,6 +95,8 @@ def outlook_of(
     sigma: float,
     strike: float,
     delay_ns: int,
+    own: float = 0.0,
+    upper: float = 0.0,
 ) -> Outlook:
     """Mean and deviation of the settling value from what is known; `at_ns` is the price's stamp."""
     seconds = max((close_ns - at_ns) / SECOND_NS, 0.0)
@@ -107,7 +113,7 @@ def outlook_of(
         instrument=instrument, generation=generation, rule=rule, index=index, slot=slot,
         price=price, close_ns=close_ns, seconds=seconds, known=known, hole_s=hole_s, basis=basis,
         error=error, sigma=sigma, strike=strike, delay_ns=delay_ns, mean=float(mean),
-        sd=float(sd) * float(widening(seconds)), left=left,
+        sd=hypot(float(sd) * float(widening(seconds)), own * left), left=left, own=own, upper=upper,
     )  # fmt: skip
 
 
@@ -134,5 +140,7 @@ def pair_terms(
     for leg in (a, b):
         if leg.delay_ns > 0:
             way = leg.price * leg.sigma * sqrt(leg.delay_ns / SECOND_NS) * leg.left
-            cost += int(z.delay_cost_e6(leg.gap, sqrt(leg.sd**2 + strays**2), way))
+            sd = sqrt(leg.sd**2 + strays**2)
+            terms = (leg.gap / sd, way / sd) if sd > 0 else (0.0, inf)
+            cost += int(delay_cost_e6(*terms, HEDGED))
     return (zones[0], zones[1]), cost

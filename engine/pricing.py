@@ -3,7 +3,7 @@
 Everything read came from ring entries (engine/market.py keeps them) or stands in the step, so the
 same steps give the same fair values, live and in replay. Each kept figure is a float in `out`, by
 the names below; what is not known is NaN, and NaN never becomes a price. Money is rounded against
-us by who asks: `fair_e6` of engine/fair.py, or `fair_for` of the strategies' view.
+us by who asks: `fair_e6` of engine/fair.py, or the strategies' judge.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -18,14 +18,14 @@ from numba import njit
 from engine import cells as c
 from engine import memory as m
 from engine.fair import CAP, average_terms, fair_yes, widening
-from engine.fair_rules import EXACT, MEAN, POINT, TWAP
+from engine.fair_rules import AT_MOST, BELOW, BETWEEN, EXACT, MEAN, POINT, TWAP
 from shm_layout import BODY, FEEDS_MAX, INSTRUMENTS_MAX, LAYOUT_HASH, PRODUCTS_MAX, Words
 
 Floats = npt.NDArray[np.float64]
 SPOT_MAX_NS = 3_000_000_000  # an older price says nothing of now; an index ticks once a second
 (
     O_SPOT,  # dollars of the index: the newest price, moved by the basis
-    O_STRIKE,
+    O_STRIKE,  # NaN where YES does not ask for more than it
     O_MEAN,  # the settling value as expected now
     O_VARIANCE,  # of its logarithm in σ², seconds
     O_LEFT,  # seconds from now to the close
@@ -101,9 +101,12 @@ def price_market(mem: Words, instrument: int, out: Floats) -> bool:
     elif kind != POINT:
         return False
     fair = fair_yes(
-        kind, compare, half_tick, n, spot, sigma, seconds, strike, 0.0, known_sum, known_count,
-        hole_s, 0, mem[terms + c.MT_BASIS_SD] / 1e8 / spot, widening(seconds), CAP,
+        kind, compare, half_tick, n, spot, sigma, seconds, strike, mem[row + c.I_CAP] / 1e8,
+        known_sum, known_count, hole_s, 0, mem[terms + c.MT_BASIS_SD] / 1e8 / spot,
+        widening(seconds), CAP,
     )  # fmt: skip
+    if compare in (BELOW, AT_MOST, BETWEEN):
+        strike = nan  # to be far above it is not what YES asks: who looks at distance sees none
     out[O_SPOT], out[O_STRIKE], out[O_MEAN], out[O_VARIANCE] = spot, strike, mean, variance
     out[O_LEFT] = (close - mem[m.META + m.M_RUN]) / 1e9
     out[O_LENGTH] = (close - mem[row + c.I_OPEN]) / 1e9

@@ -18,6 +18,7 @@ from engine import (
     composite,
     dead_zone,
     decide,
+    delay,
     edge,
     fair,
     fees,
@@ -92,6 +93,7 @@ KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
         composite,
         volatility,
         dead_zone,
+        delay,
         gather,
         pricing,
     )
@@ -158,7 +160,7 @@ def _warm_models() -> None:
     fair.effective_strike(1.0, 1, 0.0)
     edge.side_of_b(0, 1)
     dead_zone.dead_zone_e6(dead_zone.both_lose(0, True, 1.0, 1.0, 1, True, 1.0, 1.0))
-    dead_zone.delay_cost_e6(1.0, 1.0, 1.0)
+    delay.delay_cost_e6(1.0, 1.0, delay.HEDGED)
     facts = np.zeros(INSTRUMENTS_MAX * gather.FACT_CELLS, np.int64)
     gather.keep_fact(facts, np.zeros(BODY, np.int64))
     volatility.ewma_step(0.0, 1e-4, 1.0, 300.0)

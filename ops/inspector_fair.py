@@ -17,15 +17,17 @@ from ops.series import Table, load
 
 YEAR_S, SECOND_NS = 31_536_000, 10**9
 AHEAD, OPEN, CLOSED, SETTLED = "ahead", "open", "closed", "settled"
+SOURCES = ("relay", "composite")  # of the index: engine/exchanges.py
+LADDER_OFF_E6 = 1_000  # the chances of a whole ladder sum to one (engine/ladder.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fair:
     """One market. Prices of contracts in 1e-6, of the index in 1e-8; None: not known. `sigma_e6`
-    is a year (1e6: 100 %); `known` of the settlement's ticks that came; `why`: what keeps it from
-    having a fair value, empty: it has one. `series` as ops/series.py names it, empty: of none;
-    `phase`: ahead, open, closed, settled; `open_s` and `close_s` of UTC; `left_s` to the next of
-    them; `settlement_e6` of YES."""
+    is a year (1e6: 100 %); `known` of the settlement's ticks that came; `source`: who tells the
+    index; `why`: what keeps it from having a fair value, or is wrong with it; empty: nothing.
+    `series` as ops/series.py names it, empty: of none; `phase`: ahead, open, closed, settled;
+    `open_s` and `close_s` of UTC; `left_s` to the next of them; `settlement_e6` of YES."""
 
     index: int
     venue: str
@@ -44,6 +46,7 @@ class Fair:
     sigma_e6: int | None = None
     basis_e8: int | None = None
     known: int = 0
+    source: str = ""
     age_ns: int | None = None
     why: str = "no terms"
 
@@ -81,10 +84,14 @@ def fair_of(
         return found
     strike, fair = int(terms["strike_e8"]), int(terms["fair_e6"])
     why = "strike not known" if strike <= 0 else "" if fair >= 0 else "no price"
+    ladder = int(terms["ladder_e6"])
+    if not why and ladder > 0 and abs(ladder - shm.E6) > LADDER_OFF_E6:
+        why = f"ladder sums to {shm.int_to_text(ladder, 6)}"
     late_ns = now_ns - int(terms["valid_until_ns"])
     return replace(
         found, fair_e6=fair if fair >= 0 else None, strike_e8=strike if strike > 0 else None,
         mean_e8=int(terms["mean_e8"]), basis_e8=int(terms["basis_e8"]), known=int(terms["count"]),
+        source=SOURCES[int(terms["source"])],
         sigma_e6=round(int(terms["sigma_e12"]) * YEAR_S**0.5 / 1e6),
         age_ns=max(late_ns, 0), why="expired" if late_ns > 0 else why,
     )  # fmt: skip

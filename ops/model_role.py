@@ -19,7 +19,7 @@ from ops import clock
 from ops.console import err
 from ops.history import TTL_S, Cache, ask
 from ops.process import RoleSpec
-from ops.settles import LEADS
+from ops.settles import LEADS, stand_ins
 from ops.venues.exchanges import LISTED
 from shm_layout import Segment
 
@@ -111,4 +111,5 @@ def build_model(spec: RoleSpec, segment: Segment) -> ModelRole:
         plan = PLANS[str(options["plan"])]
         headers[plan.header] = Path(key_file).read_text(encoding="utf-8").strip()
     cache = Cache(Path(params.journal) / "history.json", clock.epoch_s)
-    return ModelRole(Model(segment), coins if address else {}, rest, cache, headers)
+    model = Model(segment, exchanges=stand_ins(params.products))
+    return ModelRole(model, coins if address else {}, rest, cache, headers)

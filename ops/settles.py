@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engine.exchanges import Exchange
 from engine.fair_rules import NO_RULE, Rule, kalshi_rule, polymarket_rule
-from ops.assets import index_of
+from ops.assets import BINANCE, index_of
 from ops.clock import SECOND_NS
+from ops.sim_index import CF, POLYBOLT
+from ops.sim_spot import FALLBACK
+from ops.venues.exchanges import LISTED
 from ops.venues.script import MarketSpec
 from shm_layout import INSTRUMENT, NONE_NS, Words
 
 LEADS = "coinbase"  # the exchange whose trades come first and without USDT's basis
 _INTERVALS = {300: "5m", 900: "15m", 14_400: "4h"}
+_HOURLY_S, _DAILY_S = 3_600, range(23 * 3_600, 25 * 3_600 + 1)  # candles; noon to noon Eastern
+RELAYS = (CF, POLYBOLT)
 Slots = Mapping[str, Mapping[str, int]]
 
 
@@ -27,6 +33,9 @@ def rule_of(market: MarketSpec) -> Rule:
         series = market.ticker.split("-")[0]
         return kalshi_rule(series, market.strike_type, market.round_digits)
     length_s = (market.close_epoch_ns - market.open_epoch_ns) // SECOND_NS
+    if index_of(market.index).source == BINANCE:
+        interval = "hourly" if length_s == _HOURLY_S else "daily" if length_s in _DAILY_S else ""
+        return polymarket_rule(interval, 0, None)
     twap_s = market.twap_ns // SECOND_NS or None
     open_s = market.open_epoch_ns // SECOND_NS
     return polymarket_rule(_INTERVALS.get(length_s, ""), open_s, twap_s)
@@ -45,6 +54,25 @@ def settles_cells(market: MarketSpec, products: Slots) -> dict[str, int]:
         "open_epoch_ns": market.open_epoch_ns,
         "index_slot": index_slot,
         "spot_slot": products.get(LEADS, {}).get(product, NONE_NS),
+        "cap_e8": market.cap_e8 or 0,
+    }
+
+
+def stand_ins(products: Slots) -> dict[int, tuple[Exchange, ...]]:
+    """Of each index that a relay tells, the exchanges that trade its coin: those in dollars, and
+    those in USDT, whose difference must be known before they count."""
+    coins: dict[str, list[Exchange]] = {}
+    for feed, listed in (("coinbase", {}), *LISTED.items()):
+        for name, slot in products.get(feed, {}).items():
+            if feed != FALLBACK:
+                product = next((own for own, (of, _) in listed.items() if of == name), name)
+                coin = product.removesuffix("-USD")
+                coins.setdefault(coin, []).append(Exchange(slot, not name.endswith("USDT")))
+    return {
+        slot: tuple(coins[index_of(name).asset])
+        for feed in RELAYS
+        for name, slot in products.get(feed, {}).items()
+        if index_of(name).asset in coins
     }
 
 

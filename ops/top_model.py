@@ -115,6 +115,7 @@ FAIRS = Table(
         _said("window", window, rank=1),
         _fair("strike", "strike_e8", dollars),
         _fair("expected", "mean_e8", dollars, rank=1),
+        _said("index", lambda row: str(row.source), rank=3),
         _fair("ticks", "known", str, rank=2),
         _fair("basis", "basis_e8", dollars, rank=4),
         _fair("a year", "sigma_e6", percent, rank=2),

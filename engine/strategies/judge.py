@@ -14,6 +14,7 @@ import math
 from numba import njit
 
 from engine import cells as c
+from engine.delay import ALONE, delay_cost_e6
 from engine.edge import fee_terms
 from engine.fees import raw_fee_of_one
 from engine.memory import i64
@@ -30,7 +31,7 @@ from engine.strategies.table import (
     S_EDGE_MIN,
     S_FAIR,
 )
-from engine.strategies.view import V_FAIR, V_SECONDS, V_Z, Floats, density
+from engine.strategies.view import V_FAIR, V_SECONDS, V_Z, Floats
 from shm_layout import BUY, E6, LAYOUT_HASH, NO_BID_E6, SELL, Words
 
 
@@ -92,20 +93,16 @@ def edge_of(rows: Words, quote: int, side: int, worth_e6: int, off_e6: int) -> i
 
 @njit(cache=True)
 def taker_delay_e6(view: Floats, delay_ns: int) -> int:
-    """What a contract loses because the venue holds takers back, rounded up; -1: unknown.
-
-    While the order waits, fair value moves by a normal of deviation φ(z)·√(delay / seconds). Where
-    it moves our way the makers withdraw and nothing is filled; where it moves against us we are:
-    by E|v| = √(2/π) deviations. `seconds` counts the whole move of spot, also inside an averaging
-    window, where less of it counts: against us. At most a dollar.
+    """What a contract loses because the venue holds takers back (engine/delay.py), rounded up; -1:
+    unknown. The view's seconds count the whole move of spot, also inside an averaging window, where
+    less of it counts: against us.
     """
     if delay_ns <= 0:
         return i64(0)
-    z, seconds = view[V_Z], view[V_SECONDS]
-    if not (abs(z) >= 0.0 and seconds > 0.0):
+    seconds = view[V_SECONDS]
+    if not seconds > 0.0:
         return i64(-1)
-    lost = math.sqrt(2.0 / math.pi) * density(z) * math.sqrt(delay_ns / 1e9 / seconds)
-    return min(i64(math.ceil(lost * E6)), i64(E6))
+    return delay_cost_e6(view[V_Z], math.sqrt(delay_ns / 1e9 / seconds), ALONE)
 
 
 @njit(cache=True)

@@ -159,6 +159,8 @@ class KalshiMarket:
         }
         if self.strike_e8 is not None:
             market["floor_strike"] = self.strike_e8 / 10**8
+        if spec.cap_e8 is not None:
+            market["cap_strike"] = spec.cap_e8 / 10**8
         if self.strike_e8 is not None or spec.round_digits is not None:
             market["custom_strike"] = {"round_digits": str(spec.round_digits or 2)}
         if self.settlement_e6 is not None:

@@ -51,6 +51,7 @@ class MarketSpec:
     fee_exponent: int = 1  # Polymarket
     taker_delay_ns: int = 0
     strike_e8: int | None = None
+    cap_e8: int | None = None  # Kalshi cap_strike: of a range, or of what pays below it
     open_epoch_ns: int = 0
     close_epoch_ns: int = 0
     status: str = "active"  # Kalshi response words; a status of the data, passed through

@@ -93,12 +93,3 @@ def test_drawn_pairs_lose_as_often_as_it_says() -> None:
 def test_a_chance_is_rounded_against_us_and_what_is_none_takes_everything() -> None:
     assert z.dead_zone_e6(0.0) == 0 and z.dead_zone_e6(1e-9) == 1
     assert z.dead_zone_e6(float("nan")) == z.dead_zone_e6(-0.1) == z.dead_zone_e6(2.0) == E6
-
-
-def test_what_a_taker_delay_costs() -> None:
-    """At the money, deviation $50, the market moves $2 while the order waits: fair value moves by
-    φ(0)·2/50 = 0.01596 a deviation, and against us by 1/√(2π) of it on average: 0.6366 cents."""
-    assert z.delay_cost_e6(0.0, 50.0, 2.0) == pytest.approx(6_367, abs=1)
-    assert z.delay_cost_e6(500.0, 50.0, 2.0) == 1  # ten deviations off: rounded up, not nothing
-    assert z.delay_cost_e6(0.0, 50.0, 0.0) == 0
-    assert z.delay_cost_e6(0.0, 0.0, 1.0) == z.delay_cost_e6(0.0, 1.0, 100.0) == E6 // 2

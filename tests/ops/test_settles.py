@@ -7,10 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.fair_rules import AT_LEAST, MEAN, NO_RULE, TWAP, Rule, rule_from
+from engine.exchanges import Exchange
+from engine.fair_rules import (
+    AT_LEAST,
+    BELOW,
+    BETWEEN,
+    MEAN,
+    NO_RULE,
+    POINT,
+    TIE_HALVES,
+    TWAP,
+    Rule,
+    rule_from,
+)
 from ops.config import load
 from ops.identity import identify
-from ops.settles import rule_of, settles_cells
+from ops.settles import rule_of, settles_cells, stand_ins
 from ops.sim_index import products
 from ops.venues.script import MarketSpec, PairSpec
 from ops.venues.world import make_world
@@ -36,6 +48,42 @@ def test_the_worlds_windows_settle_as_their_venues_say() -> None:
             assert rule_from(cells["settlement_rule"]) == rule
             assert (cells["index_slot"], cells["spot_slot"]) == (index_slot, 1)
             assert cells["open_epoch_ns"] == market.open_epoch_ns
+
+
+def test_an_hour_or_a_day_of_binance_settles_on_its_candles() -> None:
+    """Polymarket's hourly and daily windows; the same lengths on a stream have no rule."""
+    slots = SLOTS | {"binance": {"BTCUSDT": 4}}
+    open_ns = 1_800_000_000 * 10**9
+    hour = MarketSpec(venue="polymarket", ticker="h", title="h", event="h", index="BTCUSDT",
+                      open_epoch_ns=open_ns, close_epoch_ns=open_ns + 3_600 * 10**9)  # fmt: skip
+    cells = settles_cells(hour, slots)
+    assert rule_from(cells["settlement_rule"]) == Rule(kind=POINT, compare=AT_LEAST)
+    assert (cells["index_slot"], cells["spot_slot"], cells["cap_e8"]) == (4, 1, 0)
+    for hours in (23, 24, 25):
+        day = replace(hour, close_epoch_ns=open_ns + hours * 3_600 * 10**9)
+        assert rule_of(day) == Rule(kind=POINT, compare=TIE_HALVES)
+    assert rule_of(replace(hour, close_epoch_ns=open_ns + 900 * 10**9)) == NO_RULE
+    assert rule_of(replace(hour, index="btcusd")) == NO_RULE
+
+
+def test_a_range_has_its_upper_bound_and_a_tail_its_only_one() -> None:
+    window = windows("kalshi")[0]
+    one = replace(window, ticker="KXBTC-26NOV2117-B80450", strike_type="between",
+                  strike_e8=80_400 * 10**8, cap_e8=8_049_999 * 10**6)  # fmt: skip
+    cells = settles_cells(one, SLOTS)
+    rule = rule_from(cells["settlement_rule"])
+    assert rule == Rule(kind=MEAN, compare=BETWEEN, digits=2, n=60)
+    assert cells["cap_e8"] == 8_049_999 * 10**6
+    tail = replace(one, strike_type="less", strike_e8=None, cap_e8=78_000 * 10**8)
+    assert rule_of(tail).compare == BELOW and settles_cells(tail, SLOTS)["cap_e8"] > 0
+
+
+def test_exchanges_of_its_coin_stand_in_for_a_relays_index() -> None:
+    slots = {"coinbase": {"BTC-USD": 0, "ETH-USD": 1}, "binance": {"BTCUSDT": 2},
+             "kraken": {"BTC/USD": 3, "ETH/USD": 4}, "coingecko": {"bitcoin": 5},
+             "cfbenchmarks": {"BRTI": 6, "SOLUSD_RTI": 7}, "polybolt": {"ethusd": 8}}  # fmt: skip
+    btc = Exchange(0), Exchange(2, is_dollars=False), Exchange(3)
+    assert stand_ins(slots) == {6: btc, 8: (Exchange(1), Exchange(4))}
 
 
 @pytest.mark.parametrize(

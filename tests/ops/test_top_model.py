@@ -152,6 +152,7 @@ def test_fair_values_are_shown_with_what_they_come_from(segment: shm.Segment) ->
     segment.write("market_terms", 0, body(shm.MARKET_TERMS, **told))
     (found,) = seen(segment).fairs
     assert (found.fair_e6, found.why, found.known) == (561_234, "", 7)
+    assert found.source == "relay"
     assert found.sigma_e6 == pytest.approx(500_000, abs=20)
     head, rows = lines(FAIRS, [found], 160, Wish())
     for text in ("80000.00", "80010.00", "-5.00", "50.0 %", "0.5612"):
@@ -160,10 +161,15 @@ def test_fair_values_are_shown_with_what_they_come_from(segment: shm.Segment) ->
         ({"valid_until_ns": now_ns - 1}, "expired"),
         ({"strike_e8": -1, "fair_e6": -1}, "strike not known"),
         ({"generation": 2}, "no terms"),
+        ({"ladder_e6": 1_040_000}, "ladder sums to 1.040000"),
+        ({"ladder_e6": E6}, ""),
+        ({"ladder_e6": -1}, ""),
     ):
         segment.write("market_terms", 0, body(shm.MARKET_TERMS, **(told | changed)))
         (found,) = seen(segment).fairs
         assert found.why == why
+    segment.write("market_terms", 0, body(shm.MARKET_TERMS, **(told | {"source": 1})))
+    assert seen(segment).fairs[0].source == "composite"
     assert json.dumps(edge_rows(seen(segment)))
     assert shm.cell(shm.MARKET_TERMS, "fair_e6") == c.MT_FAIR
 
