@@ -26,6 +26,7 @@ from engine.fees import (
     unit_fee_e18,
 )
 from engine.sizes import bucket, common_step, is_enough, step_at, tick_at, token_price
+from engine.wide import parts
 from shm_layout import BUY, E6, LAYOUT_HASH, LEVELS, ROUND_DOWN, SELL, Words
 
 
@@ -165,7 +166,7 @@ def legal_both(rows: Words, a: int, token_a: int, b: int, token_b: int, wanted_e
     step = common_step(step_a, step_b)
     if step == 0:
         return 0
-    count = wanted_e6 // step
+    count, _ = parts(wanted_e6, step)
     if rows[a + c.Q_NOTIONAL_STEP] > 0 or rows[b + c.Q_NOTIONAL_STEP] > 0:
         count = bucket(count)
     size = count * step

@@ -18,7 +18,7 @@ from __future__ import annotations
 from numba import njit
 
 from engine.facts import Facts
-from engine.wide import i64, product, wide_add, wide_div_large, wide_scale
+from engine.wide import i64, parts, product, wide_add, wide_div_large, wide_scale
 from shm_layout import (
     E6,
     FEE_HALF,
@@ -82,7 +82,8 @@ def raw_fee_of_one(price_e6: int, rate_e6: int, exponent: int) -> tuple[int, int
     if exponent != 1 or price_e6 < 0 or price_e6 > E6 or rate_e6 < 0 or rate_e6 > E6:
         return raw_fee(price_e6, i64(E6), rate_e6, exponent)
     charged = rate_e6 * (price_e6 * (E6 - price_e6))  # at most 2.5·10**17
-    return charged // 10**12, charged % 10**12 * E6
+    hi, lo = parts(charged, i64(10**12))
+    return hi, lo * E6
 
 
 @njit(cache=True, error_model="numpy")
@@ -124,7 +125,7 @@ def round_fee(hi: int, lo: int, unit_e6: int, mode: int) -> int:
     """A raw fee in whole units. An unknown mode rounds up; a unit out of range is refused."""
     if unit_e6 < 1 or unit_e6 > UNIT_MAX_E6 or hi >= FEE_REFUSED_E6:
         return FEE_REFUSED_E6
-    units, rest = hi // unit_e6, hi % unit_e6
+    units, rest = parts(hi, unit_e6)
     if mode == ROUND_DOWN:
         up = False
     elif mode == ROUND_HALF_EVEN:
@@ -149,9 +150,10 @@ def charge(hi: int, lo: int, cost_e12: int, unit_e6: int, mode: int) -> int:
         return round_fee(hi, lo, unit_e6, mode)
     if hi >= FEE_REFUSED_E6:
         return FEE_REFUSED_E6
-    over = cost_e12 % (unit_e6 * E6)
-    hi, lo = wide_add(hi, lo, over // E6, over % E6 * 10**12)
-    return round_fee(hi, lo, unit_e6, mode) - over // E6
+    _, over = parts(cost_e12, unit_e6 * E6)
+    over_hi, over_lo = parts(over, i64(E6))
+    hi, lo = wide_add(hi, lo, over_hi, over_lo * 10**12)
+    return round_fee(hi, lo, unit_e6, mode) - over_hi
 
 
 @njit(cache=True, error_model="numpy")

@@ -7,7 +7,7 @@ terms
 may go out as BUY NO at 1−p, so it is judged there. Everything rounds down: never more than wanted.
 """
 
-# mypy: disable-error-code="no-any-return"
+# mypy: disable-error-code="no-any-return, return-value"
 from __future__ import annotations
 
 import numpy as np
@@ -15,6 +15,7 @@ from numba import njit
 
 from engine.facts import Facts
 from engine.fees import SIZE_MAX_E6
+from engine.wide import i64, parts, u64
 from shm_layout import BUY, E6, LAYOUT_HASH
 
 SOLD_STEP_E6 = 100  # proceeds of a sold token: four decimals
@@ -33,9 +34,10 @@ def layout_hash() -> int:
 @njit(cache=True, error_model="numpy")
 def gcd(a: int, b: int) -> int:
     """Greatest common divisor of two numbers that are not negative."""
-    while b:
-        a, b = b, a % b
-    return a
+    one, other = u64(a), u64(b)
+    while other:
+        one, other = other, one % other
+    return i64(one)
 
 
 @njit(cache=True, error_model="numpy")
@@ -43,9 +45,9 @@ def common_step(a_e6: int, b_e6: int) -> int:
     """Smallest step that is a multiple of both, or 0 if that is coarser than any size."""
     if a_e6 < 1 or b_e6 < 1 or a_e6 > STEP_MAX_E6 or b_e6 > STEP_MAX_E6:
         return 0
-    if b_e6 % a_e6 == 0:  # nearly always
+    if parts(b_e6, a_e6)[1] == 0:  # nearly always
         return b_e6
-    part = a_e6 // gcd(a_e6, b_e6)
+    part, _ = parts(a_e6, gcd(a_e6, b_e6))
     return part * b_e6 if part <= STEP_MAX_E6 // b_e6 else 0
 
 
@@ -69,7 +71,7 @@ def step_at(token_price_e6: int, size_step_e6: int, notional_step_e6: int) -> in
     if notional_step_e6 > STEP_MAX_E6:
         return 0
     whole = notional_step_e6 * E6
-    return common_step(size_step_e6, whole // gcd(whole, token_price_e6))
+    return common_step(size_step_e6, parts(whole, gcd(whole, token_price_e6))[0])
 
 
 @njit(cache=True, error_model="numpy")

@@ -5,7 +5,7 @@ halves (not binary) because nearly every divisor of money in 1e-6 is a power of 
 10**18 is taking `hi`. Out of range is refused (`REFUSED`), never wrapped.
 """
 
-# mypy: disable-error-code="no-any-return"
+# mypy: disable-error-code="no-any-return, return-value"
 from __future__ import annotations
 
 import numpy as np
@@ -20,7 +20,7 @@ REFUSED = -1
 _HALF = 10**9
 _THIRD = 10**6
 _WHOLE = 10**18
-i64 = np.int64
+i64, u64 = np.int64, np.uint64
 
 
 @njit(cache=True, error_model="numpy")
@@ -30,15 +30,24 @@ def layout_hash() -> int:
 
 
 @njit(cache=True, error_model="numpy")
+def parts(a: int, by: int) -> tuple[int, int]:
+    """(quotient, rest) of a number that is not negative, by one above 0. Divided without a sign:
+    rounding down to minus infinity costs a third more."""
+    quotient = i64(u64(a) // u64(by))
+    return quotient, a - quotient * by
+
+
+@njit(cache=True, error_model="numpy")
 def product(a: int, b: int) -> tuple[int, int]:
     """(hi, lo) of a·b for both in [0, WIDE_MAX]; (REFUSED, REFUSED) outside."""
     if a < 0 or b < 0 or a > WIDE_MAX or b > WIDE_MAX:
         return REFUSED, REFUSED
-    a_hi, a_lo = a // _HALF, a % _HALF
-    b_hi, b_lo = b // _HALF, b % _HALF
-    low = a_lo * b_lo
-    cross = a_hi * b_lo + a_lo * b_hi + low // _HALF  # at most 2·10**18 + 10**9: fits
-    return a_hi * b_hi + cross // _HALF, cross % _HALF * _HALF + low % _HALF
+    a_hi, a_lo = parts(a, _HALF)
+    b_hi, b_lo = parts(b, _HALF)
+    low_hi, low_lo = parts(a_lo * b_lo, _HALF)
+    # at most 2·10**18 + 10**9: fits
+    cross_hi, cross_lo = parts(a_hi * b_lo + a_lo * b_hi + low_hi, _HALF)
+    return a_hi * b_hi + cross_hi, cross_lo * _HALF + low_lo
 
 
 @njit(cache=True, error_model="numpy")
@@ -57,9 +66,10 @@ def wide_div(hi: int, lo: int, divisor: int) -> tuple[int, int]:
     """
     if divisor < 1 or divisor > DIVISOR_MAX or hi < 0 or lo < 0 or hi >= divisor:
         return REFUSED, REFUSED
-    first = hi * _HALF + lo // _HALF  # hi < divisor <= 10**9: fits
-    second = first % divisor * _HALF + lo % _HALF
-    return first // divisor * _HALF + second // divisor, second % divisor
+    up, down = parts(lo, _HALF)
+    first, rest = parts(hi * _HALF + up, divisor)  # hi < divisor <= 10**9: fits
+    second, rest = parts(rest * _HALF + down, divisor)
+    return first * _HALF + second, rest
 
 
 @njit(cache=True, error_model="numpy")
@@ -69,11 +79,13 @@ def wide_div_large(hi: int, lo: int, divisor: int) -> tuple[int, int, int]:
     """
     if divisor < 1 or divisor > DIVISOR_LARGE_MAX or hi < 0 or lo < 0:
         return REFUSED, REFUSED, REFUSED
-    first = hi % divisor * _THIRD + lo // _THIRD**2
-    second = first % divisor * _THIRD + lo // _THIRD % _THIRD
-    third = second % divisor * _THIRD + lo % _THIRD
-    quotient = (first // divisor * _THIRD + second // divisor) * _THIRD + third // divisor
-    return hi // divisor, quotient, third % divisor
+    whole, rest = parts(hi, divisor)
+    up, down = parts(lo, _THIRD)
+    up, middle = parts(up, _THIRD)
+    first, rest = parts(rest * _THIRD + up, divisor)
+    second, rest = parts(rest * _THIRD + middle, divisor)
+    third, rest = parts(rest * _THIRD + down, divisor)
+    return whole, (first * _THIRD + second) * _THIRD + third, rest
 
 
 @njit(cache=True, error_model="numpy")

@@ -12,6 +12,7 @@ from engine.wide import (
     WIDE_MAX,
     mul_div_ceil,
     mul_div_floor,
+    parts,
     product,
     wide_add,
     wide_div,
@@ -28,6 +29,12 @@ WHOLE = 10**18
 def test_a_product_is_exact_up_to_the_limit(a: int, b: int) -> None:
     hi, lo = product(a, b)
     assert 0 <= lo < WHOLE and hi * WHOLE + lo == a * b
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**63 - 1), st.integers(1, 2**63 - 1) | st.integers(1, 10**6))
+def test_parts_are_those_of_divmod(a: int, by: int) -> None:
+    assert parts(a, by) == divmod(a, by)
 
 
 @settings(max_examples=300, deadline=None)
