@@ -119,8 +119,8 @@ def test_a_pair_of_two_windows_needs_the_models_terms_and_one_of_plain_markets_d
         indices = ("BRTI", "btcusd")
 
     identity = identify(Script(), load("testing"), products(Script()))
-    needs = [int(np.asarray(row).view(PAIR)[0]["needs_terms"]) for row in identity.pairs]
-    assert needs == [1, 0]
+    needs = [int(np.asarray(row).view(PAIR)[0]["needs_terms"]) for row in identity.pairs[:2]]
+    assert needs == [1, 0]  # behind them stand those of one market alone
 
 
 def test_every_window_of_the_seeded_world_has_a_rule_and_its_slots() -> None:
