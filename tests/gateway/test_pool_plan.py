@@ -9,7 +9,7 @@ import pytest
 
 from gateway.order_amounts import pool_size_e6
 from gateway.pool_plan import room_for
-from shm_layout import BUY, E6, PAIR, POSITION, SELL
+from shm_layout import BUY, E6, NO_INSTRUMENT, PAIR, POSITION, SELL
 from tests.gateway.signing_kit import Desk, body_of, write_market, write_pair, write_quote
 from tests.gateway.test_pool import fill, keys, make_pool, take, turn
 
@@ -127,6 +127,17 @@ def test_a_market_in_no_approved_pair_is_signed_at_its_touch_alone(desk: Desk) -
     paying = {(0, 450_000 - cent) for cent in range(0, 100_001, 10_000)}
     assert paying < keys(pool) and (0, 460_000) in keys(pool)
     assert (0, 470_000) not in keys(pool), "away from paying only what is near"
+
+
+def test_a_market_that_may_be_bet_on_is_planned_like_a_paired_one(desk: Desk) -> None:
+    write_pair(desk.main, approved=0)
+    alone = body_of(PAIR, index=9, a=3, b=NO_INSTRUMENT, approved=1, same=1)
+    desk.main.write("pairs", 9, alone)
+    pool = make_pool(desk, reach_e6=100_000)
+    fill(desk, pool)
+    paying = {(0, 450_000 - cent) for cent in range(0, 100_001, 10_000)}
+    assert paying < keys(pool)
+    assert pool._markets.known[3].gap_e6 == -E6, "there is no other book to be near to"
 
 
 def test_what_is_nearest_to_paying_goes_first(desk: Desk) -> None:
