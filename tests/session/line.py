@@ -99,7 +99,14 @@ class VenueLine:
     """One venue of a script, its feed's handler and the books that the handler publishes."""
 
     def __init__(
-        self, name: str, script: Script, segment: Segment, *, clock: RunClock, log: VenueLog
+        self,
+        name: str,
+        script: Script,
+        segment: Segment,
+        *,
+        clock: RunClock,
+        log: VenueLog,
+        spare: int = 0,
     ) -> None:
         feed = VENUES.index(name)
         self._clock = clock
@@ -115,6 +122,7 @@ class VenueLine:
             epoch=EPOCH,
             now_ns=now_ns,
             instruments=instruments_of(segment, feed),
+            spare=spare,
         )
         self.drop: Callable[[bytes], bool] = lambda _: False  # frames that get lost on the way
         spec = spec_of(script, pem)
@@ -132,7 +140,7 @@ class VenueLine:
             rest = cast(Rest, Answers(routes))
             reader = PolymarketFacts(rest, rest, taker_delay_ns=0)
             self._wire(polymarket, PolymarketHandler(self.publisher), MARKET_PATH)
-        self._reader = reader
+        self._reader, self.rest = reader, rest
 
     def _wire(
         self, venue: Kalshi | Polymarket, handler: KalshiHandler | PolymarketHandler, path: str

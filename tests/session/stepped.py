@@ -82,7 +82,7 @@ def open_settings(edge_min_e6: int) -> Settings:
 class Stepped:
     """One script on one private segment. `moments` runs it, once."""
 
-    def __init__(self, script: Script, settings: Settings) -> None:
+    def __init__(self, script: Script, settings: Settings, *, spare: int = 0) -> None:
         self.segment = Segment.private()
         self._words = self.segment.words
         self._script = script
@@ -95,7 +95,8 @@ class Stepped:
         for role in (DETECTOR, *(FEED_ROLE + VENUES.index(name) for name in names)):
             word_store(self._words, LIVE_EPOCH_AT + role, EPOCH)
         self.lines = {
-            name: VenueLine(name, script, self.segment, clock=clock, log=log) for name in names
+            name: VenueLine(name, script, self.segment, clock=clock, log=log, spare=spare)
+            for name in names
         }
         self._hearts = [Heart(self.segment, FEED_ROLE + VENUES.index(name)) for name in names]
         self._open_for_trading()
