@@ -14,20 +14,22 @@ The main segment as `MAIN.drawing()` renders it: first cell, block, its one writ
    175776 instruments   supervisor    2048 x   512 B slots
    306864 pairs         supervisor    1024 x   512 B slots
    372416 parameters    supervisor       1 x   512 B slots
-   372496 quotes        feed          2048 x   512 B slots
-   503584 spot          feed            32 x   512 B slots
-   505648 terms         model         1024 x   512 B slots
-   571200 market_terms  model         2048 x   512 B slots
-   702288 positions     gateway       2048 x   512 B slots
-   833376 cash          gateway         32 x   512 B slots
-   835440 orders        gateway        256 x   512 B slots
-   851840 changes_0..11 feed          2048 x   512 B ring
-  2425088 control_ring  supervisor    4096 x   512 B ring
-  2687264 terms_ring    model         1024 x   512 B ring
-  2752832 steps         detector      4096 x   512 B ring
-  3015008 intents       detector      1024 x   512 B ring
-  3080576 reports       gateway       2048 x   512 B ring
-  3211680 refusals      detector      1024 x   128 B cells
+   372496 strategies    supervisor      16 x   512 B slots
+   373536 quotes        feed          2048 x   512 B slots
+   504624 spot          feed            32 x   512 B slots
+   506688 terms         model         1024 x   512 B slots
+   572240 market_terms  model         2048 x   512 B slots
+   703328 positions     gateway       2048 x   512 B slots
+   834416 cash          gateway         32 x   512 B slots
+   836480 orders        gateway        256 x   512 B slots
+   852880 changes_0..11 feed          2048 x   512 B ring
+  2426128 control_ring  supervisor    4096 x   512 B ring
+  2688304 terms_ring    model         1024 x   512 B ring
+  2753872 steps         detector      4096 x   512 B ring
+  3016048 intents       detector      1024 x   512 B ring
+  3081616 reports       gateway       2048 x   512 B ring
+  3212720 refusals      detector      1024 x   128 B cells
+  3229120 tallies       detector        16 x   384 B cells
 
 A cell is an aligned 8-byte signed int; a record is whole 64-byte lines; blocks of different writers
 lie 128 bytes apart. Readers, inspector, recorder and replay derive every place from this table.
@@ -151,11 +153,9 @@ def _table(text: str) -> dict[str, tuple[str, ...]]:
 _VOCABULARY = _table("""
     venues: kalshi polymarket polymarket_us coinbase binance kraken cfbenchmarks polybolt coingecko
     roles: supervisor nursery detector gateway signer canceller model catalog recorder exporter
-        venues spare
+        venues spare   status: unknown initialized active inactive closed determined settled
     trust: no_snapshot gap link_silent crossed rest_mismatch tick_epoch not_open time_skew drift
-        polled outlier
-    status: unknown initialized active inactive closed determined settled
-    placed: new sent acked live delayed done rejected unknown
+        polled outlier   placed: new sent acked live delayed done rejected unknown
     settled: none matched mined confirmed failed   fee_kinds: unknown none quadratic quarter half
     reasons: done partial nothing_filled one_legged stale lapped halted killed untrusted moved epoch
         edge_gone tick lot minimum band cash limit_order limit_market limit_event limit_venue
@@ -189,6 +189,7 @@ FLAG_REDUCE, FLAG_TIMER, FLAG_UNWIND, FLAG_TRUE_UP = 1, 2, 4, 8
 KIND_CROSS_VENUE, KIND_COMPLEMENT, KIND_MODEL = 1, 2, 3  # of an intent; a model's is a `bet`
 K_QUOTE, K_SPOT, K_INDEX, K_TERMS, K_INSTRUMENT, K_PAIR, K_PARAMETERS, K_COMMAND = range(1, 9)
 K_STEP, K_TAKEN, K_INTENT, K_LEG, K_TERMINAL, K_ACCOUNT, K_SIGN, K_SIGNED, K_MARKET = range(9, 18)
+K_STRATEGY = 18
 
 # cell i of a role's `counters` is name i of its kind of role
 COUNTERS = _table("""
@@ -210,11 +211,9 @@ COUNTERS = _table("""
     model: steps spots ticks missing terms market_terms laps histories unknown composites ladders
     venues: frames orders fills rejects
 """)
-HISTOGRAMS = _table("""
-    feed: recv_to_publish message_age turn
-    detector: publish_to_decide decide step
-    gateway: decide_to_take take_to_send tick_to_order send_to_ack recv_to_publish publish_to_decide
-    signer: sign
+HISTOGRAMS = _table("""  feed: recv_to_publish message_age turn
+    detector: publish_to_decide decide step   signer: sign   gateway: decide_to_take take_to_send
+        tick_to_order send_to_ack recv_to_publish publish_to_decide
 """)  # latencies, ns
 
 
@@ -269,16 +268,16 @@ _PLAIN = _table(f"""
     control: trading_state state_reason state_ns operator_counter live_epoch_spare
         live_epoch*{ROLES_MAX}   kill: word set_ns set_pid
     gate: state reason since_ns answered_through reconciled_ns circuits backoffs looked_ns
-    bell: armed wakes
+    bell: armed wakes   tally: gates*32 orders spent_e6 expected_e6
     role: name*4 pid epoch core exit_code started_ns ready_ns beat_ns loops worst_loop_ns busy_ns
         connected restarts counters*{COUNTERS_MAX}   histogram: count total least most
-    refusal: edges untrusted trust best_e6 last_epoch_ns
+    refusal: edges untrusted trust best_e6 last_epoch_ns gates at_ns
 """)  # kill word 0: may trade, else a reason (anyone sets it, the supervisor clears it)
 LEG = ("venue", "instrument", "generation", "side", "limit_e6", "size_e6", "cash_e6",
        "quote_number", "quote_epoch", "tick_epoch")  # fmt: skip
 _LEGS = " ".join(f"{name}_{leg}" for leg in range(LEGS_MAX) for name in LEG)
 _GUARDED = _table(f"""
-    run_clock: begin_epoch_ns mono_base_ns speed_e6
+    run_clock: begin_epoch_ns mono_base_ns speed_e6   command: number command argument at_ns text*8
     instrument: index generation venue feed event live polarity asset exchange_index neg_risk domain
         settlement_rule account condition*4 token_yes*4 token_no*4 ticker*8 title*8 open_epoch_ns
         index_slot spot_slot cap_e8
@@ -287,7 +286,7 @@ _GUARDED = _table(f"""
     quote: instrument generation number epoch trust status tick_epoch venue_seq event_epoch_ns
         recv_ns publish_ns close_epoch_ns strike_e8 settlement_e6 taker_delay_ns size_min_e6
         size_step_e6 notional_min_e6 notional_step_e6 fee_kind fee_rate_e6 fee_exponent fee_unit_e6
-        fee_mode grid*6 bids*{2 * LEVELS} asks*{2 * LEVELS}
+        fee_mode grid*6 bids*{2 * LEVELS} asks*{2 * LEVELS}   strategy: number which values*16
     spot: product generation number epoch trust event_epoch_ns recv_ns publish_ns last_e8 size_e8
         taker_side bid_e8 bid_size_e8 ask_e8 ask_size_e8 trade_id
     index: product generation number epoch trust event_epoch_ns recv_ns publish_ns value_e8 mean_e8
@@ -295,16 +294,15 @@ _GUARDED = _table(f"""
     terms: pair generation number valid_until_ns dead_zone_e6*2 delay_cost_e6 basis_e8 basis_sd_e8
     market_terms: instrument generation number valid_until_ns strike_e8 close_epoch_ns spot_slot
         basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6 source ladder_e6
+    bet: head*16 leg*10 strategy fair_e6 sure_e6 off_e6 spot_slot spot_number spot_epoch spot_e8
     parameters: number edge_min_e6 hurdle_e6 size_max_e6 order_max_e6 market_max_e6 event_max_e6
         venue_max_e6 total_max_e6 day_max_e6 unhedged_max_e6 debounce_ns cooldown_ns beat_max_ns
         signal_age_max_ns delay_max_ns orders_per_second orders_per_minute orders_per_day
         price_low_e6 price_high_e6 loss_cap_e6 time_cap_ns quote_age_max_ns switches hurdle_year_e6
         fair_move_e6 fair_every_ns asset_max_e6 spread_max_e6 liquidity_min_e6 intent_min_e6
-        orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6 confidence_min_e6
-    command: number command argument at_ns text*8
+        orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6
     intent: id parent kind pair direction leg_count flags trigger decide_ns recv_ns event_epoch_ns
         expires_ns edge_e6 profit_e6 fees_e6 publish_ns {_LEGS}
-    bet: head*16 leg*10 strategy fair_e6 sure_e6 off_e6 spot_slot spot_number spot_epoch spot_e8
     report: kind intent leg reason venue instrument generation side placed settled asked_e6
         filled_e6 cash_e6 fee_e6 limit_e6 worst_e6 decide_ns recv_ns send_ns ack_ns report_ns parent
         pair direction position_e6 position_cost_e6 account cash_free_e6 event_epoch_ns flags
@@ -322,9 +320,9 @@ _GUARDED = _table(f"""
 # NONE_NS if untold. sign: `what` 1 Polymarket order, 2 Kalshi headers, 3 Polymarket L1 auth.
 RECORDS = {name: record(fields) for name, fields in _PLAIN.items()}
 RECORDS |= {name: record(fields, BODY) for name, fields in _GUARDED.items()}
-HEADER, CONTROL, KILL, GATE, BELL, ROLE, HISTOGRAM, REFUSAL = (RECORDS[name] for name in _PLAIN)
-(RUN_CLOCK, INSTRUMENT, PAIR, QUOTE, SPOT, INDEX, TERMS, MARKET_TERMS, PARAMETERS, COMMAND, INTENT,
- BET, REPORT, POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[n] for n in _GUARDED)  # fmt: skip
+HEADER, CONTROL, KILL, GATE, BELL, TALLY, ROLE, HISTOGRAM, REFUSAL = (RECORDS[n] for n in _PLAIN)
+(RUN_CLOCK, COMMAND, INSTRUMENT, PAIR, QUOTE, STRATEGY, SPOT, INDEX, TERMS, MARKET_TERMS, BET,
+ PARAMETERS, INTENT, REPORT, POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[n] for n in _GUARDED)
 
 
 def cell(of: np.dtype[np.void], name: str) -> int:
@@ -336,7 +334,7 @@ def cell(of: np.dtype[np.void], name: str) -> int:
 # --------------------------------------------------------------------------------------- blocks
 
 INSTRUMENTS_MAX, PAIRS_MAX = 2048, 1024
-PRODUCTS_MAX, ACCOUNTS_MAX, ORDERS_MAX = 32, 32, 256
+PRODUCTS_MAX, ACCOUNTS_MAX, ORDERS_MAX, STRATEGIES_MAX = 32, 32, 256, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +401,7 @@ MAIN = Layout("main", (
     Block("instruments", "supervisor", "slots", INSTRUMENTS_MAX, INSTRUMENT),
     Block("pairs", "supervisor", "slots", PAIRS_MAX, PAIR),
     Block("parameters", "supervisor", "slots", 1, PARAMETERS),
+    Block("strategies", "supervisor", "slots", STRATEGIES_MAX, STRATEGY),
     Block("quotes", "feed", "slots", INSTRUMENTS_MAX, QUOTE),
     Block("spot", "feed", "slots", PRODUCTS_MAX, SPOT),
     Block("terms", "model", "slots", PAIRS_MAX, TERMS),
@@ -417,6 +416,7 @@ MAIN = Layout("main", (
     Block("intents", "detector", "ring", 1024, INTENT),
     Block("reports", "gateway", "ring", 2048, REPORT),
     Block("refusals", "detector", "cells", PAIRS_MAX, REFUSAL, 16),
+    Block("tallies", "detector", "cells", STRATEGIES_MAX, TALLY, 48),
 ))  # fmt: skip
 CHANNEL = Layout("channel", (  # a private segment between the signer and one client
     Block("header", "supervisor", "cells", 1, HEADER, 16),

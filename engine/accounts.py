@@ -16,6 +16,7 @@ from numba import njit
 from engine import cells as c
 from engine import memory as m
 from engine.market import copy_row, touch, touch_pairs_of
+from engine.stakes import end_stake, forget_market, settle_stakes
 from shm_layout import (
     ACCOUNTS_MAX,
     BODY,
@@ -93,6 +94,7 @@ def apply_instrument(mem: Words, row: Words) -> None:
     weigh(mem, instrument, m.i64(-1))
     copy_row(mem, held, row)
     if known not in (0, mem[held + c.I_GENERATION]):
+        forget_market(mem, instrument)
         place = m.POSITION_AT + instrument * m.POSITION_CELLS
         mem[place + m.PO_POSITION] = 0
         mem[place + m.PO_COST] = 0
@@ -201,6 +203,17 @@ def release(mem: Words, place: int, reason: int, filled_e6: int) -> None:
             count_as_filled(mem, flight, leg)
     if mem[flight + c.N_KIND] != KIND_MODEL:
         mem[m.META + m.M_UNHEDGED] -= worst
+    else:
+        at = flight + c.N_LEG
+        end_stake(
+            mem,
+            mem[at + c.L_INSTRUMENT],
+            mem[flight + c.BET_STRATEGY],
+            mem[at + c.L_CASH],
+            mem[at + c.L_SIZE],
+            reason,
+            filled_e6,
+        )
     mem[m.FLIGHT_ID + place] = 0
     mem[m.META + m.M_FLYING] -= 1
     pair = mem[flight + c.N_PAIR]
@@ -216,6 +229,7 @@ def apply_holding(mem: Words, row: Words) -> None:
         generation = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_GENERATION]
         if generation == row[c.R_GENERATION]:
             set_position(mem, instrument, row[c.R_POSITION], row[c.R_COST])
+            settle_stakes(mem, instrument)
     if 0 <= account < ACCOUNTS_MAX:
         mem[m.CASH_AT + account * m.CASH_CELLS + m.CA_FREE] = row[c.R_CASH_FREE]
     mem[m.META + m.M_RETRY] = 1

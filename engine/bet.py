@@ -14,8 +14,8 @@ from engine import cells as c
 from engine import memory as m
 from engine.basket import B_FEE, B_LIMIT, BASKET_CELLS, basket
 from engine.basket import put_leg as put_side
-from engine.choice import choose_bet, note_bet
 from engine.edge import fee_terms
+from engine.house import choose_bet, note_bet, tell_gates
 from engine.intent import (
     SWITCH_WALK_BUDGET,
     is_in_band,
@@ -66,14 +66,14 @@ def edge_min(mem: Words, pair: int) -> int:
 
 
 @njit(cache=True)
-def find_bet(mem: Words, pair: int, off: int) -> int:
+def find_bet(words: Words, mem: Words, pair: int, off: int) -> int:
     """The side (YES terms) that the model takes in the one market of this row now, -1: none; the
     choice stands in the cells BET_AT. `off` comes off each contract beside fees.
     """
     out = mem[m.BET_AT : m.BET_AT + OUT_CELLS]
-    if choose_bet(mem, pair, off, mem[c.A_SIZE], out) < 0 or out[X_EDGE] < edge_min(mem, pair):
-        return -1
-    return out[X_SIDE]
+    which = choose_bet(mem, pair, off, edge_min(mem, pair), mem[c.A_SIZE], out)
+    tell_gates(words, mem, pair, out)
+    return out[X_SIDE] if which >= 0 else -1
 
 
 @njit(cache=True)

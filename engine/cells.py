@@ -22,6 +22,7 @@ from shm_layout import (
     REPORT,
     SPOT,
     STEP,
+    STRATEGY,
     TERMS,
     cell,
 )
@@ -82,7 +83,10 @@ X_PRODUCT, X_NUMBER, X_EPOCH, X_TRUST, X_EVENT, X_RECV, X_PUBLISH = places(
     SPOT, "product number epoch trust event_epoch_ns recv_ns publish_ns"
 )
 X_LAST, X_BID, X_ASK, X_TRADE = places(SPOT, "last_e8 bid_e8 ask_e8 trade_id")
+X_SIZE, X_TAKER = places(SPOT, "size_e8 taker_side")
 (X_VALUE,) = places(INDEX, "value_e8")
+# a strategy's parameters
+G_WHICH, G_VALUES = places(STRATEGY, "which values")
 
 # parameters, already at their place in private memory
 (A_EDGE_MIN, A_SIZE, A_ORDER, A_MARKET, A_EVENT, A_VENUE, A_TOTAL, A_DAY, A_UNHEDGED) = (
@@ -115,11 +119,10 @@ A_HURDLE, A_ASSET, A_SPREAD, A_LIQUIDITY, A_INTENT_MIN = (
         PARAMETERS, "hurdle_e6 asset_max_e6 spread_max_e6 liquidity_min_e6 intent_min_e6"
     )
 )
-A_PER_MARKET, A_GAP, A_SIGMA_HIGH, A_SIGMA_CUT, A_CONFIDENCE = (
+A_PER_MARKET, A_GAP, A_SIGMA_HIGH, A_SIGMA_CUT = (
     PARAMETERS_AT + place
     for place in places(
-        PARAMETERS,
-        "orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6 confidence_min_e6",
+        PARAMETERS, "orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6"
     )
 )
 

@@ -258,7 +258,7 @@ def decide_bet(
     if reason != 0:
         mem[m.COUNTS + reason] += 1
     else:
-        side = find_bet(mem, pair, off)
+        side = find_bet(words, mem, pair, off)
     for direction in range(2):
         if direction != side:
             mem[since + direction] = 0

@@ -19,6 +19,7 @@ from shm_layout import (
     K_MARKET,
     K_PAIR,
     K_PARAMETERS,
+    K_STRATEGY,
     K_TERMINAL,
     K_TERMS,
     LINE,
@@ -128,6 +129,7 @@ class Detector:
         self._take_slots("instruments", K_INSTRUMENT)
         self._take_slots("pairs", K_PAIR)
         self._take_slots("parameters", K_PARAMETERS)
+        self._take_slots("strategies", K_STRATEGY)
 
     def _take_terms(self) -> None:
         self._take_slots("terms", K_TERMS)

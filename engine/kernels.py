@@ -3,8 +3,8 @@
 Order of the rings in a drain is part of the contract with replay: control, terms, reports, then
 each feed's changes. A `steps` entry is written before the intents it leads to. Kinds of entries on
 `steps`: K_STEP (below), and rows taken from slots, whole: K_TAKEN (QUOTE), K_INSTRUMENT, K_PAIR,
-K_PARAMETERS, K_TERMS, K_MARKET (MARKET_TERMS), K_ACCOUNT (REPORT), K_INTENT (an intent of a dead
-predecessor that still reserves).
+K_PARAMETERS, K_STRATEGY, K_TERMS, K_MARKET (MARKET_TERMS), K_ACCOUNT (REPORT), K_INTENT (an intent
+of a dead predecessor that still reserves).
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -17,6 +17,7 @@ from engine import cells as c
 from engine import memory as m
 from engine.accounts import apply_instrument, apply_report, pause_flights, reserve
 from engine.decide import decide_touched
+from engine.house import forget_trades, tell_stakes
 from engine.market import (
     apply_market_terms,
     apply_pair,
@@ -28,6 +29,7 @@ from engine.market import (
     timer_is_due,
     touch_all,
 )
+from engine.stakes import apply_strategy, stake
 from shm_layout import (
     BODY,
     CURSORS,
@@ -48,9 +50,11 @@ from shm_layout import (
     K_QUOTE,
     K_SPOT,
     K_STEP,
+    K_STRATEGY,
     K_TAKEN,
     K_TERMINAL,
     K_TERMS,
+    KIND_MODEL,
     LAPPED,
     LAYOUT_HASH,
     MAIN,
@@ -121,8 +125,13 @@ def apply_entry(mem: Words, ring: int, kind: int, row: Words) -> None:
         apply_parameters(mem, row)
     elif kind == K_TERMS:
         apply_terms(mem, row)
+    elif kind == K_STRATEGY:
+        apply_strategy(mem, row)
+        touch_all(mem)
     elif kind == K_INTENT:
-        reserve(mem, row)
+        if reserve(mem, row) and row[c.N_KIND] == KIND_MODEL:
+            leg = c.N_LEG
+            stake(mem, row[leg + c.L_INSTRUMENT], row[c.BET_STRATEGY], row[leg + c.L_CASH])
     elif kind in (K_SPOT, K_INDEX):
         apply_spot(mem, row, ring, kind)
     elif kind == K_MARKET:
@@ -223,6 +232,8 @@ def after_lap(mem: Words, ring: int, to: int) -> None:
     mem[m.CURSORS_AT + ring] = to
     if ring == REPORTS:
         pause_flights(mem)
+    if ring < FEEDS_MAX:
+        forget_trades(mem, ring)
 
 
 @njit(cache=True)
@@ -271,6 +282,7 @@ def measure(words: Words, mem: Words, began: int, decided: int, ended: int) -> N
     """Counters to this role's row, durations to its histograms."""
     for i in range(COUNTERS_USED):
         store_relaxed(words, COUNTERS_AT + i, mem[m.COUNTS + i])
+    tell_stakes(words, mem)
     newest = mem[m.META + m.M_PUBLISH]
     if newest > 0:
         histogram_add(words, HISTOGRAM_AT, max(decided - newest, 0))

@@ -9,6 +9,7 @@ from numba import njit
 
 from engine import cells as c
 from engine import memory as m
+from engine.house import keep_trade
 from shm_layout import (
     BODY,
     E6,
@@ -186,7 +187,8 @@ def touch_bets_of(mem: Words, instrument: int) -> None:
 @njit(cache=True)
 def apply_spot(mem: Words, row: Words, feed: int, kind: int) -> None:
     """Keep the newest price of a product or index: the middle of bid and ask, else the last trade.
-    Markets valued with it are decided anew once it has moved by more than the parameters' share.
+    Markets valued with it are decided anew once it has moved by more than the parameters' share,
+    or their time has passed.
     """
     product, value = row[c.X_PRODUCT], row[c.X_LAST]
     if not 0 <= product < PRODUCTS_MAX or not 0 <= feed < FEEDS_MAX:
@@ -200,13 +202,17 @@ def apply_spot(mem: Words, row: Words, feed: int, kind: int) -> None:
             value = (row[c.X_BID] + row[c.X_ASK]) // 2
     mem[m.FEED_EPOCH + feed] = row[c.X_EPOCH]
     at = m.SPOT_AT + product * m.SPOT_CELLS
+    if kind != K_INDEX:
+        keep_trade(mem, row, mem[at + m.SP_FEED] == feed and mem[at + m.SP_EPOCH] == row[c.X_EPOCH])
     mem[at + m.SP_VALUE], mem[at + m.SP_FEED], mem[at + m.SP_EPOCH] = value, feed, row[c.X_EPOCH]
     mem[at + m.SP_TRUST], mem[at + m.SP_RECV] = row[c.X_TRUST], row[c.X_RECV]
     mem[at + m.SP_EVENT], mem[at + m.SP_NUMBER] = row[c.X_EVENT], row[c.X_NUMBER]
     mem[at + m.SP_PUBLISH] = row[c.X_PUBLISH]
     told = mem[at + m.SP_TOLD]
-    if abs(value - told) > told // E6 * mem[c.A_FAIR_MOVE]:
-        mem[at + m.SP_TOLD] = value
+    every = mem[c.A_FAIR_EVERY]
+    is_time = every > 0 and row[c.X_RECV] - mem[at + m.SP_TOLD_AT] >= every
+    if is_time or abs(value - told) > told // E6 * mem[c.A_FAIR_MOVE]:
+        mem[at + m.SP_TOLD], mem[at + m.SP_TOLD_AT] = value, row[c.X_RECV]
         touch_list(mem, m.SPOT_HEAD + product, m.i64(m.TOUCHED_QUOTE))
         if mem[m.SPOT_HEAD + product] != 0:
             mem[m.META + m.M_PUBLISH] = row[c.X_PUBLISH]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from engine.flow import FLOW_CELLS
+from engine.strategies.table import COUNT, ROW_CELLS
 from shm_layout import (
     ACCOUNTS_MAX,
     BODY,
@@ -38,6 +40,8 @@ PAIR_STATE_CELLS = 16
 SPOT_CELLS = 16
 BET_CELLS = 128  # the choice on one market, as engine/strategies/select.py puts it
 LEGS_CELLS = 64  # its leg, as engine/basket.py walks it
+HOUSE_CELLS = 48
+WORK_CELLS = 256  # view, case, parameters and more of one choice
 META_CELLS = 32
 
 _BLOCKS = (
@@ -68,6 +72,11 @@ _BLOCKS = (
     ("bet", BET_CELLS),
     ("legs", LEGS_CELLS),
     ("quote", INSTRUMENTS_MAX * BODY),
+    ("strategies", COUNT * ROW_CELLS),
+    ("spent", COUNT),
+    ("work", WORK_CELLS),
+    ("house", INSTRUMENTS_MAX * HOUSE_CELLS),
+    ("flow", PRODUCTS_MAX * FLOW_CELLS),
 )
 
 
@@ -100,6 +109,9 @@ HEAD, NEXT, TOUCHED, TIMERS = AT["head"], AT["next"], AT["touched"], AT["timers"
 INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["terms"], AT["quote"]
 MARKET_AT, SPOT_AT, SPOT_HEAD, BET_AT, LEGS_AT = (
     AT[name] for name in ("market_terms", "spot", "spot_head", "bet", "legs")
+)
+STRATEGIES_AT, SPENT_AT, WORK_AT, HOUSE_AT, FLOW_AT = (
+    AT[name] for name in ("strategies", "spent", "work", "house", "flow")
 )
 
 # meta cells
@@ -156,7 +168,7 @@ PO_POSITION, PO_COST, PO_RESERVED, PO_EXPOSURE = range(4)
 CA_FREE, CA_RESERVED = range(2)
 MO_DAY, MO_COUNT, MO_LAST = range(3)  # orders in a market: run day, how many then, time of the last
 # newest entry of a slot of the block `spot`: price (0: none), whose ring, its own cells, and the
-# price at which markets were last decided for it
+# price at which markets were last decided for it, and its receipt
 (
     SP_VALUE,
     SP_FEED,
@@ -167,11 +179,20 @@ MO_DAY, MO_COUNT, MO_LAST = range(3)  # orders in a market: run day, how many th
     SP_NUMBER,
     SP_PUBLISH,
     SP_TOLD,
-) = range(9)
+    SP_TOLD_AT,
+) = range(10)
 FL_BODY, FL_REPORTED = (
     0,
     BODY,
 )  # a flight: the intent's body, then a bit for each leg whose result was reported
+
+# of a market that strategies look at: quote, price and terms (their numbers, and the price's slot)
+# it was last decided on; σ that its own middle implied (1e-12 per √second) with seconds of variance
+# (1e-9) and when; then SEEN_CELLS of engine/strategies/select.py, and what each strategy has at
+# stake here in 1e-6 dollars
+H_QUOTE, H_SLOT, H_SPOT, H_TERMS, H_IMPLIED, H_SECONDS, H_IMPLIED_AT = range(7)
+H_SEEN, H_SPENT = 8, 8 + 2 * COUNT
+assert H_SPENT + COUNT <= HOUSE_CELLS
 
 COUNTER_NAMES = COUNTERS["detector"]
 (

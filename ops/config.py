@@ -18,7 +18,7 @@ from typing import Any
 from ops.config_read import Layer, Mistakes, Told, file_layer, flags_layer, variables_layer
 from ops.config_together import check_together
 from ops.desk_limits import desk_params
-from ops.settings import MARKETS, SECTIONS, Edge, Limits, Risk, Settings, Spot, Updown, entry_of
+from ops.settings import MARKETS, SECTIONS, Edge, Limits, Risk, Settings, Spot, Updown, built
 
 __all__ = [
     "MARKETS",
@@ -128,15 +128,8 @@ def _merged(layers: list[Layer]) -> dict[tuple[str, str], Told]:
 
 
 def _built(profile: str, files: tuple[str, ...], told: Mapping[tuple[str, str], Told]) -> Settings:
-    built = {}
-    for section, kind in SECTIONS.items():
-        values = {
-            entry_of(section, key).name: found.value
-            for (of, key), found in told.items()
-            if of == section
-        }
-        built[section] = kind(**values)
-    settings = Settings(profile=profile, files=files, **built)
+    sections = built({name: found.value for name, found in told.items()})
+    settings = Settings(profile=profile, files=files, **sections)
     try:
         desk_params(settings)
     except ValueError as error:

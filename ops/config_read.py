@@ -12,23 +12,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ops.settings import (
+from ops.setting_kinds import (
     DECIMAL,
     DECIMAL_TEXT,
     DECIMALS,
     NUMBER,
-    SECTIONS,
     TIME_MAX_MS,
     WORD,
     Kind,
-    entry_of,
-    keys_of,
 )
+from ops.settings import SECTIONS, entry_of, keys_of
+from ops.strategy_settings import GROUP
 
 SHOWN = 60  # characters of what was found
 PREFIX = "ARB_"
 SHORT_NAMES = {"ASSET": ("updown", "assets"), "INTERVAL": ("updown", "intervals")}
-_HEAD = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+)\s*\]\s*(#.*)?")
+_HEAD = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]\s*(#.*)?")
 _ASSIGNED = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
 
@@ -71,7 +70,7 @@ def file_layer(path: Path, mistakes: Mistakes, *, is_whole: bool = False) -> Lay
         return {}
     lines = _lines(text)
     try:
-        found = tomllib.loads(text)
+        found = _flat(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         _not_toml(path, lines, str(error), mistakes)
         return {}
@@ -98,6 +97,14 @@ def _lines(text: str) -> dict[tuple[str, str], list[int]]:
     return found
 
 
+def _flat(found: dict[str, Any]) -> dict[str, Any]:
+    """Sections by their whole name: [strategies.latency] is "strategies.latency"."""
+    inner = found.pop(GROUP, {})
+    if not isinstance(inner, dict):
+        return found | {GROUP: inner}
+    return found | {f"{GROUP}.{name}": keys for name, keys in inner.items()}
+
+
 def _not_toml(
     path: Path, lines: Mapping[tuple[str, str], list[int]], text: str, mistakes: Mistakes
 ) -> None:
@@ -122,12 +129,13 @@ def _layer(
     """File keys and units to settings' values."""
     layer: Layer = {}
     for section, keys in found.items():
+        group, _, name = section.rpartition(".")
         if section not in SECTIONS:
-            where = places.get((section, ""), places.get(("", section), whole))
+            where = places.get((section, ""), places.get((group, name), whole))
             mistakes.add(where, f"{section}: unknown section, {_hint(section, SECTIONS, '[{}]')}")
             continue
         if not isinstance(keys, dict):
-            where = places.get(("", section), whole)
+            where = places.get((group, name), whole)
             mistakes.add(where, f"{section}: found {_shown(keys)}, wanted a section [{section}]")
             continue
         for key, value in keys.items():
@@ -233,13 +241,19 @@ def _split(name: str, mistakes: Mistakes) -> tuple[str, str] | None:
     """
     if not name.startswith(PREFIX):
         return None
-    section, _, key = name.removeprefix(PREFIX).lower().partition("_")
-    if section in SECTIONS:
-        if key:
-            return section, key
-        mistakes.add(
-            f"variable {name}", f"found a section without a key, wanted {PREFIX}SECTION_KEY"
-        )
+    told = name.removeprefix(PREFIX).lower()
+    for known in SECTIONS:
+        begin = known.replace(".", "_")
+        if told == begin:
+            text = f"found a section without a key, wanted {PREFIX}SECTION_KEY"
+            mistakes.add(f"variable {name}", text)
+            return None
+        if told.startswith(f"{begin}_"):
+            return known, told.removeprefix(f"{begin}_")
+    section, _, key = told.partition("_")
+    if section == GROUP:
+        wanted = ", ".join(known for known in SECTIONS if known.startswith(f"{GROUP}."))
+        mistakes.add(f"variable {name}", f"{GROUP}: unknown section, wanted one of {wanted}")
         return None
     near = difflib.get_close_matches(section, SECTIONS, 1, 0.7)
     homes = [each for each in SECTIONS if key in keys_of(each)]

@@ -9,6 +9,7 @@ from ops import series
 from ops.assets import AssetError, Assets
 from ops.config_read import Mistakes, Told
 from ops.settings import INTERVALS
+from ops.strategy_settings import GROUP, STRATEGIES
 
 Values = MutableMapping[tuple[str, str], Told]
 ORDER = (  # section.key at most section.key, or below it
@@ -23,11 +24,18 @@ ORDER = (  # section.key at most section.key, or below it
     ("limits.orders_per_minute", "at most", "limits.orders_per_day"),
     ("risk.intent_min", "at most", "limits.market_max"),
     ("processes.backoff_ms", "at most", "processes.backoff_max_ms"),
-)
+    ("strategies.settlement_sniper.left_min_ms", "below",
+     "strategies.settlement_sniper.left_max_ms"),
+    ("strategies.certainty.z_low", "at most", "strategies.certainty.z_middle"),
+    ("strategies.certainty.z_middle", "at most", "strategies.certainty.z_high"),
+    ("strategies.certainty.cap_low", "at most", "strategies.certainty.cap_middle"),
+    ("strategies.certainty.cap_middle", "at most", "strategies.certainty.cap"),
+    *((f"{GROUP}.{name}.cap", "at most", f"{GROUP}.{name}.total") for name in STRATEGIES),
+)  # fmt: skip
 
 
 def _name(text: str) -> tuple[str, str]:
-    section, _, key = text.partition(".")
+    section, _, key = text.rpartition(".")
     return section, key
 
 

@@ -22,6 +22,7 @@ from ops.assets import index_of
 from ops.config import Risk, Settings
 from ops.series import NO_SERIES, Table
 from ops.settles import needs_terms, settles_cells
+from ops.strategy_rows import strategy_rows
 from ops.venues.script import Difference, MarketSpec, PairSpec, Script
 from shm_layout import (
     BODY,
@@ -29,6 +30,7 @@ from shm_layout import (
     K_INSTRUMENT,
     K_PAIR,
     K_PARAMETERS,
+    K_STRATEGY,
     NO_INSTRUMENT,
     PAIR,
     PAIRS_MAX,
@@ -83,6 +85,7 @@ class Identity:
     assets: Mapping[str, int] = field(default_factory=dict)  # of each coin that has an index
     series: Table = NO_SERIES  # whose windows come and go while it runs
     has_bets: bool = False  # markets whose settlement rule is known may be traded alone
+    strategies: tuple[Row, ...] = ()  # what each is told
 
 
 def row(of: np.dtype[np.void], **values: int | list[int]) -> Row:
@@ -139,6 +142,7 @@ def identify(
         instruments=instruments,
         pairs=tuple(pairs),
         parameters=parameters_row(settings, number=1),
+        strategies=strategy_rows(settings, number=1),
         accounts=accounts,
         instruments_of=instruments_of,
         products=products,
@@ -283,6 +287,7 @@ def publish(segment: Segment, identity: Identity) -> None:
         ("instruments", K_INSTRUMENT, identity.instruments),
         ("pairs", K_PAIR, identity.pairs),
         ("parameters", K_PARAMETERS, (identity.parameters,)),
+        ("strategies", K_STRATEGY, identity.strategies),
     )
     for block, _, rows in tables:
         for index, body in enumerate(rows):

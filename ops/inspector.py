@@ -16,6 +16,7 @@ import numpy as np
 import shm_layout as shm
 from ops.inspector_fair import Fair, fair_of
 from ops.inspector_pairs import Pair, pair_of
+from ops.inspector_strategies import strategies_of
 from ops.inspector_view import Cash, Latency, Order, Position, Process, Quote, View
 
 SHM = Path("/dev/shm")
@@ -80,6 +81,7 @@ class Inspector:
             quotes=quotes,
             pairs=self._pairs(identities, bodies, now_ns),
             fairs=self._fairs(identities, bodies, now_ns),
+            strategies=strategies_of(segment, now_ns),
             processes=self._processes(now_ns),
             orders=self._orders(identities, now_ns),
             positions=self._positions(identities),

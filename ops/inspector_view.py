@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ops.inspector_fair import Fair
 from ops.inspector_pairs import Pair
+from ops.inspector_strategies import Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ class View:
     quotes: tuple[Quote, ...]
     pairs: tuple[Pair, ...]
     fairs: tuple[Fair, ...]
+    strategies: tuple[Strategy, ...]
     processes: tuple[Process, ...]
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]

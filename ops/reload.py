@@ -1,14 +1,14 @@
 """Other settings for a running engine: what tightens holds at once, what loosens only when halted,
 and some only from the next start on. Says of every key that changed what became of it.
 
-The engine and the gateway hear of it as a PARAMETERS row on the control ring; a process that is
-started later is told the new settings with its start. The signer's caps stay those of the run's
-start, so no limit that they follow from can be raised above what it was then.
+The engine and the gateway hear of it as a PARAMETERS row (of strategies: a STRATEGY row each) on
+the control ring; a process that is started later is told the new settings with its start. The
+signer's caps stay those of the run's start, so no limit that they follow from can be raised above
+what it was then.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,14 @@ from ops.config_together import check_together
 from ops.cores import is_pinned
 from ops.desk_limits import desk_params, for_cores
 from ops.identity import announce, parameters_row
-from ops.settings import RESTART, SECTIONS, UP, Settings, entry_of
+from ops.setting_kinds import EITHER, RESTART, UP
+from ops.settings import Settings, built, entry_of
+from ops.strategy_rows import strategy_rows
 from shm_layout import (
     GATEWAY,
     HALTED,
     K_PARAMETERS,
+    K_STRATEGY,
     PARAMETERS,
     bell_ring,
     cell,
@@ -65,7 +68,8 @@ def changes(running: Loaded, told: Loaded, started: Loaded, *, is_halted: bool) 
         if was.value == now.value:
             continue
         safer = entry_of(*name).metadata["safer"]
-        is_tighter = safer != RESTART and (now.value > was.value) == (safer == UP)
+        is_known = safer not in (RESTART, EITHER)
+        is_tighter = is_known and (now.value > was.value) == (safer == UP)
         why_not = ""
         if safer == RESTART:
             why_not = NOT_RUNNING
@@ -85,14 +89,8 @@ def mixed(running: Loaded, found: list[Change]) -> Loaded:
     check_together(told, mistakes)
     if mistakes.lines:
         raise ConfigError("\n".join(mistakes.lines))
-    built = {
-        section: kind(**{
-            entry.name: told[section, entry.metadata["key"]].value
-            for entry in dataclasses.fields(kind)
-        })
-        for section, kind in SECTIONS.items()
-    }  # fmt: skip
-    settings = replace(running.settings, **built)
+    sections = built({name: found.value for name, found in told.items()})
+    settings = replace(running.settings, **sections)
     try:
         desk_params(settings)
     except ValueError as error:
@@ -139,6 +137,9 @@ class Reloader:
         assert row[cell(PARAMETERS, "number")] == self._number
         segment.write("parameters", 0, row)
         announce(segment, K_PARAMETERS, row)
+        for which, body in enumerate(strategy_rows(settings, number=self._number)):
+            segment.write("strategies", which, body)
+            announce(segment, K_STRATEGY, body)
         bell_ring(segment.words, segment.at("bells", GATEWAY), run.ground.fds["gateway"])
 
 

@@ -5,10 +5,12 @@ show.
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
 from ops.index_rows import index_rows
+from ops.inspector_strategies import strategies_of
 from ops.refused import refused_pairs
 from ops.refused_text import best, sums
 from ops.sim_spot import FALLBACK
@@ -51,6 +53,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "fair": fair_rows(run.watch.segment, run.watch.identity, now_ns),
         "windows": run.roll.told(),
         "terms": terms_rows(run.watch.segment, run.watch.identity, now_ns),
+        "strategies": [asdict(row) for row in strategies_of(run.watch.segment, now_ns)],
         "edges": run.watch.counter(DETECTOR, "edges"),
         "intents": len(run.tally.lives),
         "orders": run.tally.orders,

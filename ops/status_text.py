@@ -74,6 +74,7 @@ def text(found: Mapping[str, Any]) -> str:
         doubt = "" if row["trusted"] else ", not trusted"
         lines.append(f"index {row['index']}: {row['value'] or '-'}, {mean}{doubt}")
     lines += _windows(found)
+    lines += _strategies(found)
     if found["events"]:
         lines += ["", *(event["text"] for event in found["events"][-12:])]
     return "\n".join(lines)
@@ -100,6 +101,17 @@ def _windows(found: Mapping[str, Any]) -> list[str]:
         f"not settled: {row['venue']} {row['market']}, closed at {row['close_s']},"
         f" held {'-' if row['position_e6'] < 0 else ''}{_contracts(abs(row['position_e6']))} YES"
         for row in told["overdue"]
+    ]
+
+
+def _strategies(found: Mapping[str, Any]) -> list[str]:
+    """Those that are on and had a market to look at."""
+    return [
+        f"strategy {row['name']}: {row['orders']:,} orders, {row['fires']:,} of {row['looks']:,}"
+        f" looks with a side, {dollars(row['spent_e6'])} at stake,"
+        f" {dollars(row['expected_e6'])} expected"
+        for row in found.get("strategies", ())
+        if row["is_on"] and row["looks"]
     ]
 
 

@@ -16,7 +16,7 @@ from ops.sim_spot import FALLBACK
 from ops.status import pool, refusals, waiting
 from ops.status_text import pooled
 from ops.tally import percentiles, wire_to_order_ns
-from shm_layout import DETECTOR, FEED_ROLE
+from shm_layout import DETECTOR, E6, FEED_ROLE
 
 if TYPE_CHECKING:
     from ops.supervisor import Supervisor
@@ -105,6 +105,7 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         *(("refused edges", text) for text in texts(sums(pairs), pairs)),
         ("orders", f"{found['orders']:,} · {found['fills']:,} filled · {hedged} one-legged"),
         *([("model bets", bets_text(bets))] if bets["intents"] else []),
+        *((name, strategy_text(row)) for name, row in bets["strategies"].items()),
         ("signed ahead", pooled(found["pool"])),
         ("first order", "none" if first is None else f"{first:.2f} s after the start"),
         (
@@ -125,6 +126,16 @@ def bets_text(bets: Mapping[str, Any]) -> str:
         f"{bets['intents']:,} · {bets['fills']:,} filled,"
         f" {dollars(bets['filled_e6'])} contracts worth {dollars(bets['fair_e6'])} at fair value"
         " when they were decided on"
+    )
+
+
+def strategy_text(row: Mapping[str, int]) -> str:
+    """What a strategy's bets came to."""
+    return (
+        f"{row['intents']:,} bets · {row['fills']:,} filled,"
+        f" {dollars(row['expected_e6'])} expected ·"
+        f" {dollars(row['realised_e6'])} realised on {row['settled_e6'] // E6:,}"
+        f" of {row['filled_e6'] // E6:,} contracts settled"
     )
 
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ops.by_strategy import Bet, bet_of, by_strategy, settle
 from shm_layout import (
-    BET,
     BODY,
     E6,
     ENTRY,
@@ -33,7 +33,6 @@ from shm_layout import (
     READ,
     REASONS,
     REPORT,
-    SELL,
     Segment,
     cells_to_text,
     intent_parts,
@@ -94,7 +93,7 @@ class Life:
     event_epoch_ns: int
     is_timer: bool
     is_bet: bool = False  # of the model against one market: one leg
-    fair_e6: int = 0  # of a bet: what its token is worth by the model
+    bet: Bet | None = None  # what it was decided on; None: it was told of by its reports alone
     legs: dict[int, Leg] = field(default_factory=dict)
     reason: str = ""
 
@@ -103,8 +102,10 @@ class Life:
 class Tally:
     """The running account of a session. `lives`: the detector's intents by id, oldest first."""
 
+    segment: Segment
     intents: RingReader
     reports: RingReader
+    waiting: list[Bet] = field(default_factory=list)  # bets on markets that have not settled
     lives: dict[int, Life] = field(default_factory=dict)
     desk: dict[int, Life] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
@@ -117,7 +118,7 @@ class Tally:
     @classmethod
     def of(cls, segment: Segment) -> Tally:
         """A tally that reads from the segment's first entry."""
-        return cls(RingReader(segment, "intents"), RingReader(segment, "reports"))
+        return cls(segment, RingReader(segment, "intents"), RingReader(segment, "reports"))
 
     @property
     def lost(self) -> int:
@@ -132,6 +133,7 @@ class Tally:
         for kind, body in self.reports.drain():
             if kind in (K_LEG, K_TERMINAL):
                 self._report(kind, body)
+        self.waiting = settle(self.segment, self.waiting)
 
     def _intent(self, body: npt.NDArray[np.int64]) -> None:
         row = body.view(INTENT)[0]
@@ -145,11 +147,12 @@ class Tally:
             is_timer=bool(row["flags"] & FLAG_TIMER),
         )
         if row["kind"] == KIND_MODEL:
-            fair_e6 = int(body.view(BET)[0]["fair_e6"])
-            life.is_bet, life.fair_e6 = True, E6 - fair_e6 if row["side_0"] == SELL else fair_e6
+            life.is_bet, life.bet = True, bet_of(body)
+            self.waiting.append(life.bet)
         told = self.lives.get(number)  # written and answered between the two drains of a poll
         if told is not None:
             life.legs, life.reason = told.legs, told.reason
+            _follow(life)
         self.lives[number] = life
 
     def _report(self, kind: int, body: npt.NDArray[np.int64]) -> None:
@@ -166,6 +169,7 @@ class Tally:
             )  # fmt: skip
         if kind == K_LEG:
             self._leg(life, row)
+            _follow(life)
         elif not life.reason:
             life.reason = REASONS[int(row["reason"])]
             if (
@@ -174,6 +178,7 @@ class Tally:
                 and not any(x.send_ns for x in life.legs.values())
             ):
                 self.refusals[life.reason] += 1
+            _follow(life)
 
     def _leg(self, life: Life, row: np.void) -> None:
         """Reports of a leg are cumulative."""
@@ -222,9 +227,13 @@ class Tally:
             "orders": sum(leg.send_ns > 0 for _, leg in legs),
             "fills": sum(leg.filled_e6 > 0 for _, leg in legs),
             "filled_e6": sum(leg.filled_e6 for _, leg in legs),
-            "fair_e6": sum(leg.filled_e6 * life.fair_e6 // E6 for life, leg in legs),
+            "fair_e6": sum(bet.filled_e6 * bet.worth_e6 // E6 for bet in self._bets()),
+            "strategies": by_strategy(self._bets()),
             "tick_to_order_ns": percentiles(self.tick_to_order_ns(of_bets=True)),
         }
+
+    def _bets(self) -> list[Bet]:
+        return [life.bet for life in self.lives.values() if life.bet is not None]
 
     def tick_to_order(self) -> dict[str, int | None]:
         """Percentiles of `tick_to_order_ns`."""
@@ -233,6 +242,14 @@ class Tally:
     def open_intents(self) -> int:
         """Intents without a terminal report."""
         return sum(1 for life in self.lives.values() if not life.reason)
+
+
+def _follow(life: Life) -> None:
+    """What became of a bet."""
+    if life.bet is not None:
+        life.bet.is_over = bool(life.reason)
+        life.bet.is_sent = any(leg.send_ns for leg in life.legs.values())
+        life.bet.filled_e6 = sum(leg.filled_e6 for leg in life.legs.values())
 
 
 def _is_sent(life: Life) -> bool:

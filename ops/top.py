@@ -1,6 +1,6 @@
 """The live screen of `arb-top`: panes over one `View`, drawn a few times a second, never writing.
 
-Small terminals show one pane at a time (keys 1 to 8), large ones all at once (`z` zooms). Venue
+Small terminals show one pane at a time (keys 1 to 9), large ones all at once (`z` zooms). Venue
 text was made harmless by the inspector and is drawn as plain text, never as markup.
 """
 
@@ -24,9 +24,9 @@ from ops.top_model import TABLES
 from ops.top_view import Table, Wish, headline, lines, ordered
 from shm_layout import LayoutError
 
-ALL_WIDTH, ALL_HEIGHT = 140, 36  # from this size on, all panes are shown at once
-KEYS = "1-8 pane  / filter  s sort  r turn  space pause  z zoom  q quit"
-HELP = """1 to 8      quotes, pairs, processes, orders, positions, latency, edges, fair
+ALL_WIDTH, ALL_HEIGHT = 140, 45  # from this size on, all panes are shown at once
+KEYS = "1-9 pane  / filter  s sort  r turn  space pause  z zoom  q quit"
+HELP = """1 to 9      quotes, pairs, processes, orders, positions, latency, edges, fair, strategies
 tab         next pane          z   one pane or all (large terminals)
 /           keep rows that hold a text; Enter keeps it, Escape clears it
 s, S        sort by the next, the previous column   r   turn it round
@@ -115,7 +115,7 @@ class Top(App[int]):
     #help { display: none; padding: 0 1; border: round $accent; height: auto; }
     #filter { display: none; height: 1; border: none; padding: 0 1; }
     #panes { grid-size: 1; height: 1fr; }
-    #panes.all { grid-size: 2 4; }
+    #panes.all { grid-size: 2 5; }
     Pane { border: round $panel-lighten-2; padding: 0 1; display: none; }
     Pane:focus { border: round $accent; }
     .all Pane, Pane.chosen { display: block; }

@@ -1,5 +1,5 @@
-"""The command `arb-top`: quotes, pairs with what comes off their edges, fair values, processes,
-orders, positions, latency of a running engine.
+"""The command `arb-top`: quotes, pairs with what comes off their edges, fair values, strategies,
+processes, orders, positions, latency of a running engine.
 
 Reads shared memory and writes nothing; any number may run at once.
 """
@@ -31,7 +31,9 @@ EXAMPLES = """examples:
   arb-top --json | jq '.pairs[] | select(.ways[].pays_e6 > 0)'
 """
 USAGE, REFUSED, ABSENT = 2, 3, 4
-NAMES = ("quotes", "pairs", "processes", "orders", "positions", "latency", "edges", "fair")
+NAMES = (
+    "quotes", "pairs", "processes", "orders", "positions", "latency", "edges", "fair", "strategies",
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):

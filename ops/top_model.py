@@ -1,4 +1,5 @@
-"""What comes off an edge, part by part, and the model's fair values: two tables of `arb-top`."""
+"""What comes off an edge, part by part, the model's fair values, and what each strategy does: three
+tables of `arb-top`."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from typing import Any
 from ops import top_view
 from ops.inspector_fair import AHEAD, OPEN, Fair
 from ops.inspector_pairs import Pair, Way
+from ops.inspector_strategies import Strategy, most
 from ops.inspector_view import View
-from ops.top_view import Column, Table, cents, price
+from ops.top_view import Column, Table, cents, money, price
 from shm_layout import int_to_text
 
 
@@ -143,4 +145,29 @@ def edge_rows(view: View) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-TABLES = (*top_view.TABLES, EDGES, FAIRS)
+def _switch(row: Strategy) -> str:
+    return "-" if row.is_on is None else "on" if row.is_on else "off"
+
+
+def _count(title: str, name: str, show: Callable[[Any], str] = str, rank: int = 0) -> Column:
+    return _figure(title, lambda row: int(getattr(row, name)), show, rank)
+
+
+STRATEGIES = Table(
+    "strategies",
+    lambda view: view.strategies,
+    (
+        _said("strategy", lambda row: str(row.name)),
+        _said("switch", _switch),
+        _count("looks", "looks", lambda value: f"{value:,}", rank=2),
+        _count("fires", "fires", lambda value: f"{value:,}"),
+        _count("orders", "orders", lambda value: f"{value:,}"),
+        _count("at stake", "spent_e6", money, rank=1),
+        _count("expected", "expected_e6", money),
+        _said("stops at", lambda row: most(row.gates), rank=1, least=12),
+        _said("now", lambda row: most(row.now), rank=2, least=12),
+    ),
+    style=lambda row: "dim" if not row.is_on else "bold green" if row.orders else "",
+    note="where each stops, in all markets that may be traded alone",
+)
+TABLES = (*top_view.TABLES, EDGES, FAIRS, STRATEGIES)

@@ -25,20 +25,22 @@ GOLDEN = {  # block: (first cell, writer, kind, count, cells each); a change her
     "instruments": (175776, "supervisor", "slots", 2048, 64),
     "pairs": (306864, "supervisor", "slots", 1024, 64),
     "parameters": (372416, "supervisor", "slots", 1, 64),
-    "quotes": (372496, "feed", "slots", 2048, 64),
-    "spot": (503584, "feed", "slots", 32, 64),
-    "terms": (505648, "model", "slots", 1024, 64),
-    "market_terms": (571200, "model", "slots", 2048, 64),
-    "positions": (702288, "gateway", "slots", 2048, 64),
-    "cash": (833376, "gateway", "slots", 32, 64),
-    "orders": (835440, "gateway", "slots", 256, 64),
-    **{f"changes_{i}": (851840 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
-    "control_ring": (2425088, "supervisor", "ring", 4096, 64),
-    "terms_ring": (2687264, "model", "ring", 1024, 64),
-    "steps": (2752832, "detector", "ring", 4096, 64),
-    "intents": (3015008, "detector", "ring", 1024, 64),
-    "reports": (3080576, "gateway", "ring", 2048, 64),
-    "refusals": (3211680, "detector", "cells", 1024, 16),
+    "strategies": (372496, "supervisor", "slots", 16, 64),
+    "quotes": (373536, "feed", "slots", 2048, 64),
+    "spot": (504624, "feed", "slots", 32, 64),
+    "terms": (506688, "model", "slots", 1024, 64),
+    "market_terms": (572240, "model", "slots", 2048, 64),
+    "positions": (703328, "gateway", "slots", 2048, 64),
+    "cash": (834416, "gateway", "slots", 32, 64),
+    "orders": (836480, "gateway", "slots", 256, 64),
+    **{f"changes_{i}": (852880 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
+    "control_ring": (2426128, "supervisor", "ring", 4096, 64),
+    "terms_ring": (2688304, "model", "ring", 1024, 64),
+    "steps": (2753872, "detector", "ring", 4096, 64),
+    "intents": (3016048, "detector", "ring", 1024, 64),
+    "reports": (3081616, "gateway", "ring", 2048, 64),
+    "refusals": (3212720, "detector", "cells", 1024, 16),
+    "tallies": (3229120, "detector", "cells", 16, 48),
 }
 GOLDEN_CELLS = {  # some fields' places in their records: the first, the last, and what kernels name
     ("header", "magic"): 0, ("header", "run_id"): 5, ("header", "generation"): 15,
@@ -47,6 +49,7 @@ GOLDEN_CELLS = {  # some fields' places in their records: the first, the last, a
     ("quote", "grid"): 24, ("quote", "bids"): 30, ("quote", "asks"): 40, ("intent", "venue_0"): 16,
     ("intent", "tick_epoch_3"): 55, ("report", "order_key"): 33, ("signed", "signature"): 9,
     ("run_clock", "speed_e6"): 2, ("histogram", "most"): 3, ("bell", "armed"): 0,
+    ("strategy", "values"): 2, ("tally", "orders"): 32, ("refusal", "gates"): 5,
 }  # fmt: skip
 E6 = shm.E6
 LAYOUTS = [shm.MAIN, shm.CHANNEL]
@@ -62,7 +65,7 @@ def test_every_block_lies_at_its_golden_offset() -> None:
     }
     assert found == GOLDEN
     assert list(found) == list(GOLDEN)
-    assert shm.MAIN.bytes == 25_824_640
+    assert shm.MAIN.bytes == 25_839_232
     assert shm.CHANNEL.at == {"header": 0, "requests": 32, "replies": 32832}
 
 

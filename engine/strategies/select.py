@@ -43,7 +43,6 @@ from engine.strategies.table import (
     G_OFF,
     G_ORDERS,
     G_SIZE,
-    GATES,
     LATENCY,
     MISALIGNMENT,
     MOMENTUM,
@@ -91,8 +90,6 @@ SEEN_CELLS = 2 * COUNT
 D_SIDE, D_FAIR, D_EDGE, D_CONFIDENCE, D_GATE = range(5)
 ANSWERS, ANSWER_CELLS = 16, 8
 OUT_CELLS = ANSWERS + ANSWER_CELLS * COUNT
-GATE_COUNT = len(GATES)
-COUNT_CELLS = GATE_COUNT * COUNT
 
 
 @njit(cache=True)
@@ -310,11 +307,3 @@ def note_order(seen: Words, spent: Words, which: int, run_ns: int, dollars_e6: i
     seen[2 * which + N_LAST] = run_ns
     seen[2 * which + N_ORDERS] += 1
     spent[which] += dollars_e6
-
-
-@njit(cache=True)
-def tally(out: Words, counts: Words) -> None:
-    """Count the gate each strategy stopped at (G_FIRES: it took a side): COUNT_CELLS cells, a row
-    of `len(GATES)` for each."""
-    for which in range(COUNT):
-        counts[which * GATE_COUNT + out[answer_of(which) + D_GATE]] += 1

@@ -41,6 +41,8 @@ GATES = (
     G_EDGE, G_CONFIDENCE, G_HOUSE_VIEW, G_COOLDOWN, G_ORDERS, G_LIMIT, G_SIZE,
 ) = range(len(GATES))  # fmt: skip
 
+GATE_BITS = 5  # of a gate's number, where those of all strategies stand in one cell
+
 _MS = 1_000_000
 
 
@@ -104,6 +106,7 @@ STRATEGIES = tuple(REFERENCE)
 COUNT = len(STRATEGIES)
 assert all(tuple(row)[: len(COMMON)] == COMMON for row in REFERENCE.values())
 assert all(len(row) <= ROW_CELLS for row in REFERENCE.values())
+assert len(GATES) <= 1 << GATE_BITS and COUNT * GATE_BITS < 63
 
 
 @njit(cache=True)

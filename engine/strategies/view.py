@@ -39,7 +39,7 @@ Floats = npt.NDArray[np.float64]
     V_NET,  # taker bought − sold over 30 s, coins
     V_TRADES,  # trades of 30 s
     V_RATE,  # trades per second, over the whole 30 s
-    V_DOMINANT,  # share of the dominant direction of 30 s of price changes; 0: none
+    V_DOMINANT,  # share of the dominant direction of 30 s of price changes
     V_MEAN_DISTANCE,  # ln(60 s volume-weighted price / strike)
     V_TRIGGER,  # what made us look: bits of TRIGGER_*
     V_SIGMA_IMPLIED,  # what the market's own middle implies, per √second
@@ -103,15 +103,19 @@ def show_market(
 
 @njit(cache=True)
 def show_flow(view: Floats, flow: Words, at: int, now_ns: int, strike_e8: int) -> None:
-    """Fill what the trades of the last 30 and 60 s say, after those that are older have left."""
+    """Fill what the trades of the last 30 and 60 s say, after those that are older have left; of
+    too few to say it, velocity and dominant share stay unknown."""
     expire(flow, at, now_ns)
     count = trades_near(flow, at)
     view[V_TRADES], view[V_RATE] = count, count / (NEAR_NS / 1e9)
     if strike_e8 < 1:
         return
-    view[V_VELOCITY] = velocity(flow, at, strike_e8)
     view[V_NET] = flow[at + F_NET] / 1e8
-    view[V_DOMINANT] = dominant_share(flow, at)
+    if count >= 2:
+        view[V_VELOCITY] = velocity(flow, at, strike_e8)
+    share = dominant_share(flow, at)
+    if share > 0.0:
+        view[V_DOMINANT] = share
     mean = mean_price(flow, at)
     if mean > 0.0:
         view[V_MEAN_DISTANCE] = math.log(mean / (strike_e8 / 1e8))

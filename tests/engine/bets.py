@@ -13,6 +13,7 @@ COINBASE, SPOT_SLOT = 3, 0
 CLOSE = RUN_0 + 300 * SECOND
 RULE = Rule(kind=POINT, compare=AT_LEAST)
 SIGMA_E12 = 100_000_000  # a basis point a √second: 17 over the window
+FREE = {"cap_e6": E6, "total_e6": E6, "cooldown_ns": 0, "orders_max": 10**6}
 LAGS = ((590_000, 300 * E6),), ((600_000, 100 * E6), (610_000, 100 * E6), (700_000, 100 * E6))
 RICH = ((900_000, 100 * E6),), ((910_000, 100 * E6),)
 FAIR_BOOK = ((700_000, 100 * E6),), ((720_000, 100 * E6),)
@@ -42,6 +43,7 @@ def rows_of(venue: int = KALSHI, **parameters: int) -> World:
     place = {"settlement_rule": RULE.cell, "open_epoch_ns": RUN_0, "spot_slot": SPOT_SLOT}
     world.instrument(0, venue, index_slot=1, **place)
     world.pair(0, 0, NO_INSTRUMENT, needs_terms=1)
+    world.strategies("model_edge", **FREE)
     world.parameters(**({"delay_max_ns": 500 * MS} | parameters))
     for feed in (venue, COINBASE):
         world.start_feed(feed)

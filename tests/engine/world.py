@@ -11,6 +11,7 @@ from engine import cells as c
 from engine import kernels
 from engine.detector import Detector
 from engine.replay import Tape
+from engine.strategies.table import REFERENCE, row_of
 from shm_layout import (
     ACTIVE,
     BODY,
@@ -30,6 +31,7 @@ from shm_layout import (
     K_PAIR,
     K_PARAMETERS,
     K_QUOTE,
+    K_STRATEGY,
     K_TERMINAL,
     K_TERMS,
     LINE,
@@ -50,6 +52,7 @@ from shm_layout import (
     ROUND_UP,
     RUN_CLOCK,
     ST_ACTIVE,
+    STRATEGY,
     TERMS,
     Segment,
     Words,
@@ -188,6 +191,16 @@ class World:
     def parameters(self, **fields: int) -> None:
         """Parameters, LIMITS unless told otherwise."""
         self.control(K_PARAMETERS, record(PARAMETERS, **(LIMITS | fields)), "parameters", 0)
+
+    def strategies(self, *names: str, **changed: int) -> None:
+        """Every strategy's parameters as the reference has them; these are on, no others."""
+        for which, (name, told) in enumerate(REFERENCE.items()):
+            own = {key: value for key, value in changed.items() if key in told}
+            body = record(STRATEGY, number=1, which=which)
+            at = cell(STRATEGY, "values")
+            row = row_of(name, told | {"on": int(name in names)} | own)
+            body[at : at + len(row)] = row
+            self.control(K_STRATEGY, body, "strategies", which)
 
     def terms(self, **fields: int) -> None:
         """Slow terms of a pair, on the model's ring."""

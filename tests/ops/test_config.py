@@ -6,9 +6,11 @@ import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.strategies.table import REFERENCE
 from ops import config, config_text, supervisor_cli
 from ops.config import SECTIONS, ConfigError, load, loaded
 from ops.settings import keys_of
@@ -43,12 +45,39 @@ def test_the_profiles_have_the_numbers_that_users_of_such_engines_know() -> None
         found = load(profile)
         limits, risk = found.limits, found.risk
         money = (limits.market_max_e6, limits.asset_max_e6, limits.total_max_e6)
-        rest = (risk.confidence_min_e6, risk.volatility_scaling * 1_000_000)
+        confidence_e6 = found.strategies["model_edge"].confidence_min_e6
+        rest = (confidence_e6, risk.volatility_scaling * 1_000_000)
         assert (found.edge.edge_min_e6, *money, *rest) == tuple(round(n * 10**6) for n in numbers)
         assert (risk.volatility_factor_e6, risk.volatility_cut_e6) == (1_500_000, 300_000)
         if profile != "testing":
             assert risk.liquidity_min_e6 == 50_000_000 and risk.intent_min_e6 == 10_000_000
             assert risk.market_gap_ns == found.edge.quote_age_max_ns == 60 * 10**9
+
+
+@pytest.mark.parametrize("profile", config.profiles())
+def test_strategies_are_told_what_the_reference_has(profile: str) -> None:
+    """engine/strategies/table.py holds the figures of reference/strategies.md and their order; a
+    profile differs from them in the confidence of a model edge."""
+    found = load(profile).strategies
+    assert tuple(found) == tuple(REFERENCE)
+    for name, wanted in REFERENCE.items():
+        told = dataclasses.asdict(found[name])
+        assert tuple(told) == tuple(wanted), name
+        if name == "model_edge":
+            told["confidence_min_e6"] = 600_000
+        assert told == wanted, name
+
+
+def test_a_strategy_has_its_section_and_its_variables(tmp_path: Path) -> None:
+    text = '[strategies.momentum]\non = 0\nvelocity_min = "0.000001"\n'
+    environment = {"ARB_STRATEGIES_SETTLEMENT_SNIPER_LEFT_MIN_MS": "7000"}
+    found = loaded("testing", written(tmp_path, text), environment)
+    strategies: dict[str, Any] = dict(found.settings.strategies)
+    assert (strategies["momentum"].on, strategies["momentum"].velocity_min_e12) == (0, 1)
+    assert strategies["settlement_sniper"].left_min_ns == 7 * 10**9
+    assert strategies["latency"] == load("testing").strategies["latency"]
+    where = found.told["strategies.momentum", "on"].where
+    assert where.endswith("mine.toml:2")
 
 
 def test_money_is_exact_and_durations_are_nanoseconds(tmp_path: Path) -> None:
@@ -151,6 +180,29 @@ WRONG: dict[str, tuple[str | bytes, int, str]] = {
     "total below market": ('[limits]\ntotal_max = "1"\n', 0,
         "wanted at most '1' of limits.total_max"),
     "minute below second": ("[limits]\norders_per_minute = 5\n", 0, "of limits.orders_per_minute"),
+    "an unknown strategy": ("[strategies.momentun]\non = 1\n", 1,
+        "strategies.momentun: unknown section, did you mean [strategies.momentum]?"),
+    "a key for a strategy": ("[strategies]\nlatency = 1\n", 2,
+        "strategies.latency: found 1, wanted a section [strategies.latency]"),
+    "a value for all strategies": ("strategies = 1\n", 1, "strategies: unknown section"),
+    "another strategy's key": ('[strategies.latency]\nz_low = "1"\n', 2,
+        "strategies.latency.z_low: unknown key, it is a key of [strategies.certainty]"),
+    "a strategy half on": ("[strategies.latency]\non = 2\n", 2, "from 0 to 1"),
+    "a share of the strike as a float": ("[strategies.momentum]\ndistance_min = 0.0003\n", 2,
+        "found 0.0003, wanted a share of the strike as decimal text"),
+    "dollars for a velocity": ('[strategies.momentum]\nvelocity_min = "$0.5"\n', 2,
+        "wanted millionths of the strike a second"),
+    "divided by nothing": ('[strategies.distance_fade]\nscale = "0"\n', 2, "from 0.000001 to 1"),
+    "more than all of the bankroll": ('[strategies.certainty]\ntotal = "1.5"\n', 2,
+        "strategies.certainty.total: found '1.5', wanted"),
+    "a cap above its total": ('[strategies.latency]\ncap = "0.5"\n', 2,
+        "wanted at most '0.08' of strategies.latency.total"),
+    "tiers out of order": ('[strategies.certainty]\nz_low = "2.6"\n', 2,
+        "wanted at most '2.5' of strategies.certainty.z_middle"),
+    "a window that is none": ("[strategies.settlement_sniper]\nleft_min_ms = 90000\n", 2,
+        "wanted below '90000' of strategies.settlement_sniper.left_max_ms"),
+    "a strategy twice": ("[strategies.latency]\n[spot]\n[strategies.latency]\n", 1,
+        "[strategies.latency]: found again in line 3"),
     "waits that shrink": ("[processes]\nbackoff_max_ms = 5\n", 0,
         "processes.backoff_ms: found '50'"),
 }  # fmt: skip
@@ -188,6 +240,11 @@ WRONG_VARIABLES = {  # name, text, what is told
     "a misspelt section": ("ARB_LIMIT_SIZE_MAX", "1", "did you mean ARB_LIMITS_SIZE_MAX?"),
     "a strange section": ("ARB_TRADE_SIZE_MAX", "1", "did you mean ARB_LIMITS_SIZE_MAX?"),
     "no key": ("ARB_LIMITS", "1", "found a section without a key, wanted ARB_SECTION_KEY"),
+    "an unknown strategy": ("ARB_STRATEGIES_MOMENTUN_ON", "1",
+        "strategies: unknown section, wanted one of strategies.distance_fade"),
+    "a strategy without a key": ("ARB_STRATEGIES_LATENCY", "1",
+        "found a section without a key, wanted ARB_SECTION_KEY"),
+    "a strategy's unknown key": ("ARB_STRATEGIES_LATENCY_ONN", "1", "did you mean on?"),
     "no such asset": ("ASSET", "kenneth", "updown.assets: found 'kenneth', wanted one of BTC"),
     "no asset": ("ASSET", "", "updown.assets: found '', wanted a list of texts"),
     "half an asset": ("ASSET", "btc,", "updown.assets: found '', wanted one of BTC"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from engine.strategies.table import STRATEGIES, row_of
 from ops.config import load
 from ops.identity import OF_PARAMETERS, identify, parameters_row, publish
 from ops.venues.script import Difference, MarketSpec, PairSpec
@@ -18,10 +19,12 @@ from shm_layout import (
     K_INSTRUMENT,
     K_PAIR,
     K_PARAMETERS,
+    K_STRATEGY,
     LINE,
     PAIR,
     PARAMETERS,
     READ,
+    STRATEGY,
     VENUES,
     Segment,
     cells_to_text,
@@ -163,7 +166,7 @@ def test_every_parameter_but_the_switches_comes_from_the_profile() -> None:
     assert PARAMETERS.names is not None
     unset = [n for n in PARAMETERS.names if n not in ("number", "switches", "spare") and not row[n]]
     zero = {"hurdle_e6", "debounce_ns", "liquidity_min_e6", "intent_min_e6", "market_gap_ns"}
-    zero |= {"hurdle_year_e6", "fair_move_e6", "fair_every_ns"}
+    zero |= {"hurdle_year_e6"}
     assert set(unset) <= zero  # 0 in this profile
     assert row["size_max_e6"] == SETTINGS.limits.size_max_e6
     assert row["beat_max_ns"] == SETTINGS.edge.beat_max_ns
@@ -175,13 +178,21 @@ def test_publishing_fills_the_slots_and_announces_the_same_on_the_control_ring()
     ring, entries = segment.at("control_ring"), segment.entries("control_ring")
     out = np.zeros(ENTRY, np.int64)
     kinds = []
-    for position in range(5):
+    for position in range(5 + len(STRATEGIES)):
         assert ring_read(segment.words, ring, entries, position, out, BODY) == READ
         kinds.append(int(out[0]))
         if kinds[-1] == K_INSTRUMENT:
             slot = segment.read("instruments", position)
             assert slot is not None
             assert slot.tobytes() == out[LINE:].tobytes()
-    assert kinds == [K_INSTRUMENT] * 3 + [K_PAIR, K_PARAMETERS]
+        if kinds[-1] == K_STRATEGY:
+            told = out[LINE:].view(STRATEGY)[0]
+            name = STRATEGIES[told["which"]]
+            slot = segment.read("strategies", int(told["which"]))
+            assert slot is not None and slot.tobytes() == told.tobytes()
+            wanted = row_of(name, asdict(SETTINGS.strategies[name]))
+            assert told["values"].tolist() == wanted.tolist()
+    assert kinds[:5] == [K_INSTRUMENT] * 3 + [K_PAIR, K_PARAMETERS]
+    assert kinds[5:] == [K_STRATEGY] * len(STRATEGIES)
     assert segment.read("pairs", 0) is not None
     assert segment.read("parameters", 0) is not None

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.strategies.table import MOMENTUM, S_ON
 from ops.config import ConfigError, Loaded, loaded
 from ops.reload import NOT_HALTED, NOT_RUNNING, changes, mixed
-from ops.settings import DOWN, RESTART, SECTIONS, UP, keys_of
+from ops.setting_kinds import DOWN, EITHER, RESTART, UP
+from ops.settings import SECTIONS, keys_of
+from ops.strategy_settings import GROUP
 from shm_layout import PARAMETERS, Segment
 from tests.ops.rig import REAL, Engine, engine, one_object, until
 
@@ -38,9 +41,9 @@ def test_every_key_that_both_processes_hear_of_has_a_safer_way_and_no_other() ->
     for section in SECTIONS:
         for key, entry in keys_of(section).items():
             heard = entry.name in names or key.startswith("volatility_")
-            heard = heard or key == "signal_age_pinned_ms"
-            assert (entry.metadata["safer"] in (UP, DOWN)) == heard, f"{section}.{key}"
-            assert entry.metadata["safer"] in (UP, DOWN, RESTART)
+            heard = heard or key == "signal_age_pinned_ms" or section.startswith(f"{GROUP}.")
+            assert (entry.metadata["safer"] in (UP, DOWN, EITHER)) == heard, f"{section}.{key}"
+            assert entry.metadata["safer"] in (UP, DOWN, EITHER, RESTART)
 
 
 def test_what_tightens_may_and_what_loosens_may_when_halted(tmp_path: Path) -> None:
@@ -52,6 +55,22 @@ def test_what_tightens_may_and_what_loosens_may_when_halted(tmp_path: Path) -> N
     up = '[edge]\nedge_min = "0.02"\n[risk]\nmarket_gap_ms = 5\nvolatility_cut = "0.5"\n'
     assert {way for way, _ in found(tmp_path, "", up).values()} == {"tighter"}
     assert {why for _, why in found(tmp_path, up, "").values()} == {NOT_HALTED}
+
+
+def test_a_strategy_may_be_stopped_at_once_and_started_when_halted(tmp_path: Path) -> None:
+    on, off = (f"[strategies.momentum]\non = {n}\n" for n in (1, 0))
+    key = "strategies.momentum.on"
+    assert found(tmp_path, on, off) == {key: ("tighter", "")}
+    assert found(tmp_path, off, on) == {key: ("looser", NOT_HALTED)}
+    assert found(tmp_path, off, on, is_halted=True) == {key: ("looser", "")}
+
+
+def test_what_is_safer_neither_way_may_change_when_halted_only(tmp_path: Path) -> None:
+    keys = ("edge.fair_every_ms", "strategies.distance_fade.scale")
+    for other in ("1", "200"):
+        text = f'[edge]\nfair_every_ms = {other}\n[strategies.distance_fade]\nscale = "0.{other}"\n'
+        assert found(tmp_path, "", text) == dict.fromkeys(keys, ("looser", NOT_HALTED))
+        assert found(tmp_path, "", text, is_halted=True) == dict.fromkeys(keys, ("looser", ""))
 
 
 def test_what_needs_a_new_start_is_refused_by_name_also_when_halted(tmp_path: Path) -> None:
@@ -92,6 +111,13 @@ def parameters(made: Engine) -> dict[str, int]:
     return {name: int(row[name]) for name in names}
 
 
+def strategy(made: Engine, which: int) -> dict[str, int]:
+    """Likewise of a strategy."""
+    row = Segment.attach(made.name).read("strategies", which)
+    assert row is not None and row["which"] == which
+    return {"number": int(row["number"]), "on": int(row["values"][S_ON])}
+
+
 def reloaded(made: Engine, code: int) -> dict[str, Any]:
     ended = made.run("reload", "--json")
     assert ended.returncode == code, ended.stderr
@@ -115,12 +141,15 @@ def test_a_running_supervisor_tightens_at_once_and_loosens_when_halted(tmp_path:
         row = parameters(made)
         assert (row["number"], row["size_max_e6"], row["day_max_e6"]) == (2, 20 * 10**6, 10**8)
         made.run("halt")
-        path.write_text(LIMITS.format(size=40, order=150, day=900))
+        assert strategy(made, MOMENTUM)["on"] == 1
+        off = "[strategies.momentum]\non = 0\n"
+        path.write_text(LIMITS.format(size=40, order=150, day=900) + off)
         answer = reloaded(made, 0)
         assert {row["key"]: row["way"] for row in answer["applied"]} == {
-            "size_max": "looser", "day_loss_max": "looser",
+            "size_max": "looser", "day_loss_max": "looser", "on": "tighter",
         }  # fmt: skip
         assert parameters(made)["day_max_e6"] == 900 * 10**6
+        assert strategy(made, MOMENTUM) == {"number": 3, "on": 0}
         path.write_text("[limits]\nsize_max = 5\nx = 1\n")
         ended = made.run("reload")
         lines = ended.stderr.splitlines()

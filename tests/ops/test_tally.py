@@ -11,6 +11,7 @@ from ops.tally import Tally, matched_e6, percentiles, wire_to_order_ns
 from shm_layout import (
     BET,
     BODY,
+    BUY,
     FLAG_TIMER,
     INTENT,
     K_ACCOUNT,
@@ -20,7 +21,10 @@ from shm_layout import (
     KIND_MODEL,
     ORIGIN_DESK,
     ORIGIN_DETECTOR,
+    QUOTE,
     REPORT,
+    SELL,
+    ST_SETTLED,
     Segment,
     intent_id,
     reason,
@@ -104,6 +108,43 @@ def test_a_bet_is_one_order_never_one_legged_and_apart_from_pairs(run: Run) -> N
     assert found["fair_e6"] == 3 * E6 + 1_500_000, "what is sold is worth the other outcome"
     assert found["tick_to_order_ns"]["count"] == 2
     assert wire_to_order_ns(tally, {"": 5}, lambda _: 0) == []
+
+
+def test_a_strategy_is_told_what_its_bets_are_expected_to_bring_and_what_they_brought(
+    run: Run,
+) -> None:
+    """Bought at 0.60 what is worth 0.70, half of it filled; sold at 0.60 what is worth 0.50."""
+    bets = ((1, BUY, 700_000, 1, 0), (2, SELL, 500_000, 0, 1), (3, BUY, 700_000, 1, 2))
+    for counter, side, fair_e6, strategy, instrument in bets:
+        number = intent_id(ORIGIN_DETECTOR, 1, counter)
+        body = row(
+            INTENT, id=number, kind=KIND_MODEL, leg_count=1, side_0=side, size_e6_0=10 * E6,
+            instrument_0=instrument, generation_0=1, profit_e6=900_001,
+        )  # fmt: skip
+        body.view(BET)[0]["fair_e6"], body.view(BET)[0]["strategy"] = fair_e6, strategy
+        run._append("intents", K_INTENT, body)
+        if counter < 3:
+            run.leg(number, 0, send_ns=200, filled_e6=5 * E6)
+        run.end(number, "partial" if counter < 3 else "stale")
+    run.tally.poll()
+    found = run.tally.bets()["strategies"]
+    assert list(found) == ["distance_fade", "momentum"]
+    momentum = found["momentum"]
+    assert (momentum["intents"], momentum["orders"], momentum["fills"]) == (2, 1, 1)
+    assert (momentum["filled_e6"], momentum["expected_e6"]) == (5 * E6, 450_000)
+    assert momentum["settled_e6"] == momentum["realised_e6"] == 0
+    settled = {"generation": 1, "status": ST_SETTLED}
+    run.segment.write("quotes", 0, row(QUOTE, settlement_e6=E6, **settled))
+    run.segment.write("quotes", 1, row(QUOTE, settlement_e6=E6, **settled | {"generation": 2}))
+    run.tally.poll()
+    run.segment.write("quotes", 0, row(QUOTE, generation=2))  # the slot is another market's now
+    run.segment.write("quotes", 1, row(QUOTE, settlement_e6=E6, **settled))
+    run.tally.poll()
+    found = run.tally.bets()["strategies"]
+    # won: 0.30 more a contract than fair value; lost: all that NO was worth
+    assert found["momentum"]["realised_e6"] == 450_000 + 5 * 300_000
+    assert found["distance_fade"]["realised_e6"] == 450_000 - 5 * 500_000
+    assert found["momentum"]["settled_e6"] == 5 * E6 and not run.tally.waiting
 
 
 def test_a_bet_of_which_only_reports_were_seen_is_still_one(run: Run) -> None:

@@ -68,6 +68,7 @@ def test_80_by_24_shows_one_pane_and_the_keys_reach_the_others(segment: shm.Segm
             "4": ["BUY", "20/20", "partial", "0.5200"],
             "5": ["-15", "cash, account 1", "989.25"],
             "6": ["tick_to_order", "1000", "p99.9"],
+            "9": ["momentum", "model_edge", "stops at"],
         }
         for key, texts in wanted.items():
             text = await press(pilot, key)
@@ -84,7 +85,7 @@ def test_160_by_48_shows_all_panes_at_once_and_zooms_to_one(segment: shm.Segment
     async def script(pilot: Pilot[int]) -> None:
         text = shown(pilot)
         for name in ("quotes", "pairs", "processes", "orders", "positions", "latency", "edges",
-                     "fair"):  # fmt: skip
+                     "fair", "strategies"):  # fmt: skip
             assert f"─ {name}" in text
         assert "tick_to_order" in text and "0.5100" in text and "+5.05c" in text
         text = await press(pilot, "z")

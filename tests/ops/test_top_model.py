@@ -11,11 +11,12 @@ import pytest
 import shm_layout as shm
 from engine import cells as c
 from engine import decide, memory
+from engine.strategies.table import GATE_BITS, GATES, REFERENCE, row_of
 from ops.clock import mono_ns
 from ops.inspector import Inspector
 from ops.inspector_pairs import HELD_BACK, NO_CLOSE, WAITS, YEAR_S, _off
 from ops.inspector_view import View
-from ops.top_model import EDGES, FAIRS, edge_rows, window
+from ops.top_model import EDGES, FAIRS, STRATEGIES, edge_rows, window
 from ops.top_view import Wish, lines, ordered
 from tests.ops.top_scene import body, fill, instrument, quote
 
@@ -211,3 +212,34 @@ def test_what_is_of_the_market_that_had_the_number_before_is_not_shown(
     row = body(shm.INSTRUMENT, generation=2, live=1, ticker=shm.text_to_cells("KX-NEXT", 8))
     segment.write("instruments", 0, row)
     assert (len(seen(segment).pairs), len(seen(segment).positions)) == (shown - 1, held - 1)
+
+
+def test_each_strategy_shows_its_switch_its_orders_and_where_it_stops(
+    segment: shm.Segment,
+) -> None:
+    now_ns = mono_ns()
+    scene(segment, now_ns)
+    for which, (name, told) in enumerate(REFERENCE.items()):
+        row = body(shm.STRATEGY, which=which, values=row_of(name, told))
+        segment.write("strategies", which, row)
+    at = segment.at("tallies", 1)  # momentum
+    counts = {"fires": 2, "trades": 70, "edge": 28}
+    for gate, count in counts.items():
+        shm.word_store(segment.words, at + GATES.index(gate), count)
+    for name, value in (("orders", 2), ("spent_e6", 30 * E6), ("expected_e6", 1_500_000)):
+        shm.word_store(segment.words, at + shm.cell(shm.TALLY, name), value)
+    for pair_row, (age_ns, gate) in enumerate(((SECOND, "trades"), (9 * SECOND, "edge"))):
+        told_at = segment.at("refusals", pair_row)
+        shm.word_store(segment.words, told_at + shm.cell(shm.REFUSAL, "at_ns"), now_ns - age_ns)
+        packed = GATES.index(gate) << GATE_BITS
+        shm.word_store(segment.words, told_at + shm.cell(shm.REFUSAL, "gates"), packed)
+    rows = seen(segment).strategies
+    assert [row.name for row in rows] == list(REFERENCE)
+    assert [row.is_on for row in rows] == [bool(told["on"]) for told in REFERENCE.values()]
+    found = rows[1]
+    assert (found.looks, found.fires, found.orders) == (100, 2, 2)
+    assert found.gates == {"trades": 70, "edge": 28}
+    assert found.now == {"trades": 1}  # what was looked at nine seconds ago is not now
+    assert rows[0].looks == 0 and not rows[0].gates
+    shown = [cell.strip() for cell in lines(STRATEGIES, [found], 200, Wish())[1][0][0].split("  ")]
+    assert {"momentum", "on", "30.00", "1.50", "trades 71 %, edge 28 %"} <= set(shown)

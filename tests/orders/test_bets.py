@@ -75,6 +75,10 @@ def test_bets_of_the_model_are_sent_filled_and_accounted_for(
     told = summary["bets"]
     assert told["intents"] == len(bets) and told["fills"] == len(filled(witness))
     assert told["filled_e6"] > 0 and told["fair_e6"] > 0
+    rows = {row["name"]: row for row in status["strategies"]}
+    assert {name for name, row in rows.items() if row["orders"]} <= set(told["strategies"])
+    assert all(row["is_on"] is not None and row["looks"] > 0 for row in rows.values())
+    assert sum(row["filled_e6"] for row in told["strategies"].values()) == told["filled_e6"]
     (journal,) = (tmp_path / "journal").iterdir()
     whole = explained(capsys, journal)
     assert whole["differences"] == []

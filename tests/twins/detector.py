@@ -5,6 +5,7 @@ Written from the contract, not from the kernels; it shares with them only the la
 
 from __future__ import annotations
 
+from engine.house import forget_trades
 from engine.replay import Tape
 from shm_layout import (
     INDEX,
@@ -354,6 +355,8 @@ def run(tape: Tape) -> list[bytes]:
         plain.state, plain.alive = step["state"], step["alive"]
         if step["kind"] == LAP:
             cursors[RINGS[step["lap_ring"]]] = step["lap_to"]
+            if step["lap_ring"] < 12:
+                forget_trades(plain.mem, step["lap_ring"])
             if RINGS[step["lap_ring"]] == "reports":
                 for intent, flight in plain.flights.items():
                     plain.paused[flight["pair"]] = intent, set(range(flight["leg_count"]))

@@ -13,9 +13,10 @@ import numpy as np
 
 from engine import kernels
 from engine import memory as m
-from engine.choice import choose_bet, note_bet
+from engine.accounts import reserve
+from engine.house import choose_bet, note_bet
 from engine.strategies import select as s
-from shm_layout import BET, BODY, INTENT, K_INTENT, Segment, Words, cell
+from shm_layout import BET, BODY, INTENT, Segment, Words, cell
 from tests.twins import basket, fees
 from tests.twins.detector_money import Money, Row
 from tests.twins.detector_rows import book_of, worst_fee
@@ -39,7 +40,7 @@ class Bets(Money):
         self.pairs: dict[int, Row] = {}
         self.quotes: dict[int, Row] = {}
         self.spots: dict[int, Row] = {}
-        self.told: dict[int, int] = {}  # price at which the markets of a slot were last decided
+        self.told: dict[int, tuple[int, int]] = {}  # price, receipt: markets were decided then
         self.feed_epoch: Row = defaultdict(int)  # type: ignore[arg-type]
         self.since: dict[tuple[int, int], int] = {}
         self.cool: dict[tuple[int, int], int] = defaultdict(int)
@@ -78,9 +79,11 @@ class Bets(Money):
             value = (row["bid_e8"] + row["ask_e8"]) // 2
         self.feed_epoch[feed] = row["epoch"]  # type: ignore[index]
         self.spots[slot] = row | {"price": value}
-        told = self.told.get(slot, 0)
-        if abs(value - told) > told // E6 * self.parameters["fair_move_e6"]:
-            self.told[slot] = value
+        told, at = self.told.get(slot, (0, 0))
+        every = self.parameters["fair_every_ns"]
+        is_time = 0 < every <= row["recv_ns"] - at
+        if is_time or abs(value - told) > told // E6 * self.parameters["fair_move_e6"]:
+            self.told[slot] = value, row["recv_ns"]
             for pair in self.alone():
                 terms = self.market_terms.get(self.pairs[pair]["a"], {"spot_slot": 0})
                 if terms["spot_slot"] == slot:
@@ -100,11 +103,9 @@ class Bets(Money):
             (m.M_ALIVE, self.alive),
         ):  # fmt: skip
             self.mem[m.META + place] = value
-        args = pair, off, self.parameters["size_max_e6"], self.out
-        if choose_bet(self.mem, *args) < 0:
-            return False
         least = max(self.parameters["edge_min_e6"], self.pairs[pair]["edge_min_e6"])
-        return bool(self.out[s.X_EDGE] >= least)
+        args = pair, off, least, self.parameters["size_max_e6"], self.out
+        return bool(choose_bet(self.mem, *args) >= 0)
 
     def bet(self, number: int, by_quote: bool) -> None:
         """Decide one market."""
@@ -187,5 +188,5 @@ class Bets(Money):
             for name, value in cells.items():
                 body[cell(record, name)] = value
         self.fly(row)
-        kernels.apply_entry(self.mem, -1, K_INTENT, body)
+        assert reserve(self.mem, body)
         self.intents.append(body.tobytes())

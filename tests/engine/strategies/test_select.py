@@ -196,16 +196,6 @@ def test_the_taker_delay_comes_off_every_edge() -> None:
     assert {answers[name][4] for name in ("settlement_sniper", "model_edge")} == {"delay"}
 
 
-def test_each_gate_is_counted_for_each_strategy() -> None:
-    counts, out = np.zeros(select.COUNT_CELLS, np.int64), np.zeros(select.OUT_CELLS, np.int64)
-    out[select.answer_of(table.MOMENTUM) + select.D_GATE] = table.G_VELOCITY
-    for _ in range(3):
-        select.tally(out, counts)
-    rows = counts.reshape(table.COUNT, len(table.GATES))
-    assert rows[table.MOMENTUM, table.G_VELOCITY] == 3 == rows[table.LATENCY, table.G_FIRES]
-    assert counts.sum() == 3 * table.COUNT
-
-
 def test_half_kelly_is_rounded_down_and_nothing_at_the_ends() -> None:
     assert select.kelly_e6(100_000, 500_000, E6) == 100_000
     assert select.kelly_e6(100_001, 300_000, E6) == 71_429  # 71429.28

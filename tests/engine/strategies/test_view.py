@@ -59,7 +59,9 @@ def test_trades_are_shown_after_the_old_ones_left() -> None:
 def test_a_mean_of_nothing_is_unknown() -> None:
     words, view = np.zeros(f.FLOW_CELLS, np.int64), market()
     v.show_flow(view, words, 0, SECOND, 68_000 * 10**8)
-    assert math.isnan(view[v.V_MEAN_DISTANCE]) and view[v.V_TRADES] == 0
+    assert view[v.V_TRADES] == view[v.V_NET] == 0
+    for cell in (v.V_MEAN_DISTANCE, v.V_VELOCITY, v.V_DOMINANT):
+        assert math.isnan(view[cell])
 
 
 def test_a_trigger_is_a_set_of_causes() -> None:

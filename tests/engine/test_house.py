@@ -1,0 +1,307 @@
+"""All strategies in the detector: each alone fires on ring entries and not when it is off, their
+parameters come by the control ring, and what an order has at stake is given back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from engine import memory as m
+from engine.replay import replay
+from engine.strategies.select import N_ORDERS
+from engine.strategies.table import GATES, STRATEGIES
+from shm_layout import (
+    BET,
+    E6,
+    HALTED,
+    K_ACCOUNT,
+    KIND_MODEL,
+    NO_INSTRUMENT,
+    REFUSAL,
+    REPORT,
+    SELL,
+    TALLY,
+    Words,
+    cell,
+)
+from tests.engine import windows as w
+from tests.engine.world import MS, RUN_0, SECOND, World, detector_of, field_of, record
+from tests.twins import detector as twin
+
+SEED = 20261121
+
+
+def reason_of(intent: Words, name: str) -> int:
+    return int(intent[cell(BET, name)])
+
+
+def told(world: World, strategy: str, name: str) -> int:
+    """A figure of a strategy's line in the segment."""
+    at = world.segment.at("tallies", STRATEGIES.index(strategy))
+    return int(world.words[at + cell(TALLY, name)])
+
+
+def gates(world: World, strategy: str) -> dict[str, int]:
+    """How often it stopped at each gate."""
+    at = world.segment.at("tallies", STRATEGIES.index(strategy)) + cell(TALLY, "gates")
+    counts = world.words[at : at + len(GATES)].tolist()
+    return {gate: count for gate, count in zip(GATES, counts, strict=True) if count}
+
+
+def gate_now(world: World, strategy: str, pair: int = 0) -> str:
+    """The gate it stopped at in this market when that was last decided."""
+    packed = int(world.words[world.segment.at("refusals", pair) + cell(REFUSAL, "gates")])
+    return GATES[packed >> 5 * STRATEGIES.index(strategy) & 31]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_each_strategy_alone_fires_and_its_intent_names_it(name: str) -> None:
+    world, detector = w.SCENES[name](name)
+    intents = world.step(detector)
+    assert len(intents) == 1, gates(world, name)
+    (intent,) = intents
+    assert field_of(intent, "kind") == KIND_MODEL and field_of(intent, "leg_count") == 1
+    assert STRATEGIES[reason_of(intent, "strategy")] == name
+    assert field_of(intent, "side_0") == w.SIDES[name]
+    assert told(world, name, "orders") == 1
+    assert told(world, name, "expected_e6") == field_of(intent, "profit_e6") > 0
+    assert gates(world, name)["fires"] == 1
+    assert gate_now(world, name, field_of(intent, "pair")) == "fires"
+    others = [other for other in STRATEGIES if other != name]
+    assert all(set(gates(world, other)) == {"off"} for other in others)
+    assert replay(world.tape) == [intent.tobytes()]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_no_strategy_trades_where_it_is_off(name: str) -> None:
+    others = [other for other in STRATEGIES if other != name]
+    world, detector = w.SCENES[name]()
+    assert world.step(detector) == [] and set(gates(world, name)) == {"off"}
+    assert told(world, name, "orders") == 0 and len(others) == 9
+
+
+def test_a_switch_on_the_control_ring_holds_at_once_both_ways() -> None:
+    world, detector = w.distance_fade("model_edge")
+    world.strategies()
+    assert world.step(detector) == []
+    assert gates(world, "model_edge") == {"off": 1}
+    world.strategies("model_edge")  # and the market is decided anew without a quote
+    (intent,) = world.step(detector)
+    assert STRATEGIES[reason_of(intent, "strategy")] == "model_edge"
+    assert replay(world.tape) == [intent.tobytes()]
+
+
+@pytest.mark.parametrize(
+    ("changed", "gate"),
+    [
+        ({"edge_min_e6": 300_000}, "edge"),
+        ({"distance_min_e9": 10_000_000}, "distance"),
+        ({"confidence_min_e6": 1_000_000}, "confidence"),
+        ({"orders_max": 0}, "orders"),
+        ({"cap_e6": 0}, "limit"),
+        ({"total_e6": 0}, "limit"),
+    ],
+)
+def test_a_parameter_on_the_control_ring_takes_effect(changed: dict[str, int], gate: str) -> None:
+    world, detector = w.distance_fade("distance_fade")
+    world.strategies("distance_fade", **changed)
+    assert world.step(detector) == [] and gate_now(world, "distance_fade") == gate
+    world.strategies("distance_fade")
+    assert len(world.step(detector)) == 1
+
+
+def test_a_detector_that_starts_later_knows_the_strategies_from_their_slots() -> None:
+    world, _ = w.distance_fade("distance_fade")
+    world.seen["control_ring"] = 5_000
+    ring = world.segment.at("control_ring")
+    world.words[ring] += 5_000  # the ring has long gone on
+    later = detector_of(world, epoch=2)
+    w.terms(world)
+    w.spot(world)
+    assert len(world.step(later)) == 1
+
+
+def test_the_least_edge_of_the_profile_holds_beside_a_strategys_own() -> None:
+    world, detector = w.distance_fade("distance_fade")
+    world.parameters(edge_min_e6=300_000, delay_max_ns=0)
+    assert world.step(detector) == [] and gate_now(world, "distance_fade") == "edge"
+
+
+def test_what_is_held_is_the_house_view_until_it_is_gone() -> None:
+    world, detector = w.convexity_fade("convexity_fade")
+    held = {"generation": 1, "account": -1}
+    world.append("reports", K_ACCOUNT, record(REPORT, instrument=0, position_e6=E6, **held))
+    assert world.step(detector) == [] and gate_now(world, "convexity_fade") == "house_view"
+    world.append("reports", K_ACCOUNT, record(REPORT, instrument=0, **held))
+    w.book(world, 60, 62)
+    (intent,) = world.step(detector)
+    assert field_of(intent, "side_0") == SELL
+
+
+def test_a_trade_that_may_be_missing_empties_the_buffer() -> None:
+    for lost in ("untrusted", "epoch", "lap"):
+        world, detector = w.momentum("momentum")
+        if lost == "untrusted":
+            w.trade(world, 80_080, trust=1)
+        elif lost == "epoch":
+            world.start_feed(w.COINBASE, epoch=2)
+        else:
+            for _ in range(2_100):
+                w.spot(world, 80_080)
+        w.trade(world, 80_080)
+        w.book(world, 55, 57)
+        assert world.step(detector) == []
+        assert gate_now(world, "momentum") == "trades", lost
+        assert replay(world.tape) == []
+
+
+def test_old_trades_leave_without_a_new_one() -> None:
+    world, detector = w.momentum("momentum")
+    world.quote(0, 0, (), ())
+    w.skip(world, detector, 28)
+    w.spot(world, 80_080)
+    w.book(world, 55, 57)
+    assert world.step(detector) == [] and gate_now(world, "momentum") == "trades"
+
+
+def test_too_few_trades_say_nothing_of_velocity_and_regime() -> None:
+    world, detector = w.opened("settlement_sniper", "extreme_buyer", left_s=60)
+    w.spot(world)
+    w.book(world, 78, 80)
+    assert world.step(detector) == [] and gate_now(world, "settlement_sniper") == "reversal"
+    world, detector = w.opened("extreme_buyer", left_s=200)
+    w.spot(world, 80_300)
+    w.book(world, 99, 100)
+    assert world.step(detector) == [] and gate_now(world, "extreme_buyer") == "regime"
+
+
+def late_spot(world: World) -> None:
+    w.spot(world, recv_ns=world.now - 4 * SECOND)
+
+
+def late_terms(world: World) -> None:
+    w.terms(world, number=2, valid_until_ns=world.now)
+
+
+def doubtful_spot(world: World) -> None:
+    w.spot(world, trust=1)
+
+
+@pytest.mark.parametrize("change", [late_spot, late_terms, doubtful_spot])
+def test_no_strategy_chooses_on_what_is_late_or_doubtful(change: Callable[[World], None]) -> None:
+    world, detector = w.distance_fade(*w.ALL)
+    change(world)
+    assert world.step(detector) == []
+    assert all(told(world, name, "orders") == 0 for name in STRATEGIES)
+
+
+def test_an_order_that_filled_nothing_gives_all_it_had_at_stake_back() -> None:
+    world, detector = w.distance_fade("distance_fade")
+    (intent,) = world.step(detector)
+    cash = field_of(intent, "cash_e6_0")
+    assert told(world, "distance_fade", "spent_e6") == cash > 0
+    world.end(intent, "nothing_filled")
+    assert world.step(detector) == []  # within the cooldown
+    assert told(world, "distance_fade", "spent_e6") == 0
+    assert gate_now(world, "distance_fade") == "cooldown"
+
+
+@pytest.mark.parametrize(("reason", "orders"), [("stale", 0), ("nothing_filled", 1)])
+def test_a_refused_intent_is_no_order_and_one_that_was_sent_is(reason: str, orders: int) -> None:
+    world, detector = w.distance_fade("distance_fade")
+    (intent,) = world.step(detector)
+    world.set_state(HALTED)
+    world.end(intent, reason)
+    world.step(detector)
+    at = m.HOUSE_AT + m.H_SEEN + 2 * STRATEGIES.index("distance_fade") + N_ORDERS
+    assert detector._mem[at] == orders
+
+
+def test_what_was_filled_stays_at_stake_until_the_market_holds_nothing() -> None:
+    world, detector = w.distance_fade("distance_fade")
+    (intent,) = world.step(detector)
+    cash, size = field_of(intent, "cash_e6_0"), field_of(intent, "size_e6_0")
+    part = size // 4
+    world.leg(intent, 0, part, position_cost_e6=cash // 4)
+    world.end(intent, "partial", part)
+    world.step(detector)
+    left = told(world, "distance_fade", "spent_e6")
+    assert left == cash - cash * (size - part) // size and left >= cash // 4
+    world.append("reports", K_ACCOUNT, record(REPORT, instrument=0, generation=1, account=-1))
+    world.step(detector)
+    assert told(world, "distance_fade", "spent_e6") == 0
+
+
+def test_an_unknown_outcome_stays_at_stake() -> None:
+    world, detector = w.distance_fade("distance_fade")
+    (intent,) = world.step(detector)
+    world.end(intent, "unknown_outcome")
+    world.step(detector)
+    assert told(world, "distance_fade", "spent_e6") == field_of(intent, "cash_e6_0")
+
+
+def test_another_market_in_the_slot_begins_with_nothing() -> None:
+    world, detector = w.distance_fade("distance_fade")
+    (intent,) = world.step(detector)
+    world.end(intent, "unknown_outcome")
+    world.instrument(0, 0, generation=2)
+    w.book(world, 58, 60)
+    world.step(detector)
+    assert told(world, "distance_fade", "spent_e6") == 0
+    house = detector._mem[m.HOUSE_AT : m.HOUSE_AT + m.HOUSE_CELLS]
+    assert not house.any()
+
+
+def test_a_strategys_total_holds_over_all_markets() -> None:
+    world, detector = w.distance_fade("distance_fade", total_e6=40_000)
+    place = {"settlement_rule": w.RULE.cell, "open_epoch_ns": RUN_0, "spot_slot": w.SPOT_SLOT}
+    world.instrument(1, 0, index_slot=1, **place)
+    world.pair(1, 1, NO_INSTRUMENT, needs_terms=1)
+    w.terms(world, 1)
+    w.book(world, 58, 60, 1)
+    intents = world.step(detector)
+    spent = [field_of(intent, "cash_e6_0") for intent in intents]
+    assert len(spent) == 2 and sum(spent) <= 400 * E6 and spent[1] < spent[0] / 2
+    assert told(world, "distance_fade", "spent_e6") == sum(spent)
+
+
+def test_a_restarted_detector_counts_what_is_still_in_flight() -> None:
+    world, before = w.distance_fade("distance_fade")
+    (intent,) = world.step(before)
+    later = detector_of(world, epoch=2)
+    world.step(later)
+    assert told(world, "distance_fade", "spent_e6") == field_of(intent, "cash_e6_0")
+    world.end(intent, "nothing_filled")
+    world.step(later)
+    assert told(world, "distance_fade", "spent_e6") == 0
+
+
+def test_all_strategies_replay_to_the_byte_and_to_their_plain_twin() -> None:
+    rng = random.Random(SEED)
+    world, detector = w.opened(*w.ALL, left_s=290, cooldown_ns=SECOND // 2)
+    middle, pending = 80_000.0, list[Words]()
+    for turn in range(150):
+        middle += rng.choice([-40, -8, 0, 8, 40])
+        w.trade(world, middle, rng.choice([0, 1]), trust=int(rng.random() < 0.01))
+        if rng.random() < 0.8:
+            cents = min(max(round(50 + (middle - 80_000) / 6 + rng.randrange(-15, 16)), 2), 96)
+            w.book(world, cents, cents + rng.randrange(1, 3))
+        if turn % 11 == 5:
+            w.terms(world, number=turn, sigma_e12=rng.choice([80, 100, 130]) * 10**6)
+        pending += world.step(detector, rng.randrange(50, 1_500) * MS)
+        if pending and rng.random() < 0.7:
+            intent = pending.pop()
+            filled = field_of(intent, "size_e6_0") // rng.choice([1, 2, 3]) // 10_000 * 10_000
+            filled *= rng.choice([0, 1])
+            world.leg(intent, 0, filled, position_cost_e6=filled)
+            world.end(intent, "partial" if filled else "nothing_filled", filled)
+        if turn % 40 == 39:
+            world.append("reports", K_ACCOUNT, record(REPORT, generation=1, account=-1))
+    world.step(detector)
+    world.record()
+    bodies = [intent.tobytes() for intent in world.intents]
+    assert replay(world.tape) == bodies and len(bodies) > 10
+    assert len({reason_of(intent, "strategy") for intent in world.intents}) > 3
+    assert twin.run(world.tape) == bodies
