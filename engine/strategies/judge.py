@@ -16,6 +16,7 @@ from numba import njit
 from engine import cells as c
 from engine.delay import ALONE, delay_cost_e6
 from engine.edge import fee_terms
+from engine.fair import CAP
 from engine.fees import raw_fee_of_one
 from engine.memory import i64
 from engine.sizes import token_price
@@ -33,6 +34,8 @@ from engine.strategies.table import (
 )
 from engine.strategies.view import V_FAIR, V_SECONDS, V_Z, Floats
 from shm_layout import BUY, E6, LAYOUT_HASH, NO_BID_E6, SELL, Words
+
+CAP_SLACK = 1e-9  # 1 − (1 − CAP) is not CAP to the last bit
 
 
 @njit(cache=True)
@@ -80,6 +83,14 @@ def floor_e6(share: float) -> int:
 
 
 @njit(cache=True)
+def worth_e6(token: float) -> int:
+    """What a token with this chance is worth to who buys it, in 1e-6, rounded down; -1 if that is no
+    chance. At the cap of our chances nothing: they end there, the truth need not.
+    """
+    return i64(0) if 0.0 <= token < CAP + CAP_SLACK else floor_e6(token)
+
+
+@njit(cache=True)
 def edge_of(rows: Words, quote: int, side: int, worth_e6: int, off_e6: int) -> int:
     """What a contract leaves at the touch if its token is worth `worth_e6`; NO_BID_E6 without a
     price."""
@@ -117,7 +128,7 @@ def judge(
     at: int,
 ) -> tuple[int, int, int, int, int]:
     """The answer of a strategy whose own gates passed."""
-    worth, sure = floor_e6(token), floor_e6(confidence)
+    worth, sure = worth_e6(token), floor_e6(confidence)
     if worth < 0 or sure < 0:
         return blocked(G_UNKNOWN)
     if off_e6 < 0:

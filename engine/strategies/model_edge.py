@@ -13,7 +13,7 @@ import math
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, edge_of, floor_e6, judge
+from engine.strategies.judge import blocked, edge_of, judge, worth_e6
 from engine.strategies.table import G_TIME, G_UNKNOWN, own_places
 from engine.strategies.view import V_FAIR, V_LEFT, V_Z, Floats, density
 from shm_layout import BUY, E6, LAYOUT_HASH, SELL, Words
@@ -47,8 +47,8 @@ def model_edge(
     )
     if not (0.0 <= yes <= 1.0 and error > 0.0):
         return blocked(G_UNKNOWN)
-    buy = edge_of(rows, quote, BUY, floor_e6(yes), off_e6)
-    sell = edge_of(rows, quote, SELL, floor_e6(1.0 - yes), off_e6)
+    buy = edge_of(rows, quote, BUY, worth_e6(yes), off_e6)
+    sell = edge_of(rows, quote, SELL, worth_e6(1.0 - yes), off_e6)
     side = BUY if buy >= sell else SELL
     confidence = normal_cdf(max(buy, sell) / E6 / error)
     token = yes if side == BUY else 1.0 - yes

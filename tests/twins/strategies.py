@@ -90,13 +90,18 @@ def of_side(side: int, yes: float | None) -> float | None:
     return yes if yes is None or side == BUY else 1.0 - yes
 
 
-def edge_of(m: Market, side: int, worth: int) -> int:
+def worth(token: float) -> int:
+    """Rounded down; nothing where our chances end (1 %)."""
+    return 0 if token < 0.01 + 1e-9 else math.floor(token * E6)
+
+
+def edge_of(m: Market, side: int, pays: int) -> int:
     """Worth less price, fee of one contract rounded up, and what comes off."""
     price = touch(m.book, side)
     if price is None:
         return NO_EDGE
     charged = fees.raw(price, E6, *m.book.fee_terms[:2])
-    return worth - price - math.ceil(charged) - m.off
+    return pays - price - math.ceil(charged) - m.off
 
 
 def judge(m: Market, side: int, token: float | None, confidence: float, p: Params) -> Answer:
@@ -105,8 +110,8 @@ def judge(m: Market, side: int, token: float | None, confidence: float, p: Param
         return blocked("unknown")
     if m.off < 0:
         return blocked("delay")
-    worth, sure = math.floor(token * E6), math.floor(confidence * E6)
-    edge, fair = edge_of(m, side, worth), worth if side == BUY else E6 - worth
+    pays, sure = worth(token), math.floor(confidence * E6)
+    edge, fair = edge_of(m, side, pays), pays if side == BUY else E6 - pays
     if edge == NO_EDGE:
         return -1, fair, edge, sure, "no_quote"
     if edge < p["edge_min_e6"] or edge <= 0:
@@ -298,7 +303,7 @@ def model_edge(m: Market, p: Params) -> Answer:
     if not error > 0:
         return blocked("unknown")
     edges = {
-        side: edge_of(m, side, math.floor(of_side(side, m.fair) * E6))  # type: ignore[operator]
+        side: edge_of(m, side, worth(of_side(side, m.fair)))  # type: ignore[arg-type]
         for side in (BUY, SELL)
     }
     side = BUY if edges[BUY] >= edges[SELL] else SELL

@@ -68,6 +68,21 @@ def test_a_target_far_above_spot_is_unlikely(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LIKELY)
+@pytest.mark.parametrize("strike", [75_000.0, 61_000.0])  # all but impossible, all but sure
+def test_where_our_chances_end_nobody_buys_what_looks_cheap(name: str, strike: float) -> None:
+    """A cap of 1 % makes half a cent look cheap for what cannot happen."""
+    cheap = Book(((4_000, E6),), ((5_000, E6),))
+    dear = Book(((995_000, E6),), ((996_000, E6),))
+    market = market_of(seen(68_000.0, strike), cheap if strike > 68_000.0 else dear)
+    params = ALL_ON[name] | {"edge_min_e6": 1, "confidence_min_e6": 0, "fair": table.FAIR_OURS}
+    cheap_side = BUY if strike > 68_000.0 else SELL
+    assert ask(name, market, params)[0] != cheap_side
+    if name == "model_edge":  # it has no gate beside the price: two in a hundred it would buy
+        known = replace(market, fair=0.02 if cheap_side == BUY else 0.98)
+        assert ask(name, known, params)[0] == cheap_side
+
+
+@pytest.mark.parametrize("name", LIKELY)
 def test_fair_value_falls_as_the_strike_rises(name: str) -> None:
     """One engine used Φ(ln(K/S)/sd)."""
     for params in both_fairs(name):
