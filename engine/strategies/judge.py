@@ -84,7 +84,7 @@ def floor_e6(share: float) -> int:
 
 @njit(cache=True)
 def worth_e6(token: float) -> int:
-    """What a token with this chance is worth to who buys it, in 1e-6, rounded down; -1 if that is no
+    """What a token with this chance is worth to its buyer, in 1e-6, rounded down; -1 if that is no
     chance. At the cap of our chances nothing: they end there, the truth need not.
     """
     return i64(0) if 0.0 <= token < CAP + CAP_SLACK else floor_e6(token)
