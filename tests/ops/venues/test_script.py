@@ -121,5 +121,5 @@ def test_a_field_that_came_later_leaves_the_names_of_old_scripts() -> None:
 
 def test_the_name_of_a_script_is_the_same_everywhere() -> None:
     assert fingerprint((MARKET,), (PAIR,), EVENTS) == (
-        "e845c5f20ccfed2c61a2589d3b1670565275af2f95fb713bf3ebf5ded10e40c8"
+        "40b80e3a096fd4dcf78742e3431139bccf6b5a2e7134bd0f02ce3771fe8636ec"
     )
