@@ -18,6 +18,7 @@ EXPECTED = {  # DESIGN section 1, "Dying"
     "recorder": (RESTART, STAY),
     "exporter": (RESTART, STAY),
     "venues": (END_RUN, HALT),
+    "paper": (END_RUN, HALT),  # venues too
     "nursery": (END_RUN, HALT),
 }
 

@@ -60,7 +60,7 @@ def life(seed: int, epoch: int) -> Life:
 class CrashSession(SimSession):
     """The simulated session with its gateways built here."""
 
-    def plans(self, ports: Mapping[str, Mapping[str, int]], segment: str) -> tuple[Plan, ...]:
+    def plans(self, ports: Mapping[str, Any], segment: str) -> tuple[Plan, ...]:
         """The same processes; one is built by `build`."""
         build = "tests.orders.crash_session:build"
         return tuple(

@@ -27,10 +27,10 @@ from ops.sim import SimSession
 class OutsiderSession(SimSession):
     """The simulated session; it tells."""
 
-    def plans(self, ports: Mapping[str, Mapping[str, int]], segment: str) -> tuple[Plan, ...]:
+    def plans(self, ports: Mapping[str, Any], segment: str) -> tuple[Plan, ...]:
         """The same processes."""
         told = {
-            "port": ports["kalshi"]["rest"], "ca": str(self._tls.ca),
+            "port": ports["venues"]["kalshi"]["rest"], "ca": str(self._tls.ca),
             "key": str(self._keys.kalshi_key_file), "key_id": self._keys.kalshi_key_id,
         }  # fmt: skip
         Path(os.environ["ARB_TOLD"]).write_text(json.dumps(told))

@@ -215,7 +215,7 @@ def session() -> type[Any]:
         def venues(self) -> Any:
             return _rogue(super().venues)
 
-        def plans(self, ports: Mapping[str, Mapping[str, int]], segment: str) -> tuple[Any, ...]:
+        def plans(self, ports: Mapping[str, Any], segment: str) -> tuple[Any, ...]:
             return tuple(map(_rogue, super().plans(ports, segment)))
 
     return RogueSession

@@ -170,7 +170,7 @@ def session() -> type[Any]:
     from shm_layout import DETECTOR
 
     class RunawaySession(SimSession):
-        def plans(self, ports: Mapping[str, Mapping[str, int]], segment: str) -> tuple[Any, ...]:
+        def plans(self, ports: Mapping[str, Any], segment: str) -> tuple[Any, ...]:
             return tuple(
                 dataclasses.replace(plan, build=BUILD) if plan.role == DETECTOR else plan
                 for plan in super().plans(ports, segment)
