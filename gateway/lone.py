@@ -36,14 +36,16 @@ from shm_layout import (
     reason,
 )
 
-_NUMBER, _EPOCH, _TICK_EPOCH, _GENERATION, _TRUST = (
-    cell(QUOTE, name) for name in ("number", "epoch", "tick_epoch", "generation", "trust")
+_NUMBER, _EPOCH, _TICK_EPOCH, _GENERATION, _TRUST, _DELAY = (
+    cell(QUOTE, name)
+    for name in ("number", "epoch", "tick_epoch", "generation", "trust", "taker_delay_ns")
 )
 ONE_LEGGED, KILLED = reason("one_legged"), reason("killed")
 COMPLETE, HALT = "complete", "halt"  # of a plan
 PLAN_NS = 50_000_000  # a plan waits so long for its signature, then the book is looked at again
 GAP_NS = 5_000_000  # between tries that could not be sent
 COMPLETES_MAX = 2  # tries to complete: books that are not there must not use up the others
+ANSWER_NS = 50_000_000  # until a try is known, beside what its venue holds takers back
 
 
 @dataclass(slots=True)
@@ -231,7 +233,7 @@ class Unwinder:
     def _try(self, case: Case, now_ns: int) -> int:
         case.next_ns = now_ns + GAP_NS
         if case.plan is None or now_ns - case.plan_ns > PLAN_NS:
-            case.plan, case.plan_ns = self._planned(case), now_ns
+            case.plan, case.plan_ns = self._planned(case, now_ns), now_ns
         plan = case.plan
         if plan is None:
             return 0
@@ -253,7 +255,7 @@ class Unwinder:
             case.missed = quote[_EPOCH], quote[_NUMBER]
         return 1
 
-    def _planned(self, case: Case) -> LonePlan | None:
+    def _planned(self, case: Case, now_ns: int) -> LonePlan | None:
         instrument = case.order.instrument
         quote = self.quote(instrument)
         if quote is None:
@@ -270,14 +272,19 @@ class Unwinder:
             is_blind=not self._is_trusted(instrument, quote),
             facts=facts_of(quote),
         )
-        plan = self.plan(lone, self._missing(case))
+        plan = self.plan(lone, self._missing(case, now_ns))
         return None if plan.action == HALT else plan
 
-    def _missing(self, case: Case) -> Missing | None:
-        """What the other market shows; None: nothing that could be trusted to be there."""
+    def _missing(self, case: Case, now_ns: int) -> Missing | None:
+        """What the other market shows; None: nothing that could be trusted to be there, or that
+        could be known before the time is up.
+        """
         instrument = case.missing.instrument
         quote = self.quote(instrument)
         if quote is None or case.completes >= COMPLETES_MAX:
+            return None
+        left_ns = case.since_ns + self.params.time_cap_ns - now_ns
+        if quote[_DELAY] > 0 and quote[_DELAY] + ANSWER_NS > left_ns:
             return None
         if not self._is_trusted(instrument, quote):
             return None

@@ -138,6 +138,22 @@ def test_a_book_that_a_leg_missed_on_is_not_tried_again(tmp_path: Path) -> None:
     play(story, tmp_path)
 
 
+def test_where_takers_are_held_back_a_second_completion_would_come_too_late(
+    tmp_path: Path,
+) -> None:
+    async def story(world: World) -> None:
+        await lone(world, shown={BUY: (400_000, 430_000), SELL: (510_000, 530_000)})
+        world.venues[POLY].bids, world.venues[POLY].delays = [], True  # and nobody is there
+        for _ in range(3):  # each look shows a new quote
+            world.scene.quote(POLY, bid=510_000, ask=530_000, taker_delay_ns=DELAY_NS)
+            await world.run(DELAY_NS // 2)
+        await world.settle()
+        assert [number for number, _ in world.orders[2:]] == [POLY, KALSHI]
+        assert world.venues[KALSHI].net_e6 == 0 and is_active(world)
+
+    play(story, tmp_path)
+
+
 def test_a_loss_locked_in_by_a_completion_counts_today_and_once(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         shown = {BUY: (200_000, 430_000), SELL: (400_000, 750_000)}
