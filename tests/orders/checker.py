@@ -21,6 +21,8 @@ AGAIN_NS = 5_000_000_000  # a refusal so soon after a wait doubles it
 RESOLVE_NS = 10_000_000_000  # of the venue's health, until an unknown order is found
 READ_NS = 1_000_000_000  # what is refused sooner was not asked for: reads lag by about a second
 PROOFS = frozenset((400, 401, 403, 404, 405, 409, 410, 413, 422, 425, 429))  # nothing was done
+BODIES = frozenset(("bomb", "delay", "drift", "oversize"))  # these leave the status as it was
+TAKEN = frozenset(("filled", "partial", "unfilled", "resting", "matched", "delayed", "live"))
 UNSENT = REASONS.index("killed")  # the record stood, and no byte left
 FINAL = (P_DONE, P_REJECTED)
 NOTHING = Placed(0, 0)
@@ -95,9 +97,13 @@ def unproven(evidence: Evidence) -> Iterator[str]:
             continue
         if fault is None and order.key in outcomes:
             continue  # the venue's own answer
+        said = outcomes.get(order.key, "fault_")
+        says_no = said not in TAKEN and not said.startswith("fault_")
+        if fault is not None and fault.kind in BODIES and says_no:
+            continue  # its own status, above a body that nobody can read
         if refused[0]["ns"] - order.taken_ns < READ_NS:
-            said = f"a {fault.kind} {fault.status or ''}" if fault else "nothing"
-            yield f"{order.key} was booked as refused at once, on {said.strip()}"
+            basis = f"a {fault.kind} {fault.status or ''}" if fault else "nothing"
+            yield f"{order.key} was booked as refused at once, on {basis.strip()}"
 
 
 def apart(evidence: Evidence) -> Iterator[str]:

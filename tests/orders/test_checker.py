@@ -170,6 +170,19 @@ def test_every_rule_has_a_wrong() -> None:
     assert set().union(*(wanted for wanted, _ in BROKEN)) == set(RULES)
 
 
+@pytest.mark.parametrize(
+    ("outcome", "wanted"),
+    [("fak_no_match", set()), ("matched", {"unproven"}), ("fault_bomb", {"unproven"})],
+)
+def test_a_body_nobody_can_read_leaves_the_status_it_came_with(
+    run: Evidence, outcome: str, wanted: set[str]
+) -> None:
+    at_once = records(lambda found: found[4].update(ns=BEGIN + 501 * MS))(run)
+    told = [read._replace(outcome=outcome) if read.key == P else read for read in run.reads]
+    bomb = run.faults[0]._replace(kind="bomb")
+    assert broken(replace(at_once, reads=told, faults=[bomb, run.faults[1]])) == wanted
+
+
 def test_time_in_which_the_venue_fails_or_the_gateway_is_away_does_not_count(run: Evidence) -> None:
     late = records(lambda found: found[4].update(ns=BEGIN + 18 * S))(run)
     assert broken(late) == {"unresolved"}
