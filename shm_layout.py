@@ -22,14 +22,16 @@ The main segment as `MAIN.drawing()` renders it: first cell, block, its one writ
    703328 positions     gateway       2048 x   512 B slots
    834416 cash          gateway         32 x   512 B slots
    836480 orders        gateway        256 x   512 B slots
-   852880 changes_0..11 feed          2048 x   512 B ring
-  2426128 control_ring  supervisor    4096 x   512 B ring
-  2688304 terms_ring    model         1024 x   512 B ring
-  2753872 steps         detector      4096 x   512 B ring
-  3016048 intents       detector      1024 x   512 B ring
-  3081616 reports       gateway       2048 x   512 B ring
-  3212720 refusals      detector      1024 x   128 B cells
-  3229120 tallies       detector        16 x   384 B cells
+   852880 had           paper         2048 x   512 B slots
+   983968 changes_0..11 feed          2048 x   512 B ring
+  2557216 control_ring  supervisor    4096 x   512 B ring
+  2819392 terms_ring    model         1024 x   512 B ring
+  2884960 steps         detector      4096 x   512 B ring
+  3147136 intents       detector      1024 x   512 B ring
+  3212704 reports       gateway       2048 x   512 B ring
+  3343808 had_ring      paper         1024 x   512 B ring
+  3409376 refusals      detector      1024 x   128 B cells
+  3425776 tallies       detector        16 x   384 B cells
 
 A cell is an aligned 8-byte signed int; a record is whole 64-byte lines; blocks of different writers
 lie 128 bytes apart. Readers, inspector, recorder and replay derive every place from this table.
@@ -153,7 +155,7 @@ def _table(text: str) -> dict[str, tuple[str, ...]]:
 _VOCABULARY = _table("""
     venues: kalshi polymarket polymarket_us coinbase binance kraken cfbenchmarks polybolt coingecko
     roles: supervisor nursery detector gateway signer canceller model catalog recorder exporter
-        venues spare   status: unknown initialized active inactive closed determined settled
+        venues paper   status: unknown initialized active inactive closed determined settled
     trust: no_snapshot gap link_silent crossed rest_mismatch tick_epoch not_open time_skew drift
         polled outlier   placed: new sent acked live delayed done rejected unknown
     settled: none matched mined confirmed failed   fee_kinds: unknown none quadratic quarter half
@@ -161,12 +163,12 @@ _VOCABULARY = _table("""
         edge_gone tick lot minimum band cash limit_order limit_market limit_event limit_venue
         limit_total limit_day limit_unhedged limit_rate duplicate no_signature no_connection journal
         venue_rejected unknown_outcome reduce_only paused_pair generation limit_asset blocked
-        circuit foreign
+        circuit foreign off_model
 """)
 VENUES = _VOCABULARY["venues"]  # number of a venue = its place; of a feed too, unless it is a shard
 ROLES = _VOCABULARY["roles"]  # row of a process in the roles block; feeds follow from FEED_ROLE on
 SUPERVISOR, NURSERY, DETECTOR, GATEWAY, SIGNER, CANCELLER, MODEL, CATALOG = range(8)
-RECORDER, EXPORTER, VENUES_ROLE, FEED_ROLE, FEEDS_MAX = 8, 9, 10, 12, 12
+RECORDER, EXPORTER, VENUES_ROLE, PAPER, FEED_ROLE, FEEDS_MAX = 8, 9, 10, 11, 12, 12
 ROLES_MAX = FEED_ROLE + FEEDS_MAX
 TRUST = _VOCABULARY["trust"]  # bit i of the trust word is TRUST[i]; 0 = trade on it
 NO_SNAPSHOT, GAP, LINK_SILENT, CROSSED, REST_MISMATCH, TICK_EPOCH = (1 << i for i in range(6))
@@ -189,7 +191,7 @@ FLAG_REDUCE, FLAG_TIMER, FLAG_UNWIND, FLAG_TRUE_UP = 1, 2, 4, 8
 KIND_CROSS_VENUE, KIND_COMPLEMENT, KIND_MODEL = 1, 2, 3  # of an intent; a model's is a `bet`
 K_QUOTE, K_SPOT, K_INDEX, K_TERMS, K_INSTRUMENT, K_PAIR, K_PARAMETERS, K_COMMAND = range(1, 9)
 K_STEP, K_TAKEN, K_INTENT, K_LEG, K_TERMINAL, K_ACCOUNT, K_SIGN, K_SIGNED, K_MARKET = range(9, 18)
-K_STRATEGY = 18
+K_STRATEGY, K_HAD = 18, 19
 
 # cell i of a role's `counters` is name i of its kind of role
 COUNTERS = _table("""
@@ -203,15 +205,17 @@ COUNTERS = _table("""
         orphans refused_pair edges_of_pair edges_untrusted refused_terms indices market_terms fairs
         refused_spread refused_thin refused_small refused_orders refused_gap cut_order cut_market
         cut_event cut_asset cut_venue cut_total cut_day cut_unhedged cut_volatility bets model_edges
+        refused_window   venues: frames orders fills rejects
     gateway: intents orders fills partial rejected unknown one_legged unwinds refused stale lapped
         pool_hits pool_misses journal_records reconnects replies user_frames bad_replies late
         sent_bytes fsyncs halts no_signature rate_limited pool_walks circuits backoffs looks
     signer: requests orders headers refused bad headers_fresh outstanding_e6 laps
     canceller: refreshes cancels failures kills   supervisor: restarts deaths commands
     model: steps spots ticks missing terms market_terms laps histories unknown composites ladders
-    venues: frames orders fills rejects
 """)
-HISTOGRAMS = _table("""  feed: recv_to_publish message_age turn
+_FIGURES = "orders full partial claimed_e6 moved_e6 taken_e6 unknown_e6 gained_e6 refused_e6 got_e6"
+COUNTERS |= {"paper": tuple(f"{v}_{name}" for v in VENUES[:2] for name in _FIGURES.split())}
+HISTOGRAMS = _table("""  feed: recv_to_publish message_age turn   paper: kalshi polymarket held
     detector: publish_to_decide decide step   signer: sign   gateway: decide_to_take take_to_send
         tick_to_order send_to_ack recv_to_publish publish_to_decide
 """)  # latencies, ns
@@ -271,18 +275,18 @@ _PLAIN = _table(f"""
     bell: armed wakes   tally: gates*32 orders spent_e6 expected_e6
     role: name*4 pid epoch core exit_code started_ns ready_ns beat_ns loops worst_loop_ns busy_ns
         connected restarts counters*{COUNTERS_MAX}   histogram: count total least most
-    refusal: edges untrusted trust best_e6 last_epoch_ns gates at_ns
+    refusal: edges untrusted trust best_e6 last_epoch_ns gates at_ns pays
 """)  # kill word 0: may trade, else a reason (anyone sets it, the supervisor clears it)
 LEG = ("venue", "instrument", "generation", "side", "limit_e6", "size_e6", "cash_e6",
        "quote_number", "quote_epoch", "tick_epoch")  # fmt: skip
 _LEGS = " ".join(f"{name}_{leg}" for leg in range(LEGS_MAX) for name in LEG)
-_GUARDED = _table(f"""
+_SLOT = _table(f"""
     run_clock: begin_epoch_ns mono_base_ns speed_e6   command: number command argument at_ns text*8
     instrument: index generation venue feed event live polarity asset exchange_index neg_risk domain
         settlement_rule account condition*4 token_yes*4 token_no*4 ticker*8 title*8 open_epoch_ns
         index_slot spot_slot cap_e8
     pair: index generation a b a_generation b_generation same approved edge_min_e6 hurdle_e6
-        delay_max_ns event needs_terms
+        delay_max_ns event needs_terms more c d c_generation d_generation barred
     quote: instrument generation number epoch trust status tick_epoch venue_seq event_epoch_ns
         recv_ns publish_ns close_epoch_ns strike_e8 settlement_e6 taker_delay_ns size_min_e6
         size_step_e6 notional_min_e6 notional_step_e6 fee_kind fee_rate_e6 fee_exponent fee_unit_e6
@@ -294,15 +298,15 @@ _GUARDED = _table(f"""
     terms: pair generation number valid_until_ns dead_zone_e6*2 delay_cost_e6 basis_e8 basis_sd_e8
     market_terms: instrument generation number valid_until_ns strike_e8 close_epoch_ns spot_slot
         basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6 source ladder_e6
-    bet: head*16 leg*10 strategy fair_e6 sure_e6 off_e6 spot_slot spot_number spot_epoch spot_e8
-    parameters: number edge_min_e6 hurdle_e6 size_max_e6 order_max_e6 market_max_e6 event_max_e6
-        venue_max_e6 total_max_e6 day_max_e6 unhedged_max_e6 debounce_ns cooldown_ns beat_max_ns
-        signal_age_max_ns delay_max_ns orders_per_second orders_per_minute orders_per_day
-        price_low_e6 price_high_e6 loss_cap_e6 time_cap_ns quote_age_max_ns switches hurdle_year_e6
-        fair_move_e6 fair_every_ns asset_max_e6 spread_max_e6 liquidity_min_e6 intent_min_e6
-        orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6
-    intent: id parent kind pair direction leg_count flags trigger decide_ns recv_ns event_epoch_ns
-        expires_ns edge_e6 profit_e6 fees_e6 publish_ns {_LEGS}
+        slope_e6 lift_e6 market_e6   bet: head*16 leg*10 strategy fair_e6 sure_e6 off_e6 spot_slot
+        spot_number spot_epoch spot_e8   parameters: number edge_min_e6 hurdle_e6 size_max_e6
+        order_max_e6 market_max_e6 event_max_e6 venue_max_e6 total_max_e6 day_max_e6 unhedged_max_e6
+        debounce_ns cooldown_ns beat_max_ns signal_age_max_ns delay_max_ns orders_per_second
+        orders_per_minute orders_per_day price_low_e6 price_high_e6 loss_cap_e6 time_cap_ns
+        quote_age_max_ns switches hurdle_year_e6 fair_move_e6 fair_every_ns asset_max_e6
+        spread_max_e6 liquidity_min_e6 intent_min_e6 orders_per_market market_gap_ns sigma_high_e12
+        sigma_cut_e6   intent: id parent kind pair direction leg_count flags trigger decide_ns
+        recv_ns event_epoch_ns expires_ns edge_e6 profit_e6 fees_e6 publish_ns {_LEGS}
     report: kind intent leg reason venue instrument generation side placed settled asked_e6
         filled_e6 cash_e6 fee_e6 limit_e6 worst_e6 decide_ns recv_ns send_ns ack_ns report_ns parent
         pair direction position_e6 position_cost_e6 account cash_free_e6 event_epoch_ns flags
@@ -311,18 +315,18 @@ _GUARDED = _table(f"""
         no_e6 day_loss_e6 mismatches blocked lone_e6 lone_cost_e6 lone_intent redeem_e6
     cash: account venue exchange_index cash_e6 reserved_e6 start_e6 at_ns used
     step: number kind now_ns run_epoch_ns state alive timer intent_counter epoch drained lap_ring
-        lap_to cursors*{CURSORS}
+        lap_to cursors*{CURSORS}   had: instrument generation bids*26 asks*26
     sign: ticket what instrument generation side price_e6 size_e6 maker_e6 taker_e6 salt stamp_ms
         tick_epoch token method path*16 market*8
     signed: ticket what refused stamp_ms bytes digest*4 signature*46
-""")  # run clock with mono_base_ns 0: run time stands still. quote: grid is up to three (end_e6,
-# step_e6), bids and asks (price_e6, size_e6) best first. index: lies in a spot slot; a mean is
-# NONE_NS if untold. sign: `what` 1 Polymarket order, 2 Kalshi headers, 3 Polymarket L1 auth.
+""")  # run clock: without mono_base_ns run time stands. pair: `more` legs beside a, b; bit d of
+# `barred`: not direction d. quote: grid is (end_e6, step_e6), bids, asks (price_e6, size_e6), best
+# first. index: in a spot slot; a mean is NONE_NS if untold. sign: 1 order, 2 headers, 3 L1 auth.
 RECORDS = {name: record(fields) for name, fields in _PLAIN.items()}
-RECORDS |= {name: record(fields, BODY) for name, fields in _GUARDED.items()}
+RECORDS |= {name: record(fields, BODY) for name, fields in _SLOT.items()}
 HEADER, CONTROL, KILL, GATE, BELL, TALLY, ROLE, HISTOGRAM, REFUSAL = (RECORDS[n] for n in _PLAIN)
 (RUN_CLOCK, COMMAND, INSTRUMENT, PAIR, QUOTE, STRATEGY, SPOT, INDEX, TERMS, MARKET_TERMS, BET,
- PARAMETERS, INTENT, REPORT, POSITION, CASH, STEP, SIGN, SIGNED) = (RECORDS[n] for n in _GUARDED)
+ PARAMETERS, INTENT, REPORT, POSITION, CASH, STEP, HAD, SIGN, SIGNED) = (RECORDS[n] for n in _SLOT)
 
 
 def cell(of: np.dtype[np.void], name: str) -> int:
@@ -358,8 +362,7 @@ class Layout:
     """Blocks one after another, each on a 128-byte boundary and 128 bytes behind the last."""
 
     def __init__(self, name: str, blocks: tuple[Block, ...]) -> None:
-        self.name = name
-        self.blocks = {block.name: block for block in blocks}
+        self.name, self.blocks = name, {block.name: block for block in blocks}
         self.at: dict[str, int] = {}
         place = 0
         for block in blocks:
@@ -374,9 +377,8 @@ class Layout:
             [b.name, b.writer, b.kind, b.count, b.cells_each, self.at[b.name], str(b.record)]
             for b in self.blocks.values()
         ]
-        records = {name: str(dtype) for name, dtype in RECORDS.items()}
         words = _VOCABULARY, COUNTERS, HISTOGRAMS, SUB, BUCKETS
-        text = json.dumps([self.name, table, records, words])
+        text = json.dumps([self.name, table, {n: str(d) for n, d in RECORDS.items()}, words])
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
     def drawing(self) -> str:
@@ -409,12 +411,14 @@ MAIN = Layout("main", (
     Block("positions", "gateway", "slots", INSTRUMENTS_MAX, POSITION),
     Block("cash", "gateway", "slots", ACCOUNTS_MAX, CASH),
     Block("orders", "gateway", "slots", ORDERS_MAX, REPORT),
+    Block("had", "paper", "slots", INSTRUMENTS_MAX, HAD),
     *(Block(f"changes_{i}", "feed", "ring", 2048, QUOTE) for i in range(FEEDS_MAX)),
     Block("control_ring", "supervisor", "ring", 4096, COMMAND),
     Block("terms_ring", "model", "ring", 1024, TERMS),
     Block("steps", "detector", "ring", 4096, STEP),
     Block("intents", "detector", "ring", 1024, INTENT),
     Block("reports", "gateway", "ring", 2048, REPORT),
+    Block("had_ring", "paper", "ring", 1024, HAD),
     Block("refusals", "detector", "cells", PAIRS_MAX, REFUSAL, 16),
     Block("tallies", "detector", "cells", STRATEGIES_MAX, TALLY, 48),
 ))  # fmt: skip
@@ -423,15 +427,13 @@ CHANNEL = Layout("channel", (  # a private segment between the signer and one cl
     Block("requests", "client", "ring", 512, SIGN),
     Block("replies", "signer", "ring", 512, SIGNED),
 ))  # fmt: skip
-LAYOUT_VERSION = 1
-LAYOUT_HASH = MAIN.hash ^ CHANNEL.hash
+LAYOUT_VERSION, LAYOUT_HASH = 1, MAIN.hash ^ CHANNEL.hash
 MAGIC = int.from_bytes(b"ARBSEGM1", "little")
 MAKING = int.from_bytes(b"ARBMAKE1", "little")  # the magic word until the header is whole
 KILL_AT, CONTROL_AT, GATE_AT = (MAIN.at[name] for name in ("kill", "control", "gate"))
 ROLES_AT, RUN_CLOCK_AT = MAIN.at["roles"], MAIN.at["run_clock"]
 LIVE_EPOCH_AT = CONTROL_AT + cell(CONTROL, "live_epoch")
-ROLE_CELLS = MAIN.blocks["roles"].cells_each
-BEAT_CELL = cell(ROLE, "beat_ns")
+ROLE_CELLS, BEAT_CELL = MAIN.blocks["roles"].cells_each, cell(ROLE, "beat_ns")
 
 
 # ----------------------------------------------------------------------------- fenced primitives
@@ -793,9 +795,7 @@ class Segment:
     else) or `private` (tests, benches). It goes when the last view of `words`, its cells, goes."""
 
     def __init__(self, layout: Layout, words: Words, name: str) -> None:
-        self.layout = layout
-        self.words = words
-        self.name = name
+        self.layout, self.words, self.name = layout, words, name
         self._owned: shared_memory.SharedMemory | None = None
         self._lock_fd = -1
 

@@ -4,11 +4,16 @@ Topology: none; recorded Up/Down markets, one process. Every chance is worked ou
 known at its moment (`bench.calibration_samples`) and scored by the outcome: Brier score by time
 left, ours beside the market's mid and beside the plain Gaussian (point in time, same volatility, no
 widening, no cap). A difference counts where it is beyond two standard errors over windows: samples
-of one window share one outcome. The Chainlink day has no market; from it come the widening of the
-deviation by time left (so it is no test of that) and what the averaging rule is worth.
+of one window share one outcome. `ours_expected` is the score that our chances themselves announce:
+a worse one means that they are too sure. Beside it the bets that the detector would have made
+(`bench.calibration_bets`): expected against realised, and what weight ours would have deserved
+beside the market's middle (0: none). The Chainlink day has no market; from it come the widening of
+the deviation by time left (so it is no test of that) and what the averaging rule is worth.
 Cores: 1.
 What would make it lie: spot of another time than the book (the books' recorder is 20 s slow and
-reads spot by REST: half its spots stand still for 10 s, the market's do not); spot of another index
+reads spot by REST: half its spots stand still for 10 s, the market's do not, and its books go best
+with the spot of 8 s later, `books_and_spot`: near the close the market knows what we do not see
+there); spot of another index
 (Binance for Chainlink, Coinbase for BRTI); few windows (Kalshi: 5, and 22 of one day).
 """
 
@@ -21,9 +26,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import calibration_bets as bets
 from bench import calibration_day as day
 from bench.calibration_plot import Panel, draw
-from bench.calibration_samples import DATA, SETS, Sample, sessions
+from bench.calibration_samples import DATA, SETS, Sample, books_ahead, sessions
 from ops.cache import state_dir
 
 EDGES_S = (15, 25, 50, 75, 100, 150, 300, 600, 900)  # a sample belongs to the first not below it
@@ -64,19 +70,24 @@ def difference(samples: Sequence[Sample]) -> tuple[float, float]:
     return mean, float(sqrt(count / (count - 1) * np.sum(sums**2)) / len(samples))
 
 
-def by_time_left(samples: Sequence[Sample]) -> dict[str, dict[str, float | str]]:
-    """Figures of each bucket that has samples, nearest to the close first, then of all."""
+def buckets(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """Those that have samples, nearest to the close first, then all."""
     found = {}
     for low, high in zip((0, *EDGES_S), EDGES_S, strict=False):
         inside = [one for one in samples if low < one.seconds <= high]
         if inside:
-            found[f"{low}-{high}s"] = _figures(inside)
-    found["all"] = _figures(samples)
-    return found
+            found[f"{low}-{high}s"] = inside
+    return found | {"all": list(samples)}
+
+
+def by_time_left(samples: Sequence[Sample]) -> dict[str, dict[str, float | str]]:
+    """Figures of each bucket."""
+    return {label: _figures(inside) for label, inside in buckets(samples).items()}
 
 
 def _figures(samples: Sequence[Sample]) -> dict[str, float | str]:
-    scores = brier(_table(samples))
+    table = _table(samples)
+    scores, says = brier(table), float(np.mean(table[:, 0] * (1 - table[:, 0])))
     less, error = difference(samples)
     windows = len({one.window for one in samples})
     better = "not sure" if windows >= _WINDOWS_LEAST else "too few windows"
@@ -85,6 +96,7 @@ def _figures(samples: Sequence[Sample]) -> dict[str, float | str]:
     return {
         "samples": len(samples), "windows": windows,
         **{name: round(score, 4) for name, score in zip(SERIES, scores, strict=True)},
+        "ours_expected": round(says, 4),
         "ours_less_market": round(less, 4), "error": round(error, 4), "better": better,
     }  # fmt: skip
 
@@ -141,8 +153,13 @@ def run(quick: bool) -> dict[str, object]:
             continue
         samples = _complete(list(read(DATA)))
         figures[name] = by_time_left(samples)
+        figures[f"{name}_bets"] = {
+            label: bets.figures(inside) for label, inside in buckets(samples).items()
+        }
         windows = len({one.window for one in samples})
         panels.append(_panel(f"{_TITLES[name]} ({windows} windows)", samples, SERIES))
+    if (DATA / "polymarket_btc5m_books").exists():
+        figures["books_and_spot_10s_left"] = books_ahead(DATA)
     if (DATA / "kalshi_btc15m_ws_coinbase").exists():
         figures["kalshi_settlements"] = settlements(DATA)
     if (DATA / day.NAME).exists():

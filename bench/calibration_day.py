@@ -17,13 +17,15 @@ from pathlib import Path
 import numpy as np
 
 from bench.calibration_samples import Sample, Sigma
+from engine import sigma as slow
 from engine.fair import CAP, digital, fair_yes, widening
 from engine.fair_rules import AT_LEAST, EXACT, MEAN, POINT, Rule
-from engine.volatility import SAMPLE_S, YEAR_S
+from engine.volatility import YEAR_S
 
 NAME = "polymarket_btc5m_day"
 LEFT_S = (2, 5, 10, 20, 30, 45, 60, 90, 120, 180, 240, 400, 600, 800)
 _EVERY_S = 60
+_FORGOTTEN_S = 7_200  # of the start-up volatility a thirtieth is left
 _FACTORS = tuple(0.6 + 0.05 * k for k in range(21))
 _RULES = {
     "point": Rule(kind=POINT, compare=AT_LEAST),
@@ -48,10 +50,19 @@ class _Day:
         there = ~np.isnan(self.price)
         self._sums = np.concatenate([[0.0], np.cumsum(np.where(there, self.price, 0.0))])
         self._counts = np.concatenate([[0], np.cumsum(there)])
-        self.sigma = self.volatility(SAMPLE_S)
+        self.sigma = self.ours()
+
+    def ours(self) -> np.ndarray:
+        """What the model knows of it at each second, without a history to start from."""
+        tracker, found = slow.Sigma(), np.full(len(self.price), np.nan)
+        for second, price in enumerate(self.price):
+            if not isnan(price):
+                tracker.take(float(price), second * 10**9)
+            found[second] = tracker.per_root_second
+        return found
 
     def volatility(self, sample_s: float) -> np.ndarray:
-        """What is known of it at each second."""
+        """What squared returns of so many seconds make of it at each second."""
         tracker, found = Sigma(sample_s), np.full(len(self.price), np.nan)
         for second, price in enumerate(self.price):
             if not isnan(price):
@@ -102,7 +113,7 @@ class _Case:
 def _cases(here: _Day, rule: Rule, left_s: int) -> Iterator[_Case]:
     """Every window that has a strike, an outcome, spot and a volatility at the moment."""
     length = 300 if left_s <= 240 else 900
-    for close in range(3_600 + length + 60, len(here.price), _EVERY_S):
+    for close in range(_FORGOTTEN_S + length + 60, len(here.price), _EVERY_S):
         moment = close - left_s
         strike, value = here.settled(rule, close - length), here.settled(rule, close)
         spot, sigma = float(here.price[moment]), float(here.sigma[moment])

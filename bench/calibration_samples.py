@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import isnan, nan, sqrt
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,15 @@ _STEP_S = 5
 # open within a cent in nine of ten windows (tests/bench/test_calibration.py), and at its "T−10"
 # every book is sure of the winner.
 _BOOKS_LATE_S = 20.0
+_LATER_S = (0.0, 4.0, 8.0)
 _POINT = polymarket_rule("5m", 0, 0)
 _MEAN = kalshi_rule("KXBTC15M", "greater_or_equal", 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One moment of one window: three chances of YES, and whether it won."""
+    """One moment of one window: three chances of YES, the touch, and whether it won. A side that
+    nobody offers is NaN; of a mid without a book the touch is taken a cent off it."""
 
     market: str
     window: str
@@ -49,10 +52,13 @@ class Sample:
     plain: float  # N(d2) of the point in time, the same volatility, nothing else
     mid: float
     won: float
+    bid: float = nan
+    ask: float = nan
 
 
 class Sigma:
-    """Volatility per root second from ticks as they come; NaN until there are enough."""
+    """Volatility per root second from ticks as they come; NaN until there are enough. The windows
+    are too short for engine/sigma.py, whose twenty minutes rest on a history."""
 
     def __init__(self, sample_s: float = SAMPLE_S, half_life_s: float = HALF_LIFE_S) -> None:
         self._state = np.full(3, np.nan)
@@ -101,6 +107,15 @@ def _mid(bid: float | None, ask: float | None) -> float:
     return ((bid or 0.0) + (1.0 if ask is None else ask)) / 2
 
 
+def _told(price: float | None) -> float:
+    return nan if price is None else price
+
+
+def _cent_off(mid: float) -> dict[str, float]:
+    """A touch for a mid that has none; nothing beyond the ends of the scale."""
+    return {"bid": mid - 0.01 if mid > 0.01 else nan, "ask": mid + 0.01 if mid < 0.99 else nan}
+
+
 def polymarket_books(root: Path) -> Iterator[Sample]:
     """July 2026, five minutes: books read from T−100 to T−10 s, Binance spot, Chainlink outcome."""
     sigma = Sigma()
@@ -114,7 +129,26 @@ def polymarket_books(root: Path) -> Iterator[Sample]:
                 continue
             ours, plain = chances(_POINT, spot, sd, left_s, row["open_px"])
             yield Sample(market="polymarket 5m", window=row["slug"], seconds=left_s, ours=ours,
-                         plain=plain, mid=mid, won=float(row["winner"] == "UP"))  # fmt: skip
+                         plain=plain, mid=mid, won=float(row["winner"] == "UP"),
+                         bid=_told(seen["up"]["bid"]), ask=_told(seen["up"]["ask"]))  # fmt: skip
+
+
+def books_ahead(root: Path, seconds: float = 10.0) -> dict[str, float]:
+    """How well the books read so long before the close (±2 s) go with the spot of so much later:
+    the correlation of what their middle implies with spot's way from the open. Best at 0 if both
+    were read at one time."""
+    found: dict[float, tuple[list[float], list[float]]] = {late: ([], []) for late in _LATER_S}
+    for row in _lines(root / "polymarket_btc5m_books" / "ladder.jsonl.gz"):
+        path = sorted((float(seen["t"]), seen["spot"] / row["open_px"]) for seen in row["samples"])
+        times, ways = (np.array(column) for column in zip(*path, strict=True))
+        for seen in row["samples"]:
+            mid, at_s = _mid(seen["up"]["bid"], seen["up"]["ask"]), float(seen["t"])
+            if abs(-at_s - _BOOKS_LATE_S - seconds) <= 2.0 and 0.03 < mid < 0.97:
+                for late, (implied, spots) in found.items():
+                    implied.append(NormalDist().inv_cdf(mid))
+                    spots.append(float(np.interp(at_s + late, times, ways)))
+    return {f"{late:g}s_later": round(float(np.corrcoef(*both)[0, 1]), 3)
+            for late, both in found.items() if len(both[0]) > 2}  # fmt: skip
 
 
 def polymarket_minutes(root: Path) -> Iterator[Sample]:
@@ -147,7 +181,7 @@ def polymarket_minutes(root: Path) -> Iterator[Sample]:
             ours, plain = chances(_POINT, spot, sd, (end - stamp) / 1000, strike)
             yield Sample(market="polymarket 15m", window=market["slug"],
                          seconds=(end - point["timestamp"]) / 1000, ours=ours, plain=plain,
-                         mid=point["price"], won=won)  # fmt: skip
+                         mid=point["price"], won=won, **_cent_off(point["price"]))  # fmt: skip
 
 
 def _epoch_s(text: str) -> float:
@@ -163,7 +197,7 @@ class Session:
     prices: list[float]
     windows: list[tuple[str, float, float]]  # ticker, close, strike; in order
     results: dict[str, bool]
-    mids: dict[str, list[tuple[float, float]]]
+    mids: dict[str, list[tuple[float, float, float]]]  # stamp, bid (0: none), ask (NaN: none)
 
     def won(self, at: int) -> bool | None:
         """As recorded, else by the chain: the next strike is what this window settled at."""
@@ -209,13 +243,13 @@ def _session(folder: Path) -> Session:
     if (folder / "market_results.json").exists():
         for row in json.loads((folder / "market_results.json").read_text()):
             results[row["market"]] = row["result"] == "yes"
-    mids: dict[str, list[tuple[float, float]]] = {ticker: [] for ticker in windows}
+    mids: dict[str, list[tuple[float, float, float]]] = {ticker: [] for ticker in windows}
     for path in sorted(folder.glob("ticker_*.gz")):
         for row in _lines(path):
             told = row["payload_json"]
             bid, ask = float(told["yes_bid_dollars"]), float(told["yes_ask_dollars"])
             at_s = _epoch_s(row["exchange_ts"])
-            mids[row["market_ticker"]].append((at_s, (bid + (ask or 1.0)) / 2))
+            mids[row["market_ticker"]].append((at_s, bid, ask or nan))
     return Session(
         name=folder.name, stamps=[at for at, _ in trades], prices=[price for _, price in trades],
         windows=sorted((ticker, *told) for ticker, told in windows.items()),
@@ -243,11 +277,12 @@ def _of_window(
             sigma.tick(session.prices[fed], session.stamps[fed])
             fed += 1
         spot, stamp = session.spot(now_s)
-        place = bisect_right(mids, (now_s, 2.0)) - 1
+        place = bisect_right(mids, now_s, key=lambda row: row[0]) - 1
         is_old = place < 0 or now_s - mids[place][0] > _MID_AGE_S or now_s - stamp > _MID_AGE_S
         sd = sigma.at(now_s)
         if is_old or isnan(sd):
             continue
+        bid, ask = mids[place][1:]
         known = session.ticks(close_s, now_s)
         due = range(int(close_s) - 60, int(now_s) + 1)
         missed = [second for second in due if second not in known]
@@ -255,7 +290,8 @@ def _of_window(
         ours, plain = chances(_MEAN, spot, sd, float(left_s), strike,
                               (sum(known.values()), len(known), age_s))  # fmt: skip
         yield Sample(market="kalshi 15m", window=ticker, seconds=left_s, ours=ours, plain=plain,
-                     mid=mids[place][1], won=won)  # fmt: skip
+                     mid=(bid + (1.0 if isnan(ask) else ask)) / 2, won=won, bid=bid or nan,
+                     ask=ask)  # fmt: skip
 
 
 def kalshi_quarters(root: Path) -> Iterator[Sample]:
@@ -277,7 +313,8 @@ def kalshi_quarters(root: Path) -> Iterator[Sample]:
         ours, plain = chances(_MEAN, spot, sd, left_s, strike)
         yield Sample(market="kalshi 15m, one day", window=row["window_ts"], seconds=left_s,
                      ours=ours, plain=plain, mid=float(row["kalshi_mid"]),
-                     won=float(strikes[start_s + 900] >= strike))  # fmt: skip
+                     won=float(strikes[start_s + 900] >= strike),
+                     **_cent_off(float(row["kalshi_mid"])))  # fmt: skip
 
 
 SETS = {

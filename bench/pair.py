@@ -31,7 +31,7 @@ LIMIT = 1.5
 EDGE_MIN_E6, OFF_E6, CAP_E6 = 5_000, 1_000, 1_000 * shm.E6
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _look(rows, a, b, direction, edge_min, off, cap):
     """As engine.decide.look; the sum of what it finds."""
     side = shm.BUY if direction == 0 else shm.SELL
@@ -42,7 +42,7 @@ def _look(rows, a, b, direction, edge_min, off, cap):
     return found[0] + found[3] + found[4] + found[5] + found[6]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def decide_many(rows, news, order, edge_min, off, cap, count):
     """`count` updates, as the function of that name in pair.c."""
     total = 0

@@ -19,6 +19,7 @@ from ops.venues.script import (
     LevelSet,
     MarketSpec,
     PairSpec,
+    SetSpec,
     Timeline,
     fingerprint,
 )
@@ -75,6 +76,7 @@ class RoundsScript:
     rounds: int
     period_ns: int = PERIOD_NS
     markets_shown: int = 4
+    sets: tuple[SetSpec, ...] = ()
     products: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)

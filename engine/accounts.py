@@ -15,6 +15,7 @@ from numba import njit
 
 from engine import cells as c
 from engine import memory as m
+from engine.legs import count_of
 from engine.market import copy_row, touch, touch_pairs_of
 from engine.stakes import end_stake, forget_market, settle_stakes
 from shm_layout import (
@@ -27,7 +28,6 @@ from shm_layout import (
     KIND_MODEL,
     LAYOUT_HASH,
     LEGS_MAX,
-    NO_INSTRUMENT,
     ORIGIN_DETECTOR,
     P_DONE,
     P_REJECTED,
@@ -39,7 +39,6 @@ from shm_layout import (
 
 UNKNOWN_OUTCOME = REASONS.index("unknown_outcome")
 ALL_LEGS = (1 << LEGS_MAX) - 1
-ONE_LEG, BOTH_LEGS = 0b1, 0b11  # of an intent of the detector
 MAY_HAVE_FILLED = tuple(
     REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")
 )
@@ -149,6 +148,18 @@ def is_sound(row: Words) -> bool:
 
 
 @njit(cache=True)
+def alone_e6(row: Words) -> int:
+    """What an intent costs if all its legs but the cheapest fill: of two, the dearer. A bet has no
+    leg to be without.
+    """
+    total, least = 0, row[c.N_LEG + c.L_CASH]
+    for leg in range(row[c.N_LEGS]):
+        cash = row[c.N_LEG + leg * c.LEG_CELLS + c.L_CASH]
+        total, least = total + cash, min(least, cash)
+    return total - least
+
+
+@njit(cache=True)
 def reserve(mem: Words, row: Words) -> bool:
     """Enter an intent as in flight. False: no place (the caller has looked) or not an intent
     row."""
@@ -159,14 +170,10 @@ def reserve(mem: Words, row: Words) -> bool:
     flight = m.FLIGHT + place * m.FLIGHT_CELLS
     copy_row(mem, flight, row)
     mem[flight + m.FL_REPORTED] = 0
-    worst = 0
     for leg in range(row[c.N_LEGS]):
         leg_at = c.N_LEG + leg * c.LEG_CELLS
-        cash = row[leg_at + c.L_CASH]
-        reserve_leg(mem, row[leg_at + c.L_INSTRUMENT], cash)
-        worst = max(worst, cash)
-    if row[c.N_KIND] != KIND_MODEL:  # which has no other leg to be without
-        mem[m.META + m.M_UNHEDGED] += worst
+        reserve_leg(mem, row[leg_at + c.L_INSTRUMENT], row[leg_at + c.L_CASH])
+    mem[m.META + m.M_UNHEDGED] += alone_e6(row)
     mem[m.META + m.M_FLYING] += 1
     mem[m.PAIR_STATE + row[c.N_PAIR] * m.PAIR_STATE_CELLS + m.PS_FLYING] += 1
     return True
@@ -193,17 +200,14 @@ def release(mem: Words, place: int, reason: int, filled_e6: int) -> None:
     """End of an intent in flight: give back what it reserved, once."""
     flight = m.FLIGHT + place * m.FLIGHT_CELLS
     known = reason in (_DONE, _PARTIAL, _ONE_LEGGED, _UNKNOWN) or filled_e6 != 0
-    worst = 0
     for leg in range(mem[flight + c.N_LEGS]):
         at = flight + c.N_LEG + leg * c.LEG_CELLS
         cash = mem[at + c.L_CASH]
         reserve_leg(mem, mem[at + c.L_INSTRUMENT], -cash)
-        worst = max(worst, cash)
         if known and mem[flight + m.FL_REPORTED] >> leg & 1 == 0:
             count_as_filled(mem, flight, leg)
-    if mem[flight + c.N_KIND] != KIND_MODEL:
-        mem[m.META + m.M_UNHEDGED] -= worst
-    else:
+    mem[m.META + m.M_UNHEDGED] -= alone_e6(mem[flight : flight + BODY])
+    if mem[flight + c.N_KIND] == KIND_MODEL:
         at = flight + c.N_LEG
         end_stake(
             mem,
@@ -277,8 +281,7 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
         paused = mem[m.PAIR_STATE + max(pair, 0) * m.PAIR_STATE_CELLS + m.PS_PAUSED]
         is_ours = row[c.R_INTENT] >> 40 == ORIGIN_DETECTOR << 20 | mem[m.META + m.M_EPOCH]
         if not is_ours and paused != row[c.R_INTENT]:
-            is_bet = mem[m.PAIR_AT + max(pair, 0) * BODY + c.P_B] == NO_INSTRUMENT
-            unknown = ONE_LEG if is_bet else BOTH_LEGS
+            unknown = (1 << count_of(mem, max(pair, 0))) - 1
     mem[m.META + m.M_RETRY] = 1
     if pair < 0:
         return

@@ -30,7 +30,9 @@ from shm_layout import BUY, E6, LAYOUT_HASH, LEGS_MAX, LEVELS, Words
     B_LEFT,  # contracts left there
     B_BEST_LIMIT,  # of the best size so far
     B_BEST_FEE,
-) = range(9)
+    B_INSTRUMENT,  # the caller's own: which market it is, and what a contract takes from a limit
+    B_UNIT,
+) = range(11)
 LEG_CELLS = 16
 BASKET_CELLS = LEGS_MAX * LEG_CELLS
 
@@ -46,14 +48,14 @@ def fresh() -> Words:
     return np.zeros(BASKET_CELLS, np.int64)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def put_leg(legs: Words, leg: int, quote: int, side: int) -> None:
     """Name a leg."""
     legs[leg * LEG_CELLS + B_QUOTE] = quote
     legs[leg * LEG_CELLS + B_SIDE] = side
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def begin(rows: Words, legs: Words, count: int, walk_budget: int) -> bool:
     """Each leg at its touch. False: one has nothing there."""
     for leg in range(count):
@@ -69,7 +71,7 @@ def begin(rows: Words, legs: Words, count: int, walk_budget: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def margin_now(rows: Words, legs: Words, count: int, pays_e6: int) -> int:
     """What one contract of each leg leaves after raw fees at the levels they are at, in 1e-18
     dollars; 0 if that is nothing."""
@@ -86,7 +88,7 @@ def margin_now(rows: Words, legs: Words, count: int, pays_e6: int) -> int:
     return max(gross * 10**12 - fees, 0)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def pass_level(rows: Words, legs: Words, count: int, size: int) -> None:
     """Take `size` of each leg at its level; a leg that is through goes on to the next."""
     for leg in range(count):
@@ -99,7 +101,7 @@ def pass_level(rows: Words, legs: Words, count: int, size: int) -> None:
             legs[row + B_LEFT] = rows[at + 1] if at < legs[row + B_END] else 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def reach_legs(
     rows: Words,
     legs: Words,
@@ -132,7 +134,7 @@ def reach_legs(
     return size, least_e18
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def legal_size(rows: Words, legs: Words, count: int, wanted_e6: int) -> int:
     """Largest size at most `wanted_e6` that every leg's venue takes at the limits in `legs`; 0:
     none."""
@@ -159,7 +161,7 @@ def legal_size(rows: Words, legs: Words, count: int, wanted_e6: int) -> int:
     return size
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def at_limits(
     rows: Words,
     legs: Words,
@@ -194,14 +196,14 @@ def at_limits(
     return size, edge, left // E6
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def keep(legs: Words, count: int, put: int, got: int) -> None:
     """Copy one work cell of each leg into another."""
     for leg in range(count):
         legs[leg * LEG_CELLS + put] = legs[leg * LEG_CELLS + got]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def basket(
     rows: Words,
     legs: Words,

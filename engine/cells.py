@@ -10,6 +10,7 @@ from numba import njit
 from engine.memory import PARAMETERS_AT
 from shm_layout import (
     BET,
+    HAD,
     INDEX,
     INSTRUMENT,
     INTENT,
@@ -53,6 +54,10 @@ Q_SIZE_MIN, Q_SIZE_STEP, Q_NOTIONAL_MIN, Q_NOTIONAL_STEP, Q_GRID, Q_BIDS, Q_ASKS
     QUOTE, "size_min_e6 size_step_e6 notional_min_e6 notional_step_e6 grid bids asks"
 )
 
+# what paper orders hold of a quote's levels
+D_INSTRUMENT, D_GENERATION, D_BIDS, D_ASKS = places(HAD, "instrument generation bids asks")
+D_SIDE = D_ASKS - D_BIDS
+
 # identity, pair, slow terms
 I_INDEX, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_LIVE, I_ACCOUNT, I_ASSET = places(
     INSTRUMENT, "index generation venue feed event live account asset"
@@ -66,6 +71,9 @@ P_INDEX, P_GENERATION, P_A, P_B, P_A_GENERATION, P_B_GENERATION, P_SAME, P_APPRO
 P_EDGE_MIN, P_HURDLE, P_DELAY, P_NEEDS = places(
     PAIR, "edge_min_e6 hurdle_e6 delay_max_ns needs_terms"
 )
+P_MORE, P_C, P_D, P_C_GENERATION, P_D_GENERATION, P_BARRED = places(
+    PAIR, "more c d c_generation d_generation barred"
+)
 T_PAIR, T_GENERATION, T_NUMBER, T_VALID, T_DEAD_ZONE, T_DELAY_COST = places(
     TERMS, "pair generation number valid_until_ns dead_zone_e6 delay_cost_e6"
 )
@@ -77,6 +85,7 @@ MT_BASIS, MT_BASIS_SD, MT_SIGMA, MT_SUM, MT_COUNT, MT_SUMMED, MT_MEAN, MT_FAIR =
     MARKET_TERMS,
     "basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6",
 )
+MT_SLOPE, MT_LIFT, MT_MARKET = places(MARKET_TERMS, "slope_e6 lift_e6 market_e6")
 
 # spot and index entries: the same head
 X_PRODUCT, X_NUMBER, X_EPOCH, X_TRUST, X_EVENT, X_RECV, X_PUBLISH = places(

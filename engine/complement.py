@@ -19,7 +19,7 @@ from __future__ import annotations
 from numba import njit
 
 from engine import cells as c
-from engine.basket import B_QUOTE, LEG_CELLS, basket, put_leg
+from engine.basket import B_QUOTE, B_SIDE, LEG_CELLS
 from engine.memory import i64
 from shm_layout import BUY, E6, LAYOUT_HASH, LEGS_MAX, SELL, Words
 
@@ -73,31 +73,14 @@ def refusal_of(rows: Words, legs: Words, count: int, way: int, told: int) -> int
 
 
 @njit(cache=True)
-def complement(
-    rows: Words,
-    legs: Words,
-    count: int,
-    way: int,
-    told: int,
-    edge_min_e6: int,
-    take_off_e6: int,
-    cap_e6: int,
-    walk_budget: int,
-) -> tuple[int, int, int, int]:
-    """(size, edge a contract, profit, refusal) of one way now; size 0: no trade, and why.
-
-    `legs`: B_QUOTE of each leg (`basket.put_leg`), the sides are set here, limits and fees come
-    out. `told`: bits EXCLUSIVE … of the whole set; for ALL_YES `legs` must be all of it. The rest
-    as in `basket`.
+def lay(legs: Words, count: int, same: int, direction: int) -> int:
+    """Set the side of each leg of a row's direction; what a contract of each pays at least.
+    Direction 0 buys YES of leg 0, 1 sells it; `same`: of two legs the other is sold for it and
+    bought for it, else every leg has one side: YES of all (one wins), or NO (one wins at most).
     """
-    why = refusal_of(rows, legs, count, way, told)
-    if why:
-        return 0, 0, 0, why
+    side = i64(BUY) if direction == 0 else i64(SELL)
     for leg in range(count):
-        is_yes = way == ALL_YES or (way != ALL_NO and leg == 0)
-        put_leg(legs, leg, legs[leg * LEG_CELLS + B_QUOTE], i64(BUY) if is_yes else i64(SELL))
-    pays = (count - 1) * E6 if way == ALL_NO else i64(E6)
-    size, edge, profit = basket(
-        rows, legs, count, pays, edge_min_e6, take_off_e6, cap_e6, walk_budget
-    )
-    return size, edge, profit, R_NONE if size > 0 else R_NOTHING
+        legs[leg * LEG_CELLS + B_SIDE] = side
+    if same:
+        legs[LEG_CELLS + B_SIDE] = BUY + SELL - side
+    return E6 if same or direction == 0 else (count - 1) * E6

@@ -5,7 +5,8 @@ bits), so the same steps give the same intents, live and in replay. An edge is a
 when a direction first pays after fees at a legal size, and ends when it no longer does; trading
 state, limits and what is in flight do not end it.
 
-A row of one market (no second) is decided by what the model says of it: engine/bet.py.
+A row of one market (no second) is decided by what the model says of it: engine/bet.py. A row whose
+markets are all of one venue is a set: two to four legs through `engine.basket`.
 
 An edge of a pair that nobody approved, or on a quote that proves nothing, is refused: told pair by
 pair in `refusals` as one edge from when it first pays until it no longer does.
@@ -20,22 +21,21 @@ from engine import cells as c
 from engine import memory as m
 from engine.accounts import feed_of, free_flight
 from engine.bet import find_bet, open_bet
-from engine.edge import cross_venue, side_of_b, touch_gross
-from engine.intent import SWITCH_WALK_BUDGET, open_intent
+from engine.intent import open_intent
+from engine.legs import count_of, generation_of, market_of
+from engine.look import look
 from engine.market import set_timer
 from engine.pricing import are_terms_usable
 from engine.risk import SECOND_NS, closed_until
 from shm_layout import (
     ACTIVE,
     BODY,
-    BUY,
     FEEDS_MAX,
     LAYOUT_HASH,
     MAIN,
     NO_INSTRUMENT,
     PAIRS_MAX,
     REFUSAL,
-    SELL,
     ST_ACTIVE,
     Words,
     cell,
@@ -46,8 +46,9 @@ from shm_layout import (
 
 YEAR_S = 31_536_000  # 365 days, as in every rate and volatility here
 REFUSALS_AT, REFUSAL_CELLS = MAIN.at["refusals"], MAIN.blocks["refusals"].cells_each
-X_EDGES, X_UNTRUSTED, X_TRUST, X_BEST, X_LAST = (
-    cell(REFUSAL, name) for name in ("edges", "untrusted", "trust", "best_e6", "last_epoch_ns")
+X_EDGES, X_UNTRUSTED, X_TRUST, X_BEST, X_LAST, X_PAYS = (
+    cell(REFUSAL, name)
+    for name in ("edges", "untrusted", "trust", "best_e6", "last_epoch_ns", "pays")
 )
 
 
@@ -59,24 +60,27 @@ def layout_hash() -> int:
 
 @njit(cache=True)
 def why_not(mem: Words, instrument: int, generation: int) -> int:
-    """0 if the instrument's quote may be traded on, else the counter of the reason."""
+    """0 if the instrument's quote may be traded on, else the counter of the reason. A window that
+    has not begun, or is over, is no matter of trust: it counts by its clock, whatever its venue
+    still takes.
+    """
     quote, row = m.QUOTE_AT + instrument * BODY, m.INSTRUMENT_AT + instrument * BODY
-    feed = feed_of(mem, instrument)
+    feed, known = feed_of(mem, instrument), mem[row + c.I_GENERATION]
+    if mem[row + c.I_RULE] != 0 and generation == known:
+        run, is_its = mem[m.META + m.M_RUN], mem[quote + c.Q_GENERATION] == known
+        close = mem[quote + c.Q_CLOSE] if is_its else 0
+        if run < mem[row + c.I_OPEN] or 0 < close <= run:
+            return m.C_WINDOW
     if (
         mem[quote + c.Q_NUMBER] == 0
         or mem[quote + c.Q_TRUST] != 0
         or mem[quote + c.Q_STATUS] != ST_ACTIVE
     ):
         return m.C_TRUST
-    known = mem[row + c.I_GENERATION]
     if mem[quote + c.Q_GENERATION] != known or generation != known or mem[row + c.I_LIVE] != 1:
         return m.C_TRUST
     if mem[quote + c.Q_BIDS] >= mem[quote + c.Q_ASKS]:
         return m.C_TRUST
-    if mem[row + c.I_RULE] != 0:  # a window counts by its clock, whatever its venue still takes
-        run, close = mem[m.META + m.M_RUN], mem[quote + c.Q_CLOSE]
-        if run < mem[row + c.I_OPEN] or 0 < close <= run:
-            return m.C_TRUST
     if feed < 0 or feed >= FEEDS_MAX or mem[m.META + m.M_ALIVE] >> feed & 1 == 0:
         return m.C_ALIVE
     return 0 if mem[quote + c.Q_EPOCH] == mem[m.FEED_EPOCH + feed] else m.C_ALIVE
@@ -97,24 +101,42 @@ def time_hurdle(mem: Words, close_a: int, close_b: int) -> int:
 
 
 @njit(cache=True)
+def among_more(
+    mem: Words, pair: int, delay: int, close_a: int, close_b: int
+) -> tuple[int, int, int]:
+    """(longest taker delay, first close, last close) with the third and fourth leg of a set."""
+    first, last = min(close_a, close_b), max(close_a, close_b)
+    for leg in range(2, count_of(mem, pair)):
+        quote = m.QUOTE_AT + market_of(mem, pair, m.i64(leg)) * BODY
+        delay = max(delay, mem[quote + c.Q_DELAY])
+        first, last = min(first, mem[quote + c.Q_CLOSE]), max(last, mem[quote + c.Q_CLOSE])
+    return delay, first, last
+
+
+@njit(cache=True)
 def take_off(mem: Words, pair: int, direction: int) -> int:
-    """What comes off each contract beside fees: hurdle, cost of capital until settlement, dead zone
-    of this direction, risk of a taker delay. Below 0: not to be traded now, as the market holds
-    takers back too long (-1) or the terms that it needs are not there or have expired (-2). A row
-    of one market has no dead zone, and needs that market's terms.
+    """What comes off each contract beside fees: hurdle, cost of capital until settlement (of n−1
+    dollars, where the n outcomes of a set are sold), dead zone of this direction, risk of a taker
+    delay. Below 0: not to be traded now, as the market holds takers back too long (-1) or the terms
+    that it needs are not there or have expired (-2). A row of one market has no dead zone, and
+    needs that market's terms.
     """
     row, terms = m.PAIR_AT + pair * BODY, m.TERMS_AT + pair * BODY
     a, b = mem[row + c.P_A], mem[row + c.P_B]
     is_pair = b != NO_INSTRUMENT
     quote_a, quote_b = m.QUOTE_AT + a * BODY, m.QUOTE_AT + (b if is_pair else a) * BODY
     delay = max(mem[quote_a + c.Q_DELAY], mem[quote_b + c.Q_DELAY])
+    close_a, close_b = mem[quote_a + c.Q_CLOSE], mem[quote_b + c.Q_CLOSE]
+    if mem[row + c.P_MORE] > 0:
+        delay, close_a, close_b = among_more(mem, pair, delay, close_a, close_b)
     if delay > min(mem[c.A_DELAY], mem[row + c.P_DELAY]):
         return -1
-    waits = time_hurdle(mem, mem[quote_a + c.Q_CLOSE], mem[quote_b + c.Q_CLOSE])
+    waits = time_hurdle(mem, close_a, close_b)
     if waits < 0:
         return -2
     own = mem[row + c.P_HURDLE]
     off = waits + (own if own >= 0 else mem[c.A_HURDLE])
+    off *= 1 + direction * mem[row + c.P_MORE]
     if not is_pair:
         return off if mem[row + c.P_NEEDS] == 0 or are_terms_usable(mem, a) else -2
     has_terms = mem[terms + c.T_NUMBER] > 0
@@ -149,8 +171,7 @@ def may_open(mem: Words, pair: int, direction: int, since: int) -> bool:
         mem[m.COUNTS + m.C_COOLDOWN] += 1
         set_timer(mem, pair, mem[state + m.PS_COOL + direction])
     else:
-        row = m.PAIR_AT + pair * BODY
-        counter, opens = closed_until(mem, mem[row + c.P_A], mem[row + c.P_B])
+        counter, opens = closed_until(mem, pair)
         if opens == 0:
             return True
         mem[m.COUNTS + counter] += 1
@@ -159,38 +180,12 @@ def may_open(mem: Words, pair: int, direction: int, since: int) -> bool:
 
 
 @njit(cache=True)
-def look(
-    mem: Words, pair: int, direction: int, off: int, edge_min: int
-) -> tuple[int, int, int, int, int, int, int]:
-    """What one direction pays now, as `cross_venue` says it; size −1: already too little before
-    fees. `off` < 0: the pair is not to be looked at.
-    """
-    row = m.PAIR_AT + pair * BODY
-    same = mem[row + c.P_SAME]
-    quote_a, quote_b = m.QUOTE_AT + mem[row + c.P_A] * BODY, m.QUOTE_AT + mem[row + c.P_B] * BODY
-    side_a = BUY if direction == 0 else SELL
-    gross = touch_gross(mem, quote_a, side_a, quote_b, side_of_b(direction, same))
-    if off < 0 or gross <= 0 or gross < edge_min + off:  # nearly always
-        return -1, 0, 0, 0, 0, 0, 0
-    return cross_venue(
-        mem,
-        quote_a,
-        quote_b,
-        same,
-        direction,
-        edge_min,
-        off,
-        mem[c.A_SIZE],
-        mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET,
-    )
-
-
-@njit(cache=True)
 def trust_of(mem: Words, pair: int) -> int:
-    """The trust words of both quotes together."""
-    row = m.PAIR_AT + pair * BODY
-    a, b = mem[row + c.P_A], mem[row + c.P_B]
-    return mem[m.QUOTE_AT + a * BODY + c.Q_TRUST] | mem[m.QUOTE_AT + b * BODY + c.Q_TRUST]
+    """The trust words of all its quotes together."""
+    trust = 0
+    for leg in range(count_of(mem, pair)):
+        trust |= mem[m.QUOTE_AT + market_of(mem, pair, leg) * BODY + c.Q_TRUST]
+    return trust
 
 
 @njit(cache=True)
@@ -217,8 +212,8 @@ def refuse_pair(words: Words, mem: Words, pair: int, reason: int) -> None:
         if not is_pair:
             trust = load_relaxed(words, told + X_TRUST) | trust_of(mem, pair)
             store_relaxed(words, told + X_TRUST, trust)
-        if found[5] > load_relaxed(words, told + X_BEST):
-            store_relaxed(words, told + X_BEST, found[5])
+        if found[1] > load_relaxed(words, told + X_BEST):
+            store_relaxed(words, told + X_BEST, found[1])
 
 
 @njit(cache=True)
@@ -273,6 +268,17 @@ def decide_bet(
 
 
 @njit(cache=True)
+def tell_pays(words: Words, mem: Words, pair: int) -> None:
+    """Show which directions of a row pay now: bit 0 for direction 0, bit 1 for 1. An edge that is
+    refused does not pay."""
+    state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
+    pays = m.i64(mem[state + m.PS_SINCE] != 0) | m.i64(mem[state + m.PS_SINCE_1] != 0) << 1
+    if mem[state + m.PS_PAYS] != pays:
+        mem[state + m.PS_PAYS] = pays
+        store_relaxed(words, REFUSALS_AT + pair * REFUSAL_CELLS + X_PAYS, pays)
+
+
+@njit(cache=True)
 def decide_pair(words: Words, mem: Words, body: Words, pair: int, touched: int) -> int:
     """Decide both directions of a pair. Returns intents written."""
     mem[m.COUNTS + m.C_DECISIONS] += 1
@@ -283,6 +289,9 @@ def decide_pair(words: Words, mem: Words, body: Words, pair: int, touched: int) 
     reason = why_not(mem, mem[row + c.P_A], mem[row + c.P_A_GENERATION])
     if reason == 0 and is_pair:
         reason = why_not(mem, mem[row + c.P_B], mem[row + c.P_B_GENERATION])
+    for leg in range(2, 2 + mem[row + c.P_MORE]):
+        if reason == 0:
+            reason = why_not(mem, market_of(mem, pair, leg), generation_of(mem, pair, leg))
     if reason == 0 and mem[row + c.P_APPROVED] != 1:
         reason = m.C_PAIR
     off = take_off(mem, pair, m.i64(0))
@@ -332,5 +341,6 @@ def decide_touched(words: Words, mem: Words, body: Words) -> int:
         touched = mem[place]
         mem[place] = 0
         opened += decide_pair(words, mem, body, pair, touched)
+        tell_pays(words, mem, pair)
     mem[m.META + m.M_TOUCHED] = 0
     return opened

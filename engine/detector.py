@@ -14,6 +14,7 @@ from shm_layout import (
     CASH,
     ENTRY,
     K_ACCOUNT,
+    K_HAD,
     K_INSTRUMENT,
     K_INTENT,
     K_MARKET,
@@ -111,6 +112,7 @@ class Detector:
         if kernels.catch_up(self._words, self._mem, self._entry, self._row) < 0 or lapped:
             self._take_identities()
         kernels.take_quotes(self._words, self._mem, self._row, -1)
+        self._take_slots("had", K_HAD)
         self._take_terms()
         self._take_holdings()
         self._take_flights()
@@ -122,6 +124,8 @@ class Detector:
             self._take_identities()
         elif ring == kernels.TERMS_RING:
             self._take_terms()
+        elif ring == kernels.HAD_RING:
+            self._take_slots("had", K_HAD)
         else:
             self._take_holdings()
 

@@ -21,7 +21,6 @@ from engine.fees import (
     charge,
     charged_as,
     fee_e6,
-    raw_fee,
     raw_of_match,
     unit_fee_e18,
 )
@@ -44,7 +43,7 @@ def side_of_b(direction: int, same: int) -> int:
     return BUY if direction == 0 else SELL
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def touch_gross(rows: Words, a: int, side_a: int, b: int, side_b: int) -> int:
     """What a contract leaves at both touches before fees. An absent side makes it hugely
     negative."""
@@ -53,7 +52,7 @@ def touch_gross(rows: Words, a: int, side_a: int, b: int, side_b: int) -> int:
     return E6 - token_price(price_a, side_a) - token_price(price_b, side_b)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def fee_terms(rows: Words, at: int) -> tuple[int, int, int, int]:
     """(rate, exponent, unit, mode) of the quote at `at`, an unknown kind as the worst known."""
     return charged_as(
@@ -65,7 +64,7 @@ def fee_terms(rows: Words, at: int) -> tuple[int, int, int, int]:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def depth_of(rows: Words, at: int, walk_budget: int) -> int:
     """Levels one order may take. A FAK BUY spends a budget, so below its limit it fills more than
     was asked: where the venue has that rule only the touch is used, unless `walk_budget` allows it
@@ -73,7 +72,7 @@ def depth_of(rows: Words, at: int, walk_budget: int) -> int:
     return LEVELS if walk_budget or rows[at + c.Q_NOTIONAL_STEP] == 0 else 1
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True, _nrt=False)
 def reach(
     rows: Words,
     a: int,
@@ -126,28 +125,27 @@ def reach(
     return min(size, cap), limit_a, limit_b, least_e18
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def take_leg(rows: Words, quote: int, side: int, size_e6: int) -> tuple[int, int, int]:
     """(cost in 1e-12 dollars, fee, worst price) of taking `size_e6` from one ladder, which shows as
     much."""
     rate, exponent, unit, mode = fee_terms(rows, quote)
     at = quote + (c.Q_ASKS if side == BUY else c.Q_BIDS)
-    price, take = rows[at], min(rows[at + 1], size_e6)
-    cost, left = token_price(price, side) * take, size_e6 - take
-    hi, lo = raw_fee(price, take, rate, exponent)
-    if left > 0:
-        while left > 0:
-            at += 2
-            price, take = rows[at], min(rows[at + 1], left)
-            cost += token_price(price, side) * take
-            hi, lo = add_raw(hi, lo, price, take, rate, exponent)
-            left -= take
-        if mode == ROUND_DOWN:  # one figure for all of it
-            hi, lo = raw_of_match(cost, size_e6, rate, exponent)
+    touch, cost, left, hi, lo = at, 0, size_e6, 0, 0
+    while True:
+        price, take = rows[at], min(rows[at + 1], left)
+        cost += token_price(price, side) * take
+        hi, lo = add_raw(hi, lo, price, take, rate, exponent)
+        left -= take
+        if left <= 0:
+            break
+        at += 2
+    if at > touch and mode == ROUND_DOWN:  # one figure for all of it
+        hi, lo = raw_of_match(cost, size_e6, rate, exponent)
     return cost, charge(hi, lo, cost, unit, mode), price
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def is_on_grid(rows: Words, at: int, price_e6: int) -> bool:
     """The price may be a limit in the market of the quote at `at`."""
     g = at + c.Q_GRID
@@ -157,7 +155,7 @@ def is_on_grid(rows: Words, at: int, price_e6: int) -> bool:
     )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def legal_both(rows: Words, a: int, token_a: int, b: int, token_b: int, wanted_e6: int) -> int:
     """Largest size at most `wanted_e6` that both venues take at these token prices; 0: none. With a
     leg that is signed ahead (its venue has a notional step) a kept number of steps."""
@@ -183,14 +181,14 @@ def left_after(size: int, cost_e12: int, fees_e6: int) -> int:
     return E6 * size - cost_e12 - fees_e6 * E6 if fees_e6 < FEE_REFUSED_E6 else -(10**18)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def fee_at(rows: Words, quote: int, token: int, size: int) -> int:
     """Fee of a whole order at one price."""
     rate, exponent, unit, mode = fee_terms(rows, quote)
     return fee_e6(token, size, rate, exponent, unit, mode)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", forceinline=True, _nrt=False)
 def cross_at(
     rows: Words,
     a: int,
@@ -229,7 +227,7 @@ def cross_at(
     return size, limit_a, limit_b, fee_a, fee_b, edge, left // E6
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", _nrt=False)
 def cross_venue(
     rows: Words,
     a: int,

@@ -215,12 +215,13 @@ def fair_before_start(
 ) -> float:
     """Chance of Up before the strike is known: the average at the end, at least that at the start.
 
-    `start_s`: seconds from the stamp of spot to the last tick of the average at the start;
-    `window_s` from there to that of the average at the end (at least n: the two do not overlap).
+    `start_s`: seconds from the stamp of spot to the last tick of the average at the start, above −1
+    (Kalshi's is stamped a second before the window opens); `window_s` from there to that of the
+    average at the end (at least n: the two do not overlap).
     `known_*` are the ticks of the start's average that came. The strike moves with spot as well,
     so only what comes after it counts.
     """
-    if not (spot > 0 and sigma > 0 and widen > 0 and window_s >= n > 0 and start_s > 0):
+    if not (spot > 0 and sigma > 0 and widen > 0 and window_s >= n > 0 and start_s > -1):
         return nan
     if not 0 <= known_count <= n:
         return nan
@@ -232,43 +233,6 @@ def fair_before_start(
     ahead = (known_count * spot - known_sum) / n
     deviation = widen * spot * sigma * sqrt(max(begin + end - 2 * shared, 0.0))
     return capped(chance_above(ahead, -half_tick, deviation), cap)
-
-
-@njit(cache=True)
-def rolling_terms(
-    spot: float, sigma: float, seconds: float, twap: float, leaving_mean: float, n: int
-) -> tuple[float, float]:
-    """Mean and deviation of a published TWAP over n seconds at its end, `seconds` <= n from now:
-    what is published, less the seconds that leave it, plus spot in their place. Continuous form:
-    how the publisher samples is not known.
-    """
-    mean = twap + seconds / n * (spot - leaving_mean)
-    return mean, spot * sigma * sqrt(seconds * seconds * seconds / 3) / n
-
-
-@njit(cache=True)
-def fair_rolling(
-    spot: float,
-    sigma: float,
-    seconds: float,
-    twap: float,
-    leaving_mean: float,
-    strike: float,
-    n: int,
-    error: float,
-    widen: float,
-    cap: float,
-) -> float:
-    """Chance that a published TWAP is at least the strike at its end (`rolling_terms`), for the
-    last n seconds; NaN before them, and where an input is not known. `error` counts for the part
-    that is still to come.
-    """
-    is_told = spot > 0 and sigma > 0 and twap > 0 and leaving_mean > 0 and strike > 0 and widen > 0
-    if not (is_told and error >= 0 and 0 <= seconds <= n and n > 0):
-        return nan
-    mean, way = rolling_terms(spot, sigma, seconds, twap, leaving_mean, n)
-    off = error * spot * seconds / n
-    return capped(chance_above(mean, strike, sqrt(widen * widen * way * way + off * off)), cap)
 
 
 @njit(cache=True)

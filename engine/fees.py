@@ -66,6 +66,16 @@ def raw_fee(price_e6: int, size_e6: int, rate_e6: int, exponent: int) -> tuple[i
     """
     if price_e6 < 0 or price_e6 > E6 or not is_in_range(size_e6, rate_e6, exponent):
         return FEE_REFUSED_E6, 0
+    if exponent != 1:
+        return raw_fee_of_power(price_e6, size_e6, rate_e6, exponent)
+    return product(rate_e6 * size_e6, price_e6 * (E6 - price_e6))
+
+
+@njit(cache=True, error_model="numpy")
+def raw_fee_of_power(
+    price_e6: int, size_e6: int, rate_e6: int, exponent: int
+) -> tuple[int, int]:
+    """`raw_fee` within its limits, for the rare exponent that is not 1."""
     charged = rate_e6 * size_e6  # at most 10**18
     if exponent == 0:
         return charged // E6, charged % E6 * 10**12
@@ -116,7 +126,7 @@ def unit_fee_e18(price_e6: int, rate_e6: int, exponent: int) -> int:
         return UNIT_FEE_REFUSED_E18
     if exponent == 1:
         return rate_e6 * (price_e6 * (E6 - price_e6))
-    hi, lo = raw_fee(price_e6, i64(E6), rate_e6, exponent)
+    hi, lo = raw_fee_of_power(price_e6, i64(E6), rate_e6, exponent)
     return hi * 10**12 + (lo + E6 - 1) // E6
 
 

@@ -57,10 +57,10 @@ def layout_hash() -> int:
 @njit(cache=True)
 def place(at: int, trade: int) -> int:
     """First cell of a trade by its number."""
-    return at + FLOW_HEAD + trade % TRADES_MAX * TRADE_CELLS
+    return at + FLOW_HEAD + (trade & (TRADES_MAX - 1)) * TRADE_CELLS
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def count_change(flow: Words, at: int, trade: int, by: int) -> None:
     """Count the change of price from a trade to the next one `by` times."""
     before, after = flow[place(at, trade) + 1], flow[place(at, trade + 1) + 1]
@@ -70,7 +70,7 @@ def count_change(flow: Words, at: int, trade: int, by: int) -> None:
         flow[at + F_DOWNS] += by
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def leave_near(flow: Words, at: int) -> None:
     """The oldest trade within 30 s is that no more."""
     oldest = flow[at + F_NEAR]
@@ -81,7 +81,7 @@ def leave_near(flow: Words, at: int) -> None:
     flow[at + F_NEAR] = oldest + 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def leave_far(flow: Words, at: int) -> None:
     """The oldest trade within 60 s is that no more; its place is free."""
     row = place(at, flow[at + F_FAR])
@@ -95,7 +95,7 @@ def leave_far(flow: Words, at: int) -> None:
     flow[at + F_FAR] += 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def expire(flow: Words, at: int, now_ns: int) -> None:
     """Let go of trades older than their windows: as much work as trades leave."""
     head = flow[at + F_HEAD]
@@ -105,7 +105,7 @@ def expire(flow: Words, at: int, now_ns: int) -> None:
         leave_far(flow, at)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def add_trade(
     flow: Words,
     at: int,
@@ -149,7 +149,7 @@ def add_trade(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def forget(flow: Words, at: int) -> None:
     """Empty the buffer: trades were missed (a gap, a lap, a new epoch). The counters stay."""
     early, odd = flow[at + F_EARLY], flow[at + F_ODD]
@@ -158,13 +158,13 @@ def forget(flow: Words, at: int) -> None:
     flow[at + F_EARLY], flow[at + F_ODD] = early, odd
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def trades_near(flow: Words, at: int) -> int:
     """Trades within 30 s, as of the last `expire`."""
     return flow[at + F_HEAD] - flow[at + F_NEAR]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def velocity(flow: Words, at: int, strike_e8: int) -> float:
     """(newest − oldest price) / span / strike per second over 30 s; 0.0 without two trades."""
     if trades_near(flow, at) < 2 or strike_e8 < 1:
@@ -175,7 +175,7 @@ def velocity(flow: Words, at: int, strike_e8: int) -> float:
     return (flow[newest + 1] - flow[oldest + 1]) / strike_e8 / (span / 1e9)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def dominant_share(flow: Words, at: int) -> float:
     """Share of the more frequent direction among changes of price within 30 s: 0.5 to 1; 0.0
     without any."""
@@ -183,7 +183,7 @@ def dominant_share(flow: Words, at: int) -> float:
     return max(ups, downs) / (ups + downs) if ups + downs > 0 else 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def mean_price(flow: Words, at: int) -> float:
     """Volume-weighted price of 60 s in dollars; 0.0 where nothing with a size was traded."""
     size = flow[at + F_SIZE]

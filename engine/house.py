@@ -60,6 +60,7 @@ from engine.strategies.view import (
     is_by,
     show_flow,
     show_market,
+    with_market,
 )
 from shm_layout import (
     BODY,
@@ -161,6 +162,10 @@ def show(mem: Words, instrument: int) -> bool:
     price, view = floats(mem, PRICE_AT, OUT_CELLS), floats(mem, VIEW_AT, VIEW_CELLS)
     if not price_market(mem, instrument, price):
         return False
+    terms, quote = m.MARKET_AT + instrument * BODY, m.QUOTE_AT + instrument * BODY
+    fair = with_market(
+        price[O_FAIR], mem[terms + c.MT_MARKET], mem[quote + c.Q_BIDS], mem[quote + c.Q_ASKS]
+    )
     show_market(
         view,
         price[O_SPOT],
@@ -170,12 +175,12 @@ def show(mem: Words, instrument: int) -> bool:
         price[O_LEFT],
         price[O_LENGTH],
         price[O_SIGMA],
-        price[O_FAIR],
+        fair,
         trigger_of(mem, instrument),
     )
     slot = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_SPOT_SLOT]
     if is_price_usable(mem, slot):
-        strike = mem[m.MARKET_AT + instrument * BODY + c.MT_STRIKE]
+        strike = mem[terms + c.MT_STRIKE]
         flow = m.FLOW_AT + slot * FLOW_CELLS
         show_flow(view, mem, flow, mem[m.META + m.M_RUN], strike)
     return True
@@ -211,7 +216,7 @@ def compare_windows(mem: Words, pair: int, instrument: int) -> None:
     count, own = 0, -1
     link = mem[m.SPOT_HEAD + mem[m.MARKET_AT + instrument * BODY + c.MT_SPOT_SLOT]]
     while link and count < WINDOWS_MAX:
-        other = mem[m.PAIR_AT + (link - 1) // 2 * BODY + c.P_A]
+        other = mem[m.PAIR_AT + (link - 1) // m.LINKS * BODY + c.P_A]
         link = mem[m.NEXT + link - 1]
         at = house_of(other)
         is_new = mem[m.META + m.M_NOW] - mem[at + m.H_IMPLIED_AT] <= IMPLIED_NS
@@ -279,6 +284,7 @@ def choose_bet(
     case[s.C_OFF], case[s.C_RUN] = off_e6, mem[m.META + m.M_RUN]
     case[s.C_HELD], case[s.C_CAP] = held_side(mem, instrument), cap_e6
     case[s.C_BANKROLL] = max(cash_room(mem, instrument), 0)
+    case[s.C_STAKED] = mem[at + m.PO_EXPOSURE]
     case[s.C_ROOM] = max(min(mem[c.A_MARKET] - mem[at + m.PO_EXPOSURE], mem[c.A_ORDER]), 0)
     case[s.C_WALK_BUDGET] = mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET
     house = house_of(instrument) + m.H_SEEN

@@ -1,5 +1,5 @@
-"""Writing an intent: an edge is cut to what cash and limits leave, reserved, and appended with both
-legs.
+"""Writing an intent: an edge is cut to what cash and limits leave, reserved, and appended with all
+its legs, the two of a pair as the two to four of a set.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -10,32 +10,45 @@ from numba import njit
 from engine import cells as c
 from engine import memory as m
 from engine.accounts import reserve
-from engine.edge import cross_venue, fee_terms, side_of_b
+from engine.basket import (
+    B_FEE,
+    B_INSTRUMENT,
+    B_LIMIT,
+    B_QUOTE,
+    B_SIDE,
+    B_UNIT,
+    BASKET_CELLS,
+    LEG_CELLS,
+    basket,
+)
+from engine.complement import lay
+from engine.edge import fee_terms
 from engine.fees import fee_e6
+from engine.legs import count_of, is_set, market_of
 from engine.risk import (
     PRICE_LEAST_E6,
     calm_size,
-    cash_size,
     count_in_market,
     count_orders,
     limit_size,
     lower,
     refusal,
+    shared_size,
+    sigma_of,
     touch_refusal,
 )
 from engine.sizes import token_price
 from shm_layout import (
     BODY,
-    BUY,
     E6,
     FLAG_TIMER,
     K_INTENT,
+    KIND_COMPLEMENT,
     KIND_CROSS_VENUE,
     LAYOUT_HASH,
     MAIN,
     ORIGIN_DETECTOR,
     ROUND_UP,
-    SELL,
     Words,
     ring_append,
 )
@@ -95,9 +108,42 @@ def is_in_band(mem: Words, limit: int) -> bool:
 
 
 @njit(cache=True)
-def spent_e6(side_a: int, limit_a: int, side_b: int, limit_b: int, size: int) -> int:
-    """Dollars that both legs of an intent cost at their limits, fees aside, rounded down."""
-    return (token_price(limit_a, side_a) + token_price(limit_b, side_b)) * size // E6
+def lay_legs(mem: Words, pair: int, direction: int, legs: Words) -> tuple[int, int]:
+    """Markets and sides of one direction of a row; (legs, what a contract of each pays)."""
+    count = count_of(mem, pair)
+    for leg in range(count):
+        instrument = market_of(mem, pair, leg)
+        legs[leg * LEG_CELLS + B_INSTRUMENT] = instrument
+        legs[leg * LEG_CELLS + B_QUOTE] = m.QUOTE_AT + instrument * BODY
+    same = mem[m.PAIR_AT + pair * BODY + c.P_SAME]
+    return count, lay(legs, count, same, direction)
+
+
+@njit(cache=True)
+def legs_refusal(mem: Words, legs: Words, count: int) -> int:
+    """0, or the counter of why these legs are not to be opened: a limit is outside the band, or a
+    book is too wide or too thin.
+    """
+    for leg in range(count):
+        limit = legs[leg * LEG_CELLS + B_LIMIT]
+        if not mem[c.A_LOW] <= limit <= mem[c.A_HIGH]:
+            return m.C_BAND
+    for leg in range(count):
+        row = leg * LEG_CELLS
+        counter = touch_refusal(mem, legs[row + B_QUOTE], legs[row + B_SIDE])
+        if counter != 0:
+            return counter
+    return 0
+
+
+@njit(cache=True)
+def spent_e6(legs: Words, count: int, size: int) -> int:
+    """Dollars that all legs cost at their limits, fees aside, rounded down."""
+    prices = 0
+    for leg in range(count):
+        row = leg * LEG_CELLS
+        prices += token_price(legs[row + B_LIMIT], legs[row + B_SIDE])
+    return prices * size // E6
 
 
 @njit(cache=True)
@@ -164,41 +210,35 @@ def send_off(words: Words, mem: Words, body: Words) -> None:
 @njit(cache=True)
 def cut(
     mem: Words,
-    pair: int,
-    direction: int,
+    legs: Words,
+    count: int,
+    pays: int,
     off: int,
     edge_min: int,
-    found: tuple[int, int, int, int, int, int, int],
-) -> tuple[int, int, int, int, int, int, int]:
-    """An edge (as `cross_venue` says it) in a size that cash, limits and volatility leave; which of
-    them bound is counted. Size 0: nothing is left, and that too is counted.
+    found: tuple[int, int, int],
+) -> tuple[int, int, int]:
+    """An edge (as `basket` says it, limits in `legs`) in a size that cash, limits and volatility
+    leave; which of them bound is counted. Size 0: nothing is left, and that too is counted.
     """
-    row = m.PAIR_AT + pair * BODY
-    a, b, same = mem[row + c.P_A], mem[row + c.P_B], mem[row + c.P_SAME]
-    quote_a, quote_b = m.QUOTE_AT + a * BODY, m.QUOTE_AT + b * BODY
-    side_a, side_b = BUY if direction == 0 else SELL, side_of_b(direction, same)
-    unit_a = unit_cost(mem, quote_a, side_a, found[1])
-    unit_b = unit_cost(mem, quote_b, side_b, found[2])
-    spare = 2 * max(fee_terms(mem, quote_a)[2], fee_terms(mem, quote_b)[2]) + 2
-    by_cash = cash_size(mem, a, unit_a, b, unit_b, spare)
-    by_limits = limit_size(mem, a, unit_a, b, unit_b, same, spare)
-    calm = calm_size(mem, a, b, found[0])
+    unit, sigma = 0, 0
+    for leg in range(count):
+        row = leg * LEG_CELLS
+        quote, side = legs[row + B_QUOTE], legs[row + B_SIDE]
+        legs[row + B_UNIT] = unit_cost(mem, quote, side, legs[row + B_LIMIT])
+        unit = max(unit, fee_terms(mem, quote)[2])
+        sigma = max(sigma, sigma_of(mem, legs[row + B_INSTRUMENT]))
+    spare = 2 * unit + 2
+    by_cash = shared_size(mem, legs, count, m.i64(c.I_ACCOUNT), spare)
+    by_limits = limit_size(mem, legs, count, spare)
+    calm = calm_size(mem, sigma, found[0])
     if calm < found[0]:
         by_limits = lower(mem, by_limits, calm, m.i64(m.C_CUT_VOLATILITY))
-    if min(by_cash, by_limits) < found[0]:
+    cap = min(by_cash, by_limits)
+    if cap < found[0]:
         if by_limits <= by_cash:
             mem[m.COUNTS + mem[m.META + m.M_BINDING]] += 1
-        found = cross_venue(
-            mem,
-            quote_a,
-            quote_b,
-            same,
-            direction,
-            edge_min,
-            off,
-            min(by_cash, by_limits),
-            mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET,
-        )
+        walks = mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET
+        found = basket(mem, legs, count, pays, edge_min, off, cap, walks)
         mem[m.COUNTS + refusal(by_cash, by_limits)] += found[0] == 0
     return found
 
@@ -213,39 +253,37 @@ def open_intent(
     off: int,
     edge_min: int,
     touched: int,
-    found: tuple[int, int, int, int, int, int, int],
+    found: tuple[int, int, int],
 ) -> bool:
-    """Cut the edge to what the limits leave and write the intent. False: refused and counted."""
-    row, state = m.PAIR_AT + pair * BODY, m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
-    a, b = mem[row + c.P_A], mem[row + c.P_B]
-    side_a, side_b = BUY if direction == 0 else SELL, side_of_b(direction, mem[row + c.P_SAME])
-    if not is_in_band(mem, found[1]) or not is_in_band(mem, found[2]):
-        mem[m.COUNTS + m.C_BAND] += 1
-        return False
-    counter = touch_refusal(mem, m.QUOTE_AT + a * BODY, side_a)
-    if counter == 0:
-        counter = touch_refusal(mem, m.QUOTE_AT + b * BODY, side_b)
+    """Cut the edge whose limits and fees stand in LEGS_AT to what the limits leave and write the
+    intent. False: refused and counted.
+    """
+    legs = mem[m.LEGS_AT : m.LEGS_AT + BASKET_CELLS]
+    state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
+    count, pays = lay_legs(mem, pair, direction, legs)
+    counter = legs_refusal(mem, legs, count)
     if counter != 0:
         mem[m.COUNTS + counter] += 1
         return False
-    size, limit_a, limit_b, fee_a, fee_b, edge, profit = cut(
-        mem, pair, direction, off, edge_min, found
-    )
-    if size == 0:
+    size, edge, profit = cut(mem, legs, count, pays, off, edge_min, found)
+    is_small = size > 0 and spent_e6(legs, count, size) < mem[c.A_INTENT_MIN]
+    if size == 0 or is_small:
+        mem[m.COUNTS + m.C_SMALL] += is_small
         mem[state + m.PS_LIMITED] = 1
         return False
-    if spent_e6(side_a, limit_a, side_b, limit_b, size) < mem[c.A_INTENT_MIN]:
-        mem[m.COUNTS + m.C_SMALL] += 1
-        mem[state + m.PS_LIMITED] = 1
-        return False
-    trigger = a
-    if mem[m.QUOTE_AT + b * BODY + c.Q_RECV] > mem[m.QUOTE_AT + a * BODY + c.Q_RECV]:
-        trigger = b
-    put_head(mem, body, m.i64(KIND_CROSS_VENUE), pair, direction, m.i64(2), trigger, touched)
-    put_leg(mem, body, m.i64(c.N_LEG), a, side_a, limit_a, size)
-    put_leg(mem, body, c.N_LEG + c.LEG_CELLS, b, side_b, limit_b, size)
-    body[c.N_EDGE], body[c.N_PROFIT], body[c.N_FEES] = edge, profit, fee_a + fee_b
-    count_in_market(mem, a)
-    count_in_market(mem, b)
+    trigger = legs[B_INSTRUMENT]
+    for leg in range(1, count):
+        quote, newest = legs[leg * LEG_CELLS + B_QUOTE], m.QUOTE_AT + trigger * BODY
+        if mem[quote + c.Q_RECV] > mem[newest + c.Q_RECV]:
+            trigger = legs[leg * LEG_CELLS + B_INSTRUMENT]
+    kind = m.i64(KIND_COMPLEMENT) if is_set(mem, pair) else m.i64(KIND_CROSS_VENUE)
+    put_head(mem, body, kind, pair, direction, count, trigger, touched)
+    body[c.N_EDGE], body[c.N_PROFIT] = edge, profit
+    for leg in range(count):
+        row, at = leg * LEG_CELLS, c.N_LEG + leg * c.LEG_CELLS
+        instrument = legs[row + B_INSTRUMENT]
+        put_leg(mem, body, at, instrument, legs[row + B_SIDE], legs[row + B_LIMIT], size)
+        body[c.N_FEES] += legs[row + B_FEE]
+        count_in_market(mem, instrument)
     send_off(words, mem, body)
     return True

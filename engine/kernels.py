@@ -1,10 +1,10 @@
 """The detector's live kernels: drain every ring to its end, write what was seen to `steps`, decide.
 
-Order of the rings in a drain is part of the contract with replay: control, terms, reports, then
-each feed's changes. A `steps` entry is written before the intents it leads to. Kinds of entries on
-`steps`: K_STEP (below), and rows taken from slots, whole: K_TAKEN (QUOTE), K_INSTRUMENT, K_PAIR,
-K_PARAMETERS, K_STRATEGY, K_TERMS, K_MARKET (MARKET_TERMS), K_ACCOUNT (REPORT), K_INTENT (an intent
-of a dead predecessor that still reserves).
+Order of the rings in a drain is part of the contract with replay: control, terms, reports, what
+paper orders had, then each feed's changes. A `steps` entry is written before the intents it leads
+to. Kinds of entries on `steps`: K_STEP (below), and rows taken from slots, whole: K_TAKEN (QUOTE),
+K_INSTRUMENT, K_PAIR, K_PARAMETERS, K_STRATEGY, K_TERMS, K_MARKET (MARKET_TERMS), K_ACCOUNT
+(REPORT), K_HAD, K_INTENT (an intent of a dead predecessor that still reserves).
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -17,6 +17,7 @@ from engine import cells as c
 from engine import memory as m
 from engine.accounts import apply_instrument, apply_report, pause_flights, reserve
 from engine.decide import decide_touched
+from engine.had import apply_had
 from engine.house import forget_trades, tell_stakes
 from engine.market import (
     apply_market_terms,
@@ -28,6 +29,7 @@ from engine.market import (
     fire_timers,
     timer_is_due,
     touch_all,
+    touch_pairs_of,
 )
 from engine.stakes import apply_strategy, stake
 from shm_layout import (
@@ -40,6 +42,7 @@ from shm_layout import (
     HISTOGRAMS_MAX,
     INSTRUMENTS_MAX,
     K_ACCOUNT,
+    K_HAD,
     K_INDEX,
     K_INSTRUMENT,
     K_INTENT,
@@ -78,12 +81,18 @@ from shm_layout import (
     store_relaxed,
 )
 
-RING_NAMES = (*(f"changes_{i}" for i in range(FEEDS_MAX)), "control_ring", "terms_ring", "reports")
+RING_NAMES = (
+    *(f"changes_{i}" for i in range(FEEDS_MAX)),
+    "control_ring",
+    "terms_ring",
+    "reports",
+    "had_ring",
+)
 RINGS_COUNT = len(RING_NAMES)
-CONTROL, TERMS_RING, REPORTS = FEEDS_MAX, FEEDS_MAX + 1, FEEDS_MAX + 2
+CONTROL, TERMS_RING, REPORTS, HAD_RING = range(FEEDS_MAX, FEEDS_MAX + 4)
 RINGS = np.array([MAIN.at[name] for name in RING_NAMES], np.int64)
 ENTRIES = np.array([MAIN.blocks[name].count for name in RING_NAMES], np.int64)
-ORDER = np.array([CONTROL, TERMS_RING, REPORTS, *range(FEEDS_MAX)], np.int64)
+ORDER = np.array([CONTROL, TERMS_RING, REPORTS, HAD_RING, *range(FEEDS_MAX)], np.int64)
 STEPS_RING, STEPS_ENTRIES = MAIN.at["steps"], MAIN.blocks["steps"].count
 QUOTES_AT, SLOT_CELLS = MAIN.at["quotes"], MAIN.blocks["quotes"].cells_each
 # entries one call reads: below a millisecond; the rest is read by the next call, then decided
@@ -136,6 +145,8 @@ def apply_entry(mem: Words, ring: int, kind: int, row: Words) -> None:
         apply_spot(mem, row, ring, kind)
     elif kind == K_MARKET:
         apply_market_terms(mem, row)
+    elif kind == K_HAD and apply_had(mem, row):
+        touch_pairs_of(mem, row[c.D_INSTRUMENT], m.i64(m.TOUCHED_TIMER))
 
 
 @njit(cache=True)

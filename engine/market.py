@@ -9,7 +9,9 @@ from numba import njit
 
 from engine import cells as c
 from engine import memory as m
+from engine.had import quote_less_had
 from engine.house import keep_trade
+from engine.legs import count_of, market_of
 from shm_layout import (
     BODY,
     E6,
@@ -31,7 +33,7 @@ def layout_hash() -> int:
     return LAYOUT_HASH
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def touch(mem: Words, pair: int, how: int) -> None:
     """Have a pair decided in this step, once, however often it is touched."""
     place = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_TOUCHED
@@ -41,7 +43,7 @@ def touch(mem: Words, pair: int, how: int) -> None:
     mem[place] = max(mem[place], how)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def touch_all(mem: Words) -> None:
     """Have every known pair decided: parameters or the trading state changed. Not on the path of a
     quote.
@@ -51,7 +53,15 @@ def touch_all(mem: Words) -> None:
             touch(mem, pair, m.i64(m.TOUCHED_TIMER))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
+def link(mem: Words, head: int, pair: int, leg: int) -> None:
+    """Put a leg of a row in front of a list."""
+    at = m.LINKS * pair + leg
+    mem[m.NEXT + at] = mem[head]
+    mem[head] = at + 1
+
+
+@njit(cache=True, _nrt=False)
 def link_pairs(mem: Words) -> None:
     """Rebuild the lists from an instrument to its pairs, so that a quote costs only the pairs it is
     in; the second link of a row of one market goes from the price it is valued with.
@@ -65,43 +75,38 @@ def link_pairs(mem: Words) -> None:
         row = m.PAIR_AT + pair * BODY
         if mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_KNOWN] == 0:
             continue
-        for leg in range(2):
-            instrument = mem[row + c.P_A + leg]
-            head = m.HEAD + instrument
-            if instrument == NO_INSTRUMENT:
-                slot = mem[m.MARKET_AT + mem[row + c.P_A] * BODY + c.MT_SPOT_SLOT]
-                if not 0 <= slot < PRODUCTS_MAX:
-                    continue
-                head = m.SPOT_HEAD + slot
-            mem[m.NEXT + 2 * pair + leg] = mem[head]
-            mem[head] = 2 * pair + leg + 1
+        for leg in range(count_of(mem, pair)):
+            link(mem, m.HEAD + market_of(mem, pair, leg), pair, leg)
+        slot = mem[m.MARKET_AT + mem[row + c.P_A] * BODY + c.MT_SPOT_SLOT]
+        if mem[row + c.P_B] == NO_INSTRUMENT and 0 <= slot < PRODUCTS_MAX:
+            link(mem, m.SPOT_HEAD + slot, pair, m.i64(1))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def touch_pairs_of(mem: Words, instrument: int, how: int) -> None:
     """Touch the pairs an instrument is in."""
     touch_list(mem, m.HEAD + instrument, how)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def touch_list(mem: Words, head: int, how: int) -> None:
     """Touch every pair of one list."""
     if mem[m.META + m.M_DIRTY]:
         link_pairs(mem)
-    link = mem[head]
-    while link:
-        touch(mem, (link - 1) // 2, how)
-        link = mem[m.NEXT + link - 1]
+    at = mem[head]
+    while at:
+        touch(mem, (at - 1) // m.LINKS, how)
+        at = mem[m.NEXT + at - 1]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def copy_row(mem: Words, to: int, row: Words) -> None:
     """One record into private memory."""
     for i in range(BODY):
         mem[to + i] = row[i]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def apply_quote(mem: Words, row: Words, feed: int) -> None:
     """Keep a quote if it is newer than the one held. `feed` < 0: taken from a slot, its feed is
     that of its identity.
@@ -124,18 +129,33 @@ def apply_quote(mem: Words, row: Words, feed: int) -> None:
     if generation < known or (generation == known and row[c.Q_NUMBER] <= mem[held + c.Q_NUMBER]):
         return
     copy_row(mem, held, row)
+    quote_less_had(mem, instrument)
     touch_pairs_of(mem, instrument, m.i64(m.TOUCHED_QUOTE))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
+def is_sound_pair(row: Words) -> bool:
+    """Its legs are existing places, each another."""
+    a, b, third, fourth = row[c.P_A], row[c.P_B], row[c.P_C], row[c.P_D]
+    more = row[c.P_MORE]
+    if not 0 <= a < INSTRUMENTS_MAX or a == b:
+        return False
+    if b == NO_INSTRUMENT or more == 0:
+        return more == 0 and NO_INSTRUMENT <= b < INSTRUMENTS_MAX
+    inside = 0 <= b < INSTRUMENTS_MAX and 0 <= third < INSTRUMENTS_MAX
+    if not (1 <= more <= m.LINKS - 2 and inside) or third in (a, b):
+        return False
+    return more == 1 or (0 <= fourth < INSTRUMENTS_MAX and fourth not in (a, b, third))
+
+
+@njit(cache=True, _nrt=False)
 def apply_pair(mem: Words, row: Words) -> None:
-    """A pair's row, or that of one market (no second): it is decided anew. If an operator publishes
-    it again, that ends its pause. Of another generation it is another pair: nothing of the one
-    before holds for it.
+    """A pair's row, that of a set, or that of one market (no second): it is decided anew. If an
+    operator publishes it again, that ends its pause. Of another generation it is another pair:
+    nothing of the one before holds for it.
     """
-    pair, a, b = row[c.P_INDEX], row[c.P_A], row[c.P_B]
-    inside = 0 <= a < INSTRUMENTS_MAX and NO_INSTRUMENT <= b < INSTRUMENTS_MAX and a != b
-    if pair < 0 or pair >= PAIRS_MAX or not inside:
+    pair = row[c.P_INDEX]
+    if pair < 0 or pair >= PAIRS_MAX or not is_sound_pair(row):
         return
     state = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS
     if mem[m.PAIR_AT + pair * BODY + c.P_GENERATION] not in (0, row[c.P_GENERATION]):
@@ -143,13 +163,14 @@ def apply_pair(mem: Words, row: Words) -> None:
         mem[state + m.PS_COOL] = mem[state + m.PS_COOL_1] = 0
         mem[state + m.PS_REFUSED] = mem[state + m.PS_REFUSED_1] = 0
     copy_row(mem, m.PAIR_AT + pair * BODY, row)
-    mem[state + m.PS_KNOWN] = 1
+    if mem[state + m.PS_KNOWN] == 0:
+        mem[state + m.PS_KNOWN], mem[state + m.PS_PAYS] = 1, -1  # not yet told
     mem[state + m.PS_PAUSED] = 0
     mem[m.META + m.M_DIRTY] = 1
     touch(mem, pair, m.i64(m.TOUCHED_TIMER))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def apply_terms(mem: Words, row: Words) -> None:
     """A pair's slow terms."""
     pair = row[c.T_PAIR]
@@ -158,9 +179,11 @@ def apply_terms(mem: Words, row: Words) -> None:
         touch(mem, pair, m.i64(m.TOUCHED_TIMER))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def apply_market_terms(mem: Words, row: Words) -> None:
-    """A market's slow terms: its fair value is another now."""
+    """A market's slow terms: its fair value is another now. Without a strike it has none that
+    trades.
+    """
     instrument = row[c.MT_INSTRUMENT]
     if 0 <= instrument < INSTRUMENTS_MAX:
         held = m.MARKET_AT + instrument * BODY
@@ -168,23 +191,24 @@ def apply_market_terms(mem: Words, row: Words) -> None:
             mem[m.META + m.M_DIRTY] = 1
         copy_row(mem, held, row)
         mem[m.COUNTS + m.C_MARKET_TERMS] += 1
-        touch_bets_of(mem, instrument)
+        if row[c.MT_STRIKE] > 0:
+            touch_bets_of(mem, instrument)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def touch_bets_of(mem: Words, instrument: int) -> None:
     """Touch the rows of this market alone."""
     if mem[m.META + m.M_DIRTY]:
         link_pairs(mem)
-    link = mem[m.HEAD + instrument]
-    while link:
-        pair = (link - 1) // 2
+    at = mem[m.HEAD + instrument]
+    while at:
+        pair = (at - 1) // m.LINKS
         if mem[m.PAIR_AT + pair * BODY + c.P_B] == NO_INSTRUMENT:
             touch(mem, pair, m.i64(m.TOUCHED_TIMER))
-        link = mem[m.NEXT + link - 1]
+        at = mem[m.NEXT + at - 1]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def apply_spot(mem: Words, row: Words, feed: int, kind: int) -> None:
     """Keep the newest price of a product or index: the middle of bid and ask, else the last trade.
     Markets valued with it are decided anew once it has moved by more than the parameters' share,
@@ -218,14 +242,14 @@ def apply_spot(mem: Words, row: Words, feed: int, kind: int) -> None:
             mem[m.META + m.M_PUBLISH] = row[c.X_PUBLISH]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def apply_parameters(mem: Words, row: Words) -> None:
     """New parameters hold for every pair at once."""
     copy_row(mem, m.PARAMETERS_AT, row)
     touch_all(mem)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def set_timer(mem: Words, pair: int, due: int) -> None:
     """Have a pair decided again at run time `due` even if no quote comes (debounce, cooldown, rate
     window).
@@ -242,7 +266,7 @@ def set_timer(mem: Words, pair: int, due: int) -> None:
         mem[m.META + m.M_NEXT_DUE] = due
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def fire_timers(mem: Words) -> int:
     """Touch the pairs whose timer is due. Looks at waiting pairs only. Returns how many."""
     fired, kept, soonest = 0, 0, 0
@@ -264,7 +288,7 @@ def fire_timers(mem: Words) -> int:
     return fired
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def timer_is_due(mem: Words) -> bool:
     """A pair waits for a moment that has come."""
     return mem[m.META + m.M_TIMERS] > 0 and mem[m.META + m.M_NEXT_DUE] <= mem[m.META + m.M_RUN]

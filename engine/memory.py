@@ -20,6 +20,7 @@ from shm_layout import (
     FEEDS_MAX,
     INSTRUMENTS_MAX,
     LAYOUT_HASH,
+    LEGS_MAX,
     PAIRS_MAX,
     PRODUCTS_MAX,
     VENUES,
@@ -41,7 +42,9 @@ SPOT_CELLS = 16
 BET_CELLS = 128  # the choice on one market, as engine/strategies/select.py puts it
 LEGS_CELLS = 64  # its leg, as engine/basket.py walks it
 HOUSE_CELLS = 48
+LINKS = LEGS_MAX  # of a row of the pairs: each hangs in a list of an instrument (or of a price)
 WORK_CELLS = 256  # view, case, parameters and more of one choice
+SHOWN_CELLS = 24
 META_CELLS = 32
 
 _BLOCKS = (
@@ -60,7 +63,7 @@ _BLOCKS = (
     ("market_orders", INSTRUMENTS_MAX * MARKET_ORDERS_CELLS),
     ("pair_state", PAIRS_MAX * PAIR_STATE_CELLS),
     ("head", INSTRUMENTS_MAX),
-    ("next", 2 * PAIRS_MAX),
+    ("next", LINKS * PAIRS_MAX),
     ("touched", PAIRS_MAX),
     ("timers", PAIRS_MAX),
     ("instrument", INSTRUMENTS_MAX * BODY),
@@ -77,6 +80,8 @@ _BLOCKS = (
     ("work", WORK_CELLS),
     ("house", INSTRUMENTS_MAX * HOUSE_CELLS),
     ("flow", PRODUCTS_MAX * FLOW_CELLS),
+    ("had", INSTRUMENTS_MAX * BODY),
+    ("shown", INSTRUMENTS_MAX * SHOWN_CELLS),
 )
 
 
@@ -113,6 +118,7 @@ MARKET_AT, SPOT_AT, SPOT_HEAD, BET_AT, LEGS_AT = (
 STRATEGIES_AT, SPENT_AT, WORK_AT, HOUSE_AT, FLOW_AT = (
     AT[name] for name in ("strategies", "spent", "work", "house", "flow")
 )
+HAD_AT, SHOWN_AT = AT["had"], AT["shown"]
 
 # meta cells
 (
@@ -142,10 +148,12 @@ STRATEGIES_AT, SPENT_AT, WORK_AT, HOUSE_AT, FLOW_AT = (
     M_INTENTS,
     M_PUBLISH,
     M_BINDING,
-) = range(26)
+    M_HAD,
+) = range(27)
 
 # cells of a pair's state; SINCE of direction 1 follows that of 0: 0 while it does not pay, else the
-# run time + 1 at which its episode began. REFUSED likewise: why the edge there is now was refused
+# run time + 1 at which its episode began. REFUSED likewise: why the edge there is now was refused.
+# PAYS: a bit for each direction that paid when last decided
 (
     PS_FLYING,
     PS_PAUSED,
@@ -161,7 +169,8 @@ STRATEGIES_AT, SPENT_AT, WORK_AT, HOUSE_AT, FLOW_AT = (
     PS_UNKNOWN,
     PS_REFUSED,
     PS_REFUSED_1,
-) = range(14)
+    PS_PAYS,
+) = range(15)
 TOUCHED_TIMER, TOUCHED_QUOTE = 1, 2
 
 PO_POSITION, PO_COST, PO_RESERVED, PO_EXPOSURE = range(4)
@@ -247,10 +256,12 @@ COUNTER_NAMES = COUNTERS["detector"]
     C_CUT_VOLATILITY,
     C_BETS,
     C_MODEL_EDGES,
+    C_WINDOW,
 ) = range(len(COUNTER_NAMES))
 assert COUNTER_NAMES[C_FAIRS] == "fairs" and COUNTER_NAMES[C_TERMS] == "refused_terms"
 assert COUNTER_NAMES[C_CUT_VOLATILITY] == "cut_volatility" and COUNTER_NAMES[C_GAP] == "refused_gap"
 assert COUNTER_NAMES[C_MODEL_EDGES] == "model_edges"
+assert COUNTER_NAMES[C_WINDOW] == "refused_window"
 assert COUNTER_NAMES[C_PAIR] == "refused_pair" and COUNTER_NAMES[C_IN_FLIGHT] == "in_flight"
 assert len(VENUES) <= VENUES_MAX
 

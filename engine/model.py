@@ -17,7 +17,7 @@ import numpy as np
 
 from engine import cells as c
 from engine import gather as g
-from engine.exchanges import COMPOSITE, RELAY, Exchange
+from engine.exchanges import COMPOSITE, RELAY, Exchange, Price
 from engine.fair_rules import (
     AT_LEAST,
     AT_MOST,
@@ -29,8 +29,9 @@ from engine.fair_rules import (
     stamps,
 )
 from engine.ladder import OFF, Rung, ladder_sum
-from engine.outlook import Outlook, outlook_of, pair_terms
+from engine.outlook import Outlook, Start, outlook_of, pair_terms
 from engine.prices import Prices
+from engine.tilt import NO_HABITS, Habits, Tilt
 from shm_layout import (
     BODY,
     COUNTERS,
@@ -101,13 +102,15 @@ class _Pair:
 
 class Model:
     """`step` reads and, when it is time, publishes. `histories`: volatility a year by spot slot;
-    `exchanges`: of each index slot, those that stand in for its relay."""
+    `exchanges`: of each index slot, those that stand in for its relay; `habits`: what is laid over
+    chances."""
 
     def __init__(
         self,
         segment: Segment,
         histories: Mapping[int, float] = MappingProxyType({}),
         exchanges: Mapping[int, tuple[Exchange, ...]] = MappingProxyType({}),
+        habits: Habits = NO_HABITS,
     ) -> None:
         self._segment, self._words = segment, segment.words
         self._entry = np.zeros(ENTRY, np.int64)
@@ -117,7 +120,7 @@ class Model:
         self._cursors = np.array([ring_tail(self._words, at) for at in g.RINGS], np.int64)
         self._markets: dict[int, Market] = {}
         self._pairs: dict[int, _Pair] = {}
-        self._prices = Prices(exchanges)
+        self._prices, self._habits = Prices(exchanges), habits
         self._due_ns = 0
         self._counts = dict.fromkeys(NAMES, 0)
         ring_adopt(self._words, segment.at("terms_ring"), segment.entries("terms_ring"))
@@ -234,6 +237,8 @@ class Model:
             a, b = seen.get(pair.a), seen.get(pair.b)
             if a is None or b is None or not (a.is_priced and b.is_priced):
                 continue
+            if self._markets[pair.a].ladder[0] == self._markets[pair.b].ladder[0]:
+                continue  # of one venue: a set settles by one rule on one figure, and has none
             generations = a.generation, b.generation
             if generations == (pair.a_generation, pair.b_generation):
                 self._pair_terms(index, pair, a, b, now_ns)
@@ -243,28 +248,44 @@ class Model:
         return written
 
     def _outlook(self, market: Market, now_ns: int, run_ns: int) -> Outlook | None:
-        """What is known of a market that is open now. None: nothing tells its index."""
+        """What is known of a market that is open now, or a window to come. None: nothing tells its
+        index, or what it asks is not known yet."""
         fact = market.instrument * g.FACT_CELLS
         if self._facts[fact + g.F_GENERATION] != market.generation:
             return None
-        close_ns = int(self._facts[fact + g.F_CLOSE])
-        if not market.open_ns <= run_ns < close_ns:
+        close_ns, told = (int(self._facts[fact + at]) for at in (g.F_CLOSE, g.F_STRIKE))
+        is_ahead = run_ns < market.open_ns
+        if run_ns >= close_ns or (is_ahead and (told > 0 or market.rule.compare != AT_LEAST)):
             return None
         price = self._prices.price(market.index_slot, market.spot_slot, now_ns, run_ns)
         if price is None:
             return None
-        if market.strike_e8 is None:
-            told = int(self._facts[fact + g.F_STRIKE])
-            market.strike_e8 = told if told > 0 else self._strike(market)
+        if told > 0:  # a venue may put right what it told before
+            market.strike_e8 = told
+        elif market.strike_e8 is None and not is_ahead:
+            market.strike_e8 = self._strike(market)
         known = self._prices.known(market.index_slot, stamps(market.rule, close_ns // 10**9))
+        strike = 0.0 if is_ahead else (market.strike_e8 or 0) / E8
+        upper = market.cap_e8 / E8
+        tilt = self._habits.tilt(
+            market.rule.compare, market.index_slot, price.price, strike, upper,
+            (close_ns - price.at_ns) / 1e9,
+        ) if strike > 0 else Tilt()  # fmt: skip
         return outlook_of(
             market.instrument, market.generation, market.rule, slot=price.slot,
             index=market.index_slot, price=price.price, at_ns=price.at_ns, close_ns=close_ns,
             known=known, basis=price.level, error=price.error, own=price.own,
-            sigma=self._prices.sigma(price.slot),
-            strike=(market.strike_e8 or 0) / E8, upper=market.cap_e8 / E8,
+            sigma=self._prices.sigma(price.slot), strike=strike, upper=upper,
             delay_ns=int(self._facts[fact + g.F_DELAY]),
+            start=self._start(market, price, close_ns) if is_ahead else None, tilt=tilt,
         )  # fmt: skip
+
+    def _start(self, market: Market, price: Price, close_ns: int) -> Start:
+        """Where the strike of a window to come will be taken: as its end is."""
+        begin = stamps(market.rule, market.open_ns // 10**9)
+        sum_e8, count, _ = self._prices.known(market.index_slot, begin)
+        seconds = begin[-1] - price.at_ns / 1e9
+        return Start(seconds, (close_ns - market.open_ns) / 1e9, sum_e8, count)
 
     def _strike(self, market: Market) -> int | None:
         """The strike of a market whose venue does not tell one: the bound below which it pays, or
@@ -273,7 +294,7 @@ class Model:
             return market.cap_e8 or None
         if market.rule.compare != AT_LEAST:
             return None
-        return self._prices.opened_e8(market.rule.kind, market.index_slot, market.open_ns)
+        return self._prices.opened_e8(market.rule, market.index_slot, market.open_ns)
 
     def _ladders(self, seen: Mapping[int, Outlook]) -> dict[int, float]:
         """What the chances of its ladder sum to, of each market that is on one."""
@@ -301,13 +322,16 @@ class Model:
         view = row.view(MARKET_TERMS)[0]
         view["instrument"], view["generation"] = market.instrument, market.generation
         view["number"], view["valid_until_ns"] = market.number, now_ns + VALID_NS
-        view["strike_e8"] = NONE_NS if market.strike_e8 is None else market.strike_e8
+        is_known = market.strike_e8 is not None and found.start is None
+        view["strike_e8"] = market.strike_e8 if is_known else NONE_NS
+        view["slope_e6"], view["lift_e6"] = (round(one * E6) for one in found.tilt)
+        view["market_e6"] = round(self._habits.market * E6)
         view["close_epoch_ns"], view["spot_slot"] = found.close_ns, found.slot
         view["basis_e8"], view["basis_sd_e8"] = round(found.basis * E8), round(found.error * E8)
         view["sigma_e12"] = round(found.sigma * 1e12)
         view["sum_e8"], view["count"], whole_s = found.known
         view["summed_epoch_ns"], view["mean_e8"] = whole_s * 10**9, round(found.mean * E8)
-        chance = found.chance()
+        chance = found.tilted
         view["fair_e6"] = NONE_NS if isnan(chance) else round(chance * E6)
         view["source"] = COMPOSITE if found.own > 0 else RELAY
         view["ladder_e6"] = NONE_NS if ladder is None else round(ladder * E6)

@@ -7,7 +7,8 @@ to come; then engine/dead_zone.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import hypot, inf, nan, sqrt
+from math import hypot, inf, isnan, nan, sqrt
+from typing import NamedTuple
 
 from engine import dead_zone as z
 from engine.basis import LEAST
@@ -16,23 +17,38 @@ from engine.edge import side_of_b
 from engine.fair import (
     CAP,
     average_terms,
+    capped,
     coming_ticks,
     effective_strike,
+    fair_before_start,
     fair_yes,
     widening,
 )
 from engine.fair_rules import ABOVE, AT_LEAST, AT_MOST, BELOW, MEAN, POINT, TWAP, Rule
+from engine.tilt import PLAIN, Tilt
 from shm_layout import BUY, SELL
 
 SECOND_NS = 10**9
 _ABOVE, _BELOW = (AT_LEAST, ABOVE), (BELOW, AT_MOST)
 
 
+class Start(NamedTuple):
+    """The beginning of a window that is yet to come, where its strike is taken: seconds from the
+    price's stamp to the last tick of it, from there to that of the end, what is known (sum in 1e-8,
+    ticks)."""
+
+    seconds: float
+    window_s: float
+    sum_e8: int
+    known: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """Dollars and seconds. `mean` and `sd`: of the settling value, `left`: the share of it that is
     still to come; `error`: how far the price may be off the index, of which `own` is that of a
-    composite in its place; `strike` 0: not known; `upper`: the upper bound of a range."""
+    composite in its place; `strike` 0: not known; `upper`: the upper bound of a range; `start`:
+    the window is not open yet; `tilt`: what is laid over its chance."""
 
     instrument: int
     generation: int
@@ -54,6 +70,8 @@ class Outlook:
     left: float
     own: float = 0.0
     upper: float = 0.0
+    start: Start | None = None
+    tilt: Tilt = PLAIN
 
     @property
     def is_priced(self) -> bool:
@@ -69,14 +87,26 @@ class Outlook:
 
     def chance(self, cap: float = CAP) -> float:
         """That YES wins, in [cap, 1 − cap]; NaN: not known."""
+        rule, (known_e8, count, _) = self.rule, self.known
+        if self.start is not None:
+            begin = self.start
+            return float(fair_before_start(
+                self.price, self.sigma, begin.seconds, begin.window_s, begin.sum_e8 / 1e8,
+                begin.known, rule.n, rule.half_tick, float(widening(self.seconds)), cap,
+            ))  # fmt: skip
         if not self.strike > 0:
             return nan
-        rule, (known_e8, count, _) = self.rule, self.known
         return float(fair_yes(
             rule.kind, rule.compare, rule.half_tick, rule.n, self.price, self.sigma, self.seconds,
             self.strike, self.upper, known_e8 / 1e8, count, self.hole_s, 0,
             self.error / self.price, widening(self.seconds), cap,
         ))  # fmt: skip
+
+    @property
+    def tilted(self) -> float:
+        """The chance with what is laid over it, capped again; NaN: not known."""
+        chance, (slope, lift) = self.chance(), self.tilt
+        return chance if isnan(chance) else float(capped(slope * chance + lift, CAP))
 
 
 def outlook_of(
@@ -97,6 +127,8 @@ def outlook_of(
     delay_ns: int,
     own: float = 0.0,
     upper: float = 0.0,
+    start: Start | None = None,
+    tilt: Tilt = PLAIN,
 ) -> Outlook:
     """Mean and deviation of the settling value from what is known; `at_ns` is the price's stamp."""
     seconds = max((close_ns - at_ns) / SECOND_NS, 0.0)
@@ -114,6 +146,7 @@ def outlook_of(
         price=price, close_ns=close_ns, seconds=seconds, known=known, hole_s=hole_s, basis=basis,
         error=error, sigma=sigma, strike=strike, delay_ns=delay_ns, mean=float(mean),
         sd=hypot(float(sd) * float(widening(seconds)), own * left), left=left, own=own, upper=upper,
+        start=start, tilt=tilt,
     )  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from engine import cells as c
 from engine.basis import Basis
 from engine.candles import Candles
 from engine.exchanges import Exchange, Price, Spot, StandIn
-from engine.fair_rules import POINT, TWAP
+from engine.fair_rules import POINT, TWAP, Rule
 from engine.sigma import Sigma
-from engine.ticks import MEANS, Ticks
+from engine.ticks import MEAN_S, MEANS, Ticks
 from shm_layout import E8, INDEX, NONE_NS, Words, cell
 
 APART_NS = 2_000_000_000  # stamps of two prices that are held against each other
@@ -111,12 +111,12 @@ class Prices:
             )  # fmt: skip
         return Price(slot=index, price=ticks.value_e8 / E8, at_ns=ticks.at_ns)
 
-    def opened_e8(self, kind: int, index: int, open_ns: int) -> int | None:
-        """What a rule of this kind takes at the start of a window. None: it was not heard."""
+    def opened_e8(self, rule: Rule, index: int, open_ns: int) -> int | None:
+        """What a rule takes at the start of a window. None: it was not heard."""
         ticks, open_s = self._ticks.get(index, Ticks()), open_ns // 10**9
-        if kind == TWAP:
-            return ticks.mean_at(open_ns)
-        if kind != POINT:
+        if rule.kind == TWAP:  # the means that are published are of a minute
+            return ticks.mean_at(open_ns) if rule.n == MEAN_S else None
+        if rule.kind != POINT:
             return None
         if index in self._spots:
             return self._candles.opened_e8(index, open_ns)

@@ -17,7 +17,7 @@ from numba import njit
 
 from engine import cells as c
 from engine import memory as m
-from engine.fair import CAP, average_terms, fair_yes, widening
+from engine.fair import CAP, average_terms, capped, fair_yes, widening
 from engine.fair_rules import AT_MOST, BELOW, BETWEEN, EXACT, MEAN, POINT, TWAP
 from shm_layout import BODY, FEEDS_MAX, INSTRUMENTS_MAX, LAYOUT_HASH, PRODUCTS_MAX, Words
 
@@ -42,7 +42,7 @@ def layout_hash() -> int:
     return LAYOUT_HASH
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def is_price_usable(mem: Words, slot: int) -> bool:
     """The newest price of a slot of the block `spot` may be priced with: trusted, its feed alive
     and of the epoch that wrote it, and not old."""
@@ -59,7 +59,7 @@ def is_price_usable(mem: Words, slot: int) -> bool:
     return mem[m.META + m.M_NOW] - mem[at + m.SP_RECV] <= SPOT_MAX_NS
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def are_terms_usable(mem: Words, instrument: int) -> bool:
     """The model has spoken of this very market, of late, and knows its strike."""
     terms, row = m.MARKET_AT + instrument * BODY, m.INSTRUMENT_AT + instrument * BODY
@@ -70,7 +70,7 @@ def are_terms_usable(mem: Words, instrument: int) -> bool:
     return mem[terms + c.MT_VALID] >= mem[m.META + m.M_NOW] and mem[terms + c.MT_STRIKE] > 0
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def price_market(mem: Words, instrument: int, out: Floats) -> bool:
     """Fill `out` for a market. False: no fair value now, and every cell is NaN."""
     for i in range(OUT_CELLS):
@@ -82,33 +82,48 @@ def price_market(mem: Words, instrument: int, out: Floats) -> bool:
     close = mem[terms + c.MT_CLOSE]
     if not is_price_usable(mem, slot) or mem[m.META + m.M_RUN] >= close:
         return False
-    kind, compare, digits, n = rule & 15, rule >> 4 & 15, rule >> 8 & 255, rule >> 16
     at = m.SPOT_AT + slot * m.SPOT_CELLS
-    stamp = mem[at + m.SP_EVENT]
-    spot = (mem[at + m.SP_VALUE] + mem[terms + c.MT_BASIS]) / 1e8
-    sigma, strike = mem[terms + c.MT_SIGMA] / 1e12, mem[terms + c.MT_STRIKE] / 1e8
-    seconds = (close - stamp) / 1e9
-    known_sum, known_count = mem[terms + c.MT_SUM] / 1e8, mem[terms + c.MT_COUNT]
-    hole_s = max((stamp - mem[terms + c.MT_SUMMED]) / 1e9, 1.0)
+    value, stamp, cap = mem[at + m.SP_VALUE], mem[at + m.SP_EVENT], mem[row + c.I_CAP]
+    if not value_market(mem, terms, rule, cap, value, stamp, out):
+        return False
+    out[O_LEFT] = (close - mem[m.META + m.M_RUN]) / 1e9
+    out[O_LENGTH] = (close - mem[row + c.I_OPEN]) / 1e9
+    return not isnan(out[O_FAIR])
+
+
+@njit(cache=True, _nrt=False)
+def value_market(
+    rows: Words, terms: int, rule: int, cap_e8: int, price_e8: int, stamp: int, out: Floats
+) -> bool:
+    """Fill `out` but for its times from a price of that `stamp` (run time): what the slow terms at
+    cell `terms` of `rows` make of it under this rule. False: nothing, and `out` is as it was.
+    """
+    kind, compare, digits, n = rule & 15, rule >> 4 & 15, rule >> 8 & 255, rule >> 16
+    spot = (price_e8 + rows[terms + c.MT_BASIS]) / 1e8
+    sigma, strike = rows[terms + c.MT_SIGMA] / 1e12, rows[terms + c.MT_STRIKE] / 1e8
+    seconds = (rows[terms + c.MT_CLOSE] - stamp) / 1e9
+    known_sum, known_count = rows[terms + c.MT_SUM] / 1e8, rows[terms + c.MT_COUNT]
+    hole_s = max((stamp - rows[terms + c.MT_SUMMED]) / 1e9, 1.0)
     half_tick = 0.0 if digits == EXACT else 0.5 * 10.0 ** (-digits)
     if spot <= 0 or sigma <= 0 or seconds <= 0:
         return False
     mean, variance = spot, seconds
-    if kind in (MEAN, TWAP):
+    if kind in (MEAN, TWAP) and n > 0:
         last_s = seconds - 1.0 if kind == MEAN else seconds
         mean, deviation = average_terms(spot, sigma, last_s, known_sum, known_count, n, hole_s)
         variance = (deviation / (spot * sigma)) ** 2
     elif kind != POINT:
         return False
-    fair = fair_yes(
-        kind, compare, half_tick, n, spot, sigma, seconds, strike, mem[row + c.I_CAP] / 1e8,
-        known_sum, known_count, hole_s, 0, mem[terms + c.MT_BASIS_SD] / 1e8 / spot,
-        widening(seconds), CAP,
+    error = rows[terms + c.MT_BASIS_SD] / 1e8 / spot
+    out[O_FAIR] = fair_yes(
+        kind, compare, half_tick, n, spot, sigma, seconds, strike, cap_e8 / 1e8,
+        known_sum, known_count, hole_s, 0, error, widening(seconds), CAP,
     )  # fmt: skip
+    if rows[terms + c.MT_SLOPE] != 0:  # engine/tilt.py
+        tilted = out[O_FAIR] * rows[terms + c.MT_SLOPE] + rows[terms + c.MT_LIFT]
+        out[O_FAIR] = capped(tilted / 1e6, CAP)
     if compare in (BELOW, AT_MOST, BETWEEN):
         strike = nan  # to be far above it is not what YES asks: who looks at distance sees none
     out[O_SPOT], out[O_STRIKE], out[O_MEAN], out[O_VARIANCE] = spot, strike, mean, variance
-    out[O_LEFT] = (close - mem[m.META + m.M_RUN]) / 1e9
-    out[O_LENGTH] = (close - mem[row + c.I_OPEN]) / 1e9
-    out[O_SIGMA], out[O_FAIR] = sigma, fair
-    return not isnan(fair)
+    out[O_SIGMA] = sigma
+    return True

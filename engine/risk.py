@@ -1,24 +1,28 @@
 """What the limits leave for one more intent. No limit is "unlimited": 0 means none.
 
 Money limits are dollars at worst (cash of the legs, fees included, in the dearer form): per order,
-market, venue, account cash, event, asset, total, and unhedged (the dearer leg of every intent in
-flight, plus what the pair already holds one-sided), which also stays below the loss allowed a day,
-as does a bet on one market with what is held there; what was lost the gateway alone counts. Each
-limit that bound has its counter (`cut_…`). Order rates are fixed windows of run time; they and the
-orders of a market start at zero with the detector. The gateway counts again on its own numbers.
+market, venue, account cash, event, asset, total, and unhedged (all legs but the cheapest of every
+intent in flight, so of two the dearer; plus what the row already holds of some legs without the
+others), which also stays below the loss allowed a day, as does a bet on one market with what is
+held there; what was lost the gateway alone counts. Legs that share an account, a venue or an event
+share what is left there. Each limit that bound has its counter (`cut_…`). Order rates are fixed
+windows of run time; they and the orders of a market start at zero with the detector. The gateway
+counts again on its own numbers.
 """
 
-# mypy: disable-error-code="no-any-return"
+# mypy: disable-error-code="no-any-return, return-value"
 from __future__ import annotations
 
 from numba import njit
 
 from engine import cells as c
 from engine import memory as m
+from engine.basket import B_INSTRUMENT, B_SIDE, B_UNIT, LEG_CELLS
 from engine.fees import SIZE_MAX_E6
+from engine.legs import count_of, market_of
 from engine.sizes import token_price
 from engine.wide import mul_div_floor
-from shm_layout import BODY, BUY, E6, LAYOUT_HASH, NO_INSTRUMENT, Words
+from shm_layout import BODY, BUY, E6, LAYOUT_HASH, Words
 
 SECOND_NS = 10**9
 MINUTE_NS = 60 * SECOND_NS
@@ -87,17 +91,13 @@ def market_closed_until(mem: Words, instrument: int) -> tuple[int, int]:
 
 
 @njit(cache=True)
-def closed_until(mem: Words, a: int, b: int) -> tuple[int, int]:
-    """The same for an intent with a leg in each of two markets (or in `a` alone), the order rates
-    among it.
-    """
-    orders = 1
-    counter, opens = market_closed_until(mem, a)
-    if opens == 0 and b != NO_INSTRUMENT:
-        orders = 2
-        counter, opens = market_closed_until(mem, b)
-    if opens > 0:
-        return counter, opens
+def closed_until(mem: Words, pair: int) -> tuple[int, int]:
+    """The same for an intent with a leg in every market of a row, the order rates among it."""
+    orders = count_of(mem, pair)
+    for leg in range(orders):
+        counter, opens = market_closed_until(mem, market_of(mem, pair, leg))
+        if opens > 0:
+            return counter, opens
     opens = rate_opens_at(mem, orders)
     return (m.C_RATE, opens) if opens > 0 else (0, 0)
 
@@ -136,12 +136,12 @@ def sigma_of(mem: Words, instrument: int) -> int:
 
 
 @njit(cache=True)
-def calm_size(mem: Words, a: int, b: int, size: int) -> int:
-    """What volatility leaves of a size: all of it, or a share less while that of either market is
-    above the parameters' mark (mark 0: none).
+def calm_size(mem: Words, sigma_e12: int, size: int) -> int:
+    """What volatility leaves of a size: all of it, or a share less while that of any of its markets
+    is above the parameters' mark (mark 0: none).
     """
     high = mem[c.A_SIGMA_HIGH]
-    if high <= 0 or max(sigma_of(mem, a), sigma_of(mem, b)) <= high:
+    if high <= 0 or sigma_e12 <= high:
         return size
     return size * (E6 - mem[c.A_SIGMA_CUT]) // E6
 
@@ -203,60 +203,79 @@ def leg_size(mem: Words, size: int, instrument: int, unit_e6: int, spare_e6: int
 
 
 @njit(cache=True)
-def legs_size(
-    room_a: int, unit_a: int, room_b: int, unit_b: int, spare: int, is_one_room: bool
-) -> int:
-    """Contracts that two legs have in a room each, or both in one."""
-    if is_one_room:
-        return size_in(room_a, unit_a + unit_b, 2 * spare)
-    return min(size_in(room_a, unit_a, spare), size_in(room_b, unit_b, spare))
+def room_of(mem: Words, instrument: int, field: int) -> int:
+    """Dollars left in what an instrument shares with others: account, venue, event or asset."""
+    if field == c.I_ACCOUNT:
+        return cash_room(mem, instrument)
+    if field == c.I_VENUE:
+        return venue_room(mem, instrument)
+    return event_room(mem, instrument) if field == c.I_EVENT else asset_room(mem, instrument)
 
 
 @njit(cache=True)
-def is_shared(mem: Words, a: int, b: int, field: int) -> bool:
-    """Both instruments draw on one venue, event or account."""
-    return mem[m.INSTRUMENT_AT + a * BODY + field] == mem[m.INSTRUMENT_AT + b * BODY + field]
+def shared_size(mem: Words, legs: Words, count: int, field: int, spare: int) -> int:
+    """Contracts of each leg that its room leaves; legs that share a room share what is in it."""
+    size = m.i64(SIZE_MAX_E6)
+    for leg in range(count):
+        own = legs[leg * LEG_CELLS + B_INSTRUMENT]
+        place = mem[m.INSTRUMENT_AT + own * BODY + field]
+        unit, sharers = 0, 0
+        for other in range(count):
+            beside = legs[other * LEG_CELLS + B_INSTRUMENT]
+            if mem[m.INSTRUMENT_AT + beside * BODY + field] == place:
+                unit += legs[other * LEG_CELLS + B_UNIT]
+                sharers += 1
+        size = min(size, size_in(room_of(mem, own, field), unit, sharers * spare))
+    return size
 
 
 @njit(cache=True)
-def lone_e6(mem: Words, a: int, b: int, same: int) -> int:
-    """Contracts a pair already holds on one side alone, at $1 each."""
-    held_a = mem[m.POSITION_AT + a * m.POSITION_CELLS + m.PO_POSITION]
-    held_b = mem[m.POSITION_AT + b * m.POSITION_CELLS + m.PO_POSITION]
-    return abs(held_a + held_b if same else held_a - held_b)
+def lone_e6(mem: Words, legs: Words, count: int) -> int:
+    """Contracts of these legs that are held without as many of every other, at $1 each."""
+    least = most = held_e6(mem, legs, m.i64(0))
+    for leg in range(1, count):
+        held = held_e6(mem, legs, leg)
+        least, most = min(least, held), max(most, held)
+    whole = min(max(least, 0), most)  # what all hold, of these tokens or of their opposites
+    alone = 0
+    for leg in range(count):
+        alone += abs(held_e6(mem, legs, leg) - whole)
+    return alone
 
 
 @njit(cache=True)
-def cash_size(mem: Words, a: int, unit_a: int, b: int, unit_b: int, spare: int) -> int:
-    """Contracts that the accounts of both legs can pay."""
-    is_one = is_shared(mem, a, b, m.i64(c.I_ACCOUNT))
-    return legs_size(cash_room(mem, a), unit_a, cash_room(mem, b), unit_b, spare, is_one)
+def held_e6(mem: Words, legs: Words, leg: int) -> int:
+    """What is held of the leg's own token, below 0: of its opposite."""
+    row = leg * LEG_CELLS
+    held = mem[m.POSITION_AT + legs[row + B_INSTRUMENT] * m.POSITION_CELLS + m.PO_POSITION]
+    return held if legs[row + B_SIDE] == BUY else -held
 
 
 @njit(cache=True)
-def limit_size(mem: Words, a: int, unit_a: int, b: int, unit_b: int, same: int, spare: int) -> int:
-    """Contracts that every limit but cash leaves for both legs at these costs a contract. The
+def limit_size(mem: Words, legs: Words, count: int, spare: int) -> int:
+    """Contracts of each leg that every limit but cash leaves at what they cost (B_UNIT). The
     counter of the limit that left least stands in M_BINDING.
     """
     roll_windows(mem)
-    size = leg_size(mem, m.i64(SIZE_MAX_E6), a, unit_a, spare)
-    size = leg_size(mem, size, b, unit_b, spare)
-    is_one = is_shared(mem, a, b, m.i64(c.I_VENUE))
-    left = legs_size(venue_room(mem, a), unit_a, venue_room(mem, b), unit_b, spare, is_one)
+    size, total = m.i64(SIZE_MAX_E6), 0
+    least = legs[B_UNIT]
+    for leg in range(count):
+        row = leg * LEG_CELLS
+        size = leg_size(mem, size, legs[row + B_INSTRUMENT], legs[row + B_UNIT], spare)
+        total, least = total + legs[row + B_UNIT], min(least, legs[row + B_UNIT])
+    left = shared_size(mem, legs, count, m.i64(c.I_VENUE), spare)
     size = lower(mem, size, left, m.i64(m.C_CUT_VENUE))
-    is_one = is_shared(mem, a, b, m.i64(c.I_EVENT))
-    left = legs_size(event_room(mem, a), unit_a, event_room(mem, b), unit_b, spare, is_one)
+    left = shared_size(mem, legs, count, m.i64(c.I_EVENT), spare)
     size = lower(mem, size, left, m.i64(m.C_CUT_EVENT))
-    is_one = is_shared(mem, a, b, m.i64(c.I_ASSET))
-    left = legs_size(asset_room(mem, a), unit_a, asset_room(mem, b), unit_b, spare, is_one)
+    left = shared_size(mem, legs, count, m.i64(c.I_ASSET), spare)
     size = lower(mem, size, left, m.i64(m.C_CUT_ASSET))
-    left = size_in(mem[c.A_TOTAL] - mem[m.META + m.M_TOTAL], unit_a + unit_b, 2 * spare)
+    left = size_in(mem[c.A_TOTAL] - mem[m.META + m.M_TOTAL], total, count * spare)
     size = lower(mem, size, left, m.i64(m.C_CUT_TOTAL))
-    alone = mem[m.META + m.M_UNHEDGED] + lone_e6(mem, a, b, same)
-    unit = max(unit_a, unit_b)
-    left = size_in(mem[c.A_UNHEDGED] - alone, unit, spare)
+    alone = mem[m.META + m.M_UNHEDGED] + lone_e6(mem, legs, count)
+    unit, spares = total - least, (count - 1) * spare  # all but the cheapest leg
+    left = size_in(mem[c.A_UNHEDGED] - alone, unit, spares)
     size = lower(mem, size, left, m.i64(m.C_CUT_UNHEDGED))
-    left = size_in(mem[c.A_DAY] - alone, unit, spare)  # what is left alone may be lost today
+    left = size_in(mem[c.A_DAY] - alone, unit, spares)  # what is left alone may be lost today
     return lower(mem, size, left, m.i64(m.C_CUT_DAY))
 
 

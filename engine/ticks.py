@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 SECOND_NS = 10**9
 KEPT_S = 400  # more than any average takes, and than a relay is late
 STRIKE_LATE_NS = 5 * SECOND_NS  # the mean of a window's start: that stamp, or the first soon after
-# INDEX.source as feeds/indices.py numbers it: one value a second, and means over 60 s
+# INDEX.source as feeds/indices.py numbers it: one value a second, and means over MEAN_S
 SECONDS = frozenset({1, 3, 6})
 MEANS = frozenset({5, 7})
+MEAN_S = 60
 
 
 @dataclass(slots=True)

@@ -23,9 +23,12 @@ from engine import (
     fees,
     flow,
     gather,
+    had,
     house,
     intent,
     kernels,
+    legs,
+    look,
     market,
     memory,
     pricing,
@@ -65,10 +68,13 @@ KERNEL_HASHES: tuple[Callable[[], int], ...] = tuple(
         edge,
         memory,
         cells,
+        had,
+        legs,
         market,
         accounts,
         risk,
         intent,
+        look,
         house,
         stakes,
         bet,
@@ -135,6 +141,7 @@ def warm(segment: Segment) -> None:
     detector.close()
     replay.replay(replay.Tape())
     pricing.price_market(mem, 0, np.zeros(pricing.OUT_CELLS))
+    complement.refusal_of(mem, basket.fresh(), 0, 0, 0)
     _warm_models()
     model = Model(segment)
     model.step(1)
@@ -151,8 +158,9 @@ def _warm_models() -> None:
     fair.widening(60.0)
     fair.digital(1.0, 1.0, 1e-4)
     fair.average_terms(1.0, 1e-4, 60.0, 0.0, 0, 60, 0.0)
-    fair.fair_rolling(1.0, 1e-4, 30.0, 1.0, 1.0, 1.0, 60, 0.0, 1.0, 0.01)
     fair.near_extremes(0.5, 1.0, 1.0, 1.0, 1.0)
+    fair.time_counted_twice(0.5, 1.0, True)
+    fair.capped(0.5, 0.01)
     cells_e8 = np.ones(1, np.int64)
     composite.composite_e8(cells_e8, cells_e8, cells_e8, 1)
     prices, bar = np.ones(5), np.ones(4)

@@ -6,6 +6,7 @@ No I/O. A venue's own file says how it is asked and what its frames mean.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from feeds.seat import Seat
 from feeds.sentinel import Sentinel, Strange
 from feeds.update import FeedError, Numbers, epoch_ns_of
 from shm_layout import NO_ASK_E6, NO_BID_E6, Words
+
+NUMBERS_MAX = 1 << 12  # prices around the touch; sizes to eight digits hardly ever come again
 
 
 class SpotHandler:
@@ -33,7 +36,7 @@ class SpotHandler:
         self._publisher = publisher
         self._products = list(products)
         self._locals = {product: local for local, product in enumerate(products)}
-        self._numbers = Numbers(8)
+        self._numbers = Numbers(8, NUMBERS_MAX)
         self._judge = Judge(publisher, name, jumps=SPOT)
         self._frames = self._ticked = 0  # since the last tick, and before it
         self._trade_ids: Words | list[int] = [0] * len(products)  # the newest of each product
@@ -102,7 +105,7 @@ class SpotHandler:
         )
 
 
-class WatchedSpot(SpotHandler):
+class WatchedSpot(SpotHandler, ABC):
     """… whose frames are looked at for drift. `strange` as the sentinel wants it."""
 
     def __init__(
@@ -174,9 +177,9 @@ class ScannedSpot(WatchedSpot):
             return
         self._decoded(payload, recv_ns)
 
+    @abstractmethod
     def _decoded(self, payload: bytes | memoryview, recv_ns: int) -> None:
         """A frame that the scanner left. Never raises."""
-        raise NotImplementedError
 
 
 def stamp_ns(text: str) -> int:

@@ -24,7 +24,7 @@ from shm_layout import (
     text_to_int,
 )
 
-NUMBERS_MAX = 1 << 16  # texts remembered; full, the memory starts anew
+NUMBERS_MAX = 1 << 16  # texts remembered, 180 bytes each; full, the memory starts anew
 SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
 GRID_RANGES = 3  # the quote has room for three; a finer grid than that is refused, not guessed
@@ -86,10 +86,11 @@ class MarketFacts:
 
 
 class Numbers:
-    """Decimal text to int in 1/10**decimals, remembered. Raises FeedError for anything else."""
+    """Decimal text to int in 1/10**decimals, remembered: `most` texts, then anew. Raises FeedError
+    for anything else."""
 
-    def __init__(self, decimals: int) -> None:
-        self._decimals = decimals
+    def __init__(self, decimals: int, most: int = NUMBERS_MAX) -> None:
+        self._decimals, self._most = decimals, most
         self._seen: dict[str, int] = {}
         self.get: Final = self._seen.get  # the fast path: None means `parse`
 
@@ -97,7 +98,7 @@ class Numbers:
         """The exact value; a text seen before costs one look-up."""
         found = self._seen.get(text)
         if found is None:
-            if len(self._seen) >= NUMBERS_MAX:
+            if len(self._seen) >= self._most:
                 self._seen.clear()
             try:
                 found = text_to_int(text, self._decimals)

@@ -16,7 +16,7 @@ from gateway.memory import Memory
 from gateway.order import Order
 from gateway.ports import NO, YES, Held, Market
 from gateway.standing import Standing
-from shm_layout import BUY, P_UNKNOWN
+from shm_layout import BUY, E6, P_UNKNOWN
 
 DAY_NS = 86_400_000_000_000
 
@@ -47,13 +47,15 @@ class Position:
 
 @dataclass(slots=True)
 class Cash:
-    """One account row. `start_e6`: what the venue said when the gateway reconciled."""
+    """One account row. `start_e6`: what the venue said when the gateway reconciled; `paid_ns`: when
+    a settled market last paid."""
 
     account: int
     venue: str
     exchange_index: int
     cash_e6: int = 0
     start_e6: int = 0
+    paid_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ class Accounts:
             return
         market = self.markets[instrument]
         position = self.positions.get(instrument) or Position()
-        free, cost_e6 = [position.yes_e6, position.no_e6], position.cost_e6
+        cost_e6, (yes_free_e6, no_free_e6) = position.cost_e6, self.free_tokens(instrument)
         cash_e6 = self.cash[market.account].cash_e6
         for booking in self.flights.values():
             order = booking.order
@@ -120,14 +122,8 @@ class Accounts:
             cash_e6 -= open_cost_e6
             if order.instrument == instrument:
                 cost_e6 += open_cost_e6
-                if order.placing.side != BUY:
-                    free[order.placing.token] -= order.unresolved_e6()
-        self.memory.held(
-            instrument,
-            yes_free_e6=max(free[YES], 0),
-            no_free_e6=max(free[NO], 0),
-            net_e6=position.net_e6,
-        )
+        free = {"yes_free_e6": yes_free_e6, "no_free_e6": no_free_e6}
+        self.memory.held(instrument, **free, net_e6=position.net_e6)
         self.memory.exposure(instrument, cost_e6)
         self.memory.cash(market.account, cash_e6)
         self.memory.day_loss(self.day_loss_e6)
@@ -180,13 +176,19 @@ class Accounts:
         return was_there
 
     def free_tokens(self, instrument: int) -> tuple[int, int]:
-        """(YES, NO) held and not already being sold."""
-        position = self.position(instrument)
+        """(YES, NO) held and not already being sold; on a venue that nets, buying one sells the
+        other.
+        """
+        position = self.positions.get(instrument) or Position()
         free = [position.yes_e6, position.no_e6]
         for booking in self.flights.values():
-            order = booking.order
-            if order.instrument == instrument and order.placing.side != BUY:
-                free[order.placing.token] -= order.unresolved_e6()
+            order, token = booking.order, booking.order.placing.token
+            if order.instrument != instrument:
+                continue
+            if order.placing.side != BUY:
+                free[token] -= order.unresolved_e6()
+            elif self.nets[self.markets[instrument].venue]:
+                free[NO if token == YES else YES] -= order.unresolved_e6()
         return max(free[YES], 0), max(free[NO], 0)
 
     def cash_free(self, account: int) -> int:
@@ -295,9 +297,7 @@ class Accounts:
         position = self.positions.pop(instrument, None)
         if position is None or not (position.yes_e6 or position.no_e6):
             return 0
-        paid_e6 = (
-            position.yes_e6 * value_e6 + position.no_e6 * (1_000_000 - value_e6)
-        ) // 1_000_000
+        paid_e6 = (position.yes_e6 * value_e6 + position.no_e6 * (E6 - value_e6)) // E6
         market = self.markets[instrument]
         self.cash[market.account].cash_e6 += paid_e6
         if paid_e6 and not self.nets[market.venue]:

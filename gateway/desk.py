@@ -1,9 +1,9 @@
-"""The desk: takes intents, asks the guard, journals, sends both legs in one turn, folds what comes
+"""The desk: takes intents, asks the guard, journals, sends all legs in one turn, folds what comes
 back, reports.
 
 One turn (`step`): commands, intents, the signer's answers, lone legs, questions, time. Socket
-callbacks run between turns and end in the same ledger. Both legs' bytes are ready before the first
-is written; the journal has both before that.
+callbacks run between turns and end in the same ledger. All legs' bytes are ready before the first
+is written; the journal has them before that.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.accounts import Accounts
@@ -362,8 +362,8 @@ class Desk:
     def _send_unwind(self, intent: Intent) -> tuple[Work | None, int]:
         return self.dispatcher.send(intent, self._clock())
 
-    def _on_lone(self, work: Work, order: Order, size_e6: int) -> None:
-        self.unwinder.add(work, order, size_e6, self._clock())
+    def _on_lone(self, work: Work, alone: Sequence[int]) -> None:
+        self.unwinder.add(work, alone, self._clock())
         self._soon()
 
     def _alive(self, instrument: int) -> int:
@@ -377,8 +377,8 @@ class Desk:
     def _named(self, intent: Intent, order: Order, size_e6: int, cost_e6: int) -> None:
         """A leg is left to an operator: a successor must know."""
         parent = self.ledger.works.get(intent.parent)
-        excess_e6 = parent.excess_e6 if parent is not None else 0
-        self._note({"k": "left", "intent": intent.parent, "e6": excess_e6, "as": intent.id})
+        alone = parent.alone_e6 if parent is not None else []
+        self._note({"k": "left", "intent": intent.parent, "e6": alone, "as": intent.id})
         self.reports.abandoned(intent, order, size_e6, cost_e6, ONE_LEGGED, self._clock())
 
     def _on_done(self, order: Order) -> None:

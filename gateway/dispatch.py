@@ -1,12 +1,12 @@
-"""From an intent to bytes at two venues: judge, sign, journal, write, stamp. And from their answers
+"""From an intent to bytes at its venues: judge, sign, journal, write, stamp. And from their answers
 to the ledger.
 
 Order of things, each finished for all legs before the next begins: the last look, one kernel call
-that reads both slots again and judges every rule; a free connection for each leg; signatures (what
-is signed on demand first; if one is missing, what the others took goes back); one journal record
-with every order, which also looks at the kill word; then the writes, back to back. Whatever is
-missing before the record means that nothing was sent. All else (orders as objects, ledger, reports,
-budgets) comes after the second write.
+that reads all slots again and judges every rule; a free connection for each leg (none waits for
+another's answer, on one venue either); signatures (what is signed on demand first; if one is
+missing, what the others took goes back); one journal record with every order, which also looks at
+the kill word; then the writes, back to back. Whatever is missing before the record means that
+nothing was sent. All else (orders as objects, ledger, reports, budgets) comes after them.
 """
 
 from __future__ import annotations

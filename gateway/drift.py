@@ -2,10 +2,14 @@
 open orders and fills.
 
 Their figures lag behind ours, and ours behind theirs, so a difference counts only if it stands the
-same in two looks that are further apart than the read lag. What an order that is not yet settled
-could still explain is not judged, nor a market that is not open: what it pays comes at another
-moment there than here. An order or a fill that is not ours, and a difference that stands, halt and
-are named; who resumes has looked: the venues' figures are then ours.
+same in two looks that are further apart than the read lag. That alone is no proof: orders are often
+of one size, and two of them, each booked here a moment before a look, differ by the same (seen
+2026-11-21). So what we booked less than the read lag before the question is not judged either, nor
+what an order that is not yet settled could still explain, nor a market that is not open: what it
+pays comes at another moment there than here.
+
+An order or a fill that is not ours, and a difference that stands, halt and are named. It is looked
+at until an operator resumes, who has looked too: what still differs then is part of our books.
 """
 
 from __future__ import annotations
@@ -47,10 +51,12 @@ log = logging.getLogger("gateway")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One look: what differs, and what is not ours, by its name there."""
+    """One look: what differs, and what is not ours, by its name there. `same`: places that were
+    judged and do not differ."""
 
     deltas: Mapping[Place, Delta] = field(default_factory=dict)
     strangers: Mapping[str, str] = field(default_factory=dict)
+    same: frozenset[Place] = frozenset()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +81,8 @@ class Drift:
 
     def step(self, now_ns: int, *, is_open: bool) -> None:
         """Look if it is time. `is_open`: both venues have answered what we hold."""
-        if not is_open or self.is_looking or self.gate.held:
+        is_named = bool(self._named.deltas)
+        if not is_open or self.is_looking or (self.gate.held and not is_named):
             return
         if not self.since_ns:
             self.since_ns, self._due_ns = now_ns, now_ns + self.every_ns
@@ -118,7 +125,7 @@ class Drift:
         now_ns, last, self._last = self.clock(), self._last, found
         if is_second := bool(last.deltas or last.strangers):
             self._last = Found()
-        if (found.deltas or found.strangers) and not is_second:
+        if self._named.deltas or ((found.deltas or found.strangers) and not is_second):
             lags_ns = [venue.query_delay_ns for venue in self.resolver.venues.values()]
             self._due_ns = now_ns + max(lags_ns, default=0) + APART_NS
         else:
@@ -127,9 +134,26 @@ class Drift:
         strangers = {key: x for key, x in found.strangers.items() if key in last.strangers}
         if not deltas and not strangers and (is_second or not found.deltas):
             self.reports.looked(now_ns)
-        if (deltas or strangers) and not self.gate.held:
+        if self.gate.held:
+            self._again(found, deltas)
+        elif deltas or strangers:
             self._named = Found(deltas, strangers)
             self._halt()
+
+    def _again(self, found: Found, deltas: Mapping[Place, Delta]) -> None:
+        """What was named and differs no more is forgotten, what differs otherwise is named anew:
+        who resumes takes over what was told and is there. Anything else has a HALT of its own.
+        """
+        kept = {}
+        for place, was in self._named.deltas.items():
+            now = deltas.get(place, was)
+            if place in found.same:
+                log.warning("drift: no more: %s", self._text(place, was))
+                continue
+            kept[place] = now
+            if now != was:
+                log.warning("drift: by now: %s", self._text(place, now))
+        self._named = Found(kept, self._named.strangers)
 
     def _halt(self) -> None:
         named = [f"foreign {text}" for text in self._named.strangers.values()]
@@ -148,23 +172,21 @@ class Drift:
 
     async def _ask(self) -> Found:
         """What the venues say now, less what is explained."""
-        resolver, unsettled = self.resolver, self._unsettled()
+        resolver, asked_ns = self.resolver, self.clock()
+        unsettled = self._unsettled(asked_ns)
         back_ns = max(FILLS_NS, 4 * self.every_ns)
-        since_ns = max(self.since_ns, self.clock() - back_ns)
+        since_ns = max(self.since_ns, asked_ns - back_ns)
         asked = self._touched()
         found = await snapshots(resolver.venues, resolver.readers, asked, self._late)
         seen: list[Sighting] = []
         for number, venue in resolver.venues.items():
             since_s = self.run_times.at(since_ns) // SECOND_NS
             seen += await venue.fills(resolver.readers[number], self.accounts.known, since_s)
-        unsettled |= self._unsettled()
-        names = {market.instrument for market in asked}
-        self._fetched(found, names)
-        deltas = self._deltas(found, unsettled)
-        return Found(
-            {place: x for place, x in deltas.items() if place[1] < 0 or place[1] in names},
-            self._strangers(found, seen),
-        )
+        unsettled |= self._unsettled(asked_ns)
+        self._fetched(found, {market.instrument for market in asked})
+        judged = self._judged(asked, found, unsettled, asked_ns)
+        deltas = {place: x for place, x in self._deltas(found).items() if place in judged}
+        return Found(deltas, self._strangers(found, seen), judged - deltas.keys())
 
     def _touched(self) -> list[Market]:
         """Markets in which we have had anything, the second time those that differed; and one of
@@ -173,8 +195,9 @@ class Drift:
         """
         known = self.accounts.known
         wanted = self.accounts.positions.keys() | self.accounts.redeem_e6.keys()
-        if self._last.deltas or self._last.strangers:
-            wanted = {instrument for _, instrument, _ in self._last.deltas}
+        if self._last.deltas or self._last.strangers or self._named.deltas:
+            differed = self._last.deltas.keys() | self._named.deltas.keys()
+            wanted = {instrument for _, instrument, _ in differed}
         wanted |= set({market.account: market.instrument for market in reversed(known)}.values())
         return [market for market in known if market.instrument in wanted]
 
@@ -185,26 +208,37 @@ class Drift:
             del self.accounts.redeem_e6[instrument]
             self.reports.publish(instrument, self.accounts, self.clock())
 
-    def _deltas(self, found: Sequence[Snapshot], unsettled: set[int]) -> dict[Place, Delta]:
-        shut, known = self._shut(), self.accounts.markets
+    def _judged(
+        self, asked: Sequence[Market], found: Sequence[Snapshot], unsettled: set[int], asked_ns: int
+    ) -> frozenset[Place]:
+        """Places of which nothing explains a difference."""
+        shut, known, venues = self._shut(), self.accounts.markets, self.resolver.venues
         held = {row.instrument for shot in found for row in shot.held if row.yes_e6 or row.no_e6}
-        paying = shut & (held | self.accounts.positions.keys())
-        unclear = unsettled | shut
-        accounts = {known[number].account for number in unsettled | paying}
+        named = {instrument for _, instrument, _ in self._named.deltas}
+        paying = shut & (held | named | self.accounts.positions.keys())
+        open_accounts = {known[number].account for number in unsettled | paying}
+        judged = {
+            _place(Row(VENUES.index(market.venue), market.instrument))
+            for market in asked if market.instrument not in unsettled | shut
+        }  # fmt: skip
+        for row in self.accounts.cash.values():
+            venue = VENUES.index(row.venue)
+            is_fresh = row.paid_ns > asked_ns - venues[venue].query_delay_ns
+            if row.account not in open_accounts and not is_fresh:
+                judged.add(_place(Row(venue, account=row.account)))
+        return frozenset(judged)
+
+    def _deltas(self, found: Sequence[Snapshot]) -> dict[Place, Delta]:
+        """Where the venues' figures are not ours."""
         deltas: dict[Place, Delta] = {}
-        rows = differences(self.accounts, self.ledger, list(self.resolver.venues), found)
-        for row in rows:
-            is_cash = row.instrument < 0
-            if row.key or row.instrument in unclear or (is_cash and row.account in accounts):
-                continue
+        for row in differences(self.accounts, self.ledger, list(self.resolver.venues), found):
             delta = row.theirs[0] - row.ours[0], row.theirs[1] - row.ours[1]
-            if not is_cash or abs(delta[0]) > CASH_SLACK_E6:
+            is_rounding = row.instrument < 0 and abs(delta[0]) <= CASH_SLACK_E6
+            if not row.key and not is_rounding:
                 deltas[_place(row)] = delta
         return deltas
 
-    def _strangers(
-        self, found: Sequence[Snapshot], seen: Sequence[Sighting]
-    ) -> dict[str, str]:
+    def _strangers(self, found: Sequence[Snapshot], seen: Sequence[Sighting]) -> dict[str, str]:
         """Orders and fills of the account that we never sent. A fill names its order by the
         venue's name: one that we do not know yet may be that of an order whose answer is lost.
         """
@@ -221,12 +255,15 @@ class Drift:
             if row.name not in self._accepted and not any(map(self.ledger.is_ours, row.keys))
         }  # fmt: skip
 
-    def _unsettled(self) -> set[int]:
-        """Markets whose figures may yet move for what we have sent."""
-        now_ns, found = self.clock(), set()
+    def _unsettled(self, asked_ns: int) -> set[int]:
+        """Markets whose figures may yet move for what we have sent, or did so late that a read
+        asked for at `asked_ns` need not show it.
+        """
+        now_ns, venues, found = self.clock(), self.resolver.venues, set()
         for work in self.ledger.works.values():
             for order in work.orders:
-                if order.instrument not in found and _is_unclear(order, now_ns):
+                is_fresh = order.booked_ns > asked_ns - venues[order.venue].query_delay_ns
+                if is_fresh or _is_unclear(order, now_ns):
                     found.add(order.instrument)
         return found
 

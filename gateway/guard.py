@@ -2,9 +2,9 @@
 own numbers (gateway/memory.py). Compiled and pure; the plain twin is tests/twins/guard.py.
 
 Each check answers 0 or an index of REASONS; the first that is not 0 refuses the whole intent.
-Comparisons are written as "accept only if". An opening intent must be a hedge (its two legs
-together pay 1 a contract whatever happens, and after exact fees at the limits something must be
-left), or a bet of the model on one market (gateway/guard_bet.py). A reducing one (the detector in
+Comparisons are written as "accept only if". An opening intent must be a hedge (its two to four legs
+together pay for sure whatever happens, and after exact fees at the limits something must be left),
+or a bet of the model on one market (gateway/guard_bet.py). A reducing one (the detector in
 REDUCING) need not earn, but must shrink what we hold. An unwind of the desk gives a lone leg back,
 or (FLAG_TRUE_UP) completes its pair: its loss was capped where it was planned, and no band, limit
 or trading state but the kill word keeps it from the wire.
@@ -250,21 +250,32 @@ def check_reduces(mem: Words, legs: int) -> int:
 
 @njit(cache=True)
 def check_edge(mem: Words, legs: int, now: int) -> int:
-    """Two legs of one size that pay 1 a contract together, for less than 1 with fees; or a bet."""
+    """The row's own markets, each in its place and on the side its direction says, all of one size,
+    for less with fees than they pay together whatever happens; or a bet.
+
+    One contract of each pays a dollar; where n outcomes of which at most one can win are sold, n−1.
+    """
     row = m.PAIRS_AT + mem[m.INTENT_AT + m.N_PAIR] * m.PAIR_CELLS
+    direction, same = mem[m.INTENT_AT + m.N_DIRECTION], mem[row + m.PR_SAME] != 0
+    if not 0 <= direction < m.DIRECTIONS or mem[row + m.PR_BARRED] >> direction & 1:
+        return R_EDGE
     if mem[m.INTENT_AT + m.N_KIND] == KIND_MODEL:
         return check_bet(mem, cost_of(mem, 0, m.K_FEE), now)
-    if legs != 2 or mem[row + m.PR_LEGS] != 2:
+    if legs < 2 or mem[row + m.PR_LEGS] != legs or (same and legs > 2):
         return R_EDGE
-    one, other = m.INTENT_AT + m.N_LEG, m.INTENT_AT + m.N_LEG + m.LEG_CELLS
-    opposite = mem[one + m.L_SIDE] != mem[other + m.L_SIDE]
-    same = mem[row + m.PR_SAME]
-    size = mem[one + m.L_SIZE]
-    if opposite != (same != 0) or size != mem[other + m.L_SIZE]:
-        return R_EDGE
-    if mem[one + m.L_INSTRUMENT] == mem[other + m.L_INSTRUMENT]:
-        return R_EDGE
-    left = size - cost_of(mem, 0, m.K_FEE) - cost_of(mem, 1, m.K_FEE)
+    size = mem[m.INTENT_AT + m.N_LEG + m.L_SIZE]
+    left = size if direction == 0 else (legs - 1) * size
+    for leg in range(legs):
+        at, own = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS, row + m.PR_LEG + 2 * leg
+        if mem[at + m.L_INSTRUMENT] != mem[own] or mem[at + m.L_GENERATION] != mem[own + 1]:
+            return R_EDGE
+        for before in range(row + m.PR_LEG, own, 2):
+            if mem[before] == mem[own]:
+                return R_EDGE
+        buys = (direction == 0) != (same and leg == 1)
+        if mem[at + m.L_SIDE] != (BUY if buys else SELL) or mem[at + m.L_SIZE] != size:
+            return R_EDGE
+        left -= cost_of(mem, leg, m.K_FEE)
     return 0 if left > 0 and left >= mem[m.P_EDGE] * size // E6 else R_EDGE
 
 
@@ -303,19 +314,19 @@ def closes(mem: Words, leg: int) -> bool:
 @njit(cache=True)
 def check_limits(mem: Words, legs: int) -> int:
     """Every cap, counting what is in flight as filled."""
-    worst = total = 0
+    total, least = 0, mem[m.LOOKS_AT + m.K_COST]
     for leg in range(legs):
         cost = mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST]
-        worst, total = max(worst, cost), total + cost
+        least, total = min(least, cost), total + cost
     if not mem[m.M_DAY_LOSS] < mem[m.P_DAY]:
         return R_DAY
     if not mem[m.M_OPEN] < mem[m.P_OPEN]:
         return R_RATE
     if mem[m.INTENT_AT + m.N_KIND] == KIND_MODEL:  # it has no leg to be without, and may lose all
         own = m.INSTRUMENTS_AT + mem[m.INTENT_AT + m.N_LEG + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
-        if not mem[m.M_DAY_LOSS] + mem[own + m.I_EXPOSURE] + worst <= mem[m.P_DAY]:
+        if not mem[m.M_DAY_LOSS] + mem[own + m.I_EXPOSURE] + total <= mem[m.P_DAY]:
             return R_DAY
-    elif not mem[m.M_UNHEDGED] + worst <= mem[m.P_UNHEDGED]:
+    elif not mem[m.M_UNHEDGED] + total - least <= mem[m.P_UNHEDGED]:  # all but one may fill
         return R_UNHEDGED
     for leg in range(legs):
         cost = mem[m.LOOKS_AT + leg * m.LOOK_CELLS + m.K_COST]

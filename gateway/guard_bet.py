@@ -3,7 +3,10 @@
 Nothing hedges it, so what justifies it is judged again on our own reading: the fair value it was
 told to have against exact fees at the limit, and the price that value came from, which must be
 trusted, written by a feed that lives, fresh, and still where it was. It may have moved neither way:
-which way helps is the model's to say, and it decides anew in a moment. Compiled and pure.
+which way helps is the model's to say, and it decides anew in a moment. At last that fair value
+against the one that the model's own last terms, read by us, make of that price: it may flatter the
+bet by no more than a newer round of terms or a newer stamp explains, and where the strategy is set
+to count with a formula of its own, by no more than such a formula may be off. Compiled and pure.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -19,6 +22,7 @@ PRICE_MAX_NS = 3_000_000_000  # an older price says nothing of now; an index tic
 R_STALE, R_UNTRUSTED, R_MOVED, R_EPOCH, R_EDGE = (
     REASONS.index(name) for name in ("stale", "untrusted", "moved", "epoch", "edge_gone")
 )
+R_GENERATION, R_OFF_MODEL = REASONS.index("generation"), REASONS.index("off_model")
 
 
 @njit(cache=True)
@@ -34,7 +38,9 @@ def check_bet(mem: Words, cost: int, now: int) -> int:
     row, leg = m.PAIRS_AT + mem[m.INTENT_AT + m.N_PAIR] * m.PAIR_CELLS, m.INTENT_AT + m.N_LEG
     if mem[m.INTENT_AT + m.N_LEGS] != 1 or mem[row + m.PR_LEGS] != 1:
         return R_EDGE
-    if mem[row + m.PR_A] != mem[leg + m.L_INSTRUMENT]:
+    if mem[row + m.PR_LEG] != mem[leg + m.L_INSTRUMENT]:
+        return R_EDGE
+    if mem[row + m.PR_LEG + 1] != mem[leg + m.L_GENERATION]:
         return R_EDGE
     fair, size = mem[m.INTENT_AT + m.B_FAIR], mem[leg + m.L_SIZE]
     if not 0 < fair < E6:
@@ -43,7 +49,8 @@ def check_bet(mem: Words, cost: int, now: int) -> int:
     left = pays * size // E6 - cost
     if not (left > 0 and left >= mem[m.P_EDGE] * size // E6):
         return R_EDGE
-    return check_price(mem, mem[leg + m.L_INSTRUMENT], now)
+    why = check_price(mem, mem[leg + m.L_INSTRUMENT], now)
+    return why if why != 0 else check_fair(mem, leg, now)
 
 
 @njit(cache=True)
@@ -78,3 +85,24 @@ def check_price(mem: Words, instrument: int, now: int) -> int:
     if told <= 0 or abs(price - told) > told // E6 * mem[m.P_MOVE]:
         return R_MOVED
     return 0
+
+
+@njit(cache=True)
+def check_fair(mem: Words, leg: int, now: int) -> int:
+    """The model speaks of this very market now, of the price the bet was valued with, and by what
+    it says the bet is worth nearly what it claims."""
+    at, told = m.TERMS_AT, mem[m.INTENT_AT + m.B_FAIR]
+    if not mem[at + m.KT_READ] or not mem[at + m.MT_VALID] >= now:
+        return R_STALE
+    if mem[at + m.MT_INSTRUMENT] != mem[leg + m.L_INSTRUMENT]:
+        return R_GENERATION
+    if mem[at + m.MT_GENERATION] != mem[leg + m.L_GENERATION]:
+        return R_GENERATION
+    if mem[at + m.MT_SLOT] != mem[m.INTENT_AT + m.B_SLOT]:
+        return R_UNTRUSTED
+    ours = mem[at + m.KT_FAIR]
+    if not 0 < ours < E6:
+        return R_OFF_MODEL
+    flatters = told - ours if mem[leg + m.L_SIDE] == BUY else ours - told
+    most = mem[m.P_FORMULA_OFF] if mem[at + m.KT_FORMULA] else mem[m.P_FAIR_OFF]
+    return 0 if flatters <= most else R_OFF_MODEL

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gateway.facts import less_had
 from gateway.memory import M_CONTROL, M_INTENTS, Memory
 from gateway.params import DeskParams
 from gateway.ports import Market
@@ -22,7 +23,9 @@ from shm_layout import (
     HEADER,
     INSTRUMENT,
     INSTRUMENTS_MAX,
+    LEGS_MAX,
     LINE,
+    NO_INSTRUMENT,
     PAIR,
     PAIRS_MAX,
     PARAMETERS,
@@ -55,6 +58,7 @@ _SHARED = {
     if field.name in (PARAMETERS.names or ())
 }
 _P = {name: cell(PAIR, name) for name in PAIR.names or ()}
+_PAIR = ("index", "same", "approved", "barred")
 SPIN_NS = 10_000
 
 
@@ -79,22 +83,35 @@ def market_of(row: list[int]) -> Market:
         is_live=bool(row[_I["live"]]),
         index_slot=row[_I["index_slot"]],
         spot_slot=row[_I["spot_slot"]],
+        rule=row[_I["settlement_rule"]],
+        cap_e8=row[_I["cap_e8"]],
     )
 
 
 class PairRow(NamedTuple):
-    """The cells of a PAIR that the last look needs."""
+    """What the last look needs of a PAIR. `legs`: instrument and generation of each market, in the
+    order in which an intent has them; `barred`: a bit for each direction that is never opened.
+    """
 
     number: int
     same: int
     approved: int
-    a: int
-    b: int
+    barred: int
+    legs: tuple[tuple[int, int], ...]
 
 
 def pair_of(row: list[int]) -> PairRow:
     """A PAIR body."""
-    return PairRow(*(row[_P[name]] for name in ("index", "same", "approved", "a", "b")))
+    number, same, approved, barred = (row[_P[name]] for name in _PAIR)
+    return PairRow(number, same, approved, barred, legs_of(row))
+
+
+def legs_of(row: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Instrument and generation of each market of a PAIR body: one, two, or with `more` of a set
+    three or four.
+    """
+    count = 1 if row[_P["b"]] == NO_INSTRUMENT else 2 + min(max(row[_P["more"]], 0), LEGS_MAX - 2)
+    return tuple((row[_P[name]], row[_P[f"{name}_generation"]]) for name in "abcd"[:count])
 
 
 def adopted(params: DeskParams, row: Sequence[int]) -> DeskParams:
@@ -119,7 +136,7 @@ class Intake:
         self._cursors = (memory or Memory()).words[M_INTENTS : M_CONTROL + 1]
         self._cursors[:] = [ring_tail(words, at) for at in self._rings]
         self._bell = segment.at("bells", GATEWAY)
-        self._quotes = segment.at("quotes")
+        self._quotes, self._had = segment.at("quotes"), segment.at("had")
         self._out = np.zeros(ENTRY, np.int64)
         self._body = np.zeros(BODY, np.int64)
         self.start = int(self._cursors[0])
@@ -164,13 +181,18 @@ class Intake:
         bell_disarm(self._words, self._bell)
 
     def quote(self, instrument: int) -> list[int] | None:
-        """The cells of an instrument's quote slot; None: never written, or torn at every try."""
+        """The cells of an instrument's quote slot, less what paper orders had of its levels; None:
+        never written, or torn at every try.
+        """
         if not 0 <= instrument < INSTRUMENTS_MAX:
             return None
         at = self._quotes + instrument * ENTRY
         if slot_load(self._words, at, self._body, BODY) <= 0:
             return None
-        return list(self._body.tolist())
+        quote: list[int] = self._body.tolist()
+        if slot_load(self._words, self._had + instrument * ENTRY, self._body, BODY) > 0:
+            less_had(quote, self._body.tolist())
+        return quote
 
     def alive(self, feed: int, now_ns: int, beat_max_ns: int) -> int:
         """Live epoch of a feed; 0: dead, or its heartbeat is late."""

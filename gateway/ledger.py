@@ -2,8 +2,8 @@
 last word each.
 
 Every piece of evidence about an order comes through `learn` or `trade`, in any order and any
-number of times. An intent ends when all its orders are final; what one leg then holds that the
-other does not is handed to `on_lone`. Evidence that comes later (a failed trade, exact amounts) is
+number of times. An intent ends when all its orders are final; what a leg then holds that not all
+others do is handed to `on_lone`. Evidence that comes later (a failed trade, exact amounts) is
 booked the same way and can make a leg lone again.
 """
 
@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gateway.accounts import Accounts
+from gateway.balance import ONE_LEGGED, PARTIAL, beyond, lone_cost_e6, lone_of, verdict
 from gateway.intent import Intent
 from gateway.journal import Journal
 from gateway.order import E_FINISH, Order, average_e6, worst_notional_e6
 from gateway.ports import NO, Facts, Fill, Outcome
 from gateway.reports import Reports
-from gateway.standing import lone_cost_e6, tell
+from gateway.standing import tell
 from shm_layout import (
-    BUY,
     E6,
     FLAG_TRUE_UP,
     FLAG_UNWIND,
@@ -32,11 +32,9 @@ from shm_layout import (
     P_UNKNOWN,
     S_CONFIRMED,
     S_FAILED,
-    reason,
+    SELL,
 )
 
-DONE, PARTIAL, NOTHING = reason("done"), reason("partial"), reason("nothing_filled")
-ONE_LEGGED, UNKNOWN = reason("one_legged"), reason("unknown_outcome")
 KEPT_MAX = 1024  # intents kept at least, for late evidence
 EVIDENCE_MAX = 16 * KEPT_MAX  # also with trades the venue has not yet settled
 FORGOTTEN_MAX = 64 * KEPT_MAX  # names of orders that were dropped
@@ -51,9 +49,9 @@ class FeeOf(Protocol):
 
 @dataclass(slots=True)
 class Work:
-    """One intent under way. `costs_e6`: worst cost of each leg. `handed_e6`: imbalance already
-    handed on, signed. Of an unwind: `parent` is the intent whose leg it gives back, `counted_e6`
-    how many of its fills were counted there.
+    """One intent under way. `costs_e6`: worst cost of each leg. `handed_e6`: contracts of each leg
+    already handed on as alone; empty: none. Of an unwind: `parent` is the intent whose leg it gives
+    back, `counted_e6` how many of its fills were counted there.
     """
 
     intent: Intent
@@ -63,7 +61,7 @@ class Work:
     taken_ns: int
     ended: bool = False
     is_lone: bool = False
-    handed_e6: int = 0
+    handed_e6: Sequence[int] = ()
     trigger_ns: int = 0
     parent: Work | None = None
     counted_e6: int = 0
@@ -79,13 +77,17 @@ class Work:
         return any(order.placed == P_UNKNOWN for order in self.orders)
 
     @property
-    def excess_e6(self) -> int:
-        """Contracts leg 0 filled beyond leg 1 (negative: leg 1 beyond leg 0); 0 for a single
-        leg.
+    def alone_e6(self) -> list[int]:
+        """Contracts that each leg filled beyond the one that filled least."""
+        return beyond([order.folded.filled_e6 for order in self.orders])
+
+    @property
+    def pays_e6(self) -> int:
+        """What a contract of every leg pays together: of n outcomes of which at most one can win,
+        all sold, n−1 dollars; else one.
         """
-        if len(self.orders) != 2:
-            return 0
-        return self.orders[0].folded.filled_e6 - self.orders[1].folded.filled_e6
+        are_sold = all(order.side == SELL for order in self.orders)
+        return max(len(self.orders) - 1, 1) * E6 if are_sold else E6
 
 
 def yes_price_e6(order: Order) -> int:
@@ -104,7 +106,7 @@ class Ledger:
     fee: FeeOf
     clock: Callable[[], int]
     dust_e6: int
-    on_lone: Callable[[Work, Order, int], None]
+    on_lone: Callable[[Work, Sequence[int]], None]
     on_journal: Callable[[], None]
     on_done: Callable[[Order], None]
     works: OrderedDict[int, Work] = field(default_factory=OrderedDict)
@@ -290,8 +292,10 @@ class Ledger:
 
     def _after(self, work: Work, order: Order) -> None:
         """Book, release, report, and end the intent if that was the last it waited for."""
-        now_ns = self.clock()
+        now_ns, before = self.clock(), order.folded
         order.cash_e6 += self.accounts.fold(order)
+        if order.folded != before:
+            order.booked_ns = now_ns
         if order.is_final and self.accounts.release(order) and order.placed == P_DONE:
             self.on_done(order)
         self.reports.leg(work.intent, order, self.accounts, work.taken_ns, now_ns)
@@ -342,14 +346,19 @@ class Ledger:
         if work.parent is not None:
             self._reopen(work.parent, work)
             return
-        fresh_e6 = work.excess_e6 - work.handed_e6
-        leg = 0 if fresh_e6 > 0 else 1
-        if len(work.orders) != 2 or not is_lone(work.orders[leg], work, fresh_e6, self.dust_e6):
-            return
-        work.handed_e6 = work.excess_e6
-        work.is_lone = True
-        self.uneasy[work.intent.id] = work
-        self.on_lone(work, work.orders[leg], abs(fresh_e6))
+        handed = work.handed_e6 or [0] * len(work.orders)
+        filled = [order.folded.filled_e6 for order in work.orders]
+        fresh = beyond([now - told for now, told in zip(filled, handed, strict=True)])
+        alone = lone_of(work, fresh, self.dust_e6)
+        work.handed_e6 = [told + size for told, size in zip(handed, alone, strict=True)]
+        self._hand_on(work, alone)
+
+    def _hand_on(self, work: Work, alone: Sequence[int]) -> None:
+        """Contracts of each leg that are alone now, 0 of those that have none."""
+        if any(alone):
+            work.is_lone = True
+            self.uneasy[work.intent.id] = work
+            self.on_lone(work, alone)
 
     def _reopen(self, work: Work, child: Work) -> None:
         """An unwind lost fills that were counted (a trade failed): what it gave back or completed
@@ -357,14 +366,12 @@ class Ledger:
         """
         back = child.orders[0]
         lost_e6 = child.counted_e6 - back.folded.filled_e6
-        completed = bool(child.intent.flags & FLAG_TRUE_UP)  # then its partner is alone again
-        order = next(x for x in work.orders if (x.instrument == back.instrument) != completed)
-        if lost_e6 <= 0 or not is_lone(order, work, lost_e6, self.dust_e6):
-            return
-        child.counted_e6 -= lost_e6
-        work.is_lone = True
-        self.uneasy[work.intent.id] = work
-        self.on_lone(work, order, lost_e6)
+        completed = bool(child.intent.flags & FLAG_TRUE_UP)  # then its partners are alone again
+        again = [(x.instrument == back.instrument) != completed for x in work.orders]
+        alone = lone_of(work, [max(lost_e6, 0) if is_it else 0 for is_it in again], self.dust_e6)
+        if any(alone):
+            child.counted_e6 -= lost_e6
+            self._hand_on(work, alone)
 
 
 def _is_settled(order: Order) -> bool:
@@ -376,25 +383,3 @@ def _is_closed(order: Order) -> bool:
     """Final, and what it filled the venue has settled for good: no trade of it can fail."""
     is_sure = not order.folded.filled_e6 or order.settled in (S_CONFIRMED, S_FAILED)
     return order.is_final and not order.recheck and is_sure
-
-
-def is_lone(order: Order, work: Work, excess_e6: int, dust_e6: int) -> bool:
-    """Whether an imbalance matters: at least an orderable size, worth more than dust at the leg's
-    worst price.
-    """
-    size_e6 = abs(excess_e6)
-    unit_e6 = order.limit_e6 if order.side == BUY else E6 - order.limit_e6
-    return size_e6 >= work.facts[order.leg].size_min_e6 and size_e6 * unit_e6 > dust_e6 * E6
-
-
-def verdict(work: Work, dust_e6: int) -> int:
-    """Why an intent whose outcomes are all known ended as it did."""
-    filled = [order.folded.filled_e6 for order in work.orders]
-    if not any(filled):
-        return next((order.reason for order in work.orders if order.reason), NOTHING)
-    excess_e6 = work.excess_e6
-    leg = 0 if excess_e6 > 0 else 1
-    if len(work.orders) == 2 and is_lone(work.orders[leg], work, excess_e6, dust_e6):
-        return ONE_LEGGED
-    wanted: Sequence[int] = [order.size_e6 for order in work.orders]
-    return DONE if min(filled) >= min(wanted) else PARTIAL

@@ -1,10 +1,15 @@
-"""One leg alone: its pair is completed (the other leg is bought after all) or it is given back on
+"""Legs alone: the pair is completed (the missing leg is bought after all) or they are given back on
 the venue and market that filled, whichever loses less.
 
 Each try is an order of its own: an intent of the desk that names its parent. The time cap counts
-from the moment both outcomes were known, the loss cap over all tries. What the caps do not cover
-halts trading and names leg, size and cost; what then still comes of a try corrects them. A try that
-fills more than was alone leaves the rest alone on its own side: the same case goes on with it.
+from the moment all outcomes were known, the loss cap over all tries of all legs of an intent. What
+the caps do not cover halts trading and names leg, size and cost; what then still comes of a try
+corrects them. A try that fills more than was alone leaves the rest alone: the same goes on with it.
+
+Of a set of three or four legs only what every leg has is whole. Where exactly one has less than all
+others, completing it is weighed against giving back all others; once one of them has gone back, or
+where more than one is short, each goes back on its own market, all at the same time. Some outcomes
+sold are a sure set too, with a smaller sum: what is alone of them is given back all the same.
 
 A market that is completed must show a book that is newer than the one its leg missed on: the old
 one has just been proved wrong.
@@ -18,6 +23,7 @@ from dataclasses import dataclass, field
 from gateway.facts import facts_of, levels_of
 from gateway.intent import Intent, Leg
 from gateway.ledger import Work, yes_price_e6
+from gateway.lone_case import Case, Purse, missing_side, other_side, token_e6
 from gateway.order import Order
 from gateway.params import DeskParams
 from gateway.ports import Lone, LonePlan, Missing, PlanLone
@@ -30,7 +36,6 @@ from shm_layout import (
     FLAG_UNWIND,
     ORIGIN_DESK,
     QUOTE,
-    SELL,
     cell,
     intent_id,
     reason,
@@ -46,51 +51,6 @@ PLAN_NS = 50_000_000  # a plan waits so long for its signature, then the book is
 GAP_NS = 5_000_000  # between tries that could not be sent
 COMPLETES_MAX = 2  # tries to complete: books that are not there must not use up the others
 ANSWER_NS = 50_000_000  # until a try is known, beside what its venue holds takers back
-
-
-@dataclass(slots=True)
-class Case:
-    """One lone leg until its pair is complete, it is given back, or trading halts: place `leg` of
-    the parent, filled on `side` at `price_e6` (YES terms). `missed`: epoch and number of the quote
-    that the other leg missed on.
-    """
-
-    parent: Work
-    leg: int
-    side: int
-    price_e6: int
-    left_e6: int
-    since_ns: int
-    cap_e6: int
-    missed: tuple[int, int] | None
-    spent_e6: int = 0
-    tries: int = 0
-    completes: int = 0
-    plan: LonePlan | None = None
-    plan_ns: int = 0
-    next_ns: int = 0
-    child: Work | None = None
-
-    @property
-    def order(self) -> Order:
-        """The leg that is alone."""
-        return self.parent.orders[self.leg]
-
-    @property
-    def missing(self) -> Order:
-        """The leg that it has no partner in."""
-        return self.parent.orders[1 - self.leg]
-
-    @property
-    def missing_side(self) -> int:
-        """The side that completes the pair in the other market."""
-        side = self.missing.side
-        return side if self.side == self.order.side else _other(side)
-
-    @property
-    def cost_e6(self) -> int:
-        """What the contracts cost, rounded up."""
-        return -(-_token_e6(self.price_e6, self.side) * self.left_e6 // E6)
 
 
 @dataclass(slots=True)
@@ -114,28 +74,36 @@ class Unwinder:
     cases: list[Case] = field(default_factory=list)
     stood: list[Case] = field(default_factory=list)
 
-    def add(self, work: Work, order: Order, size_e6: int, now_ns: int) -> None:
-        """`order` filled `size_e6` contracts that its partner did not; both outcomes are known
-        since `now_ns`.
+    def add(self, work: Work, alone: Sequence[int], now_ns: int) -> Purse:
+        """`alone`: contracts of each leg of `work` that not all others filled; every outcome is
+        known since `now_ns`.
         """
-        assert len(work.orders) == 2, work.intent  # of one leg none is ever alone
-        cap_e6 = self.params.loss_cap_e6 * size_e6 // E6
-        legs = work.intent.legs  # none of a predecessor's intent
-        other = legs[1 - order.leg] if legs else None
-        missed = (other.quote_epoch, other.quote_number) if other else None
-        price_e6 = yes_price_e6(order) if order.folded.filled_e6 else order.limit_e6
-        self.cases.append(
-            Case(work, order.leg, order.side, price_e6, size_e6, now_ns, cap_e6, missed)
-        )
+        assert len(work.orders) > 1, work.intent  # of one leg none is ever alone
+        purse = Purse(work, now_ns, self.params.loss_cap_e6 * max(alone) // E6)
+        for order, size_e6 in zip(work.orders, alone, strict=True):
+            if size_e6:
+                price_e6 = yes_price_e6(order) if order.folded.filled_e6 else order.limit_e6
+                self._put(self.cases, Case(purse, order.leg, order.side, price_e6, size_e6))
+        missing = purse.missing
+        if missing is not None and work.intent.legs:  # none of a predecessor's intent
+            leg = work.intent.legs[missing.leg]
+            purse.missed = leg.quote_epoch, leg.quote_number
+        return purse
+
+    @staticmethod
+    def _put(cases: list[Case], case: Case) -> None:
+        cases.append(case)
+        case.purse.cases.append(case)
 
     def take_up(
-        self, work: Work, order: Order, size_e6: int, tries: Sequence[Work], now_ns: int
+        self, work: Work, alone: Sequence[int], tries: Sequence[Work], now_ns: int
     ) -> None:
         """Go on where a predecessor stopped: its tries count, those under way are waited for."""
-        self.add(work, order, size_e6, now_ns)
-        case = self.cases[-1]
+        purse = self.add(work, alone, now_ns)
         for child in tries:
+            case = purse.of(child)
             case.tries += 1
+            purse.gives_back |= not child.intent.flags & FLAG_TRUE_UP
             if child.ended:
                 self._account(case, child)
             elif case.child is None:
@@ -143,15 +111,13 @@ class Unwinder:
             else:  # the leg had become alone in parts
                 part_e6 = child.orders[0].size_e6
                 case.left_e6 -= part_e6
-                self.add(work, order, part_e6, now_ns)
-                self.cases[-1].child = child
+                part = [part_e6 if x is case.order else 0 for x in work.orders]
+                self.add(work, part, now_ns).cases[0].child = child
 
-    def stand(
-        self, work: Work, order: Order, size_e6: int, tries: Sequence[Work], now_ns: int
-    ) -> None:
-        """A leg that a predecessor gave up: it stays with the operator, and is still told."""
+    def stand(self, work: Work, alone: Sequence[int], tries: Sequence[Work], now_ns: int) -> None:
+        """Legs that a predecessor gave up: they stay with the operator, and are still told."""
         known = len(self.cases)
-        self.take_up(work, order, size_e6, tries, now_ns)
+        self.take_up(work, alone, tries, now_ns)
         self.cases, given_up = self.cases[:known], self.cases[known:]
         self.stood += given_up
         for case in given_up:
@@ -160,7 +126,7 @@ class Unwinder:
     def begin(self, now_ns: int) -> None:
         """Unwinding starts now: waiting for the venues' figures does not count."""
         for case in self.cases:
-            case.since_ns = now_ns
+            case.purse.since_ns = now_ns
 
     def resume(self, works: Iterable[Work]) -> None:
         """An operator has looked: legs that were given up are theirs, and their pairs go on."""
@@ -174,17 +140,17 @@ class Unwinder:
         """Send what can be sent; end what is done or beyond its caps. Returns work done."""
         done = self._late()
         for case in list(self.cases):
-            child = case.child
-            if child is not None:
-                if not child.ended:
-                    if now_ns - case.since_ns > self.params.time_cap_ns:
-                        self._give_up(case, "an unwind's outcome is not known")
-                    continue
+            child, is_late = case.child, now_ns - case.purse.since_ns > self.params.time_cap_ns
+            if child is not None and child.ended:
                 self._account(case, child)
                 done += 1
+            elif child is not None or case.purse.is_completing:
+                if is_late:
+                    self._give_up(case, "an unwind's outcome is not known")
+                continue
             if self._is_dust(case):
                 self._finish(case)
-            elif now_ns - case.since_ns > self.params.time_cap_ns:
+            elif is_late:
                 self._give_up(case, "the time cap is over")
             elif case.tries >= self.params.unwind_tries_max:
                 self._give_up(case, f"{case.tries} tries")
@@ -195,12 +161,11 @@ class Unwinder:
     def _late(self) -> int:
         """What a try under way when its leg was given up has come to since."""
         done = 0
-        for case in self.stood:
+        for case in list(self.stood):
             if case.child is not None and case.child.ended:
-                before = case.order.instrument
                 self._account(case, case.child)
-                for instrument in {before, case.order.instrument}:
-                    self._tell(case.parent, instrument)
+                for order in case.parent.orders:
+                    self._tell(case.parent, order.instrument)
                 done += 1
         return done
 
@@ -213,34 +178,48 @@ class Unwinder:
         """What a try gave back or completed, and what it lost. Beyond what was alone, its own
         contracts are.
         """
-        order, case.child = child.orders[0], None
+        order, purse, case.child, case.risk_e6 = child.orders[0], case.purse, None, 0
+        for each in purse.cases:
+            each.plan = None  # it was made for what was alone then, and for what could be lost
         filled_e6 = child.counted_e6 = order.folded.filled_e6
         if not filled_e6:
             return
-        price_e6 = yes_price_e6(order)
-        # both in the terms of what each bought: together they pay a dollar
-        worse_e6 = _token_e6(case.price_e6, case.side) + _token_e6(price_e6, order.side) - E6
-        lost_e6, fee_e6 = -(-worse_e6 * min(filled_e6, case.left_e6) // E6), order.folded.fee_e6
-        case.spent_e6 += max(lost_e6, 0) + fee_e6
-        if order.instrument != case.order.instrument and lost_e6 + fee_e6 > 0:
+        completes = order.instrument != case.order.instrument
+        closed = purse.holding if completes else [case]
+        price_e6, pays_e6 = yes_price_e6(order), purse.parent.pays_e6 if completes else E6
+        # all in the terms of what each bought: together they pay that
+        worse_e6 = sum(x.token_e6 for x in closed) + token_e6(price_e6, order.side) - pays_e6
+        least_e6 = min(x.left_e6 for x in closed)
+        lost_e6, fee_e6 = -(-worse_e6 * min(filled_e6, least_e6) // E6), order.folded.fee_e6
+        purse.spent_e6 += max(lost_e6, 0) + fee_e6
+        if completes and lost_e6 + fee_e6 > 0:
             self.lost(order.instrument, lost_e6 + fee_e6)
-        case.left_e6 -= filled_e6
-        if case.left_e6 < 0:
-            case.leg = case.leg if order.instrument == case.order.instrument else 1 - case.leg
-            case.side, case.price_e6, case.left_e6 = order.side, price_e6, -case.left_e6
-            case.missed = None
+        over_e6 = max(filled_e6 - least_e6, 0)
+        for each in closed:
+            each.left_e6 -= min(filled_e6, least_e6)
+        if over_e6:
+            purse.missed = None
+        if over_e6 and not completes:
+            case.side, case.price_e6, case.left_e6 = order.side, price_e6, over_e6
+        elif over_e6:
+            (leg,) = [x.leg for x in case.parent.orders if x.instrument == order.instrument]
+            more = Case(purse, leg, order.side, price_e6, over_e6, tries=case.tries)
+            self._put(self.stood if case in self.stood else self.cases, more)
 
     def _try(self, case: Case, now_ns: int) -> int:
         case.next_ns = now_ns + GAP_NS
         if case.plan is None or now_ns - case.plan_ns > PLAN_NS:
             case.plan, case.plan_ns = self._planned(case, now_ns), now_ns
-        plan = case.plan
+        plan, purse = case.plan, case.purse
         if plan is None:
             return 0
-        completes = plan.action == COMPLETE
-        target = case.missing if completes else case.order
-        quote = self.quote(target.instrument)
-        if quote is None:
+        completes, missing = plan.action == COMPLETE, purse.missing
+        if completes and purse.is_set and purse.gives_back:
+            case.plan = None  # another leg went back while this waited for its signature
+            return 0
+        target = missing if completes else case.order
+        quote = self.quote(target.instrument) if target is not None else None
+        if quote is None or target is None:
             return 0
         assert 0 < plan.size_e6 <= case.left_e6 and 0 < plan.limit_e6 < E6, plan
         work, why = self.send(self._intent(case, plan, target, quote, now_ns))
@@ -248,49 +227,87 @@ class Unwinder:
             if why == KILLED:
                 self._give_up(case, "the kill word is set")
             return 0
-        case.child, case.plan = work, None
+        case.child, case.plan, case.risk_e6 = work, None, max(plan.loss_e6, 0)
         case.tries += 1
         if completes:
-            case.completes += 1
-            case.missed = quote[_EPOCH], quote[_NUMBER]
+            purse.completes += 1
+            purse.missed = quote[_EPOCH], quote[_NUMBER]
+        else:
+            purse.gives_back = True
         return 1
 
     def _planned(self, case: Case, now_ns: int) -> LonePlan | None:
-        instrument = case.order.instrument
+        """The next order about a case. Of a set the first case plans for all, until one goes
+        back.
+        """
+        if not case.purse.is_set:
+            return self._back(case, case.left_e6, self._missing(case.purse, now_ns))
+        alone = case.purse.holding
+        if len(alone) < 2 or case.purse.gives_back:
+            return self._back(case, case.left_e6)
+        size_e6 = min(each.left_e6 for each in alone)
+        whole = self._whole(case.purse, size_e6, now_ns)
+        backs = [self._back(each, size_e6) for each in alone]
+        known = [plan for plan in backs if plan is not None]
+        if whole is not None:
+            lost_e6 = sum(plan.loss_e6 * E6 // plan.size_e6 for plan in known)
+            if len(known) < len(backs) or whole.loss_e6 * E6 // whole.size_e6 <= lost_e6:
+                return whole if case is alone[0] else None
+        return self._back(case, case.left_e6)
+
+    def _back(
+        self, case: Case, size_e6: int, missing: Missing | None = None
+    ) -> LonePlan | None:  # fmt: skip
+        """Give back, or for a pair complete, what is left of one leg."""
+        instrument, purse = case.order.instrument, case.purse
         quote = self.quote(instrument)
         if quote is None:
             return None
-        back = _other(case.side)
         lone = Lone(
             side=case.side,
-            size_e6=case.left_e6,
+            size_e6=size_e6,
             price_e6=case.price_e6,
-            levels=levels_of(quote, back),
-            loss_cap_e6=case.cap_e6,
-            spent_e6=case.spent_e6,
+            levels=levels_of(quote, other_side(case.side)),
+            loss_cap_e6=purse.spent_e6 + purse.room_e6(case),
+            spent_e6=purse.spent_e6,
             attempt=case.tries,
             is_blind=not self._is_trusted(instrument, quote),
             facts=facts_of(quote),
         )
-        plan = self.plan(lone, self._missing(case, now_ns))
+        plan = self.plan(lone, missing)
         return None if plan.action == HALT else plan
 
-    def _missing(self, case: Case, now_ns: int) -> Missing | None:
-        """What the other market shows; None: nothing that could be trusted to be there, or that
-        could be known before the time is up.
+    def _whole(self, purse: Purse, size_e6: int, now_ns: int) -> LonePlan | None:
+        """Complete a set: what its other legs cost beyond all but a dollar of what it pays is the
+        price of one leg alone, whose partner is the missing one.
         """
-        instrument = case.missing.instrument
-        quote = self.quote(instrument)
-        if quote is None or case.completes >= COMPLETES_MAX:
+        missing = self._missing(purse, now_ns)
+        if missing is None:
             return None
-        left_ns = case.since_ns + self.params.time_cap_ns - now_ns
+        paid_e6 = sum(case.token_e6 for case in purse.holding) - (purse.parent.pays_e6 - E6)
+        lone = Lone(
+            side=BUY, size_e6=size_e6, price_e6=paid_e6, levels=(), loss_cap_e6=purse.cap_e6,
+            spent_e6=purse.spent_e6, attempt=0, is_blind=False, facts=missing.facts,
+        )  # fmt: skip
+        plan = self.plan(lone, missing)
+        return plan if plan.action == COMPLETE else None
+
+    def _missing(self, purse: Purse, now_ns: int) -> Missing | None:
+        """What the missing leg's market shows; None: there is no one such leg, or nothing that
+        could be trusted to be there, or that could be known before the time is up.
+        """
+        order = purse.missing
+        quote = self.quote(order.instrument) if order is not None else None
+        if order is None or quote is None or purse.completes >= COMPLETES_MAX:
+            return None
+        left_ns = purse.since_ns + self.params.time_cap_ns - now_ns
         if quote[_DELAY] > 0 and quote[_DELAY] + ANSWER_NS > left_ns:
             return None
-        if not self._is_trusted(instrument, quote):
+        if not self._is_trusted(order.instrument, quote):
             return None
-        if case.missed == (quote[_EPOCH], quote[_NUMBER]):
+        if purse.missed == (quote[_EPOCH], quote[_NUMBER]):
             return None
-        side = case.missing_side
+        side = missing_side(purse.holding, order)
         return Missing(side=side, levels=levels_of(quote, side), facts=facts_of(quote))
 
     def _is_trusted(self, instrument: int, quote: list[int]) -> bool:
@@ -332,6 +349,7 @@ class Unwinder:
 
     def _finish(self, case: Case) -> None:
         self.cases.remove(case)
+        case.purse.cases.remove(case)
         if not any(other.parent is case.parent for other in self.cases + self.stood):
             case.parent.is_lone = False
 
@@ -347,7 +365,7 @@ class Unwinder:
         last = Intent(
             id=number, parent=parent.id, kind=parent.kind, pair=parent.pair,
             direction=parent.direction, flags=FLAG_UNWIND, trigger=order.instrument,
-            decide_ns=case.since_ns, recv_ns=0, event_epoch_ns=-1, expires_ns=0, edge_e6=0,
+            decide_ns=case.purse.since_ns, recv_ns=0, event_epoch_ns=-1, expires_ns=0, edge_e6=0,
             publish_ns=0, legs=(),
         )  # fmt: skip
         self.named(last, order, case.left_e6, case.cost_e6)
@@ -356,7 +374,7 @@ class Unwinder:
         self.halt(
             ONE_LEGGED,
             f"one leg alone: instrument {order.instrument}, {verb} {case.left_e6}e-6 contracts "
-            f"that cost {case.cost_e6}e-6, lost {case.spent_e6}e-6 so far: {why}",
+            f"that cost {case.cost_e6}e-6, lost {case.purse.spent_e6}e-6 so far: {why}",
         )
 
     def _tell(self, parent: Work, instrument: int) -> None:
@@ -369,12 +387,3 @@ class Unwinder:
         size_e6 = sum(x.left_e6 if x.side == BUY else -x.left_e6 for x in standing)
         cost_e6 = sum(x.cost_e6 for x in standing)
         self.left(instrument, Left(size_e6, cost_e6, parent.intent.id))
-
-
-def _other(side: int) -> int:
-    return SELL if side == BUY else BUY
-
-
-def _token_e6(price_e6: int, side: int) -> int:
-    """What a contract of a leg costs as a token: YES at p if bought, NO at 1−p if sold."""
-    return price_e6 if side == BUY else E6 - price_e6

@@ -36,7 +36,7 @@ NOTHING, CONTROL, INTENT, SKIPPED, BROKEN = -1, -2, -3, -4, -5  # what was found
 SIZE_MAX_E6 = 10**12  # a million contracts: up to here price × size fits one cell
 INTENTS_RING, INTENTS_ENTRIES = MAIN.at["intents"], MAIN.blocks["intents"].count
 CONTROL_RING, CONTROL_ENTRIES = MAIN.at["control_ring"], MAIN.blocks["control_ring"].count
-QUOTES_AT, SPOTS_AT = MAIN.at["quotes"], MAIN.at["spot"]
+QUOTES_AT, SPOTS_AT, TERMS_AT = (MAIN.at[name] for name in ("quotes", "spot", "market_terms"))
 
 
 @njit(cache=True)
@@ -97,6 +97,18 @@ def look_price(words: Words, mem: Words, now: int) -> None:
 
 
 @njit(cache=True)
+def look_terms(words: Words, mem: Words) -> None:
+    """Our own reading of what the model last said of a bet's market."""
+    for cell in range(BODY, m.TERMS_CELLS):
+        mem[m.TERMS_AT + cell] = 0
+    instrument = mem[m.INTENT_AT + m.N_LEG + m.L_INSTRUMENT]
+    if 0 <= instrument < INSTRUMENTS_MAX:
+        terms = mem[m.TERMS_AT : m.TERMS_AT + BODY]
+        found = slot_load(words, TERMS_AT + instrument * ENTRY, terms, BODY)
+        mem[m.TERMS_AT + m.KT_READ] = found > 0
+
+
+@njit(cache=True)
 def look(words: Words, mem: Words, now: int) -> bool:
     """Our own reading of the state and of every leg's slot, feed and place. False: no intent has
     so many legs."""
@@ -106,6 +118,7 @@ def look(words: Words, mem: Words, now: int) -> bool:
         return False
     if mem[m.INTENT_AT + m.N_KIND] == KIND_MODEL:
         look_price(words, mem, now)
+        look_terms(words, mem)
     for leg in range(legs):
         at = m.LOOKS_AT + leg * m.LOOK_CELLS
         row = m.INTENT_AT + m.N_LEG + leg * m.LEG_CELLS

@@ -28,6 +28,7 @@ from shm_layout import (
     LEG,
     LEGS_MAX,
     LINE,
+    MARKET_TERMS,
     NO_INSTRUMENT,
     PAIRS_MAX,
     PRODUCTS_MAX,
@@ -44,9 +45,9 @@ VENUES_MAX = 16
 INSTRUMENT_CELLS, VENUE_CELLS, LOOK_CELLS, FOUND_CELLS = 16, 16, BODY + 24, 8
 LEG_CELLS = len(LEG)
 SENT_CELLS = 2 + LEGS_MAX * LEG_CELLS  # of one direction: when, how many legs, their cells
-PAIR_CELLS = 6 + 2 * SENT_CELLS
-PRICE_CELLS = BODY + 8
+PRICE_CELLS, TERMS_CELLS = BODY + 8, 2 * BODY + 8
 DIRECTIONS = 2
+PAIR_CELLS = 6 + 2 * LEGS_MAX + DIRECTIONS * SENT_CELLS
 
 _BLOCKS = (
     ("meta", 32),
@@ -64,6 +65,7 @@ _BLOCKS = (
     ("rate", RATE_CELLS),
     ("slots", PRODUCTS_MAX),
     ("price", PRICE_CELLS),
+    ("terms", TERMS_CELLS),
 )
 
 
@@ -84,6 +86,7 @@ LOOKS_AT, VENUES_AT, ACCOUNTS_AT = AT["looks"], AT["venues"], AT["accounts"]
 INSTRUMENTS_AT, PAIRS_AT, EVENTS_AT, ASSETS_AT, RATE_AT, SLOTS_AT, PRICE_AT = (
     AT[name] for name in ("instruments", "pairs", "events", "assets", "rate", "slots", "price")
 )  # `slots`: the feed that writes a slot of the block `spot`, plus 1; `price`: one as just read
+TERMS_AT = AT["terms"]  # what the model last said of a bet's market, as just read
 
 # meta: cursors stand side by side, as rings_wait wants them
 (
@@ -99,20 +102,22 @@ _LIMITS = (
     "order_max_e6", "market_max_e6", "event_max_e6", "venue_max_e6", "total_max_e6", "day_max_e6",
     "unhedged_max_e6", "edge_min_e6", "price_low_e6", "price_high_e6", "beat_max_ns",
     "quote_age_max_ns", "duplicate_ns", "intents_open_max", "asset_max_e6", "signal_age_max_ns",
-    "price_move_e6",
+    "price_move_e6", "fair_off_e6", "formula_off_e6",
 )  # fmt: skip
 (
     P_ORDER, P_MARKET, P_EVENT, P_VENUE, P_TOTAL, P_DAY, P_UNHEDGED, P_EDGE, P_LOW, P_HIGH, P_BEAT,
-    P_AGE, P_DUPLICATE, P_OPEN, P_ASSET, P_SIGNAL, P_MOVE,
+    P_AGE, P_DUPLICATE, P_OPEN, P_ASSET, P_SIGNAL, P_MOVE, P_FAIR_OFF,
+    P_FORMULA_OFF,
 ) = range(PARAMS_AT, PARAMS_AT + len(_LIMITS))  # fmt: skip
 
 # cells of an instrument, a venue, a pair
 (
     I_KNOWN, I_GENERATION, I_VENUE, I_FEED, I_EVENT, I_ACCOUNT, I_YES_FREE, I_NO_FREE, I_NET,
-    I_EXPOSURE, I_ASSET, I_BLOCKED, I_INDEX_SLOT, I_SPOT_SLOT,
-) = range(14)  # fmt: skip
+    I_EXPOSURE, I_ASSET, I_BLOCKED, I_INDEX_SLOT, I_SPOT_SLOT, I_RULE, I_CAP,
+) = range(16)  # fmt: skip
 V_KNOWN, V_NETS, V_COST, V_EXPOSURE, V_RATE, V_BURST, V_RESERVE, V_LEVEL, V_FILLED = range(9)
-PR_KNOWN, PR_APPROVED, PR_SAME, PR_PAUSED, PR_A, PR_LEGS, PR_SENT = range(7)
+PR_KNOWN, PR_APPROVED, PR_SAME, PR_PAUSED, PR_BARRED, PR_LEGS, PR_LEG = range(7)
+PR_SENT = PR_LEG + 2 * LEGS_MAX  # from PR_LEG on: instrument and generation of each leg
 S_AT, S_LEGS, S_CELLS = range(3)
 
 # a look: the quote's cells, then what follows from them
@@ -121,6 +126,9 @@ S_AT, S_LEGS, S_CELLS = range(3)
 ) = range(BODY, BODY + 11)  # fmt: skip
 K_WORST = K_HASH + HASH_CELLS  # a leg's highest fee; K_FEE: its fee at the limit
 KP_READ, KP_ALIVE = BODY, BODY + 1  # of the price: the slot was read; live epoch of its feed
+# of the terms: the slot was read; YES by them at the price decided on, 0: none; the bet's strategy
+# counts with a formula of its own; cells to work in
+KT_READ, KT_FAIR, KT_FORMULA, KT_WORK = BODY, BODY + 1, BODY + 2, BODY + 8
 assert K_WORST < LOOK_CELLS and len(VENUES) <= VENUES_MAX
 
 # places in the records
@@ -148,13 +156,16 @@ Q_BIDS, Q_ASKS, Q_SIZE_MIN, Q_SIZE_STEP, Q_NOTIONAL_MIN, Q_NOTIONAL_STEP = (
         "bids", "asks", "size_min_e6", "size_step_e6", "notional_min_e6", "notional_step_e6",
     )
 )  # fmt: skip
-B_FAIR, B_SLOT, B_EPOCH, B_PRICE = (
-    cell(BET, name) for name in ("fair_e6", "spot_slot", "spot_epoch", "spot_e8")
+B_FAIR, B_SLOT, B_EPOCH, B_PRICE, B_STRATEGY = (
+    cell(BET, name) for name in ("fair_e6", "spot_slot", "spot_epoch", "spot_e8", "strategy")
 )
 X_EPOCH, X_TRUST, X_RECV, X_LAST, X_BID, X_ASK = (
     cell(SPOT, name) for name in ("epoch", "trust", "recv_ns", "last_e8", "bid_e8", "ask_e8")
 )
-X_VALUE = cell(INDEX, "value_e8")
+X_VALUE, X_EVENT = cell(INDEX, "value_e8"), cell(SPOT, "event_epoch_ns")
+MT_INSTRUMENT, MT_GENERATION, MT_VALID, MT_SLOT = (
+    cell(MARKET_TERMS, name) for name in ("instrument", "generation", "valid_until_ns", "spot_slot")
+)
 Q_FEE_KIND, Q_FEE_RATE, Q_FEE_EXPONENT, Q_FEE_UNIT, Q_FEE_MODE = (
     cell(QUOTE, name)
     for name in ("fee_kind", "fee_rate_e6", "fee_exponent", "fee_unit_e6", "fee_mode")
@@ -211,6 +222,7 @@ class Memory:
         self.cells[row + I_ASSET] = market.asset % ASSETS_MAX
         self.cells[row + I_INDEX_SLOT] = market.index_slot
         self.cells[row + I_SPOT_SLOT] = market.spot_slot
+        self.cells[row + I_RULE], self.cells[row + I_CAP] = market.rule, market.cap_e8
         self.cells[row + I_KNOWN] = int(inside and market.is_live)
 
     @staticmethod
@@ -239,12 +251,19 @@ class Memory:
         cells[row + V_RESERVE] = bucket.reserve
         cells[row + V_LEVEL], cells[row + V_FILLED] = bucket.level_n, bucket.at_ns
 
-    def pair(self, index: int, same: int, approved: int, a: int, b: int) -> None:
-        """A row of the pairs; without a second market (b), of one that may be bet on."""
-        row = self.pair_row(index)
-        self.cells[row + PR_A], self.cells[row + PR_LEGS] = a, 1 if b == NO_INSTRUMENT else 2
-        self.cells[row + PR_SAME], self.cells[row + PR_APPROVED] = same, approved
-        self.cells[row + PR_KNOWN] = 1
+    def pair(
+        self, index: int, same: int, approved: int, barred: int, legs: Sequence[tuple[int, int]]
+    ) -> None:
+        """A row of the pairs: instrument and generation of each leg (of one alone: it may be bet
+        on), and a bit for each direction that is never opened.
+        """
+        cells, row = self.cells, self.pair_row(index)
+        for place in range(LEGS_MAX):
+            leg = legs[place] if place < len(legs) else (NO_INSTRUMENT, 0)
+            cells[row + PR_LEG + 2 * place], cells[row + PR_LEG + 2 * place + 1] = leg
+        cells[row + PR_LEGS], cells[row + PR_BARRED] = len(legs), barred
+        cells[row + PR_SAME], cells[row + PR_APPROVED] = same, approved
+        cells[row + PR_KNOWN] = 1
 
     def slot(self, number: int, feed: int) -> None:
         """Which feed writes a slot of the block `spot`."""

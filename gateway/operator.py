@@ -136,11 +136,10 @@ class Operator:
         return position.yes_e6, position.no_e6
 
     async def _figures(self) -> list[Snapshot] | None:
-        """What the venues say, with nothing of ours moving meanwhile. None: it never stood
-        still."""
+        """What the venues say, with nothing of ours moving meanwhile, nor within their read lag
+        before. None: it never stood still."""
         for _ in range(READS):
-            await self._quiet()
-            moved = self._moved()
+            moved = await self._quiet()
             found = await asyncio.wait_for(
                 snapshots(
                     self.resolver.venues, self.resolver.readers, self.accounts.known, self._late
@@ -151,20 +150,20 @@ class Operator:
                 return found
         return None
 
-    async def _quiet(self) -> None:
-        """Until nothing is on the wire, and then past the venues' read lag."""
+    async def _quiet(self) -> tuple[int, ...]:
+        """Until nothing is on the wire, and then past the venues' read lag. `_moved` before it."""
         until_ns = self.clock() + QUIET_NS
         while self.accounts.flights and self.clock() < until_ns:
             await asyncio.sleep(WAIT_S)
         lags_ns = [venue.query_delay_ns for venue in self.resolver.venues.values()]
-        after_ns = self.clock() + max(lags_ns, default=0)
+        moved, after_ns = self._moved(), self.clock() + max(lags_ns, default=0)
         while self.clock() < after_ns:
             await asyncio.sleep(WAIT_S)
+        return moved
 
-    def _moved(self) -> tuple[int, int, int]:
-        names = ("orders", "fills", "replies")
-        orders, fills, replies = (self.reports.counted(name) for name in names)
-        return orders, fills, replies
+    def _moved(self) -> tuple[int, ...]:
+        counts = [self.reports.counted(name) for name in ("orders", "fills", "replies")]
+        return *counts, max((row.paid_ns for row in self.accounts.cash.values()), default=0)
 
     def _late(self, text: str) -> None:
         log.warning("ask: %s", text)

@@ -127,6 +127,7 @@ class Order:
     is_exact: bool = False
     trades: dict[str, Fill] = field(default_factory=dict)
     folded: Amounts = NOTHING  # what the accounts have booked of it
+    booked_ns: int = 0  # when the accounts last booked something of it
     cash_e6: int = 0  # cash it moved so far, without fees: signed
     absence_ns: int = 0  # from when on a venue that does not know it has never had it
     absent_count: int = 0

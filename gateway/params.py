@@ -19,6 +19,8 @@ class DeskParams:
     given back, fees included; `time_cap_ns`: how long that may take. `mismatches_max`: lone legs of
     a market, then it is blocked. `dust_e6`: an imbalance worth less is left and counted.
     `price_move_e6`: share of itself by which the price behind a bet may have moved since.
+    `fair_off_e6`: dollars a contract by which a bet's fair value may flatter it beside what the
+    model's terms make of it; `formula_off_e6`: the same where the strategy counts with its own.
     `*_reserve`: venue tokens that only unwinds may use. `circuit_failures` in a row open a
     venue's circuit for `circuit_open_ns`; `drift_ns`: from one look at the venues' figures to the
     next.
@@ -43,6 +45,8 @@ class DeskParams:
     signal_age_max_ns: int = 50_000_000
     duplicate_ns: int = 1_000_000_000
     price_move_e6: int = 20
+    fair_off_e6: int = 50_000
+    formula_off_e6: int = 250_000
     loss_cap_e6: int = 50_000
     time_cap_ns: int = 250_000_000
     mismatches_max: int = 3

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from gateway.intake import legs_of
 from gateway.look import next_written
 from gateway.pool_plan import PlannedMarket
 from shm_layout import (
@@ -17,7 +18,6 @@ from shm_layout import (
     E6,
     ENTRY,
     INSTRUMENT,
-    NO_INSTRUMENT,
     PAIR,
     POSITION,
     QUOTE,
@@ -71,8 +71,8 @@ class Markets:
         rows += [self._pairs_at + place * ENTRY for place in range(pairs)]
         self._tables, self._books = Watch(self._words, rows), Watch(self._words, ())
         self._row = np.zeros(BODY, np.int64)
-        # row → both instruments (or one, to be bet on), same
-        self._pairs: dict[int, tuple[int, int, int]] = {}
+        # row → its instruments (one: to be bet on), same
+        self._pairs: dict[int, tuple[tuple[int, ...], bool]] = {}
         self._order: list[PlannedMarket] = []  # as in `_books`: quote, position
         self._again: dict[int, PlannedMarket] = {}
         self.known: dict[int, PlannedMarket] = {}
@@ -118,17 +118,20 @@ class Markets:
         return row[_H["yes_e6"]], row[_H["no_e6"]]
 
     def gap_e6(self, market: PlannedMarket) -> int:
-        """What a contract leaves before fees at the touches of the market and of what it is paired
-        with; a dollar less than nothing where there is no such quote.
+        """What a contract leaves before fees at the touches of the market and of those that it is
+        paired with; a dollar less than nothing where there is no such quote.
         """
         best_e6 = -E6
-        for a, b, same in self._pairs.values():
-            if market.instrument in (a, b) and b != NO_INSTRUMENT:
-                row = self._read(self._quotes_at, b if a == market.instrument else a)
-                if row is not None:
-                    bid, ask = row[_Q["bids"]], row[_Q["asks"]]
-                    bid, ask = (bid, ask) if same else (E6 - ask, E6 - bid)
-                    best_e6 = max(best_e6, bid - market.ask_e6, market.bid_e6 - ask)
+        for legs, same in self._pairs.values():
+            if market.instrument in legs and len(legs) > 1:
+                rows = [self._read(self._quotes_at, x) for x in legs if x != market.instrument]
+                if None not in rows:
+                    bids = [row[_Q["bids"]] for row in rows if row is not None]
+                    asks = [row[_Q["asks"]] for row in rows if row is not None]
+                    if same:
+                        bids, asks = [E6 - asks[0]], [E6 - bids[0]]
+                    all_yes_e6 = E6 - market.ask_e6 - sum(asks)
+                    best_e6 = max(best_e6, all_yes_e6, market.bid_e6 + sum(bids) - E6)
         return best_e6
 
     def _read(self, at: int, place: int) -> list[int] | None:
@@ -153,7 +156,7 @@ class Markets:
             self._again.pop(instrument, None)
         if is_ours:
             made = self.known[instrument] = PlannedMarket(row)
-            made.is_paired = self._is_paired(instrument)
+            self._mark(made)
             self._order.append(made)
             self.again(made)
         if is_ours or found is not None:
@@ -161,18 +164,26 @@ class Markets:
             self._books.put([at + p for p in places for at in (self._quotes_at, self._held_at)])
         return self.known.get(instrument)
 
-    def _is_paired(self, instrument: int) -> bool:
-        return any(instrument in (a, b) for a, b, _ in self._pairs.values())
+    def _mark(self, market: PlannedMarket) -> None:
+        """Which approved pairs it is in."""
+        rows = [legs for legs, _ in self._pairs.values() if market.instrument in legs]
+        market.is_paired = bool(rows)
+        market.is_in_set = any(sum(map(self._is_ours, legs)) > 1 for legs in rows)
+
+    def _is_ours(self, instrument: int) -> bool:
+        row = self._read(self._rows_at, instrument)
+        return row is not None and row[_I["venue"]] == POLYMARKET
 
     def _pair(self, place: int) -> None:
         """Read a pair's row: markets are planned farther while they are in an approved one."""
         row = self._read(self._pairs_at, place)
-        touched = set(self._pairs.pop(place, ())[:2])
+        touched = set(self._pairs.pop(place, ((), False))[0])
         if row is not None and row[_P["approved"]] == 1:
-            self._pairs[place] = row[_P["a"]], row[_P["b"]], row[_P["same"]]
-            touched.update(self._pairs[place][:2])
+            legs = tuple(instrument for instrument, _ in legs_of(row))
+            self._pairs[place] = legs, row[_P["same"]] != 0
+            touched.update(legs)
         for instrument in touched:
             market = self.known.get(instrument)
             if market is not None:
-                market.is_paired = self._is_paired(instrument)
+                self._mark(market)
                 self.again(market)

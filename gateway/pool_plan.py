@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import count, zip_longest
 
@@ -34,23 +35,30 @@ class KeptSizes:
     """Every size kept at a token's price: those of the rule between the venue's minimum and the
     largest notional kept (`order_max_e6`), or, where a level of the book shows more, as much as
     that and at most `shown_max_e6`: the level that pays is often one that was not there before.
-    Remembered by price, facts and what is shown."""
+    In a set the size fits every leg's price, so it is one of the rule for a step that all of them
+    have: nearly always whole contracts. Remembered by price, facts and what is shown."""
 
     def __init__(self, rule: SizeRule, order_max_e6: int, shown_max_e6: int) -> None:
         self._rule, self._order_max_e6, self._shown_max_e6 = rule, order_max_e6, shown_max_e6
-        self._table: dict[tuple[int, Facts, int], tuple[int, ...]] = {}
+        self._table: dict[tuple[int, Facts, int, bool], tuple[int, ...]] = {}
 
-    def at(self, price_e6: int, facts: Facts, room_e6: int = 0) -> tuple[int, ...]:
+    def at(
+        self, price_e6: int, facts: Facts, room_e6: int = 0, *, is_in_set: bool = False
+    ) -> tuple[int, ...]:
         """Smallest first."""
-        known = self._table.get((price_e6, facts, room_e6))
+        key = price_e6, facts, room_e6, is_in_set
+        known = self._table.get(key)
         if known is None:
             if len(self._table) >= TABLE_MAX:
                 self._table.clear()
-            known = self._list(price_e6, facts, room_e6)
-            self._table[price_e6, facts, room_e6] = known
+            found = set(self._list(price_e6, facts, room_e6))
+            if is_in_set:
+                step_e6 = math.lcm(facts[1], E6)
+                found.update(self._list(price_e6, (facts[0], step_e6, *facts[2:]), room_e6))
+            known = self._table[key] = tuple(sorted(found))
         return known
 
-    def _list(self, price_e6: int, facts: Facts, room_e6: int) -> tuple[int, ...]:
+    def _list(self, price_e6: int, facts: Facts, room_e6: int) -> list[int]:
         notional_step_e6, size_step_e6, size_min_e6, notional_min_e6 = facts
         found: list[int] = []
         shown_e6 = min(room_e6, self._shown_max_e6 * E6 // price_e6)
@@ -62,7 +70,7 @@ class KeptSizes:
                 break
             found.append(size_e6)
             size_e6 -= 1
-        return tuple(reversed(found))
+        return found
 
 
 class PlannedMarket:
@@ -84,6 +92,7 @@ class PlannedMarket:
         self.rounds = 0  # turns in which its plan went on beyond the touch
         self.is_planned = False  # a plan of it has come to its end
         self.is_paired = False  # in a pair that may be traded
+        self.is_in_set = False  # one of several legs of this venue
         self.gap_e6 = -E6
         self.hold_until_ns = 0
         self.signed_e6 = [0, 0]  # per token, signed and not known to be used up
@@ -168,7 +177,8 @@ class PlannedMarket:
         if not 0 < yes_e6 < E6:
             return
         price_e6, room_e6 = E6 - yes_e6 if token else yes_e6, self.rooms_e6[token]
-        sizes, held_e6 = kept.at(price_e6, self.facts, room_e6), self.held_e6[1 - token]
+        sizes = kept.at(price_e6, self.facts, room_e6, is_in_set=self.is_in_set)
+        held_e6 = self.held_e6[1 - token]
         least_e6 = 0 if is_touch else min(room_e6, max(sizes, default=0)) // SMALL
         for size_e6 in reversed(sizes):
             if size_e6 < least_e6:

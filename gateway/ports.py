@@ -81,7 +81,8 @@ class Missing:
 
 class LonePlan(Protocol):
     """`action` "complete" (an order on the missing leg's market), "give_back" (on the filled leg's)
-    or "halt" (none within the loss cap); side, size and limit of that order in YES terms.
+    or "halt" (none within the loss cap); side, size and limit of that order in YES terms, and the
+    most it loses.
     """
 
     @property
@@ -92,6 +93,8 @@ class LonePlan(Protocol):
     def size_e6(self) -> int: ...
     @property
     def limit_e6(self) -> int: ...
+    @property
+    def loss_e6(self) -> int: ...
 
 
 class PlanLone(Protocol):
@@ -178,6 +181,8 @@ class Market:
     is_live: bool = True  # False: its window is over, booked and forgotten
     index_slot: int = -1  # of what it settles on, and of what leads that; -1: none
     spot_slot: int = -1
+    rule: int = 0  # by which it settles, and the upper bound of a range; as its row has them
+    cap_e8: int = 0
 
 
 class Placing(NamedTuple):

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from gateway.balance import lone_of
 from gateway.facts import facts_of
 from gateway.intent import Intent
-from gateway.ledger import Ledger, Work, is_lone
+from gateway.ledger import Ledger, Work
 from gateway.order import E_LOSE, E_SEND, Amounts, Order
 from gateway.ports import Facts, Fill, Placing
 from gateway.restart import Start
@@ -22,24 +23,24 @@ ONE_LEGGED = reason("one_legged")
 
 
 class TakeUp(Protocol):
-    """Go on unwinding `size_e6` contracts of a leg that is alone; `tries`: the unwinds so far."""
+    """Go on unwinding what each leg has alone; `tries`: the unwinds so far."""
 
     def __call__(
-        self, work: Work, order: Order, size_e6: int, tries: Sequence[Work], now_ns: int
+        self, work: Work, alone: Sequence[int], tries: Sequence[Work], now_ns: int
     ) -> None: ...
 
 
 @dataclass(slots=True)
 class Past:
     """What the journal says of this run. `newest_ns`: machine time of its newest record; `given_up`
-    names the imbalance of intents whose lone leg a predecessor left to an operator; `mismatched`
+    says what each leg had alone of intents that a predecessor left to an operator; `mismatched`
     the intents that ended with a leg alone since an operator looked last; `last_end`: the intent
     that ended last, and why; `start`: the last reconciliation and what settled since; None: there
     was none.
     """
 
     works: dict[int, Work] = field(default_factory=dict)
-    given_up: dict[int, int] = field(default_factory=dict)
+    given_up: dict[int, list[int]] = field(default_factory=dict)
     mismatched: list[int] = field(default_factory=list)
     run_times: list[Mapping] = field(default_factory=list)
     newest_ns: int = 0
@@ -69,7 +70,7 @@ def past_of(
             if record["why"] == ONE_LEGGED:
                 past.mismatched.append(record["intent"])
         elif kind == "left" and record["intent"] in past.works:
-            past.given_up[record["intent"]] = record["e6"]
+            past.given_up[record["intent"]] = _left(record["e6"])
             past.works[record["intent"]].is_lone = True
         elif kind == "resume" and record["run"] == run_id:
             for number in past.given_up:
@@ -106,19 +107,24 @@ def recover(past: Past, ledger: Ledger, take_up: TakeUp, stand: TakeUp, now_ns: 
             order.folded = order.booked()
         ledger.restore(work)
     for work in ended:
-        given_up = work.intent.id in past.given_up
-        if not given_up and not work.is_known:
+        given_up = past.given_up.get(work.intent.id)
+        if given_up is None and not work.is_known:
             continue  # handed on when its last outcome is known
-        lone_e6 = past.given_up[work.intent.id] if given_up else work.excess_e6
-        work.handed_e6 = lone_e6
-        order = work.orders[0 if lone_e6 > 0 else -1]
+        work.handed_e6 = work.alone_e6 if given_up is None else given_up
+        alone = lone_of(work, work.handed_e6, ledger.dust_e6)
         tries = [child for child in past.works.values() if child.parent is work]
-        if given_up:
-            if work.is_lone:
-                stand(work, order, abs(lone_e6), tries, now_ns)
-        elif is_lone(order, work, lone_e6, ledger.dust_e6):
+        if not any(alone):
+            continue
+        if given_up is None:
             work.is_lone = True
-            take_up(work, order, abs(lone_e6), tries, now_ns)
+            take_up(work, alone, tries, now_ns)
+        elif work.is_lone:
+            stand(work, alone, tries, now_ns)
+
+
+def _left(told: int | list[int]) -> list[int]:
+    """What each leg had alone; runs before 2026-11-21 told what the first of two had more."""
+    return told if isinstance(told, list) else [max(told, 0), max(-told, 0)]
 
 
 def _work(record: dict[str, Any], quote: Callable[[int], list[int] | None]) -> Work:

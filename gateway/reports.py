@@ -194,8 +194,8 @@ class Reports:
         taken_ns: int,
         now_ns: int,
     ) -> None:
-        """The one last word on an intent. `matched_e6` contracts both legs filled; `worst_e6` cost
-        of what one has alone.
+        """The one last word on an intent. `matched_e6` contracts that every leg filled; `worst_e6`
+        cost of what some have alone.
         """
         values = {
             "kind": K_TERMINAL, "intent": intent.id, "leg": -1, "reason": why, "venue": -1,

@@ -29,6 +29,7 @@ def settle(
         paid_e6 = accounts.settle(instrument, value_e6)
         if not (position.yes_e6 or position.no_e6):
             continue
+        accounts.cash[accounts.markets[instrument].account].paid_ns = now_ns
         note({
             "k": "settle", "instrument": instrument, "generation": generation, "value": value_e6,
             "yes": position.yes_e6, "no": position.no_e6, "paid": paid_e6, "ns": now_ns,

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.balance import lone_cost_e6
 from gateway.memory import Memory
-from shm_layout import E6, FLAG_UNWIND, KIND_MODEL
+from shm_layout import FLAG_UNWIND, KIND_MODEL
 
 if TYPE_CHECKING:
     from gateway.ledger import Work
@@ -27,8 +28,8 @@ class Left(NamedTuple):
 @dataclass(slots=True)
 class Standing:
     """Lone legs by market. A market of so many intents that ended with a leg alone
-    (`mismatches_max`) is blocked: which of its two markets was to blame nobody can say, so it
-    counts for both. An operator's `resume` clears everything.
+    (`mismatches_max`) is blocked: which of its markets was to blame nobody can say, so it counts
+    for all. An operator's `resume` clears everything.
     """
 
     memory: Memory
@@ -76,25 +77,16 @@ class Standing:
         return changed
 
 
-def lone_cost_e6(work: Work) -> int:
-    """What the contracts one leg has alone did cost, with the dearer leg's price."""
-    excess = abs(work.excess_e6)
-    unit = max(
-        -(-cost * E6 // leg.size_e6) for cost, leg in zip(work.costs_e6, work.orders, strict=True)
-    )
-    return -(-excess * unit // E6)
-
-
 def unhedged_e6(under_way: Sequence[Work]) -> int:
-    """Worst cost of what may stand alone: the dearer leg of each intent under way, and what is
-    lone. A bet stands for itself: its market's limits count it.
+    """Worst cost of what may stand alone: all but the cheapest leg of each intent under way, and
+    what is lone. A bet stands for itself: its market's limits count it.
     """
     total_e6 = 0
     for work in under_way:
         if work.intent.flags & FLAG_UNWIND or work.intent.kind == KIND_MODEL:
             continue
         if not work.ended:
-            total_e6 += max(work.costs_e6)
+            total_e6 += sum(work.costs_e6) - min(work.costs_e6)
         elif work.is_lone:
             total_e6 += lone_cost_e6(work)
     return total_e6

@@ -1,9 +1,10 @@
 """`arb: catalog`: finds each series' window of now and the next one ahead, and proposes them.
 
 A window is looked for by its name (Polymarket's Gamma) or among the markets of its series (Kalshi);
-what the venue says of its beginning and end must be what the series says. It is asked for again
-until it is found; what keeps it from being found is said once, and holds up no other. Nothing is
-kept: a catalog that is started again proposes what is known already, which changes nothing.
+what the venue says of its beginning and end, of its coin and of what it settles on must be what the
+series says (ops/sources.py). It is asked for again until it is found; what keeps it from being
+found is said once, and holds up no other. Nothing is kept: a catalog that is started again proposes
+what is known already, which changes nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from msgspec import Raw, Struct
 
 from feeds.rest import Rest
 from feeds.update import UNREADABLE, FeedError, epoch_ns_of, known_ns_of
+from ops.assets import AssetError, Assets
 from ops.clock import MS_NS, SECOND_NS
 from ops.proposal import Window
 from ops.series import Series, Table
+from ops.sources import agree, kalshi_source, polymarket_source
 
 AGAIN_NS = 500 * MS_NS  # machine time between rounds: what is missing is asked for in each
 AGAIN_MAX_NS = 10 * SECOND_NS  # …and ever more seldom while it is not there
@@ -45,6 +48,7 @@ class _Market(Struct):
     title: str = ""
     exchange_index: int = 0
     strike_type: str = ""
+    rules_primary: str = ""
     custom_strike: _Custom | None = None
 
 
@@ -67,6 +71,7 @@ class _Gamma(Struct, rename="camel"):
     outcomes: str = "[]"
     end_date: str = ""
     event_start_time: str = ""
+    resolution_source: str = ""
     neg_risk: bool = False
     crypto_market_config: _Config | None = None
 
@@ -95,6 +100,11 @@ def kalshi_windows(series: Series, body: bytes) -> tuple[dict[int, Window], list
         digits = row.custom_strike.round_digits if row.custom_strike is not None else None
         if open_s < 0 or series.begins(open_s) != open_s or series.ends(open_s) != close_s:
             continue  # a market of the series that is no window of it
+        try:
+            agree(kalshi_source(row.rules_primary), series.index, row.strike_type)
+        except FeedError as error:
+            wrong.append(f"{row.ticker}: {error}")
+            continue
         found[open_s] = Window(
             series=series.name, ticker=row.ticker, open_s=open_s, close_s=close_s,
             title=row.title[:40], exchange_index=row.exchange_index, strike_type=row.strike_type,
@@ -125,10 +135,14 @@ def gamma_window(series: Series, open_s: int, body: bytes) -> Window | None:
     for name, (is_there, should) in wanted.items():
         if is_there != should:
             raise FeedError(f"{name}: found {is_there}, wanted {should}")
-    config = row.crypto_market_config
-    twap_s = config.twap_lookback_seconds if config is not None else None
-    if config is not None and not config.twap_enabled:
-        twap_s = 0
+    source, config = polymarket_source(row.resolution_source), row.crypto_market_config
+    agree(source, series.index)
+    twap_s = source.twap_s
+    if config is not None:
+        told_s = config.twap_lookback_seconds if config.twap_enabled else 0
+        if None not in (told_s, twap_s) and told_s != twap_s:
+            raise FeedError(f"cryptoMarketConfig: found {told_s} s, wanted {twap_s} of its source")
+        twap_s = told_s if twap_s is None else twap_s
     return Window(
         series=series.name, ticker=row.slug, open_s=open_s, close_s=close_s,
         title=row.question[:40], condition_id=row.condition_id, token_yes=tokens[0],
@@ -137,7 +151,8 @@ def gamma_window(series: Series, open_s: int, body: bytes) -> Window | None:
 
 
 class Catalog:
-    """`clients` by venue; `run_s` is run time, `mono_ns` the machine's; `say` a line for people."""
+    """`clients` by venue; `assets` as titles name them; `run_s` is run time, `mono_ns` the
+    machine's; `say` a line for people."""
 
     def __init__(
         self,
@@ -145,12 +160,14 @@ class Catalog:
         clients: Mapping[str, Rest],
         propose: Propose,
         *,
+        assets: Assets,
         run_s: Callable[[], int],
         mono_ns: Callable[[], int],
         say: Callable[[str], None],
     ) -> None:
         self._series: Sequence[Series] = [one for one in table.series if one.venue in clients]
         self._clients, self._propose, self._say = clients, propose, say
+        self._assets = assets
         self._run_s, self._mono_ns = run_s, mono_ns
         self._taken: dict[tuple[str, int], int] = {}  # series and beginning -> the end
         self._due_ns: dict[tuple[str, int], int] = {}  # of what was not there, and how long apart
@@ -215,7 +232,8 @@ class Catalog:
                     self._once(f"{series.name}: {line}", now_s)
                 self._later(key)
                 continue
-            answer = await self._propose(window.told())
+            other = self._misnamed(window.title, series)
+            answer = {"error": other} if other else await self._propose(window.told())
             if "error" in answer:
                 self._once(f"{window.ticker}: {answer['error']}", now_s)
                 self._later(key)
@@ -253,6 +271,17 @@ class Catalog:
             if window is not None:
                 found[open_s] = window
         return found, wrong
+
+    def _misnamed(self, title: str, series: Series) -> str:
+        """Empty if a title names the coin of its series and no other, else what is wrong."""
+        try:
+            wanted = self._assets.symbol(series.asset)
+        except AssetError as error:
+            return f"asset: {error}"
+        named = self._assets.named_in(title)
+        if named == (wanted,):
+            return ""
+        return f"title: found {title!r} ({' and '.join(named) or 'no coin'}), wanted {wanted}"
 
     def _later(self, key: tuple[str, int]) -> None:
         apart_ns = self._apart_ns.get(key, AGAIN_NS)

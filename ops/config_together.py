@@ -8,6 +8,7 @@ from dataclasses import replace
 from ops import series
 from ops.assets import AssetError, Assets
 from ops.config_read import Mistakes, Told
+from ops.extremes import extremes_of
 from ops.settings import INTERVALS
 from ops.strategy_settings import GROUP, STRATEGIES
 
@@ -66,6 +67,12 @@ def _check_assets(told: Values, mistakes: Mistakes) -> None:
     except AssetError as error:
         mistakes.add(tracked.where, f"assets.tracked: {error}")
         return
+    extremes = told.get(("fair", "extremes"))
+    if extremes is not None:
+        try:
+            extremes_of(extremes.value, known)
+        except AssetError as error:
+            mistakes.add(extremes.where, f"fair.extremes: {error}")
     followed = [name.upper() for name in series.NAMES]
     symbols = []
     for each in chosen.value:

@@ -68,4 +68,6 @@ def desk_params(settings: Settings) -> DeskParams:
         circuit_failures=settings.gateway.circuit_failures,
         circuit_open_ns=settings.gateway.circuit_open_ns,
         drift_ns=settings.gateway.drift_ns,
+        fair_off_e6=settings.gateway.fair_off_e6,
+        formula_off_e6=settings.gateway.formula_off_e6,
     )

@@ -11,6 +11,7 @@ from engine.unwind import plan_unwind
 from gateway.facts import facts_of, levels_of
 from gateway.flatten import back, lone_of
 from gateway.ports import NO, YES
+from ops.had import cells_of, less
 from ops.tally import matched_e6
 from shm_layout import E6, INSTRUMENT, QUOTE, VENUES, cell, cells_to_text
 
@@ -38,13 +39,15 @@ def plan(run: Supervisor) -> dict[str, Any]:
         held[index] = int(position["position_e6"])
         for token, name in ((YES, "yes_e6"), (NO, "no_e6")):
             if int(position[name]) > 0:
-                cells = None if quote is None else memoryview(quote.tobytes()).cast("q").tolist()
+                shown = quote if quote is None else less(quote, segment.read("had", index))
+                cells = None if shown is None else cells_of(shown)
                 row = _row(token, int(position[name]), cells, cap_e6)
                 rows.append({**_market(run, index), **row})
     cash_e6 = sum(row["cash_e6"] for row in rows)
     worth_e6 = matched_e6(run.watch.pairs, held)
     return {
-        "rows": rows, "cash_e6": cash_e6, "worst_e6": sum(row["worst_e6"] for row in rows),
+        "mode": run.session.mode, "rows": rows,
+        "cash_e6": cash_e6, "worst_e6": sum(row["worst_e6"] for row in rows),
         "worth_e6": worth_e6, "cost_e6": worth_e6 - cash_e6,
     }  # fmt: skip
 

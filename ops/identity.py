@@ -3,13 +3,14 @@ cells out.
 
 An instrument's number is its place in the script; its feed is its venue's number; markets of one
 event share a small number, events of one index (all of BTC, whatever the window) another; the
-account is the row in `cash` that pays.
+account is the row in `cash` that pays. Rows of pairs come first, then those of sets (ops/sets.py),
+then those of markets that may be traded alone.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isqrt
 from types import MappingProxyType
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from ops.assets import index_of
 from ops.config import Risk, Settings
 from ops.series import NO_SERIES, Table
+from ops.sets import SetRow, rows_of
 from ops.settles import needs_terms, settles_cells
 from ops.strategy_rows import strategy_rows
 from ops.venues.script import Difference, MarketSpec, PairSpec, Script
@@ -64,7 +66,7 @@ class Said(NamedTuple):
     """A pair as people read it, and whether it may be opened."""
 
     a: str  # venue and ticker
-    b: str  # empty: there is none, the market may be traded alone
+    b: str  # empty: there is none, the market may be traded alone; of a set the others
     is_approved: bool
     differs: tuple[Difference, ...]
 
@@ -129,6 +131,10 @@ def identify(
             hurdle_e6=OF_PARAMETERS if pair.hurdle_e6 is None else pair.hurdle_e6,
         ))  # fmt: skip
     said = [_said(pair, is_forced=is_forced) for pair in script.pairs]
+    for legs, each, hurdle_e6 in _sets(script):
+        rows = [instruments[numbers[leg]] for leg in legs]
+        pairs.append(set_row(len(pairs), rows, each, hurdle_e6))
+        said.append(_set_said(each))
     has_bets = bool(settings.updown.bets)
     for market, body in zip(script.markets, instruments, strict=True):
         if has_bets and may_be_alone(body) and len(pairs) < PAIRS_MAX:
@@ -153,6 +159,21 @@ def identify(
             index_of(m.index).asset.lower(): assets[m.event] for m in script.markets if m.index
         },
     )
+
+
+def _sets(script: Script) -> Iterator[tuple[list[tuple[str, str]], SetRow, int]]:
+    """Of every row of every set: its markets, itself, its hurdle."""
+    found = {(m.venue, m.ticker): m for m in script.markets}
+    for spec in script.sets:
+        hurdle_e6 = OF_PARAMETERS if spec.hurdle_e6 is None else spec.hurdle_e6
+        for each in rows_of(spec, found):
+            yield [(leg.venue, leg.ticker) for leg in each.legs], each, hurdle_e6
+
+
+def _set_said(told: SetRow) -> Said:
+    first, *others = told.legs
+    names = " + ".join(leg.ticker for leg in others)
+    return Said(f"{first.venue} {first.ticker}", names, not told.differs, told.differs)
 
 
 def _said(pair: PairSpec, *, is_forced: bool) -> Said:
@@ -185,6 +206,24 @@ def pair_row(
         same=int(same), approved=int(is_approved), hurdle_e6=hurdle_e6,
         delay_max_ns=DELAY_ANY_NS, event=int(one["event"]),
         needs_terms=needs_terms(a, b) if waits is None else int(waits),
+    )  # fmt: skip
+
+
+def set_row(index: int, legs: Sequence[Row], told: SetRow, hurdle_e6: int = OF_PARAMETERS) -> Row:
+    """A PAIR of two to four instruments of one venue. One of which nothing is sure is not approved.
+    It waits for no terms, and while a market holds takers back it is not traded.
+    """
+    views = [body.view(INSTRUMENT)[0] for body in legs]
+    named = {
+        name: value
+        for leg, one in zip("abcd", views, strict=False)
+        for name, value in ((leg, one["index"]), (f"{leg}_generation", one["generation"]))
+    }
+    return row(
+        PAIR, index=index, generation=GENERATION, same=int(told.same), barred=told.barred,
+        approved=int(not told.differs), more=len(legs) - 2, event=int(views[0]["event"]),
+        hurdle_e6=hurdle_e6,
+        **{name: int(value) for name, value in named.items()},
     )  # fmt: skip
 
 

@@ -14,10 +14,13 @@ from pathlib import Path
 import numpy as np
 
 import shm_layout as shm
+from ops.had import less
 from ops.inspector_fair import Fair, fair_of
 from ops.inspector_pairs import Pair, pair_of
 from ops.inspector_strategies import strategies_of
 from ops.inspector_view import Cash, Latency, Order, Position, Process, Quote, View
+from ops.paper_rows import paper_rows
+from ops.worth import held_worth_e6
 
 SHM = Path("/dev/shm")
 STATE = {shm.HALTED: "HALTED", shm.REDUCING: "REDUCING", shm.ACTIVE: "ACTIVE"}
@@ -84,9 +87,10 @@ class Inspector:
             strategies=strategies_of(segment, now_ns),
             processes=self._processes(now_ns),
             orders=self._orders(identities, now_ns),
-            positions=self._positions(identities),
+            positions=self._positions(identities, now_ns),
             cash=self._cash(),
             latencies=self._latencies(),
+            paper=paper_rows(segment) if MODES[mode : mode + 1] == ("paper",) else None,
         )
 
     def _attached(self) -> shm.Segment:
@@ -128,6 +132,9 @@ class Inspector:
     ) -> tuple[tuple[Quote, ...], dict[int, np.void]]:
         assert self._segment is not None
         bodies = dict(self._rows("quotes", shm.INSTRUMENTS_MAX))
+        for index, had in self._rows("had", shm.INSTRUMENTS_MAX):
+            if index in bodies:
+                bodies[index] = less(bodies[index], had)
         alive = [
             int(shm.feed_alive(self._segment.words, feed, now_ns, LATE_NS))
             for feed in range(shm.FEEDS_MAX)
@@ -161,14 +168,13 @@ class Inspector:
         run_ns = int(shm.run_epoch_ns(self._segment.words, now_ns))
         parameters = dict(self._rows("parameters", 1)).get(0)
         terms = dict(self._rows("terms", shm.PAIRS_MAX))
+        paying = self._segment.table("refusals")["pays"]
         return tuple(
             pair_of(
                 row,
-                labels=(
-                    self._label(identities, int(row["a"])),
-                    self._label(identities, int(row["b"])),
-                ),
-                quotes=(bodies.get(int(row["a"])), bodies.get(int(row["b"]))),
+                paying=int(paying[index]),
+                labels=[self._label(identities, int(row[leg])) for leg in _legs(row)],
+                quotes=[bodies.get(int(row[leg])) for leg in _legs(row)],
                 parameters=parameters,
                 terms=terms.get(index),
                 now_ns=now_ns,
@@ -176,7 +182,9 @@ class Inspector:
             )
             for index, row in self._rows("pairs", shm.PAIRS_MAX)
             if row["b"] != shm.NO_INSTRUMENT  # of one market the fair values tell
-            and all(_is_of(identities, int(row[leg]), row[f"{leg}_generation"]) for leg in "ab")
+            and all(
+                _is_of(identities, int(row[leg]), row[f"{leg}_generation"]) for leg in _legs(row)
+            )
         )
 
     def _processes(self, now_ns: int) -> tuple[Process, ...]:
@@ -216,15 +224,22 @@ class Inspector:
             )
         return tuple(sorted(orders, key=lambda order: -order.stamp_ns))
 
-    def _positions(self, identities: dict[int, np.void]) -> tuple[Position, ...]:
-        held = []
+    def _positions(self, identities: dict[int, np.void], now_ns: int) -> tuple[Position, ...]:
+        held, segment = [], self._segment
+        assert segment is not None
         for index, row in self._rows("positions", shm.INSTRUMENTS_MAX):
             venue, ticker = self._label(identities, index)
             money = {
                 name: int(row[name]) for name in ("position_e6", "cost_e6", "fees_e6", "unknown_e6")
             }
             if any(money.values()) and _is_of(identities, index, row["generation"]):
-                held.append(Position(index=index, venue=venue, ticker=ticker, **money))
+                worth_e6 = None
+                if size_e6 := money["position_e6"]:
+                    generation = int(row["generation"])
+                    worth_e6 = held_worth_e6(segment, index, generation, size_e6, now_ns)
+                held.append(
+                    Position(index=index, venue=venue, ticker=ticker, worth_e6=worth_e6, **money)
+                )
         return tuple(held)
 
     def _cash(self) -> tuple[Cash, ...]:
@@ -266,6 +281,11 @@ def venue_of(number: int) -> str:
 
 def _name(names: tuple[str, ...], number: int) -> str:
     return names[number] if 0 <= number < len(names) else str(number)
+
+
+def _legs(row: np.void) -> str:
+    """The fields that name the markets of a pair or a set."""
+    return "abcd"[: 2 + int(row["more"])]
 
 
 def _is_of(identities: dict[int, np.void], index: int, generation: int) -> bool:

@@ -83,7 +83,8 @@ def fair_of(
     if terms is None or terms["generation"] != identity["generation"]:
         return found
     strike, fair = int(terms["strike_e8"]), int(terms["fair_e6"])
-    why = "strike not known" if strike <= 0 else "" if fair >= 0 else "no price"
+    has_none = strike <= 0 and phase != AHEAD  # of a window to come nobody knows it
+    why = "strike not known" if has_none else "" if fair >= 0 else "no price"
     ladder = int(terms["ladder_e6"])
     if not why and ladder > 0 and abs(ladder - shm.E6) > LADDER_OFF_E6:
         why = f"ladder sums to {shm.int_to_text(ladder, 6)}"

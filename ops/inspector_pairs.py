@@ -1,13 +1,17 @@
-"""What a pair earns each way now, computed again for display with the detector's own functions."""
+"""What a pair or a set earns each way now, computed again for display with the detector's own
+functions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 import shm_layout as shm
-from engine.edge import cross_venue, fee_terms, side_of_b, touch_gross
+from engine.basket import B_INSTRUMENT, B_QUOTE, B_SIDE, BASKET_CELLS, LEG_CELLS, basket
+from engine.complement import lay
+from engine.edge import fee_terms
 from engine.fees import FEE_REFUSED_E6, fee_e6
 from engine.sizes import token_price
 
@@ -15,6 +19,7 @@ YEAR_S = 31_536_000
 WAITS = "waits for terms"  # the model has said nothing of a pair that needs it, or too long ago
 HELD_BACK = "taker delay too long"
 NO_CLOSE = "close not known"
+NOT_SURE = "not sure"  # this direction of a set may lose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +46,8 @@ class Way:
     `edge_e6` is what one contract leaves after both fees, rounded against us; None: a side is
     absent. `size_e6` is shown at both touches; `pays_e6` the contracts the detector's rule would
     take now (edge and hurdle met, sizes legal), whatever state or trust say. `gross_e6` is before
-    fees, `off` what comes off besides; `seconds` until both markets have closed, None: not known.
+    fees, `off` what comes off besides; `sure_e6` what a contract of each leg pays together, at
+    least; `seconds` until both markets have closed, None: not known.
     """
 
     text: str
@@ -51,6 +57,7 @@ class Way:
     gross_e6: int | None = None
     off: Off = Off()
     seconds: int | None = None
+    sure_e6: int = shm.E6
 
     @property
     def fees_e6(self) -> int | None:
@@ -69,22 +76,43 @@ class Way:
         if self.edge_e6 is None or self.gross_e6 is None or self.seconds is None:
             return None
         earned_e6 = self.edge_e6 - self.off.dead_zone_e6 - self.off.delay_e6
-        locked_e6 = shm.E6 - self.edge_e6
+        locked_e6 = self.sure_e6 - self.edge_e6
         return earned_e6 * shm.E6 * YEAR_S // (max(locked_e6, 1) * max(self.seconds, 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two instruments that settle against each other."""
+    """Two instruments that settle against each other, or a set of up to four at one venue."""
 
     index: int
     venue_a: str
     ticker_a: str
     venue_b: str
-    ticker_b: str
+    ticker_b: str  # of a set all the others
     is_same: bool  # YES of one is YES of the other, else its NO
     is_approved: bool
     ways: tuple[Way, Way]  # buys YES of a; sells it
+    legs: int = 2
+    paying: int = 0  # a bit for each way that the detector found to pay when it last decided
+
+    @property
+    def is_set(self) -> bool:
+        """All its markets are of one venue."""
+        return self.venue_a == self.venue_b
+
+    @property
+    def relation(self) -> str:
+        """Which outcome of b is YES of a, or what the markets of one venue are to each other; and
+        whether people approved it."""
+        told = "YES=YES" if self.is_same else "YES=NO"
+        if self.is_set:
+            told = "implies a" if self.is_same else f"set of {self.legs}"
+        return told + ("" if self.is_approved else " not approved")
+
+    @property
+    def word(self) -> str:
+        """The detector's own word on both ways."""
+        return ("", "buy", "sell", "both")[self.paying & 3]
 
     @property
     def best_e6(self) -> int | None:
@@ -95,54 +123,76 @@ class Pair:
 def pair_of(
     row: np.void,
     *,
-    labels: tuple[tuple[str, str], tuple[str, str]],
-    quotes: tuple[np.void | None, np.void | None],
+    labels: Sequence[tuple[str, str]],
+    quotes: Sequence[np.void | None],
     parameters: np.void | None,
     terms: np.void | None,
     now_ns: int,
     run_epoch_ns: int,
+    paying: int = 0,
 ) -> Pair:
-    """A pair's row with the edge each way; without a quote on both sides there is none. `now_ns` is
+    """A pair's row with the edge each way; without a quote of every leg there is none. `now_ns` is
     machine time, for the validity of the terms."""
-    (venue_a, ticker_a), (venue_b, ticker_b) = labels
-    both = _both(*quotes)
+    (venue_a, ticker_a), (venue_b, _) = labels[:2]
+    books = _all(quotes)
     if terms is not None and terms["generation"] != row["generation"]:
         terms = None
-    offs = [_off(row, both, way, parameters, terms, now_ns, run_epoch_ns) for way in (0, 1)]
-    closes = _closes(both) if both is not None else None
+    offs = [_off(row, books, way, parameters, terms, now_ns, run_epoch_ns) for way in (0, 1)]
+    closes = _closes(books) if books is not None else None
     seconds = None if closes is None else max(-(-(max(closes) - run_epoch_ns) // 10**9), 0)
-    ways = [_way(row, both, way, parameters, offs[way], seconds) for way in (0, 1)]
+    ways = [
+        _way(row, books, len(labels), way, parameters, offs[way], seconds) for way in (0, 1)
+    ]
     return Pair(
         index=int(row["index"]),
         venue_a=venue_a,
         ticker_a=ticker_a,
         venue_b=venue_b,
-        ticker_b=ticker_b,
+        ticker_b=" + ".join(ticker for _, ticker in labels[1:]),
         is_same=bool(row["same"]),
         is_approved=bool(row["approved"]),
         ways=(ways[0], ways[1]),
+        legs=len(labels),
+        paying=paying,
     )
 
 
-def _both(a: np.void | None, b: np.void | None) -> shm.Words | None:
-    """Two quote bodies in one array, as the detector's functions want them."""
-    if a is None or b is None:
-        return None
-    rows = np.zeros(2 * shm.BODY, np.int64)
-    rows[: shm.BODY].view(shm.QUOTE)[0] = a
-    rows[shm.BODY :].view(shm.QUOTE)[0] = b
+def _all(quotes: Sequence[np.void | None]) -> shm.Words | None:
+    """Quote bodies in one array, as the detector's functions want them."""
+    rows = np.zeros(len(quotes) * shm.BODY, np.int64)
+    for leg, quote in enumerate(quotes):
+        if quote is None:
+            return None
+        rows[leg * shm.BODY : (leg + 1) * shm.BODY].view(shm.QUOTE)[0] = quote
     return rows
 
 
-def _side(side: int) -> str:
-    return "buy" if side == shm.BUY else "sell"
+def _each(rows: shm.Words, name: str) -> list[int]:
+    """A field of every quote."""
+    return [int(value) for value in rows[shm.cell(shm.QUOTE, name) :: shm.BODY]]
 
 
-def _closes(rows: shm.Words) -> tuple[int, int] | None:
-    """When both markets close; None: of one of them nobody has said."""
-    at = shm.cell(shm.QUOTE, "close_epoch_ns")
-    closes = int(rows[at]), int(rows[shm.BODY + at])
+def _closes(rows: shm.Words) -> list[int] | None:
+    """When the markets close; None: of one of them nobody has said."""
+    closes = _each(rows, "close_epoch_ns")
     return closes if min(closes) > 0 else None
+
+
+def _legs(row: np.void, count: int, direction: int) -> tuple[shm.Words, int]:
+    """Legs with their sides, and what a contract of each pays."""
+    legs = np.zeros(BASKET_CELLS, np.int64)
+    for leg in range(count):
+        legs[leg * LEG_CELLS + B_QUOTE] = leg * shm.BODY
+        legs[leg * LEG_CELLS + B_INSTRUMENT] = leg
+    return legs, int(lay(legs, count, int(row["same"]), direction))
+
+
+def _text(sides: list[int], is_set: bool) -> str:
+    """As people read a direction: "buy a, sell b", "sell all 3"."""
+    words = ["buy" if side == shm.BUY else "sell" for side in sides]
+    if is_set and len(set(words)) == 1:
+        return f"{words[0]} all {len(words)}"
+    return f"{words[0]} a, {words[1]} b"
 
 
 def _off(
@@ -157,8 +207,7 @@ def _off(
     """As `take_off` of engine/decide.py says it."""
     if parameters is None or rows is None:
         return Off()
-    delay_at = shm.cell(shm.QUOTE, "taker_delay_ns")
-    delay = max(int(rows[delay_at]), int(rows[shm.BODY + delay_at]))
+    delay = max(_each(rows, "taker_delay_ns"))
     closes, rate_e6 = _closes(rows), int(parameters["hurdle_year_e6"])
     hurdle = int(row["hurdle_e6"] if row["hurdle_e6"] >= 0 else parameters["hurdle_e6"])
     capital, zone, cost, why = 0, 0, 0, ""
@@ -176,35 +225,45 @@ def _off(
         why = NO_CLOSE
     if delay > min(int(parameters["delay_max_ns"]), int(row["delay_max_ns"])):
         why = HELD_BACK
+    if int(row["barred"]) >> direction & 1:
+        why = NOT_SURE
+    locks = 1 + direction * int(row["more"])  # dollars
     return Off(
-        hurdle_e6=hurdle, capital_e6=capital, dead_zone_e6=zone, delay_e6=cost, why=why
+        hurdle_e6=hurdle * locks, capital_e6=capital * locks, dead_zone_e6=zone, delay_e6=cost,
+        why=why,
     )  # fmt: skip
 
 
 def _way(
     row: np.void,
     rows: shm.Words | None,
+    count: int,
     direction: int,
     parameters: np.void | None,
     off: Off,
     seconds: int | None,
 ) -> Way:
-    same = int(row["same"])
-    sides = (shm.BUY if direction == 0 else shm.SELL, int(side_of_b(direction, same)))
-    text = f"{_side(sides[0])} a, {_side(sides[1])} b"
+    legs, pays_e6 = _legs(row, count, direction)
+    sides = [int(legs[leg * LEG_CELLS + B_SIDE]) for leg in range(count)]
+    text = _text(sides, count > 2)
     if rows is None:
         return Way(text=text, edge_e6=None, size_e6=0, pays_e6=0)
-    edge, size = _at_the_touch(rows, sides)
-    pays = _pays(rows, row, direction, parameters, off) if edge is not None else 0
-    gross = int(touch_gross(rows, 0, sides[0], shm.BODY, sides[1])) if edge is not None else None
+    gross, edge, size = _at_the_touch(rows, sides, pays_e6)
+    pays = 0
+    if edge is not None and parameters is not None and not off.why:
+        edge_min = max(int(parameters["edge_min_e6"]), int(row["edge_min_e6"]))
+        cap, walks = int(parameters["size_max_e6"]), int(parameters["switches"]) & 1
+        pays = int(basket(rows, legs, count, pays_e6, edge_min, off.sum_e6, cap, walks)[0])
     return Way(
         text=text, edge_e6=edge, size_e6=size, pays_e6=pays, gross_e6=gross, off=off,
-        seconds=seconds,
+        seconds=seconds, sure_e6=pays_e6,
     )  # fmt: skip
 
 
-def _at_the_touch(rows: shm.Words, sides: tuple[int, int]) -> tuple[int | None, int]:
-    """(edge of one contract when the touch size is taken, that size)."""
+def _at_the_touch(
+    rows: shm.Words, sides: list[int], pays_e6: int
+) -> tuple[int | None, int | None, int]:
+    """(what a contract leaves before fees, after them when the touch size is taken, that size)."""
     places = [
         leg * shm.BODY + shm.cell(shm.QUOTE, "asks" if side == shm.BUY else "bids")
         for leg, side in enumerate(sides)
@@ -212,26 +271,13 @@ def _at_the_touch(rows: shm.Words, sides: tuple[int, int]) -> tuple[int | None, 
     prices = [int(rows[at]) for at in places]
     size = min(int(rows[at + 1]) for at in places)
     if any(price in (shm.NO_BID_E6, shm.NO_ASK_E6) for price in prices) or size <= 0:
-        return None, 0
-    gross = int(touch_gross(rows, 0, sides[0], shm.BODY, sides[1]))
-    fees = 0
+        return None, None, 0
+    gross, fees = pays_e6, 0
     for leg, price in enumerate(prices):
         rate, exponent, unit, mode = fee_terms(rows, leg * shm.BODY)
         token = int(token_price(price, sides[leg]))
         fee = int(fee_e6(token, size, rate, exponent, unit, mode))
         if fee >= FEE_REFUSED_E6:
-            return None, size
-        fees += fee
-    return gross - -(-fees * shm.E6 // size), size
-
-
-def _pays(
-    rows: shm.Words, row: np.void, direction: int, parameters: np.void | None, off: Off
-) -> int:
-    """Contracts by the detector's rule: its minimum, and what comes off."""
-    if parameters is None or off.why:
-        return 0
-    edge_min = max(int(parameters["edge_min_e6"]), int(row["edge_min_e6"]))
-    cap, walk_budget = int(parameters["size_max_e6"]), int(parameters["switches"]) & 1
-    args = (int(row["same"]), direction, edge_min, off.sum_e6, cap, walk_budget)
-    return int(cross_venue(rows, 0, shm.BODY, *args)[0])
+            return None, None, size
+        gross, fees = gross - token, fees + fee
+    return gross, gross - -(-fees * shm.E6 // size), size

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ops.inspector_fair import Fair
 from ops.inspector_pairs import Pair
@@ -73,7 +75,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """What is held of one instrument, signed in YES terms."""
+    """What is held of one instrument, signed in YES terms. `worth_e6`: at our fair value now, or
+    at what it settled at (ops/worth.py); None: not known."""
 
     index: int
     venue: str
@@ -82,6 +85,7 @@ class Position:
     cost_e6: int
     fees_e6: int
     unknown_e6: int
+    worth_e6: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,3 +135,4 @@ class View:
     positions: tuple[Position, ...]
     cash: tuple[Cash, ...]
     latencies: tuple[Latency, ...]
+    paper: Mapping[str, Any] | None  # what became of paper orders; None: this run has none

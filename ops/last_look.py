@@ -5,17 +5,40 @@ and legal sizes. The one kernel that knows both rooms, which never import each o
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
+from engine.fair import fair_e6
 from engine.fees import charged_as, fee_e6
+from engine.pricing import O_FAIR, OUT_CELLS, value_market
 from engine.sizes import token_price, token_size_e6
+from engine.strategies.table import FAIR_THEIRS, S_FAIR
 from gateway import memory as m
 from gateway.frame import direct
 from gateway.guard import judge
 from gateway.look import BROKEN, INTENT, look, next_entry
 from gateway.ports import LastLook
-from shm_layout import BUY, E6, FLAG_UNWIND, LAYOUT_HASH, REASONS, ROUND_UP, Segment, Words
+from shm_layout import (
+    BODY,
+    BUY,
+    E6,
+    ENTRY,
+    FLAG_UNWIND,
+    KIND_MODEL,
+    LAYOUT_HASH,
+    MAIN,
+    REASONS,
+    ROUND_UP,
+    STRATEGIES_MAX,
+    STRATEGY,
+    Segment,
+    Words,
+    cell,
+    slot_load,
+)
 
+STRATEGIES_AT, VALUES = MAIN.at["strategies"], cell(STRATEGY, "values")
+assert OUT_CELLS <= BODY <= m.TERMS_CELLS - m.KT_WORK
 REDUCE_ONLY = REASONS.index("reduce_only")
 PRICE_LEAST_E6 = 100  # finest tick either venue has
 
@@ -47,10 +70,31 @@ def worst_fee(
 
 
 @njit(cache=True)
+def value_bet(words: Words, mem: Words) -> None:
+    """What the model's terms, as we read them, make of the price that a bet was decided on; its
+    stamp is that of our own reading. And how its strategy is set to count."""
+    leg = m.INTENT_AT + m.N_LEG
+    instrument = mem[leg + m.L_INSTRUMENT]
+    if not (mem[m.TERMS_AT + m.KT_READ] and mem[m.PRICE_AT + m.KP_READ]):
+        return
+    known, price = m.INSTRUMENTS_AT + instrument * m.INSTRUMENT_CELLS, mem[m.INTENT_AT + m.B_PRICE]
+    rule, cap, stamp = mem[known + m.I_RULE], mem[known + m.I_CAP], mem[m.PRICE_AT + m.X_EVENT]
+    at, which = m.TERMS_AT + m.KT_WORK, mem[m.INTENT_AT + m.B_STRATEGY]
+    out = mem[at : at + OUT_CELLS].view(np.float64)
+    if value_market(mem, np.int64(m.TERMS_AT), rule, cap, price, stamp, out):
+        mem[m.TERMS_AT + m.KT_FAIR] = fair_e6(out[O_FAIR], mem[leg + m.L_SIDE])
+    row, slot = mem[at : at + BODY], STRATEGIES_AT + which * ENTRY
+    if 0 <= which < STRATEGIES_MAX and slot_load(words, slot, row, BODY) > 0:
+        mem[m.TERMS_AT + m.KT_FORMULA] = row[VALUES + S_FAIR] == FAIR_THEIRS
+
+
+@njit(cache=True)
 def last_look(words: Words, mem: Words, now: int) -> int:
     """Judge the intent in the entry cells: 0 or an index of REASONS; BROKEN: it has no legs."""
     if not look(words, mem, now):
         return BROKEN
+    if mem[m.INTENT_AT + m.N_KIND] == KIND_MODEL:
+        value_bet(words, mem)
     for leg in range(mem[m.INTENT_AT + m.N_LEGS]):
         at = m.LOOKS_AT + leg * m.LOOK_CELLS
         if mem[at + m.K_PRICED]:

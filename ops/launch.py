@@ -163,7 +163,7 @@ def _warm(shown: Shown) -> None:
     folder = cache.use()
     if cache.is_warm(folder):
         return
-    shown.say("compiling the kernels, once for this build (about two minutes)")
+    shown.say("compiling the kernels, once for this build (two to five minutes)")
     for _ in range(WARM_TRIES):
         began_ns = clock.mono_ns()
         process = cache.start_warming(folder)

@@ -13,21 +13,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.model import Model
+from engine.tilt import Habits
 from feeds.coingecko import PLANS
 from feeds.rest import Rest
 from ops import clock
+from ops.assets import Assets
 from ops.console import err
+from ops.extremes import by_slot, extremes_of
 from ops.history import TTL_S, Cache, ask
 from ops.process import RoleSpec
+from ops.settings import Settings
 from ops.settles import LEADS, stand_ins
 from ops.venues.exchanges import LISTED
-from shm_layout import Segment
+from shm_layout import E6, Segment
 
 if TYPE_CHECKING:
     from ops.sim import RoleParams
 
 STEP_S = 0.02  # between steps: terms are due every 250 ms, and a ring holds 2048 entries
 HISTORY_FEED = "coingecko"
+DAY_S = 86_400
 
 
 class ModelRole:
@@ -93,6 +98,17 @@ class ModelRole:
         """Closed with its loop."""
 
 
+def habits_of(settings: Settings, products: Mapping[str, Mapping[str, int]]) -> Habits:
+    """What the settings lay over the model's chances."""
+    fair, assets = settings.fair, Assets(settings.assets.tracked, settings.assets.others)
+    return Habits(
+        is_time_twice=bool(fair.time_counted_twice),
+        extremes=by_slot(extremes_of(fair.extremes, assets), products),
+        late_s=fair.extremes_days * DAY_S,
+        market=fair.market_share_e6 / E6,
+    )
+
+
 def build_model(spec: RoleSpec, segment: Segment) -> ModelRole:
     """The model of one run."""
     params: RoleParams = spec.params
@@ -111,5 +127,6 @@ def build_model(spec: RoleSpec, segment: Segment) -> ModelRole:
         plan = PLANS[str(options["plan"])]
         headers[plan.header] = Path(key_file).read_text(encoding="utf-8").strip()
     cache = Cache(Path(params.journal) / "history.json", clock.epoch_s)
-    model = Model(segment, exchanges=stand_ins(params.products))
+    habits = habits_of(params.settings, params.products)
+    model = Model(segment, exchanges=stand_ins(params.products), habits=habits)
     return ModelRole(model, coins if address else {}, rest, cache, headers)

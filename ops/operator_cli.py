@@ -16,6 +16,7 @@ from typing import Any
 
 from ops import cache, clock, control
 from ops.console import err, out
+from ops.figures import mode_said
 from ops.kill_word import open_word
 
 DONE, USAGE, REFUSED, NOT_CONFIRMED, INTERRUPTED = 0, 2, 3, 6, 130
@@ -154,7 +155,8 @@ def plan_lines(shown: Mapping[str, Any]) -> list[str]:
     """What would be sold, and what that costs."""
     if not shown["rows"]:
         return ["flatten: nothing is held by our books; the venues are asked all the same"]
-    lines = [_plan_line(row) for row in shown["rows"]]
+    paper = [mode_said(shown["mode"])] if shown.get("mode") == "paper" else []
+    lines = paper + [_plan_line(row) for row in shown["rows"]]
     brings, worst = dollars(shown["cash_e6"]), dollars(shown["worst_e6"])
     verb = "costs" if shown["cost_e6"] >= 0 else "gains"
     return [

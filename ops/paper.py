@@ -1,5 +1,5 @@
 """The mode `paper`: market data as they come, orders to venues on this machine that match them
-against what our own feeds show (ops/venues/paper.py).
+against what our own feeds show (ops/venues/paper.py), and tell the engine what they took of it.
 
 Everything between the two is what trades live: detector, desk, pool, signer and journal. Keys are
 made for the run, as in the mode `sim`, and nothing here knows where a real venue takes orders.
@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING
 from ops import clock
 from ops.session import Plan
 from ops.sim import BUILD, SimSession, VenueAddress, VenuesParams
-from shm_layout import LEVELS, ROLES, LayoutError
+from shm_layout import LEVELS, PAPER, LayoutError
 
 if TYPE_CHECKING:
     from ops.venues.serve import Maker
     from shm_layout import Segment
-
-PAPER_ROLE = ROLES.index("spare")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +68,14 @@ class PaperSession(SimSession):
             beat_max_ns=settings.edge.beat_max_ns,
             seed=self._request.seed,
         )
-        return Plan(name="paper", kind="paper", role=PAPER_ROLE, build=BUILD, params=params)
+        return Plan(name="paper", kind="paper", role=PAPER, build=BUILD, params=params)
 
 
 def maker(params: PaperParams, segment: Segment) -> Maker:
     """What ops/venues/serve.py is to run, on the books of a segment."""
     from ops.venues.paper import PaperVenues
     from ops.venues.paper_mirror import Mirror
+    from ops.venues.paper_told import Told
     from ops.venues.paper_way import Latencies
 
     mirror = Mirror(
@@ -86,7 +85,8 @@ def maker(params: PaperParams, segment: Segment) -> Maker:
         beat_max_ns=params.beat_max_ns,
     )
     latencies = Latencies(params.latencies_ns, params.seed)
-    return partial(PaperVenues, books=mirror, latencies=latencies, depth=LEVELS)
+    told = Told(segment, mirror.place)
+    return partial(PaperVenues, books=mirror, told=told, latencies=latencies, depth=LEVELS)
 
 
 def stay_here(mode: str, orders: Mapping[str, VenueAddress]) -> None:

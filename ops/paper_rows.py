@@ -1,36 +1,45 @@
-"""What became of paper orders beside what an engine without delays would have claimed."""
+"""What became of paper orders beside what an engine without delays would have claimed, as the
+process of the paper venues counts it in the segment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-PREFIX = "paper_"  # of ops/venues/paper.py
-FIGURES = ("claimed_e6", "moved_e6", "taken_e6", "unknown_e6", "gained_e6", "got_e6")
+from ops.paper_text import HELD
+from shm_layout import (
+    COUNTERS,
+    HISTOGRAMS,
+    HISTOGRAMS_MAX,
+    PAPER,
+    ROLE,
+    Segment,
+    cell,
+    percentile,
+    word_load,
+)
 
 
-def paper_rows(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """Contracts in 1e-6 by venue (Arrival.figures has their meaning), of venues that had orders."""
-    rows = {
-        venue: {name: found.get(f"{PREFIX}{name}", 0) for name in FIGURES}
-        for venue, found in counts.items()
-    }
-    return {venue: row for venue, row in rows.items() if any(row.values())}
+def paper_rows(segment: Segment) -> dict[str, Any]:
+    """By venue that had orders: how many, how many of them filled whole and in part, contracts in
+    1e-6 (ops/venues/paper_book.py, Arrival.figures), and `way_ns`, the round trips drawn. Under
+    HELD how long takers were held back; without it: none was.
+    """
+    first = segment.at("roles", PAPER) + cell(ROLE, "counters")
+    rows: dict[str, Any] = {}
+    for place, name in enumerate(COUNTERS["paper"]):
+        venue, _, figure = name.partition("_")
+        rows.setdefault(venue, {})[figure] = int(word_load(segment.words, first + place))
+    rows = {venue: row for venue, row in rows.items() if row["orders"]}
+    for venue, row in rows.items():
+        row["way_ns"] = _times(segment, venue)
+    held = _times(segment, HELD)
+    return rows | ({HELD: held} if held["count"] else {})
 
 
-def paper_lines(rows: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The same for people, a line a venue."""
-    return [
-        (
-            "paper orders",
-            f"{venue}: {_whole(row['got_e6'])} contracts of {_whole(row['claimed_e6'])} that the"
-            f" books showed when they were sent; not had: {_whole(row['moved_e6'])} price moved,"
-            f" {_whole(row['taken_e6'])} taken by paper orders before,"
-            f" {_whole(row['unknown_e6'])} book not trusted",
-        )
-        for venue, row in rows.items()
-    ]
-
-
-def _whole(size_e6: int) -> str:
-    return f"{size_e6 // 1_000_000:,}"
+def _times(segment: Segment, name: str) -> dict[str, int | None]:
+    place = PAPER * HISTOGRAMS_MAX + HISTOGRAMS["paper"].index(name)
+    at = segment.at("histograms", place)
+    shares = (("p50", 500), ("p99", 990), ("max", 1000))
+    times = {key: percentile(segment.words, at, share) for key, share in shares}
+    return {"count": int(word_load(segment.words, at)), **times}

@@ -54,7 +54,7 @@ class Window:
             neg_risk=self.neg_risk, exchange_index=self.exchange_index,
             open_epoch_ns=self.open_s * SECOND_NS, close_epoch_ns=self.close_s * SECOND_NS,
             index=series.index, strike_type=self.strike_type, round_digits=self.round_digits,
-            twap_ns=(self.twap_s or 0) * SECOND_NS,
+            twap_ns=None if self.twap_s is None else self.twap_s * SECOND_NS,
             fee_kind="polymarket" if is_polymarket else "quadratic",
         )  # fmt: skip
 

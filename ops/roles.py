@@ -237,6 +237,7 @@ class VenuesRole:
 def _catalog(spec: RoleSpec, segment: Segment) -> Any:
     from feeds.rest import Rest
     from ops import control
+    from ops.assets import Assets
     from ops.catalog import Catalog
 
     params: RoleParams = spec.params
@@ -254,6 +255,7 @@ def _catalog(spec: RoleSpec, segment: Segment) -> Any:
         params.series,
         {name: Rest(params.addresses[name].rest_url, ca_file=ca_file) for name in venues},
         propose,
+        assets=Assets(params.settings.assets.tracked, params.settings.assets.others),
         run_s=lambda: int(run_epoch_ns(segment.words, clock.mono_ns())) // clock.SECOND_NS,
         mono_ns=clock.mono_ns,
         say=lambda line: tell(spec.name, [line], (), Path(spec.log)),

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ops import clock
-from ops.figures import dollars, effective, microseconds, mode_said
+from ops.figures import effective, microseconds, mode_said
+from ops.paper_text import paper_brief
+from ops.worth_text import profit_line
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -106,7 +108,7 @@ def one_line(found: Mapping[str, Any]) -> str:
     return (
         f"{paper}{found['seconds']:.0f} s {state}{why} · trusted {trust} · {found['edges']} edges"
         f" · {found['orders']} orders · {found['fills']} fills"
-        f" · {dollars(found['profit_e6'])}{speed}"
+        f" · {profit_line(found['profit'])}{speed}"
     )
 
 
@@ -125,14 +127,16 @@ def picture(found: Mapping[str, Any]) -> Group:
     money = Text.assemble(
         ("edges ", "dim"), f"{found['edges']:,}  ", ("intents ", "dim"), f"{found['intents']:,}  ",
         ("orders ", "dim"), f"{found['orders']:,}  ", ("fills ", "dim"), f"{found['fills']:,}  ",
-        ("one-legged ", "dim"), f"{found['one_legged']:,}  ", ("profit ", "dim"),
-        (dollars(found["profit_e6"]), "bold"),
+        ("one-legged ", "dim"), f"{found['one_legged']:,}",
     )  # fmt: skip
+    profit = Text.assemble(("profit ", "dim"), (profit_line(found["profit"]), "bold"))
     speed = Text.assemble(("tick-to-order ", "dim"), microseconds(found["tick_to_order_ns"]))
     events = [Text(f"  {event['text']}", style="dim") for event in found["events"][-EVENTS_SHOWN:]]
+    paper = [Text(f"paper: {line}") for line in paper_brief(found.get("paper") or {})]
     return Group(
-        head, money, speed, _feeds(found["feeds"]), _processes(found["processes"]), *events
-    )
+        head, money, profit, *paper, speed, _feeds(found["feeds"]),
+        _processes(found["processes"]), *events,
+    )  # fmt: skip
 
 
 def _feeds(feeds: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -91,13 +91,16 @@ class Risk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gateway:
-    """How long it waits for a venue, and when it looks at one again."""
+    """How long it waits for a venue, when it looks at one again, and how far a bet's fair value may
+    be from its own reading."""
 
     connect_max_ns: int = key("connect_max_ms", MS, 50, 5_000)
     reply_max_ns: int = key("reply_max_ms", MS, 50, 5_000)
     circuit_failures: int = key("circuit_failures", COUNT, 1, 1_000)
     circuit_open_ns: int = key("circuit_open_ms", MS, 100, 60_000)
     drift_ns: int = key("drift_check_ms", MS, 1_000, 3_600_000)
+    fair_off_e6: int = key("fair_off_max", DOLLARS, Decimal("0.001"), 1)
+    formula_off_e6: int = key("formula_off_max", DOLLARS, Decimal("0.001"), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class Sim:
     reply_delay_ns: int = key("reply_delay_us", US, 0, 10_000_000)
     kalshi_read_lag_ns: int = key("kalshi_read_lag_ms", MS, 0, 10_000)
     markets: int = key("markets", COUNT, *MARKETS)
+    sets: int = key("sets", COUNT, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +184,18 @@ class Updown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fair:
+    """What is laid over the model's chances (engine/tilt.py); `extremes` as ops/extremes.py
+    reads them.
+    """
+
+    market_share_e6: int = key("market_share", FACTOR, 0, 1)
+    time_counted_twice: int = key("time_counted_twice", COUNT, 0, 1)
+    extremes: tuple[str, ...] = key("extremes", NAMES, 0, 50)
+    extremes_days: int = key("extremes_days", COUNT, 1, 3_650)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tracked:
     """What ops/assets.py knows."""
 
@@ -204,6 +220,7 @@ class Settings:
     paper: Paper
     spot: Spot
     updown: Updown
+    fair: Fair
     assets: Tracked
     strategies: Mapping[str, Strategy]  # by name, in the order of ops/strategy_settings.py
 
@@ -220,6 +237,7 @@ SECTIONS: dict[str, type[Any]] = {
     "paper": Paper,
     "spot": Spot,
     "updown": Updown,
+    "fair": Fair,
     "assets": Tracked,
     **{f"{GROUP}.{name}": kind for name, kind in STRATEGIES.items()},
 }

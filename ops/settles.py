@@ -36,7 +36,7 @@ def rule_of(market: MarketSpec) -> Rule:
     if index_of(market.index).source == BINANCE:
         interval = "hourly" if length_s == _HOURLY_S else "daily" if length_s in _DAILY_S else ""
         return polymarket_rule(interval, 0, None)
-    twap_s = market.twap_ns // SECOND_NS or None
+    twap_s = None if market.twap_ns is None else market.twap_ns // SECOND_NS
     open_s = market.open_epoch_ns // SECOND_NS
     return polymarket_rule(_INTERVALS.get(length_s, ""), open_s, twap_s)
 

@@ -252,6 +252,7 @@ def _script(request: Request) -> Script:
             speed_e6=request.speed_e6,
             plays=request.settings.sim.markets,
             series=_series(request.settings.updown),
+            has_sets=bool(request.settings.sim.sets),
         )
     try:
         return load(

@@ -11,8 +11,11 @@ from pathlib import Path
 from ops.clock import MS_NS
 from ops.config import Spot
 from ops.simkeys import write_private
-from ops.venues.exchanges import Exchange, exchanges
+from ops.venues.exchanges import Exchange, Past, exchanges
 from ops.venues.script import Script
+from ops.venues.world import WorldScript
+from ops.venues.world_cast import SPOT_E8
+from ops.venues.world_motion import YEAR_E6
 from shm_layout import VENUES
 
 Options = Mapping[str, int | str | bool]
@@ -25,7 +28,11 @@ def played(script: Script, spot: Spot) -> tuple[Exchange, ...]:
     """The exchanges beside Coinbase that the settings want and that list a product."""
     wanted = {"binance": spot.binance, "kraken": spot.kraken, FALLBACK: spot.coingecko}
     venues = [name for name, is_on in wanted.items() if is_on]
-    return exchanges(script.products, script.digest, venues)
+    past = {}  # of a recording it is not known
+    if isinstance(script, WorldScript):
+        at_ns = script.timeline.begin_epoch_ns
+        past = {name: Past(at_ns, SPOT_E8[name], year_e6) for name, year_e6 in YEAR_E6.items()}
+    return exchanges(script.products, script.digest, venues, past)
 
 
 def products(found: Sequence[Exchange]) -> dict[str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ops import clock
 from ops.index_rows import index_rows
 from ops.inspector_strategies import strategies_of
+from ops.paper_rows import paper_rows
 from ops.refused import refused_pairs
 from ops.refused_text import best, sums
 from ops.sim_spot import FALLBACK
@@ -18,6 +19,7 @@ from ops.standing_rows import standing_rows
 from ops.terms_rows import fair_rows, terms_rows
 from ops.todo_rows import todo_rows
 from ops.usage import Used
+from ops.worth import rows
 from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, GATEWAY, NURSERY, SUPERVISOR, VENUES
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def status(run: Supervisor) -> dict[str, Any]:
     """Everything a person asks first. Times in seconds or as named."""
     now_ns = clock.mono_ns()
     refused = refused_pairs(run.watch.segment, run.watch.identity)
+    worth = run.worth()
     return {
         "running": True,
         "mode": run.session.mode,
@@ -61,10 +64,12 @@ def status(run: Supervisor) -> dict[str, Any]:
         "fills": run.tally.fills,
         "one_legged": run.tally.one_legged,
         "bets": run.tally.bets(),
+        "paper": paper_rows(run.watch.segment) if run.session.mode == "paper" else None,
         "refusals": refusals(run),
         "refused_edges": sums(refused),
         "refused_pairs": best(refused, REFUSED_MAX),
-        "profit_e6": run.profit_e6(),
+        "profit_e6": worth.worst_e6,
+        "profit": rows(worth),
         "tick_to_order_ns": run.tally.tick_to_order(),
         "events": [{"epoch_ms": at // clock.MS_NS, "text": text} for at, text in run.events],
     }

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops.figures import dollars, mode_said
+from ops.paper_text import paper_lines
 from ops.refused_text import texts
+from ops.worth_text import profit_parts
 
 COLUMNS = (
     ("name", "process"), ("pid", "pid"), ("beat_age_ms", "beat ms"), ("worst_loop_us", "worst us"),
@@ -35,6 +37,8 @@ def text(found: Mapping[str, Any]) -> str:
         f" {found['seconds']:.0f} s, pid {found['pid']}, segment {found['segment']}",
         f"{found['edges']} edges, {found['intents']} intents, {found['orders']} orders,"
         f" {found['fills']} fills, {found['one_legged']} one-legged",
+        *(f"paper orders: {line}" for line in paper_lines(found.get("paper") or {})),
+        *(["profit: " + "; ".join(profit_parts(found["profit"]))] if "profit" in found else []),
         *([f"refused by reason: {reasons}"] if reasons else []),
         *_standing(found),
         *_venues(found),

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from ops import clock
 from ops.figures import dollars, microseconds, mode_said
-from ops.paper_rows import paper_lines, paper_rows
+from ops.paper_rows import paper_rows
+from ops.paper_text import paper_lines
 from ops.refused import refused_pairs
 from ops.refused_text import sums, texts
 from ops.sim_spot import FALLBACK
 from ops.status import pool, refusals, waiting
 from ops.status_text import pooled
 from ops.tally import percentiles, wire_to_order_ns
+from ops.worth import rows
+from ops.worth_text import profit_parts
 from shm_layout import DETECTOR, E6, FEED_ROLE
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 KEYS = (
     "mode", "seed", "script_hash", "seconds", "first_order_s", "venues", "edges", "intents",
     "refusals", "refused_pairs", "orders", "pool", "fills", "one_legged", "bets", "profit_e6",
-    "fees_e6", "tick_to_order_ns", "wire_to_order_ns", "stages_ns", "waiting", "paper",
+    "profit", "fees_e6", "tick_to_order_ns", "wire_to_order_ns", "stages_ns", "waiting", "paper",
     "exit_reason",
 )  # fmt: skip
 
@@ -33,7 +36,7 @@ def summary(run: Supervisor) -> dict[str, Any]:
     """The contract of `--json`: exactly KEYS. Money in 1e-6 dollars, `_ns` nanoseconds, None where
     there is nothing.
     """
-    tally, watch, log = run.tally, run.watch, run.beside.log
+    tally, watch, log, worth = run.tally, run.watch, run.beside.log, run.worth()
     counted_ns = run.ended_ns - run.counted_from_ns if run.counted_from_ns else 0
     first_ns = tally.first_send_ns - run.began_ns if tally.first_send_ns else None
     venues = {}
@@ -62,13 +65,14 @@ def summary(run: Supervisor) -> dict[str, Any]:
         "fills": tally.fills,
         "one_legged": tally.one_legged,
         "bets": tally.bets(),
-        "profit_e6": run.profit_e6(),
+        "profit_e6": worth.worst_e6,
+        "profit": rows(worth),
         "fees_e6": tally.fees_e6,
         "tick_to_order_ns": percentiles(tally.tick_to_order_ns()),
         "wire_to_order_ns": percentiles(wire_to_order_ns(tally, log.read_ns, run.clock.due_ns)),
         "stages_ns": watch.stages(watch.feeds()),
         "waiting": waiting(run),
-        "paper": paper_rows(log.counts) if run.session.mode == "paper" else None,
+        "paper": paper_rows(watch.segment) if run.session.mode == "paper" else None,
         "exit_reason": run.ending.reason if run.ending else "",
     }
     assert tuple(found) == KEYS
@@ -110,14 +114,14 @@ def lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("first order", "none" if first is None else f"{first:.2f} s after the start"),
         (
             "profit",
-            f"{dollars(found['profit_e6'])} at the worst, after {dollars(found['fees_e6'])} fees"
-            + (": a bet counts once its market has settled" if bets["fills"] else ""),
+            f"{dollars(found['profit_e6'])} at the worst, after {dollars(found['fees_e6'])} fees:",
         ),
+        *(("", text) for text in profit_parts(found["profit"])),
         ("tick-to-order", microseconds(found["tick_to_order_ns"])),
         ("wire-to-order", microseconds(found["wire_to_order_ns"])),
         ("waiting", ", ".join(f"{role} {kind}" for role, kind in found["waiting"].items())),
     ]
-    return shown + paper_lines(found["paper"] or {})
+    return shown + [("paper orders", line) for line in paper_lines(found["paper"] or {})]
 
 
 def bets_text(bets: Mapping[str, Any]) -> str:

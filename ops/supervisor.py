@@ -29,10 +29,11 @@ from ops.run_clock import RunClock
 from ops.session import Plan, Request, Session
 from ops.status import status
 from ops.stopping import stop_in_order
-from ops.tally import Tally, matched_e6
+from ops.tally import Tally
 from ops.trading import TradingState
 from ops.usage import Usage
 from ops.watch import Watch
+from ops.worth import Worth, worth
 from shm_layout import FEED_ROLE, LIVE_EPOCH_AT, SUPERVISOR, word_store
 
 TURN_NS = 50 * clock.MS_NS
@@ -150,7 +151,7 @@ class Supervisor:
         self._log_time("run time begins")
         self._start_clock()
         self.trading.operator_active("started")
-        self.profit_e6()  # remembers the cash at the start
+        self.worth()  # remembers the cash at the start
         self._await_trust(limits.trust_max_ns)
 
     def _log_time(self, what: str) -> None:
@@ -351,13 +352,13 @@ class Supervisor:
             self.ground.log(text)
         self.say(text)
 
-    def profit_e6(self) -> int:
-        """Cash beyond the start plus what is held at its worst."""
-        worth_e6 = matched_e6(self.watch.pairs, self.watch.positions()) + self.watch.whole_e6()
+    def worth(self) -> Worth:
+        """What the run has made so far, and of what."""
+        gained_e6 = 0
         for account, row in self.watch.cash().items():
             start_e6 = self._start_e6.setdefault(account, int(row["start_e6"]))
-            worth_e6 += int(row["cash_e6"]) - start_e6
-        return worth_e6
+            gained_e6 += int(row["cash_e6"]) - start_e6
+        return worth(self.watch, self.tally, gained_e6, clock.mono_ns())
 
     def _interrupted(self, name: str, times: int) -> None:
         """A signal: the run ends in order; a second one hurries it."""

@@ -8,9 +8,9 @@ and counts them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +93,7 @@ class Life:
     event_epoch_ns: int
     is_timer: bool
     is_bet: bool = False  # of the model against one market: one leg
+    leg_count: int = 2
     bet: Bet | None = None  # what it was decided on; None: it was told of by its reports alone
     legs: dict[int, Leg] = field(default_factory=dict)
     reason: str = ""
@@ -109,6 +110,8 @@ class Tally:
     lives: dict[int, Life] = field(default_factory=dict)
     desk: dict[int, Life] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)
+    # of an instrument: generation, contracts traded, fees
+    charged: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     fees_e6: int = 0
     orders: int = 0
     fills: int = 0
@@ -145,6 +148,7 @@ class Tally:
             recv_ns=int(row["recv_ns"]),
             event_epoch_ns=int(row["event_epoch_ns"]),
             is_timer=bool(row["flags"] & FLAG_TIMER),
+            leg_count=int(row["leg_count"]),
         )
         if row["kind"] == KIND_MODEL:
             life.is_bet, life.bet = True, bet_of(body)
@@ -190,25 +194,42 @@ class Tally:
                 self.first_send_ns = send_ns
         if filled_e6 > 0 and leg.filled_e6 == 0:
             self.fills += 1
-        self.filled_e6 += filled_e6 - leg.filled_e6
-        self.fees_e6 += int(row["fee_e6"]) - leg.fee_e6
+        self._charge(row, filled_e6 - leg.filled_e6, int(row["fee_e6"]) - leg.fee_e6)
         leg.filled_e6, leg.fee_e6 = filled_e6, int(row["fee_e6"])
         leg.send_ns = send_ns or leg.send_ns
         leg.key = leg.key or cells_to_text(row["order_key"])
         leg.venue = int(row["venue"])
 
+    def _charge(self, row: np.void, filled_e6: int, fee_e6: int) -> None:
+        """What a report adds."""
+        self.filled_e6 += filled_e6
+        self.fees_e6 += fee_e6
+        instrument, generation = int(row["instrument"]), int(row["generation"])
+        known, traded_e6, paid_e6 = self.charged.get(instrument, (generation, 0, 0))
+        if known != generation:
+            traded_e6 = paid_e6 = 0  # of the market that had the number before
+        self.charged[instrument] = generation, traded_e6 + filled_e6, paid_e6 + fee_e6
+
+    def fees_of(self, instrument: int, generation: int, size_e6: int) -> int:
+        """What so many contracts of a market cost in fees: their share of all that were paid there,
+        rounded up; of trades before this tally nothing is known."""
+        known, traded_e6, paid_e6 = self.charged.get(instrument, (generation, 0, 0))
+        if known != generation or traded_e6 <= 0:
+            return 0
+        return -(-paid_e6 * min(size_e6, traded_e6) // traded_e6)
+
     @property
     def one_legged(self) -> int:
-        """Intents of two legs that ended with unequal ones."""
+        """Intents of several legs that ended with unequal ones."""
         return sum(
             1
             for life in self.lives.values()
-            if life.reason and not life.is_bet and len({leg.filled_e6 for leg in _both(life)}) > 1
+            if life.reason and not life.is_bet and len({leg.filled_e6 for leg in _all(life)}) > 1
         )
 
     def tick_to_order_ns(self, *, of_bets: bool = False) -> list[int]:
         """Last leg's send − receipt of the frame, for every intent sent whole; timers apart (left
-        out). Of intents of two legs, or of bets.
+        out). Of intents of several legs, or of bets.
         """
         return [
             max(leg.send_ns for leg in life.legs.values()) - life.recv_ns
@@ -253,13 +274,14 @@ def _follow(life: Life) -> None:
 
 
 def _is_sent(life: Life) -> bool:
-    wanted = 1 if life.is_bet else 2
+    wanted = 1 if life.is_bet else life.leg_count
     return len(life.legs) >= wanted and all(leg.send_ns for leg in life.legs.values())
 
 
-def _both(life: Life) -> list[Leg]:
+def _all(life: Life) -> list[Leg]:
+    """Of an intent of which anything was told: those that were not told of have nothing."""
     legs = list(life.legs.values())
-    return legs if len(legs) > 1 else [*legs, Leg()] if legs else []
+    return legs + [Leg()] * (life.leg_count - len(legs)) if legs else []
 
 
 def wire_to_order_ns(
@@ -296,20 +318,39 @@ def percentiles(values: list[int]) -> dict[str, int | None]:
     }
 
 
-def matched_e6(pairs: list[tuple[int, int, bool]], held_e6: dict[int, int]) -> int:
-    """What is held, at its worst: a matched pair pays 1 whatever happens, lone contracts pay 0.
+class Hedge(NamedTuple):
+    """A row of the pairs: its markets (two, or the outcomes of a set), whether both ask the same,
+    and a bit for each direction that is not sure: what is held that way pays nothing for sure.
+    """
 
-    `pairs`: (a, b, same); `held_e6`: signed YES terms by instrument. Each contract is used once.
+    legs: tuple[int, ...]
+    same: bool
+    barred: int = 0
+
+
+def matched_e6(hedges: Sequence[Hedge], held_e6: Mapping[int, int]) -> int:
+    """What is held, at its worst: `unmatched` says how that is counted."""
+    return unmatched(hedges, held_e6)[0]
+
+
+def unmatched(
+    hedges: Sequence[Hedge], held_e6: Mapping[int, int]
+) -> tuple[int, dict[int, int]]:  # fmt: skip
+    """What is held at its worst, and what of it is in no pair or set: one that is matched pays 1
+    whatever happens (n outcomes sold n-1), lone contracts pay 0.
+
+    `held_e6`: signed YES terms by instrument. Each contract is used once.
     """
     left = dict(held_e6)
     worth_e6 = 0
-    for a, b, same in pairs:
-        held_a, held_b = left.get(a, 0), left.get(b, 0) if same else -left.get(b, 0)
-        if held_a * held_b >= 0:
+    for legs, same, barred in hedges:
+        turns = [-1 if same and place else 1 for place in range(len(legs))]
+        held = [left.get(leg, 0) * turn for leg, turn in zip(legs, turns, strict=True)]
+        sign = 1 if held[0] > 0 else -1
+        size_e6 = max(min(size * sign for size in held), 0)
+        if not size_e6 or barred >> (sign < 0) & 1:
             continue
-        size_e6 = min(abs(held_a), abs(held_b))
-        worth_e6 += size_e6
-        left[a] = held_a - size_e6 if held_a > 0 else held_a + size_e6
-        rest = held_b - size_e6 if held_b > 0 else held_b + size_e6
-        left[b] = rest if same else -rest
-    return worth_e6
+        worth_e6 += size_e6 if sign > 0 or same else size_e6 * (len(legs) - 1)
+        for leg, turn in zip(legs, turns, strict=True):
+            left[leg] -= size_e6 * sign * turn
+    return worth_e6, left

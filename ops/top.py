@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 
 from ops.inspector import Absent
 from ops.inspector_view import View
+from ops.paper_text import paper_brief
 from ops.top_model import TABLES
 from ops.top_view import Table, Wish, headline, lines, ordered
 from shm_layout import LayoutError
@@ -105,12 +106,15 @@ class Pane(Widget, can_focus=True):
 
 
 class Top(App[int]):
-    """The screen. `look` gives a View or raises Absent or LayoutError."""
+    """The screen. `look` gives a View or raises Absent or LayoutError. `chosen`: the pane that is
+    shown alone at first; empty: all that fit.
+    """
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     Screen { layout: vertical; }
     #head, #keys { height: 1; padding: 0 1; }
+    #paper { display: none; padding: 0 1; height: auto; }
     #keys { color: $text-muted; }
     #help { display: none; padding: 0 1; border: round $accent; height: auto; }
     #filter { display: none; height: 1; border: none; padding: 0 1; }
@@ -141,19 +145,22 @@ class Top(App[int]):
         Binding("q,ctrl+c", "leave", "quit", priority=False),
     ]
 
-    def __init__(self, look: Callable[[], View], name: str, interval_s: float = 0.5) -> None:
+    def __init__(
+        self, look: Callable[[], View], name: str, interval_s: float = 0.5, *, chosen: str = ""
+    ) -> None:
         super().__init__()
         self._look, self._name, self._interval_s = look, name, interval_s
         self._view: View | None = None
         self._said = f"no engine named {name!r} is running"
         self._filter = ""
-        self._chosen = TABLES[0].name
+        self._chosen = chosen or TABLES[0].name
         self.is_paused = False
-        self.is_zoomed = False
+        self.is_zoomed = bool(chosen)
 
     def compose(self) -> ComposeResult:
         """One line of state, the panes, one line of keys."""
         yield Static(id="head", markup=False)
+        yield Static(id="paper", markup=False)
         yield Static(HELP, id="help", markup=False)
         with Grid(id="panes"):
             for table in TABLES:
@@ -187,6 +194,10 @@ class Top(App[int]):
         for pane in self.query(Pane):
             pane.show(self._view, self._filter)
         self.query_one("#head", Static).update(self._headline())
+        told = paper_brief((self._view and self._view.paper) or {})
+        paper = self.query_one("#paper", Static)
+        paper.display = bool(told)
+        paper.update("\n".join(f"paper: {line}" for line in told))
 
     def _headline(self) -> Text:
         text = Text(no_wrap=True, overflow="ellipsis")

@@ -52,7 +52,8 @@ def parser() -> argparse.ArgumentParser:
                      help="the engine's segment (default: $ARB_NAME, else arb)")  # fmt: skip
     top.add_argument("--once", action="store_true", help="print everything once, as plain text")
     top.add_argument("--json", action="store_true", help="print everything once, as one object")
-    top.add_argument("--view", choices=NAMES, action="append", help="only this (may be repeated)")
+    top.add_argument("--view", choices=NAMES, action="append",
+                     help="only this (repeatable; the screen: the first)")  # fmt: skip
     top.add_argument("--filter", default="", metavar="TEXT", help="rows that hold TEXT (--once)")
     top.add_argument("--sort", metavar="COLUMN", help="column to sort by (--once)")
     top.add_argument("--reverse", action="store_true", help="turn the order round (--once)")
@@ -85,7 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _once(asked, inspector)
     from ops.top import Top
 
-    return Top(inspector.look, asked.name, asked.interval).run() or 0
+    chosen = asked.view[0] if asked.view else ""
+    return Top(inspector.look, asked.name, asked.interval, chosen=chosen).run() or 0
 
 
 def _once(asked: argparse.Namespace, inspector: object) -> int:

@@ -12,6 +12,7 @@ from rich.cells import cell_len, set_cell_size
 
 from ops.inspector_pairs import Pair
 from ops.inspector_view import Order, Process, View
+from ops.paper_text import paper_brief
 from shm_layout import int_to_text
 
 Row = Any  # a record of ops/inspector_view.py; each table knows its own
@@ -134,11 +135,6 @@ def _way(
     return Column(title, lambda row: show(getattr(row.ways[direction], name)), key, rank=rank)
 
 
-def _relation(row: Pair) -> str:
-    """Which outcome of b is YES of a, and whether people approved it."""
-    return ("YES=YES" if row.is_same else "YES=NO") + ("" if row.is_approved else " not approved")
-
-
 def _counters(row: Process) -> str:
     shown = [f"{name} {count}" for name, count in row.counters.items() if count]
     return " ".join(shown)
@@ -172,13 +168,14 @@ PAIRS = Table(
         _text("a", "ticker_a", least=22),
         _text("venue", "venue_b", rank=4),
         _text("b", "ticker_b", least=22),
-        Column("b is", _relation, _relation, right=False, rank=3),
+        _text("b is", "relation", rank=3),
         _way("buy a", 0, "edge_e6", cents),
         _way("pays", 0, "pays_e6", contracts, rank=1),
         _way("sell a", 1, "edge_e6", cents),
         _way("pays", 1, "pays_e6", contracts, rank=1),
         _way("size buy", 0, "size_e6", contracts, rank=6),
         _way("size sell", 1, "size_e6", contracts, rank=6),
+        _text("detector", "word", rank=8),
         Column("best", lambda row: cents(row.best_e6),
                lambda row: (row.best_e6 is not None, row.best_e6 or 0), rank=7),
     ),
@@ -241,6 +238,7 @@ POSITIONS = Table(
                lambda row: row.position_e6 if _is_held(row) else row.cash_e6),
         Column("cost", lambda row: money(row.cost_e6) if _is_held(row) else "",
                lambda row: row.cost_e6 if _is_held(row) else 0),
+        Column("worth", lambda row: _worth(row), lambda row: getattr(row, "worth_e6", 0) or 0),
         Column("fees", lambda row: price(row.fees_e6) if _is_held(row) else "",
                lambda row: row.fees_e6 if _is_held(row) else 0, rank=1),
         Column("unknown", lambda row: size(row.unknown_e6) if _is_held(row) else "",
@@ -256,6 +254,10 @@ POSITIONS = Table(
 def _is_held(row: Row) -> bool:
     """A position; else a pot of cash."""
     return hasattr(row, "position_e6")
+
+
+def _worth(row: Row) -> str:
+    return "" if not _is_held(row) else "-" if row.worth_e6 is None else money(row.worth_e6)
 
 
 def _account(row: Row) -> int:
@@ -384,7 +386,7 @@ def headline(view: View) -> str:
 
 def once(view: View, tables: Sequence[Table], width: int, asked: Wish) -> str:
     """Everything as plain text, every row."""
-    parts = [headline(view)]
+    parts = [headline(view), *(f"paper: {line}" for line in paper_brief(view.paper or {}))]
     for table in tables:
         rows = ordered(table, view, asked)
         head, body = lines(table, rows, width, asked)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ops.identity import Identity
 from ops.process import counters_at, histogram_at
+from ops.tally import Hedge
 from ops.trading import TEXT
 from shm_layout import (
     COUNTERS,
@@ -44,6 +45,12 @@ from shm_layout import (
 )
 
 _RECORD = {"quotes": QUOTE, "spot": SPOT}
+
+
+def hedge_of(pair: np.void) -> Hedge:
+    """A row of the pairs as what is held is matched by it."""
+    legs = tuple(int(pair[name]) for name in "abcd"[: 2 + int(pair["more"])])
+    return Hedge(legs, bool(pair["same"]), int(pair["barred"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +91,8 @@ class Watch:
             (VENUES.index(name), "spot"): self._places("spot", tuple(products.values()))
             for name, products in identity.products.items()
         }
-        self.pairs = [
-            (int(p["a"]), int(p["b"]), bool(p["same"])) for p in views if p["b"] != NO_INSTRUMENT
+        self.pairs = [  # what nobody approved is not sure
+            hedge_of(pair) for pair in views if pair["b"] != NO_INSTRUMENT and pair["approved"]
         ]
 
     def role(self, role: int, name: str) -> int:
@@ -201,19 +208,11 @@ class Watch:
                     found[f"{title}.{name}"] = figures
         return found
 
-    def positions(self) -> dict[int, int]:
-        """Signed contracts in YES terms by instrument, 1e-6."""
-        found = {}
-        for index in range(len(self.identity.instruments)):
-            row = self.segment.read("positions", index)
-            if row is not None:
-                found[index] = int(row["position_e6"])
-        return found
-
-    def whole_e6(self) -> int:
-        """Contracts of which both tokens are held: a dollar each, whatever happens."""
-        rows = (self.segment.read("positions", i) for i in range(len(self.identity.instruments)))
-        return sum(min(int(row["yes_e6"]), int(row["no_e6"])) for row in rows if row is not None)
+    def held(self) -> dict[int, np.void]:
+        """The gateway's row of every instrument in which something is held, by number."""
+        count = len(self.identity.instruments)
+        rows = ((i, self.segment.read("positions", i)) for i in range(count))
+        return {i: row for i, row in rows if row is not None and (row["yes_e6"] or row["no_e6"])}
 
     def cash(self) -> dict[int, Any]:
         """The gateway's row of every account it has written."""

@@ -33,14 +33,16 @@ GOLDEN = {  # block: (first cell, writer, kind, count, cells each); a change her
     "positions": (703328, "gateway", "slots", 2048, 64),
     "cash": (834416, "gateway", "slots", 32, 64),
     "orders": (836480, "gateway", "slots", 256, 64),
-    **{f"changes_{i}": (852880 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
-    "control_ring": (2426128, "supervisor", "ring", 4096, 64),
-    "terms_ring": (2688304, "model", "ring", 1024, 64),
-    "steps": (2753872, "detector", "ring", 4096, 64),
-    "intents": (3016048, "detector", "ring", 1024, 64),
-    "reports": (3081616, "gateway", "ring", 2048, 64),
-    "refusals": (3212720, "detector", "cells", 1024, 16),
-    "tallies": (3229120, "detector", "cells", 16, 48),
+    "had": (852880, "paper", "slots", 2048, 64),
+    **{f"changes_{i}": (983968 + i * 131104, "feed", "ring", 2048, 64) for i in range(12)},
+    "control_ring": (2557216, "supervisor", "ring", 4096, 64),
+    "terms_ring": (2819392, "model", "ring", 1024, 64),
+    "steps": (2884960, "detector", "ring", 4096, 64),
+    "intents": (3147136, "detector", "ring", 1024, 64),
+    "reports": (3212704, "gateway", "ring", 2048, 64),
+    "had_ring": (3343808, "paper", "ring", 1024, 64),
+    "refusals": (3409376, "detector", "cells", 1024, 16),
+    "tallies": (3425776, "detector", "cells", 16, 48),
 }
 GOLDEN_CELLS = {  # some fields' places in their records: the first, the last, and what kernels name
     ("header", "magic"): 0, ("header", "run_id"): 5, ("header", "generation"): 15,
@@ -50,6 +52,7 @@ GOLDEN_CELLS = {  # some fields' places in their records: the first, the last, a
     ("intent", "tick_epoch_3"): 55, ("report", "order_key"): 33, ("signed", "signature"): 9,
     ("run_clock", "speed_e6"): 2, ("histogram", "most"): 3, ("bell", "armed"): 0,
     ("strategy", "values"): 2, ("tally", "orders"): 32, ("refusal", "gates"): 5,
+    ("had", "bids"): 2, ("had", "asks"): 28,
 }  # fmt: skip
 E6 = shm.E6
 LAYOUTS = [shm.MAIN, shm.CHANNEL]
@@ -65,7 +68,7 @@ def test_every_block_lies_at_its_golden_offset() -> None:
     }
     assert found == GOLDEN
     assert list(found) == list(GOLDEN)
-    assert shm.MAIN.bytes == 25_839_232
+    assert shm.MAIN.bytes == 27_412_480
     assert shm.CHANNEL.at == {"header": 0, "requests": 32, "replies": 32832}
 
 

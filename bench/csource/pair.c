@@ -222,18 +222,18 @@ static i64 reach(const i64 *a, i64 side_a, const i64 *b, i64 side_b, i64 floor, 
 static taken take_leg(const i64 *q, i64 side, i64 size) {
     terms f = terms_of(q);
     const i64 *at = q + (side == BUY ? Q_ASKS : Q_BIDS);
-    i64 price = at[0], take = min(at[1], size), cost = token_price(price, side) * take, left = size - take;
-    wide fee = raw_fee(price, take, f.rate, f.exponent);
-    if (left > 0) {
-        while (left > 0) {
-            at += 2;
-            price = at[0], take = min(at[1], left);
-            cost += token_price(price, side) * take;
-            fee = add(fee, raw_fee(price, take, f.rate, f.exponent));
-            left -= take;
-        }
-        if (f.mode == ROUND_DOWN) fee = raw_of_match(cost, size, f.rate, f.exponent);
+    i64 price, cost = 0, left = size, several = 0;
+    wide fee = {0, 0};
+    for (;; at += 2) {
+        i64 take = min(at[1], left);
+        price = at[0];
+        cost += token_price(price, side) * take;
+        fee = add(fee, raw_fee(price, take, f.rate, f.exponent));
+        left -= take;
+        if (left <= 0) break;
+        several = 1;
     }
+    if (several && f.mode == ROUND_DOWN) fee = raw_of_match(cost, size, f.rate, f.exponent);
     return (taken){cost, charge(fee, cost, f.unit, f.mode), price};
 }
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, judge, ours_or, side_of
+from engine.strategies.judge import blocked, is_ours, judge, side_of, token_of
 from engine.strategies.table import G_TIME, G_TRIGGER, G_UNKNOWN, G_Z, S_CAP, own_places
-from engine.strategies.view import TRIGGER_QUOTE, V_LEFT, V_TRIGGER, V_Z, Floats, is_by
+from engine.strategies.view import TRIGGER_QUOTE, V_FAIR, V_LEFT, V_TRIGGER, V_Z, Floats, is_by
 from shm_layout import LAYOUT_HASH, Words
 
 P_LOW, P_MIDDLE, P_HIGH, P_CAP_LOW, P_CAP_MIDDLE, P_CONFIDENCE = own_places("certainty")
@@ -22,7 +22,7 @@ def layout_hash() -> int:
     return LAYOUT_HASH
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def tier_cap_e6(view: Floats, params: Words, at: int) -> int:
     """Share of the bankroll that one order may take at this |z|."""
     off = abs(view[V_Z])
@@ -31,7 +31,7 @@ def tier_cap_e6(view: Floats, params: Words, at: int) -> int:
     return params[at + (P_CAP_MIDDLE if off > params[at + P_MIDDLE] * 1e-6 else P_CAP_LOW)]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def certainty(
     view: Floats, rows: Words, quote: int, off_e6: int, params: Words, at: int
 ) -> tuple[int, int, int, int, int]:
@@ -46,5 +46,5 @@ def certainty(
     if not abs(z) >= params[at + P_LOW] * 1e-6:
         return blocked(G_Z)
     side = side_of(z)
-    token = ours_or(view, side, normal_cdf(abs(z)), params, at)
+    token = token_of(side, view[V_FAIR]) if is_ours(params, at) else normal_cdf(abs(z))
     return judge(rows, quote, side, token, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

@@ -12,10 +12,11 @@ import math
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, judge_both, ours_or
+from engine.strategies.judge import blocked, is_ours, judge_both
 from engine.strategies.table import G_OUTLIER, G_TIME, G_TRIGGER, G_UNKNOWN, own_places
 from engine.strategies.view import (
     TRIGGER_MODEL,
+    V_FAIR,
     V_LEFT,
     V_SIGMA,
     V_SIGMA_FITTED,
@@ -25,7 +26,7 @@ from engine.strategies.view import (
     Floats,
     is_by,
 )
-from shm_layout import BUY, LAYOUT_HASH, Words
+from shm_layout import LAYOUT_HASH, Words
 
 P_OUTLIER, P_CONFIDENCE = own_places("cross_timeframe")
 _HALVINGS = 60
@@ -63,7 +64,7 @@ def implied_sigma(middle: float, log_distance: float, seconds: float) -> float:
     return log_distance / (q * math.sqrt(seconds))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def fit(seconds: Floats, sigmas: Floats) -> tuple[int, float, float]:
     """(place of the outlier, its fitted σ, ln(its σ / fitted)) of a·τ**b through all by least
     squares in logarithms; (-1, NaN, NaN) with fewer than three, or one unknown.
@@ -92,7 +93,7 @@ def fit(seconds: Floats, sigmas: Floats) -> tuple[int, float, float]:
     return worst, fitted, math.log(sigmas[worst] / fitted)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def cross_timeframe(
     view: Floats, rows: Words, quote: int, off_e6: int, params: Words, at: int
 ) -> tuple[int, int, int, int, int]:
@@ -106,5 +107,5 @@ def cross_timeframe(
         return blocked(G_UNKNOWN)
     if not abs(math.log(implied / fitted)) >= params[at + P_OUTLIER] * 1e-6:
         return blocked(G_OUTLIER)
-    yes = ours_or(view, BUY, normal_cdf(view[V_Z] * view[V_SIGMA] / fitted), params, at)
+    yes = view[V_FAIR] if is_ours(params, at) else normal_cdf(view[V_Z] * view[V_SIGMA] / fitted)
     return judge_both(rows, quote, yes, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

@@ -32,7 +32,7 @@ from engine.strategies.table import (
     S_EDGE_MIN,
     S_FAIR,
 )
-from engine.strategies.view import V_FAIR, V_SECONDS, V_Z, Floats
+from engine.strategies.view import V_SECONDS, V_Z, Floats
 from shm_layout import BUY, E6, LAYOUT_HASH, NO_BID_E6, SELL, Words
 
 CAP_SLACK = 1e-9  # 1 − (1 − CAP) is not CAP to the last bit
@@ -62,13 +62,13 @@ def token_of(side: int, yes: float) -> float:
     return yes if side == BUY else 1.0 - yes
 
 
-@njit(cache=True)
-def ours_or(view: Floats, side: int, theirs: float, params: Words, at: int) -> float:
-    """Our model's probability of the side's token, or `theirs` where the parameter says so."""
-    return token_of(side, view[V_FAIR]) if params[at + S_FAIR] == FAIR_OURS else theirs
+@njit(cache=True, _nrt=False)
+def is_ours(params: Words, at: int) -> bool:
+    """Our model's probability counts, not the strategy's own figure."""
+    return params[at + S_FAIR] == FAIR_OURS
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def token_touch(rows: Words, quote: int, side: int) -> int:
     """Price of the token a side buys, at the touch; -1 without one."""
     at = quote + (c.Q_ASKS if side == BUY else c.Q_BIDS)
@@ -90,7 +90,7 @@ def worth_e6(token: float) -> int:
     return i64(0) if 0.0 <= token < CAP + CAP_SLACK else floor_e6(token)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def edge_of(rows: Words, quote: int, side: int, worth_e6: int, off_e6: int) -> int:
     """What a contract leaves at the touch if its token is worth `worth_e6`; NO_BID_E6 without a
     price."""
@@ -102,7 +102,7 @@ def edge_of(rows: Words, quote: int, side: int, worth_e6: int, off_e6: int) -> i
     return worth_e6 - price - hi - (1 if lo > 0 else 0) - off_e6
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def taker_delay_e6(view: Floats, delay_ns: int) -> int:
     """What a contract loses because the venue holds takers back (engine/delay.py), rounded up; -1:
     unknown. The view's seconds count the whole move of spot, also inside an averaging window, where
@@ -116,7 +116,7 @@ def taker_delay_e6(view: Floats, delay_ns: int) -> int:
     return delay_cost_e6(view[V_Z], math.sqrt(delay_ns / 1e9 / seconds), ALONE)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def judge(
     rows: Words,
     quote: int,
@@ -144,7 +144,7 @@ def judge(
     return side, fair, edge, sure, G_FIRES
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def judge_both(
     rows: Words, quote: int, yes: float, confidence: float, off_e6: int, params: Words, at: int
 ) -> tuple[int, int, int, int, int]:

@@ -13,11 +13,12 @@ import math
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, judge_both, ours_or
+from engine.strategies.judge import blocked, is_ours, judge_both
 from engine.strategies.table import G_MISALIGNMENT, G_TIME, G_TRIGGER, G_UNKNOWN, own_places
 from engine.strategies.view import (
     TRIGGER_SPOT,
     V_ELAPSED,
+    V_FAIR,
     V_MEAN_DISTANCE,
     V_SECONDS,
     V_SIGMA,
@@ -27,7 +28,7 @@ from engine.strategies.view import (
     density,
     is_by,
 )
-from shm_layout import BUY, LAYOUT_HASH, Words
+from shm_layout import LAYOUT_HASH, Words
 
 P_ELAPSED, P_SHIFT, P_CONFIDENCE = own_places("misalignment")
 
@@ -38,7 +39,7 @@ def layout_hash() -> int:
     return LAYOUT_HASH
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def misalignment(
     view: Floats, rows: Words, quote: int, off_e6: int, params: Words, at: int
 ) -> tuple[int, int, int, int, int]:
@@ -54,5 +55,5 @@ def misalignment(
         return blocked(G_UNKNOWN)
     if not density(view[V_Z]) * abs(z) >= params[at + P_SHIFT] * 1e-6:
         return blocked(G_MISALIGNMENT)
-    yes = ours_or(view, BUY, normal_cdf(z), params, at)
+    yes = view[V_FAIR] if is_ours(params, at) else normal_cdf(z)
     return judge_both(rows, quote, yes, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

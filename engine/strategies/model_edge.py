@@ -34,7 +34,7 @@ def fair_error(z: float, sigma_error: float, floor: float) -> float:
     return math.sqrt(by_sigma * by_sigma + floor * floor)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def model_edge(
     view: Floats, rows: Words, quote: int, off_e6: int, params: Words, at: int
 ) -> tuple[int, int, int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from engine.strategies.judge import blocked, judge, ours_or, side_of, token_touch
+from engine.strategies.judge import blocked, is_ours, judge, side_of, token_of, token_touch
 from engine.strategies.table import (
     G_DISTANCE,
     G_NET,
@@ -19,6 +19,7 @@ from engine.strategies.table import (
 )
 from engine.strategies.view import (
     V_DISTANCE,
+    V_FAIR,
     V_FRACTION,
     V_NET,
     V_RATE,
@@ -37,7 +38,7 @@ def layout_hash() -> int:
     return LAYOUT_HASH
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def gate_of(view: Floats, params: Words, at: int) -> int:
     """The first gate on time, distance and flow that blocks; 0: none."""
     distance = view[V_DISTANCE]
@@ -55,7 +56,7 @@ def gate_of(view: Floats, params: Words, at: int) -> int:
     return 0 if view[V_NET] * sign > 0.0 else G_NET
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def momentum(
     view: Floats, rows: Words, quote: int, off_e6: int, params: Words, at: int
 ) -> tuple[int, int, int, int, int]:
@@ -70,6 +71,6 @@ def momentum(
         return blocked(G_NO_QUOTE)
     if price >= params[at + P_PRICE]:
         return blocked(G_PRICE)
-    token = ours_or(view, side, params[at + P_THEIRS] * 1e-6, params, at)
+    token = token_of(side, view[V_FAIR]) if is_ours(params, at) else params[at + P_THEIRS] * 1e-6
     confidence = min(max(view[V_RATE], 0.3), 0.8)
     return judge(rows, quote, side, token, confidence, off_e6, params, at)

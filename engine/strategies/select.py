@@ -68,7 +68,8 @@ from shm_layout import BUY, E6, LAYOUT_HASH, ROUND_UP, SELL, Words
     C_ROOM,  # dollars left under the market's cap
     C_CAP,  # contracts that all other limits leave
     C_WALK_BUDGET,  # budget orders may take more than the touch
-) = range(7)
+    C_STAKED,  # dollars at stake in this market already, those of orders under way with them
+) = range(8)
 CASE_CELLS = 8
 # `seen`: what a strategy did in this market before
 N_LAST, N_ORDERS = range(2)  # run time of its last order, orders
@@ -98,7 +99,7 @@ def layout_hash() -> int:
     return LAYOUT_HASH
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def ask(
     which: int, view: Floats, rows: Words, quote: int, off_e6: int, params: Words, at: int
 ) -> tuple[int, int, int, int, int]:
@@ -132,13 +133,13 @@ def answer_of(which: int) -> int:
     return ANSWERS + which * ANSWER_CELLS
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def weight(out: Words, which: int) -> int:
     """Edge × confidence of an answer that fires, in 1e-12: at most 10**12."""
     return out[answer_of(which) + D_EDGE] * out[answer_of(which) + D_CONFIDENCE]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def waits(seen: Words, which: int, run_ns: int, params: Words, at: int) -> int:
     """The gate on a strategy's orders in this market that blocks now; G_FIRES: none."""
     orders = seen[2 * which + N_ORDERS]
@@ -149,7 +150,7 @@ def waits(seen: Words, which: int, run_ns: int, params: Words, at: int) -> int:
     return G_FIRES
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def ask_all(
     view: Floats, rows: Words, quote: int, case: Words, params: Words, seen: Words, out: Words
 ) -> int:
@@ -169,7 +170,7 @@ def ask_all(
     return firing
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def house_view(out: Words, held_side: int) -> int:
     """The side this market is traded on: the one we hold, or that of the higher sum of edge ×
     confidence; -1: none, or both sums are equal. The other side's strategies are silenced."""
@@ -189,7 +190,7 @@ def house_view(out: Words, held_side: int) -> int:
     return side
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def best_of(out: Words) -> int:
     """The strategy that fires with the highest edge × confidence, the first of equals; -1: none."""
     best, most = -1, 0
@@ -201,13 +202,13 @@ def best_of(out: Words) -> int:
 
 @njit(cache=True)
 def kelly_e6(edge_e6: int, price_e6: int, cap_e6: int) -> int:
-    """Half-Kelly share of the bankroll, min(0.5·edge/(1 − price), cap), rounded down."""
+    """Half-Kelly share, min(0.5·edge/(1 − price), cap), rounded down."""
     if edge_e6 <= 0 or not 0 < price_e6 < E6:
         return 0
     return min(edge_e6 * (E6 // 2) // (E6 - price_e6), cap_e6)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def unit_cost(rows: Words, quote: int, side: int, limit: int) -> int:
     """Dollars a contract takes from a limit, fee included, rounded up."""
     rate, exponent, _, _ = fee_terms(rows, quote)
@@ -215,7 +216,7 @@ def unit_cost(rows: Words, quote: int, side: int, limit: int) -> int:
     return token_price(limit, side) + charged
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def size_order(
     rows: Words,
     quote: int,
@@ -242,19 +243,21 @@ def size_order(
     return basket(rows, legs, i64(1), pays, edge_min, off, paid, walk_budget)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def dollars_for(
     which: int, view: Floats, touch: int, edge: int, case: Words, params: Words, spent: Words
 ) -> int:
-    """Dollars of one order: half-Kelly under the strategy's cap, its total and the market's."""
+    """Dollars of one order. Half-Kelly is of the position: of bankroll and stake together, less
+    what is at stake; then the strategy's cap on one order, its total, and the market's."""
     at = which * ROW_CELLS
     cap = tier_cap_e6(view, params, at) if which == CERTAINTY else params[at + S_CAP]
-    order = mul_div_floor(case[C_BANKROLL], kelly_e6(edge, touch, cap), i64(E6))
+    whole = mul_div_floor(case[C_BANKROLL] + case[C_STAKED], kelly_e6(edge, touch, E6), i64(E6))
+    order = min(whole - case[C_STAKED], mul_div_floor(case[C_BANKROLL], cap, i64(E6)))
     total = mul_div_floor(case[C_BANKROLL], params[at + S_TOTAL], i64(E6)) - spent[which]
     return max(min(min(order, total), case[C_ROOM]), 0)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def choose(
     view: Floats,
     rows: Words,
@@ -301,7 +304,7 @@ def choose(
     return -1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def note_order(seen: Words, spent: Words, which: int, run_ns: int, dollars_e6: int) -> None:
     """An order of this strategy went out in this market."""
     seen[2 * which + N_LAST] = run_ns

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from numba import njit
 
 from engine.flow import F_NET, NEAR_NS, dominant_share, expire, mean_price, trades_near, velocity
-from shm_layout import LAYOUT_HASH, Words
+from shm_layout import E6, LAYOUT_HASH, Words
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ Floats = npt.NDArray[np.float64]
     V_ELAPSED,  # seconds since the window opened
     V_FRACTION,  # of the window still left
     V_SIGMA,  # volatility per √second
-    V_FAIR,  # our model's probability of YES, calibrated and capped
+    V_FAIR,  # our model's probability of YES, calibrated and capped; the market's share is in it
     V_VELOCITY,  # of spot, fractions of strike per second over 30 s
     V_NET,  # taker bought − sold over 30 s, coins
     V_TRADES,  # trades of 30 s
@@ -62,14 +62,14 @@ def density(x: float) -> float:
     return math.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def clear(view: Floats) -> None:
     """Everything unknown."""
     for i in range(VIEW_CELLS):
         view[i] = UNKNOWN
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def show_market(
     view: Floats,
     spot: float,
@@ -102,6 +102,14 @@ def show_market(
 
 
 @njit(cache=True)
+def with_market(fair: float, share_e6: int, bid: int, ask: int) -> float:
+    """A chance in which the market's middle has this share. A side that nobody offers stands at the
+    end of the scale; NaN stays NaN."""
+    middle = (max(bid, 0) + min(ask, E6)) / (2.0 * E6)
+    return fair + share_e6 / E6 * (middle - fair)
+
+
+@njit(cache=True, _nrt=False)
 def show_flow(view: Floats, flow: Words, at: int, now_ns: int, strike_e8: int) -> None:
     """Fill what the trades of the last 30 and 60 s say, after those that are older have left; of
     too few to say it, velocity and dominant share stay unknown."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.console import err, out
+from ops.figures import mode_said
 
 if TYPE_CHECKING:
     from ops.explain.past import Run
@@ -93,8 +94,9 @@ def _one(asked: argparse.Namespace, past: Run) -> int:
         return 0
     found = one(past, number)
     if asked.json:
-        out(json.dumps(found))
+        out(json.dumps(found | {"mode": past.mode}))
         return 0
+    _say_mode(past)
     for intent in found["intents"]:
         out("\n".join(text.intent_lines(intent)))
     if found["family"]["unwinds"]:
@@ -107,8 +109,9 @@ def _everything(asked: argparse.Namespace, past: Run) -> int:
 
     found = _held_against(past)
     if asked.json:
-        out(json.dumps(found))
+        out(json.dumps(found | {"mode": past.mode}))
     else:
+        _say_mode(past)
         out(f"journal {found['journal']}")
         for intent in () if asked.table else found["intents"]:
             out("\n".join(text.intent_lines(intent)) + "\n")
@@ -118,6 +121,11 @@ def _everything(asked: argparse.Namespace, past: Run) -> int:
         err(f"arb-supervisor: explain: {count} differences to {found['books']['of']}")
         return DIFFERS
     return 0
+
+
+def _say_mode(past: Run) -> None:
+    if past.mode == "paper":
+        out(mode_said(past.mode))
 
 
 def _held_against(past: Run) -> dict[str, Any]:

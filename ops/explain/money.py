@@ -2,8 +2,9 @@
 
 An order moves money (price × size, and its fee) and contracts. Contracts are worth what their
 market settled at; of what has not settled, the outcome that is worst for all that is held counts,
-the same for every market that was ever one leg of a pair with another. So a matched pair is worth
-a dollar, what stands alone nothing, and orders add up to the cent, whatever belongs to whom.
+the same for every market that was ever one leg of a pair with another, and of the outcomes of a set
+at most one wins. So a matched pair or set is worth what it pays for sure, what stands alone
+nothing, and orders add up to the cent, whatever belongs to whom.
 
 Where a venue keeps one signed position a market, a contract sold short counts as −1 at the price it
 was sold for: the dollar the venue keeps for it is in the sum of the cash (`collateral_e6`).
@@ -115,10 +116,10 @@ def marks_of(run: Run, held: Held) -> Marks:
         if instrument not in settled_e6:
             root, polarity = same.get(instrument, (instrument, 1))
             weight[root] = weight.get(root, 0) + (size_e6 if token == 0 else -size_e6) * polarity
-    yes_e6 = {}
+    yes_e6, chosen = {}, _winners(run, same, weight, settled_e6)
     for instrument in {*run.markets, *(instrument for instrument, _ in held)}:
         root, polarity = same.get(instrument, (instrument, 1))
-        worst_e6 = 0 if weight.get(root, 0) > 0 else E6
+        worst_e6 = chosen.get(root, 0 if weight.get(root, 0) > 0 else E6)
         yes_e6[instrument] = settled_e6.get(
             instrument, worst_e6 if polarity > 0 else E6 - worst_e6
         )
@@ -153,3 +154,32 @@ def _alike(run: Run) -> dict[int, tuple[int, int]]:
             if of == root_other:
                 root[instrument] = root_one, sign * turn
     return root
+
+
+def _winners(
+    run: Run, same: Mapping[int, tuple[int, int]], weight: Mapping[int, int],
+    settled_e6: Mapping[int, int],
+) -> dict[int, int]:  # fmt: skip
+    """What YES of each outcome of the sets is worth, by root: the one whose winning is worst for
+    what is held wins; none, if that is worse and no run of it was ever bought whole.
+    """
+    whole: dict[tuple[int, ...], bool] = {}
+    for work in run.works.values():
+        if len(work.orders) > 2:
+            legs = tuple(order.instrument for order in work.orders)
+            is_bought = all(order.side == BUY for order in work.orders)
+            whole[legs] = whole.get(legs, False) or is_bought
+    found: dict[int, int] = {}
+    for legs, must_win in whole.items():
+        roots = [same.get(leg, (leg, 1)) for leg in legs if leg not in settled_e6]
+        if any(sign < 0 for _, sign in roots):
+            continue  # beside another of which it is the opposite: each at its own worst
+        is_won = any(settled_e6.get(leg) == E6 for leg in legs)
+        is_won = is_won or any(found.get(root) == E6 for root, _ in roots)
+        free = [root for root, _ in roots if root not in found]
+        found |= dict.fromkeys(free, 0)
+        if free and not is_won:
+            worst = min(free, key=lambda root: weight.get(root, 0))
+            if must_win or weight.get(worst, 0) < 0:
+                found[worst] = E6
+    return found

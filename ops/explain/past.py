@@ -64,6 +64,7 @@ class Run:
     clock: list[tuple[int, int, int]] = field(default_factory=list)
     told: dict[str, Any] | None = None
     children: dict[int, list[int]] = field(default_factory=dict)
+    mode: str = ""  # of the run; "": its gateway died before it wrote that down
 
     def orders(self) -> Iterator[tuple[Work, Order]]:
         """Every order, oldest intent first."""
@@ -151,6 +152,8 @@ def _take_in(run: Run, records: list[dict[str, Any]]) -> None:
         kind = record.get("k")
         if kind in ("out", "trade"):
             notes[record["key"]].append(record)
+        elif kind == "mode":
+            run.mode = record["mode"]
         elif kind == "market":
             market = _market(record)
             run.markets[market.instrument] = market

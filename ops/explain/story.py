@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from gateway.balance import beyond
 from gateway.ledger import Work
 from gateway.order import Order
 from ops.explain.money import Marks, Plan, contracts_e6, flow_e6, planned
@@ -20,6 +21,7 @@ from shm_layout import (
     FLAG_REDUCE,
     FLAG_TRUE_UP,
     FLAG_UNWIND,
+    KIND_COMPLEMENT,
     KIND_MODEL,
     ORIGIN_OPERATOR,
     PLACED,
@@ -31,6 +33,7 @@ from shm_layout import (
 )
 
 SIDES = ("buy", "sell")
+_SUMMED = ("size_e6", "paid_e6", "given_back_e6")  # of legs alone
 TOKENS = ("YES", "NO")
 
 
@@ -71,7 +74,9 @@ def _what(number: int, flags: int, kind: int) -> str:
         return "bets"
     if not flags & FLAG_UNWIND:
         return "reduces" if flags & FLAG_REDUCE else "opens"
-    return "completes a pair" if flags & FLAG_TRUE_UP else "gives a leg back"
+    if flags & FLAG_TRUE_UP:
+        return "completes a set" if kind == KIND_COMPLEMENT else "completes a pair"
+    return "gives a leg back"
 
 
 # ---- what it was decided on
@@ -104,12 +109,14 @@ def _quotes(
 
 
 def _edge(work: Work, seen: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Each term of what an opening intent was to leave; per contract but for size and sums. A bet
-    pays its fair value. None: it reduces, or its books are not known.
+    """Each term of what an opening intent was to leave; per contract but for size and sums. A pair
+    or set pays what it pays for sure, a bet its fair value. None: it reduces, or its books are not
+    known.
     """
     if seen is None or work.intent.flags & (FLAG_UNWIND | FLAG_REDUCE):
         return None
-    pays_e6 = E6 if len(work.orders) == 2 else _fair_e6(seen, _token(work.orders[0]))
+    is_bet = len(work.orders) == 1
+    pays_e6 = _fair_e6(seen, _token(work.orders[0])) if is_bet else work.pays_e6
     if pays_e6 is None:
         return None
     legs: list[dict[str, Any]] = []
@@ -268,40 +275,57 @@ def _changes(notes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-# ---- one leg alone
+# ---- legs alone
 
 
 def _lone(run: Run, work: Work, marks: Marks) -> dict[str, Any] | None:
-    """What one leg filled beyond the other and what became of it; None: nothing."""
+    """What legs filled beyond the one that filled least and what became of it: `legs`, then their
+    sums, under the name of the first; `completed_e6` of the legs that had nothing. None: nothing.
+    """
     children = [run.works[number] for number in run.children.get(work.intent.id, ())]
-    if len(work.orders) != 2:
+    if len(work.orders) < 2:
         return None
-    filled = [order.booked().filled_e6 for order in work.orders]
-    excess_e6 = filled[0] - filled[1]
-    if not excess_e6 and not children:
+    alone = beyond([order.booked().filled_e6 for order in work.orders])
+    if not any(alone) and not children:
         return None
-    order = work.orders[0 if excess_e6 > 0 else 1]
     tries = [child.orders[0] for child in children]
-    other = work.orders[1 - order.leg]
-    back_e6 = sum(_toward_e6(x, order, turns=True) for x in tries)
-    more_e6 = sum(_toward_e6(x, other, turns=False) for x in tries)
-    token_e6 = marks.token_e6(order.instrument, order.placing.token)
-    booked, size_e6 = order.booked(), abs(excess_e6)
-    paid_e6 = _part_e6(booked.notional_e6, size_e6, booked.filled_e6)
-    fee_e6 = _part_e6(booked.fee_e6, size_e6, booked.filled_e6)
-    own_e6 = flow_e6(order, paid_e6, fee_e6) + contracts_e6(order, size_e6) * token_e6 // E6
+    legs = [order for order in work.orders if alone[order.leg]] or work.orders[-1:]
+    short = [order for order in work.orders if order not in legs]
+    more_e6 = sum(_toward_e6(x, order, turns=False) for order in short for x in tries)
+    rows = [_lone_leg(run, order, alone[order.leg], tries) for order in legs]
+    own_e6 = sum(
+        _own_e6(order, row["paid_e6"], row["size_e6"], marks)
+        for order, row in zip(legs, rows, strict=True)
+    )
+    return {
+        **rows[0],
+        **{name: sum(row[name] for row in rows) for name in _SUMMED},
+        "completed_e6": more_e6,
+        "left_e6": sum(row["size_e6"] - row["given_back_e6"] - more_e6 for row in rows),
+        "tries": len(tries),
+        "result_e6": own_e6 + sum(_realised_e6(x, marks) for x in tries),
+        "legs": rows,
+    }
+
+
+def _lone_leg(run: Run, order: Order, size_e6: int, tries: list[Order]) -> dict[str, Any]:
+    booked = order.booked()
     return {
         "leg": order.leg,
         "venue": VENUES[order.venue],
         "market": run.markets[order.instrument].ticker,
         "size_e6": size_e6,
-        "paid_e6": paid_e6,
-        "given_back_e6": back_e6,
-        "completed_e6": more_e6,
-        "left_e6": size_e6 - back_e6 - more_e6,
-        "tries": len(tries),
-        "result_e6": own_e6 + sum(_realised_e6(x, marks) for x in tries),
+        "paid_e6": _part_e6(booked.notional_e6, size_e6, booked.filled_e6),
+        "given_back_e6": sum(_toward_e6(x, order, turns=True) for x in tries),
     }
+
+
+def _own_e6(order: Order, paid_e6: int, size_e6: int, marks: Marks) -> int:
+    """What the contracts alone would have come to, had nothing been done about them."""
+    booked = order.booked()
+    fee_e6 = _part_e6(booked.fee_e6, size_e6, booked.filled_e6)
+    token_e6 = marks.token_e6(order.instrument, order.placing.token)
+    return flow_e6(order, paid_e6, fee_e6) + contracts_e6(order, size_e6) * token_e6 // E6
 
 
 def _toward_e6(one: Order, leg: Order, *, turns: bool) -> int:

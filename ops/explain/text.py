@@ -152,7 +152,7 @@ def _edge_lines(edge: Row) -> Iterator[str]:
     terms = [f"{leg['venue']} {leg['token']} {_price(leg['price_e6'])}" for leg in edge["legs"]]
     fees = [f"{leg['venue']} {money(leg['fee_e6'])}" for leg in edge["legs"]]
     pays, gross = _price(edge["pays_e6"]), _price(edge["gross_e6"])
-    what = "a pair" if len(terms) > 1 else "at fair value"
+    what = {1: "at fair value", 2: "a pair"}.get(len(terms), f"a set of {len(terms)}")
     yield f"  edge: {pays} {what} - {' - '.join(terms)} = {gross}"
     yield (
         f"    on {_size(edge['size_e6'])} contracts, fees of {money(edge['fees_e6'])}"
@@ -219,9 +219,14 @@ def _result(row: Row) -> str:
 
 
 def _lone_lines(lone: Row) -> Iterator[str]:
+    told = [
+        f"  leg {leg['leg']} alone ({leg['venue']} {leg['market']}): {_size(leg['size_e6'])}"
+        f" contracts, {money(leg['paid_e6'])}"
+        for leg in lone["legs"]
+    ]
+    yield from told[:-1]
     yield (
-        f"  leg {lone['leg']} alone ({lone['venue']} {lone['market']}): {_size(lone['size_e6'])}"
-        f" contracts, {money(lone['paid_e6'])}; {lone['tries']} tries gave back"
+        f"{told[-1]}; {lone['tries']} tries gave back"
         f" {_size(lone['given_back_e6'])}, completed {_size(lone['completed_e6'])}, left"
         f" {_size(lone['left_e6'])}; came to {money(lone['result_e6'])}"
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ops.venues.exchanges import Exchange
+from ops.venues.exchanges import Exchange, Past
 from ops.venues.faults_events import Server
 from ops.venues.numerals import MS_NS, SECOND_NS, iso_us
 from ops.venues.rest import Answer, Call, RestServer, Routes
@@ -21,10 +21,14 @@ from ops.venues.script import Event, ExchangeTrade
 from ops.venues.session import Later, RunClock, VenueLog
 from ops.venues.spec import VenuesSpec
 from ops.venues.spot_book import Window
+from ops.venues.world_chance import Chance
 
 VENUE = "coingecko"
 IDS_MAX, PAGE_MAX = 515, 250
 CHART_STEP_NS, CHART_POINTS = 300 * SECOND_NS, 288
+PAST_HOURS = 720
+_HOUR_NS = 3_600 * SECOND_NS
+_HOURS_ROOT_E3 = 93_595  # of a year of 8,760
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +58,16 @@ EXCEEDED = (
 
 
 class Coin:
-    """One coin: its last trade, the day's figures and points of its chart."""
+    """One coin: its last trade, the day's figures and points of its chart; `past`: those of the
+    month before, by hour, if anything is known of it."""
 
-    def __init__(self, name: str, product: str) -> None:
+    def __init__(self, name: str, product: str, past: Past | None = None) -> None:
         self.name = name
         self.symbol = product.partition("-")[0].lower()
         self.last: ExchangeTrade | None = None
         self.open_e8 = self.low_e8 = self.high_e8 = self.quote_e8 = 0
         self.chart: deque[tuple[int, int]] = deque(maxlen=CHART_POINTS)
+        self.past = () if past is None else _month(past, Chance(0, len(name)))
 
     def traded(self, trade: ExchangeTrade) -> None:
         """Take a trade."""
@@ -81,6 +87,16 @@ class Coin:
         change = self.last.price_e8 / self.open_e8 * 100 - 100
         return {"price": price, "cap": price * 19_900_000, "volume": usd(self.quote_e8),
                 "change": change, "at_s": self.last.at_epoch_ns // SECOND_NS}  # fmt: skip
+
+
+def _month(past: Past, chance: Chance) -> tuple[tuple[int, int], ...]:
+    """A path of whole hours, and where it has led."""
+    price_e8, points = past.price_e8, [(past.at_epoch_ns, past.price_e8)]
+    newest_ns = past.at_epoch_ns // _HOUR_NS * _HOUR_NS
+    for hour in range(PAST_HOURS):
+        points.append((newest_ns - hour * _HOUR_NS, price_e8))
+        price_e8 += chance.bell(price_e8 * past.year_e6 // 1_000 // _HOURS_ROOT_E3)
+    return tuple(reversed(points))
 
 
 class CoinGecko:
@@ -103,7 +119,8 @@ class CoinGecko:
         )
         self._clock, self._log = clock, log
         self._on_asked = on_subscribed
-        self._coins = {name: Coin(name, product) for product, (name, _) in exchange.listed.items()}
+        self._coins = {name: Coin(name, product, exchange.past.get(product))
+                       for product, (name, _) in exchange.listed.items()}  # fmt: skip
         self._window = Window(self._terms.per_minute, 60 * SECOND_NS)
         self._calls = 0
         self._cached: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -220,12 +237,14 @@ class CoinGecko:
 
     def _chart(self, call: Call) -> Answer:
         coin = self._coins.get(call.params["id"])
-        if coin is None or coin.last is None:
+        if coin is None or (coin.last is None and not coin.past):
             return Answer(404, {"error": "coin not found"})
         if call.query.get("vs_currency") != "usd" or "days" not in call.query:
             return Answer(422, {"error": "Missing parameter days"})
-        newest = (coin.last.at_epoch_ns, coin.last.price_e8)  # not on the grid
-        points = [(at_ns // MS_NS, usd(price)) for at_ns, price in (*coin.chart, newest)]
+        told = [*coin.chart] if call.query["days"] == "1" else [*(coin.past or coin.chart)]
+        if coin.last is not None:
+            told.append((coin.last.at_epoch_ns, coin.last.price_e8))  # not on the grid
+        points = [(at_ns // MS_NS, usd(price)) for at_ns, price in told]
         return Answer(200, {
             "prices": [[at, price] for at, price in points],
             "market_caps": [[at, price * 19_900_000.0] for at, price in points],

@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 from ops.venues.numerals import MS_NS, SECOND_NS
 from ops.venues.script import Event, ExchangeTrade, SpotTrade
@@ -28,12 +30,22 @@ _BASIS_BP = {"binance": (-6, -5), "kraken": (-2, 2), "coingecko": (-1, 1)}
 _SWING_BP = {"binance": 2, "kraken": 1, "coingecko": 0}  # to either side, slowly
 
 
+class Past(NamedTuple):
+    """Where a product's price stood when the script began, and its volatility a year before
+    (1e6: 100 %)."""
+
+    at_epoch_ns: int
+    price_e8: int
+    year_e6: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """How one exchange differs from the script's path. `listed`: product to (symbol, price step).
 
     The price there is the script's times 1 + basis, the basis in 1e-8, moving up and down by
-    `swing_e8` within `period_ns`; `delay_ns` (whole ms) later in run time.
+    `swing_e8` within `period_ns`; `delay_ns` (whole ms) later in run time. `past`: of a
+    product in the days before; absent: nothing is told of them.
     """
 
     venue: str
@@ -42,6 +54,7 @@ class Exchange:
     basis_e8: int = 0
     swing_e8: int = 0
     period_ns: int = 600 * SECOND_NS
+    past: Mapping[str, Past] = field(default_factory=dict)
 
     def basis_at_e8(self, epoch_ns: int) -> int:
         """The basis of a moment: a triangle around `basis_e8`."""
@@ -68,14 +81,17 @@ class Exchange:
 
 
 def exchanges(
-    products: Sequence[str], digest: str, venues: Iterable[str] = tuple(LISTED)
+    products: Sequence[str],
+    digest: str,
+    venues: Iterable[str] = tuple(LISTED),
+    past: Mapping[str, Past] = MappingProxyType({}),
 ) -> tuple[Exchange, ...]:
     """The exchanges of a script: those of `venues` that list at least one of its products."""
     made = []
     for venue in venues:
         listed = {name: LISTED[venue][name] for name in products if name in LISTED[venue]}
         if listed:
-            made.append(_exchange(venue, listed, digest))
+            made.append(replace(_exchange(venue, listed, digest), past=dict(past)))
     return tuple(made)
 
 

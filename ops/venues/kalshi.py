@@ -55,10 +55,20 @@ class Kalshi:
         on_subscribed: Callable[[], None],
     ) -> None:
         ids = self._ids = Ids(VENUE)
+        exclusive = {
+            ticker
+            for one in spec.script.sets
+            if one.venue == VENUE and one.is_exclusive
+            for ticker in one.tickers
+        }
         self.clock = clock
         self.log = log
         self._by_index = {
-            index: KalshiMarket(market, ids.named(f"market/{market.ticker}"))
+            index: KalshiMarket(
+                market,
+                ids.named(f"market/{market.ticker}"),
+                is_exclusive=market.ticker in exclusive,
+            )
             for index, market in markets.items()
         }
         self.markets = {market.ticker: market for market in self._by_index.values()}

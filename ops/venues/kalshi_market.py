@@ -25,16 +25,26 @@ _STRUCTURES = {
     ),
 }
 
+_WORDS = {  # of the rules, by strike_type
+    "greater_or_equal": "at least",
+    "less_or_equal": "at most",
+    "greater": "above",
+    "less": "below",
+    "between": "between",
+}
+
 
 class KalshiMarket:
     """Book, status and statistics of one market. `is_known`: its first book has come.
 
+    `is_exclusive`: of the markets of its event at most one settles at yes.
     `venue_seq`: the recorded number of its last frame, None: the venue counts. `has_tickers`: the
     script has the venue's own tickers, so none is made here.
     """
 
-    def __init__(self, spec: MarketSpec, market_id: str) -> None:
+    def __init__(self, spec: MarketSpec, market_id: str, *, is_exclusive: bool = False) -> None:
         self.spec = spec
+        self.is_exclusive = is_exclusive
         self.ticker = spec.ticker
         self.market_id = market_id
         self.book = MarketBook()
@@ -151,7 +161,7 @@ class KalshiMarket:
             "expiration_value": "" if self.final_e8 is None else spot8(self.final_e8, 2),
             "settlement_bounds_type": "default",
             "strike_type": self.strike_type,
-            "rules_primary": "",
+            "rules_primary": self.rules(),
             "rules_secondary": "",
             "price_level_structure": self.structure,
             "price_ranges": self.price_ranges(),
@@ -167,6 +177,16 @@ class KalshiMarket:
             market["settlement_value_dollars"] = dollars4(self.settlement_e6)
             market["settlement_ts"] = iso_s(self.settled_epoch_ns)
         return market
+
+    def rules(self) -> str:
+        """What decides, in the venue's words (KXBTC15M, read 2026-08-17); empty: no index does."""
+        spec, word = self.spec, _WORDS.get(self.strike_type)
+        if not spec.index or word is None:
+            return ""
+        mean = f"the simple average of the sixty seconds of CF Benchmarks' {spec.index} before "
+        begin, end = (mean + iso_s(at) for at in (spec.open_epoch_ns, spec.close_epoch_ns))
+        strike = begin if spec.strike_type == "greater_or_equal" else "its strike"
+        return f"If {end} is {word} {strike}, then the market resolves to Yes."
 
     @property
     def strike_type(self) -> str:
@@ -193,8 +213,8 @@ class KalshiMarket:
             "series_ticker": self.series_ticker,
             "sub_title": "",
             "title": self.spec.title,
-            "collateral_return_type": "",
-            "mutually_exclusive": False,
+            "collateral_return_type": "",  # nothing is netted here
+            "mutually_exclusive": self.is_exclusive,
             "settlement_sources": self.sources(),
             "last_updated_ts": iso_s(self.spec.open_epoch_ns),
             "exchange_index": self.spec.exchange_index,

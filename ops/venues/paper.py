@@ -11,10 +11,10 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 from ops.venues.numerals import MS_NS, SECOND_NS
-from ops.venues.paper_way import Books, Latencies, Way
+from ops.venues.paper_way import Books, Latencies, Telling, Way
 from ops.venues.ports import KalshiPorts, PolymarketPorts
 from ops.venues.rest import RestServer
-from ops.venues.script import Event, Listing, MarketSpec, PairSpec, Script, Timeline
+from ops.venues.script import Event, Listing, MarketSpec, PairSpec, Script, SetSpec, Timeline
 from ops.venues.serve import Venues
 from ops.venues.spec import VenuesSpec
 
@@ -36,6 +36,10 @@ class StillScript:
     @property
     def pairs(self) -> tuple[PairSpec, ...]:
         return self.of.pairs
+
+    @property
+    def sets(self) -> tuple[SetSpec, ...]:
+        return self.of.sets
 
     @property
     def timeline(self) -> Timeline:
@@ -64,13 +68,20 @@ class PaperVenues(Venues):
     _way: Way | None = None  # not yet, while the venues are built
 
     def __init__(
-        self, spec: VenuesSpec, conn: Connection, *, books: Books, latencies: Latencies, depth: int
+        self,
+        spec: VenuesSpec,
+        conn: Connection,
+        *,
+        books: Books,
+        told: Telling,
+        latencies: Latencies,
+        depth: int,
     ) -> None:
         spec = replace(spec, script=StillScript(spec.script), exchanges=(), faults=())
         super().__init__(spec, conn)
         way = self._way = Way(
-            spec.script.markets, books=books, latencies=latencies, clock=self._clock,
-            log=self._log, apply=self._apply, sleep=self._sleep,
+            spec.script.markets, books=books, told=told, latencies=latencies, clock=self._clock,
+            apply=self._apply, sleep=self._sleep,
         )  # fmt: skip
         for name, faulty in self._venues.items():
             ports = faulty.venue
@@ -99,7 +110,7 @@ class PaperVenues(Venues):
         if way is None:
             super()._later(delay_ns, what)
             return
-        order = way.handled
+        order = way.hold(delay_ns)
         super()._later(delay_ns, lambda: way.meet(order, what))
 
     async def _sleep(self, delay_ns: int) -> None:

@@ -10,10 +10,10 @@ to it later. Levels worse than the last of the shown ones are out of sight: they
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ops.venues.book import Budget, MarketBook, Plan, cost_up_e6, unit_cost_e6
+from ops.venues.book import Budget, Change, MarketBook, Plan, Take, cost_up_e6, unit_cost_e6
 from ops.venues.numerals import ONE_E6
 from ops.venues.script import ASK, BID, Level
 
@@ -26,45 +26,59 @@ class Arrival:
 
     `sides`: the book when the order was sent. `claimed_e6`: what it would have got of that at once,
     which is what an engine without delays claims. `standing_e6`: what it could have got of the book
-    when it was matched, had paper orders taken nothing (0 if no book is known then). `got_e6`: what
-    it gets.
+    when it was matched, had paper orders taken nothing (0 if no book is known then). `left_e6`:
+    what they left of that. `got_e6`: what it got: nothing, if the venue then refused it. `is_full`:
+    all that it asked for.
     """
 
     sides: Sides
     claimed_e6: int = 0
     standing_e6: int = 0
+    left_e6: int = 0
     got_e6: int = 0
+    is_full: bool = False
     is_blind: bool = False
 
     def figures(self) -> dict[str, int]:
-        """What is counted of it: claimed + gained - moved - unknown - taken is got."""
+        """What is counted of it: claimed + gained - moved - unknown - taken - refused is got."""
         moved_e6 = max(self.claimed_e6 - self.standing_e6, 0)
         return {
+            "orders": 1,
+            "full": int(self.is_full and self.got_e6 > 0),
+            "partial": int(not self.is_full and self.got_e6 > 0),
             "claimed_e6": self.claimed_e6,
             "moved_e6": 0 if self.is_blind else moved_e6,
             "unknown_e6": moved_e6 if self.is_blind else 0,
             "gained_e6": max(self.standing_e6 - self.claimed_e6, 0),
-            "taken_e6": self.standing_e6 - self.got_e6,
+            "taken_e6": self.standing_e6 - self.left_e6,
+            "refused_e6": self.left_e6 - self.got_e6,
             "got_e6": self.got_e6,
         }
 
 
 class PaperBook(MarketBook):
     """Its exogenous levels are the `depth` best that the venue shows. `is_blind`: they are not to
-    be trusted, and nothing is matched. `arrival`: the order that is being handled.
+    be trusted, and nothing is matched. `arrival`: the order that is being handled. `tell`
+    hears what paper orders hold of it, before anybody hears of a fill.
     """
 
-    __slots__ = ("_depth", "arrival", "is_blind")
+    __slots__ = ("_depth", "_tell", "arrival", "is_blind")
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, tell: Callable[[Sides], None] = lambda _: None) -> None:
         super().__init__()
         self._depth = depth
+        self._tell = tell
         self.is_blind = True
         self.arrival: Arrival | None = None
 
     def whole(self) -> Sides:
         """What the venue shows, whatever paper orders took."""
         bids, asks = (sorted(self._exo[side].items()) for side in (BID, ASK))
+        return bids[::-1], asks
+
+    def had(self) -> Sides:
+        """What paper orders hold of each level, of those out of sight too."""
+        bids, asks = (sorted(self._taken[side].items()) for side in (BID, ASK))
         return bids[::-1], asks
 
     def taken_e6(self, side: int, price_e6: int) -> int:
@@ -105,8 +119,23 @@ class PaperBook(MarketBook):
             wanted = side, limit_e6, size_e6, budget
             told.claimed_e6 = reach_e6(told.sides[other], *wanted)
             told.standing_e6 = 0 if self.is_blind else reach_e6(self.whole()[other], *wanted)
-            told.got_e6, told.is_blind = plan.size_e6, self.is_blind
+            told.left_e6, told.got_e6 = plan.size_e6, 0
+            told.is_full, told.is_blind = plan.is_full, self.is_blind
         return plan
+
+    def take(self, plan: Plan) -> list[Change]:
+        """Only now anything is had."""
+        if self.arrival is not None:
+            self.arrival.got_e6 = plan.size_e6
+        changes = super().take(plan)
+        self._tell(self.had())
+        return changes
+
+    def set_book(self, bids: Sequence[Level], asks: Sequence[Level]) -> list[Take]:
+        """What the venue shows now."""
+        fills = super().set_book(bids, asks)
+        self._tell(self.had())
+        return fills
 
 
 def reach_e6(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -49,8 +50,10 @@ class _Place:
     instrument: int
     generation: int
     feed: int
+    has_clock: bool  # its venue closes it by the clock
     is_trusted: bool = False
     epoch: int = 0
+    close_ns: int = 0  # run time at which it closes by itself; 0: never
 
 
 class Mirror:
@@ -73,6 +76,7 @@ class Mirror:
         self._told: dict[int, tuple[str, int | None]] = {}
         self._places: dict[int, _Place] = {}
         self._market_of: dict[int, int] = {}
+        self._closing: list[tuple[int, int]] = []  # run time, market; the next one first
         self._read = {
             block: np.zeros(segment.layout.blocks[block].count, np.int64)
             for block in ("instruments", "quotes")
@@ -93,6 +97,18 @@ class Mirror:
             self._name(instrument)
         for instrument in self._written("quotes"):
             yield from self._quote(instrument, run_ns)
+        while self._closing and self._closing[0][0] <= run_ns:
+            close_ns, market = heappop(self._closing)
+            place = self._places.get(market)
+            is_open = self._told[market][0] == WORDS[ST_ACTIVE]
+            if is_open and place is not None and place.close_ns == close_ns:
+                self._told[market] = WORDS[ST_CLOSED], None
+                yield StatusChange(run_ns, market, *self._told[market])
+
+    def place(self, market: int) -> tuple[int, int] | None:
+        """Instrument and generation of a market; None: nobody has named it yet."""
+        place = self._places.get(market)
+        return None if place is None else (place.instrument, place.generation)
 
     def is_seen(self, market: int) -> bool:
         """Whether the book that was told last is one to match against."""
@@ -135,7 +151,10 @@ class Mirror:
         market = self._numbers.get((int(row["venue"]), cells_to_text(row["ticker"].tolist())))
         if market is not None and row["live"]:
             self._market_of[instrument] = market
-            place = _Place(instrument, int(row["generation"]), int(row["feed"]))
+            place = _Place(
+                instrument, int(row["generation"]), int(row["feed"]),
+                has_clock=VENUES[int(row["venue"])] == "kalshi",
+            )  # fmt: skip
             self._places[market] = place
             self._again("quotes", instrument)
 
@@ -150,6 +169,9 @@ class Mirror:
             return
         place.is_trusted, place.epoch = int(row["trust"]) == 0, int(row["epoch"])
         status, value_e6 = WORDS.get(int(row["status"])), int(row["settlement_e6"])
+        self._note_close(market, place, int(row["close_epoch_ns"]))
+        if status == WORDS[ST_ACTIVE] and 0 < place.close_ns <= run_ns:
+            status = WORDS[ST_CLOSED]
         if status is not None:
             is_paid = status == WORDS[ST_SETTLED] and 0 <= value_e6 <= ONE_E6
             told = status, value_e6 if is_paid else None
@@ -158,6 +180,14 @@ class Mirror:
                 yield StatusChange(run_ns, market, *told)
         if place.is_trusted:
             yield BookSet(run_ns, market, _levels(row["bids"]), _levels(row["asks"]))
+
+    def _note_close(self, market: int, place: _Place, close_ns: int) -> None:
+        """Kalshi refuses orders from a market's close on and sends no word of it (kalshi.md 12);
+        Polymarket takes them until it says that the market is closed.
+        """
+        if place.has_clock and close_ns > 0 and close_ns != place.close_ns:
+            place.close_ns = close_ns
+            heappush(self._closing, (close_ns, market))
 
 
 def _levels(cells: Sequence[int]) -> tuple[Level, ...]:

@@ -11,18 +11,19 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ops.venues.kalshi import Kalshi
-from ops.venues.paper_book import Arrival, PaperBook
+from ops.venues.paper_book import Arrival, PaperBook, Sides
+from ops.venues.paper_told import HELD
 from ops.venues.polymarket import Polymarket
 from ops.venues.rest import Answer, Call, Handler
 from ops.venues.script import BookSet, Event, MarketSpec, StatusChange
-from ops.venues.session import RunClock, VenueLog
+from ops.venues.session import RunClock
 
 READS = ("GET", "HEAD")  # what changes nothing is answered at once
-PREFIX = "paper_"  # of what is counted of orders
 Did = TypeVar("Did")
 
 
@@ -34,6 +35,16 @@ class Books(Protocol):
     def is_seen(self, market: int) -> bool: ...
 
     def add(self, market: MarketSpec) -> None: ...
+
+
+class Telling(Protocol):
+    """Who hears what becomes of orders (paper_told.py)."""
+
+    def had(self, market: int, sides: Sides) -> None: ...
+
+    def count(self, venue: str, name: str, by: int) -> None: ...
+
+    def waited(self, name: str, wait_ns: int) -> None: ...
 
 
 class Latencies:
@@ -53,18 +64,19 @@ class Latencies:
 
 @dataclass(slots=True)
 class Order:
-    """A request on its way: to which market's book, and what has been counted of it so far."""
+    """A request on its way to a market's book. `is_held`: its venue holds it back until it is
+    matched again."""
 
     venue: str
     market: int
     book: PaperBook
     arrival: Arrival
-    counted: dict[str, int] = field(default_factory=dict)
+    is_held: bool = False
 
 
 class Way:
     """Of all requests to the paper venues of these markets. `apply`: gives an event to its venue;
-    `sleep`: waits so many machine ns, never less. `handled`: the order that is being handled.
+    `sleep`: waits so many machine ns, never less; `told` hears of orders and of what they hold.
     """
 
     def __init__(
@@ -72,23 +84,23 @@ class Way:
         markets: Sequence[MarketSpec],
         *,
         books: Books,
+        told: Telling,
         latencies: Latencies,
         clock: RunClock,
-        log: VenueLog,
         apply: Callable[[Event], None],
         sleep: Callable[[int], Awaitable[None]],
     ) -> None:
         self._markets = markets
         self._sources = books
+        self._told = told
         self._latencies = latencies
         self._clock = clock
-        self._log = log
         self._apply = apply
         self._sleep = sleep
         self._books: dict[int, PaperBook] = {}
         self._named: dict[str, dict[str, int]] = {}
         self._venues: dict[str, tuple[Kalshi | Polymarket, int]] = {}
-        self.handled: Order | None = None
+        self._handled: Order | None = None
 
     def take_over(self, venue: Kalshi | Polymarket, depth: int) -> None:
         """Its markets get books of ours, as deep as the feeds show them."""
@@ -107,7 +119,7 @@ class Way:
     def _give(self, index: int, spec: MarketSpec) -> None:
         venue, depth = self._venues[spec.venue]
         named = self._named[spec.venue]
-        book = self._books[index] = PaperBook(depth)
+        book = self._books[index] = PaperBook(depth, partial(self._told.had, index))
         if isinstance(venue, Kalshi):
             venue.markets[spec.ticker].book = book
             named[spec.ticker] = index
@@ -126,7 +138,9 @@ class Way:
             return answer(call)
         self.look()
         order = self._sent(venue, call)
-        await self._sleep(self._latencies.draw_ns(venue))
+        wait_ns = self._latencies.draw_ns(venue)
+        self._told.waited(venue, wait_ns)
+        await self._sleep(wait_ns)
         return self.meet(order, lambda: answer(call))
 
     def _sent(self, venue: str, call: Call) -> Order | None:
@@ -146,19 +160,27 @@ class Way:
         self.look()
         if order is None:
             return what()
-        book, self.handled = order.book, order
+        book, self._handled, order.is_held = order.book, order, False
         book.arrival, book.is_blind = order.arrival, not self._sources.is_seen(order.market)
         try:
             return what()
         finally:
-            book.arrival, book.is_blind, self.handled = None, True, None
-            self._count(order)
+            book.arrival, book.is_blind, self._handled = None, True, None
+            if not order.is_held:  # else it is matched once more, and that counts
+                self._count(order)
+
+    def hold(self, delay_ns: int) -> Order | None:
+        """The order that is being handled, if what its venue does so much later is to match it.
+        None: it is something else, of an order that has what it gets.
+        """
+        order = self._handled
+        if order is None or order.arrival.got_e6:
+            return None
+        order.is_held = True
+        self._told.waited(HELD, delay_ns)
+        return order
 
     def _count(self, order: Order) -> None:
-        """An order that is held back is matched twice: the last time counts."""
-        figures = order.arrival.figures()
-        for name, value in figures.items():
-            more = value - order.counted.get(name, 0)
-            if more:
-                self._log.count(order.venue, f"{PREFIX}{name}", more)
-        order.counted = figures
+        for name, value in order.arrival.figures().items():
+            if value:
+                self._told.count(order.venue, name, value)

@@ -70,8 +70,15 @@ class Polymarket:
         self.later = later
         self._spec = spec
         self.terms = spec.polymarket
+        whole = {
+            ticker
+            for one in spec.script.sets
+            if one.venue == VENUE and not one.is_augmented
+            for ticker in one.tickers
+        }
         self._by_index = {
-            index: PolymarketMarket(market, index) for index, market in markets.items()
+            index: PolymarketMarket(market, index, is_whole=market.ticker in whole)
+            for index, market in markets.items()
         }
         self.markets = list(self._by_index.values())
         self.by_token = {token: one for one in self.markets for token in one.tokens}

@@ -27,6 +27,20 @@ def question_id(market: PolymarketMarket) -> str:
     return "0x" + hashlib.sha256(f"question of {market.condition_id}".encode()).hexdigest()
 
 
+def group_id(market: PolymarketMarket) -> str:
+    """Of the neg-risk event a market is an answer of; "": it is none."""
+    if not market.spec.neg_risk:
+        return ""
+    return "0x" + hashlib.sha256(f"neg-risk event {market.spec.event}".encode()).hexdigest()
+
+
+def request_id(market: PolymarketMarket) -> str:
+    """Of a market as an answer of its neg-risk event; "": it is none."""
+    if not market.spec.neg_risk:
+        return ""
+    return "0x" + hashlib.sha256(f"answer {market.condition_id}".encode()).hexdigest()
+
+
 def prices_e6(market: PolymarketMarket) -> tuple[int, int]:
     """What both tokens are worth: the middle, or what they were settled at."""
     value_e6 = market.settlement_e6
@@ -100,8 +114,8 @@ def market_json(market: PolymarketMarket) -> dict[str, Any]:
         "taker_base_fee": 1000,
         "notifications_enabled": True,
         "neg_risk": spec.neg_risk,
-        "neg_risk_market_id": "",
-        "neg_risk_request_id": "",
+        "neg_risk_market_id": group_id(market),
+        "neg_risk_request_id": request_id(market),
         "rewards": {"rates": None, "min_size": 50, "max_spread": 4.5},
         "is_50_50_outcome": False,
         "tokens": tokens_json(market),

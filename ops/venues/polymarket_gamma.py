@@ -13,8 +13,10 @@ import orjson
 from ops.venues.numerals import SECOND_NS, iso_s, iso_us, plain
 from ops.venues.polymarket_faces import (
     CRYPTO_RATE_E6,
+    group_id,
     prices_e6,
     question_id,
+    request_id,
     seconds_delay,
     version_of,
 )
@@ -84,6 +86,9 @@ def market_row(market: PolymarketMarket) -> dict[str, Any]:
         "bestAsk": number(ask),
         "lastTradePrice": number(market.last_e6),
     }
+    if spec.neg_risk:
+        row["negRiskMarketID"], row["negRiskRequestID"] = group_id(market), request_id(market)
+        row["negRiskOther"] = False
     if row["version"] == "v2":
         row["positionIds"] = list(market.tokens)
         del row["clobTokenIds"]
@@ -178,6 +183,12 @@ def event_row(slug: str, markets: list[PolymarketMarket], run_ns: int) -> dict[s
         "seriesSlug": series.slug if series else "",
         "version": rows[0]["version"],
     }
+    if first.spec.neg_risk:
+        event |= {
+            "enableNegRisk": True,
+            "negRiskAugmented": not all(market.is_whole for market in markets),
+            "negRiskMarketID": group_id(first),
+        }
     if is_settled:
         event["closedTime"] = iso_s(max(market.settled_epoch_ns for market in markets))
     if series:

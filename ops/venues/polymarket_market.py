@@ -34,9 +34,12 @@ def _worst_first(best_first: list[Level]) -> list[dict[str, str]]:
 
 
 class PolymarketMarket:
-    """Book, tokens and state. `is_known`: the first book has come."""
+    """Book, tokens and state. `is_known`: the first book has come. `is_whole`: to the answers of
+    its event none is ever added.
+    """
 
-    def __init__(self, spec: MarketSpec, number: int) -> None:
+    def __init__(self, spec: MarketSpec, number: int, *, is_whole: bool = False) -> None:
+        self.is_whole = is_whole
         self.spec = spec
         self.number = number
         self.condition_id = spec.condition_id

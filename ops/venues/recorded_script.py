@@ -27,6 +27,7 @@ from ops.venues.script import (
     MarketSpec,
     MarketTrade,
     PairSpec,
+    SetSpec,
     SpotTrade,
     StatusChange,
     TickerPrint,
@@ -60,6 +61,7 @@ class RecordedScript:
     digest: str
     counts: dict[str, int]
     recorded: tuple[Event, ...]
+    sets: tuple[SetSpec, ...] = ()
 
     def events(self) -> Iterator[Event]:
         """From the beginning, ascending in time."""

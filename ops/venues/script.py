@@ -59,7 +59,8 @@ class MarketSpec:
     index: str = ""  # the name of its index as an `IndexTick` has it; "": none is played
     strike_type: str = ""  # Kalshi's word, e.g. "greater_or_equal"
     round_digits: int | None = None  # Kalshi custom_strike.round_digits: of mean and strike
-    twap_ns: int = 0  # Polymarket cryptoMarketConfig.twapLookbackSeconds; 0: no such market
+    # Polymarket cryptoMarketConfig.twapLookbackSeconds; 0: it takes no average, None: untold
+    twap_ns: int | None = None
     outcomes: tuple[str, str] = ("Yes", "No")
 
 
@@ -86,6 +87,27 @@ class PairSpec:
     same: bool = True
     hurdle_e6: int | None = None  # capital hurdle per contract; None: the profile's own
     differs: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSpec:
+    """Markets of one venue that settle against each other, and what its registry says of them.
+
+    `way`: "outcomes" of one event; "ladder", one close and rising strikes, or "implies": each claim
+    follows from the next. `is_exclusive`: one outcome wins at most (Kalshi: `mutually_exclusive`,
+    a game of two teams; Polymarket: a neg-risk event). `is_exhaustive`: one of `tickers` must win.
+    `is_augmented`: outcomes may be added, or mean something else later (`negRiskAugmented`).
+    `placeholders`: tickers of outcomes that have no name yet.
+    """
+
+    venue: str
+    tickers: tuple[str, ...]  # as the registry orders them; the weaker claim, lower strike first
+    way: str = "outcomes"
+    is_exclusive: bool = False
+    is_exhaustive: bool = False
+    is_augmented: bool = False
+    placeholders: tuple[str, ...] = ()
+    hurdle_e6: int | None = None  # capital hurdle per contract; None: the profile's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +307,9 @@ class Script(Protocol):
     def pairs(self) -> tuple[PairSpec, ...]: ...
 
     @property
+    def sets(self) -> tuple[SetSpec, ...]: ...
+
+    @property
     def products(self) -> tuple[str, ...]:
         """Spot products with data, e.g. ("BTC-USD",)."""
         ...
@@ -299,7 +324,8 @@ class Script(Protocol):
 
     @property
     def digest(self) -> str:
-        """sha256 hex over markets, pairs and events (of the seeded world: their beginning)."""
+        """sha256 hex over markets, pairs, sets and events (of the seeded world: their
+        beginning)."""
         ...
 
     @property
@@ -324,7 +350,10 @@ _ABSENT = -(2**63)  # stands for None among the numbers
 
 
 def fingerprint(
-    markets: Iterable[MarketSpec], pairs: Iterable[PairSpec], events: Iterable[Event]
+    markets: Iterable[MarketSpec],
+    pairs: Iterable[PairSpec],
+    events: Iterable[Event],
+    sets: Iterable[SetSpec] = (),
 ) -> str:
     """sha256 hex over specs and events: what `Script.digest` holds. The same on every Python."""
     digest = hashlib.sha256()
@@ -332,6 +361,8 @@ def fingerprint(
         digest.update(f"{_FIRST_OF[MarketSpec](market)!r}{_later(market)}".encode())
     for pair in pairs:
         digest.update(f"{_FIRST_OF[PairSpec](pair)!r}{_later(pair)}".encode())
+    for each in sets:
+        digest.update(repr(each).encode())
     row = array("q")  # level changes are nearly all there is: their numbers are hashed in blocks
     for event in events:
         if isinstance(event, LevelSet):

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice, takewhile
 
-from ops.venues.script import Event, MarketSpec, PairSpec, Script, Timeline, fingerprint
+from ops.venues.script import Event, MarketSpec, PairSpec, Script, SetSpec, Timeline, fingerprint
 from ops.venues.world_cast import BTC, ETH, PLAYS, Play, cast, opposed, pair_of
 from ops.venues.world_crowd import crowd
 from ops.venues.world_motion import Motion
 from ops.venues.world_opposite import told_the_other_way
+from ops.venues.world_sets import SetMotion, set_markets, set_specs
 from ops.venues.world_window_motion import WindowMotion
 from ops.venues.world_windows import CF_INDEX, CHAINLINK, SERIES, WINDOWS, Series, listed
 
@@ -28,7 +29,8 @@ class WorldScript:
     begun at the epoch, so one seed has one digest whenever the session begins (times, and dates in
     tickers, move with it). `plays`: markets on each venue that pair. `windows`: of each series of
     windowed markets; 0: none, and no index either. `opposite`: the plays whose Polymarket market
-    asks the other way round.
+    asks the other way round. `sets`: markets of one venue that settle against each other; none: no
+    such market either.
     """
 
     seed: int
@@ -42,14 +44,16 @@ class WorldScript:
     windows: int
     opposite: tuple[int, ...]
     series: tuple[Series, ...] = SERIES
+    sets: tuple[SetSpec, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)  # nothing is ever corrected
 
     def events(self) -> Iterator[Event]:
         """From the beginning, ascending in time, without end."""
         begin_epoch_ns = self.timeline.begin_epoch_ns
         return _events(
-            self.seed, begin_epoch_ns, self.plays, self.windows, self.opposite, self.series
-        )
+            self.seed, begin_epoch_ns, self.plays, self.windows, self.opposite, self.series,
+            has_sets=bool(self.sets),
+        )  # fmt: skip
 
     @property
     def end_epoch_ns(self) -> int | None:
@@ -66,11 +70,12 @@ def make_world(
     windows: int = WINDOWS,
     opposite: tuple[int, ...] = (),
     series: tuple[Series, ...] = SERIES,
+    has_sets: bool = False,
 ) -> Script:
     """The world of `seed`: the same script byte for byte on every machine and Python. `plays`: at
     least PLAYS."""
     assert plays >= PLAYS, f"plays is {plays}, wanted at least {PLAYS}"
-    markets, pairs = _cast(begin_epoch_ns, plays, windows, opposite, series)
+    markets, pairs, sets = _cast(begin_epoch_ns, plays, windows, opposite, series, has_sets)
     return WorldScript(
         seed=seed,
         markets=markets,
@@ -78,7 +83,10 @@ def make_world(
         products=(BTC, ETH),
         indices=(*CF_INDEX.values(), *CHAINLINK.values()) if windows else (),
         timeline=Timeline(begin_epoch_ns, speed_e6),
-        digest=digest_of(seed, plays=plays, windows=windows, opposite=opposite, series=series),
+        digest=digest_of(
+            seed, plays=plays, windows=windows, opposite=opposite, series=series, has_sets=has_sets
+        ),
+        sets=sets,
         plays=plays,
         windows=windows,
         opposite=opposite,
@@ -94,11 +102,13 @@ def digest_of(
     windows: int = WINDOWS,
     opposite: tuple[int, ...] = (),
     series: tuple[Series, ...] = SERIES,
+    has_sets: bool = False,
 ) -> str:
     """What names the world of a seed: see `WorldScript`."""
-    events = _events(seed, 0, plays, windows, opposite, series)
+    events = _events(seed, 0, plays, windows, opposite, series, has_sets=has_sets)
     begun = takewhile(lambda event: event.at_epoch_ns < length_ns, events)
-    return fingerprint(*_cast(0, plays, windows, opposite, series), islice(begun, DIGEST_EVENTS))
+    markets, pairs, sets = _cast(0, plays, windows, opposite, series, has_sets)
+    return fingerprint(markets, pairs, islice(begun, DIGEST_EVENTS), sets)
 
 
 @lru_cache(maxsize=1)
@@ -113,10 +123,13 @@ def _cast(
     windows: int,
     opposite: tuple[int, ...],
     series: tuple[Series, ...],
-) -> tuple[tuple[MarketSpec, ...], tuple[PairSpec, ...]]:
+    has_sets: bool,
+) -> tuple[tuple[MarketSpec, ...], tuple[PairSpec, ...], tuple[SetSpec, ...]]:
     plays = _plays(begin_epoch_ns, count, opposite)
     paired = tuple(spec for play in plays for spec in (play.kalshi, play.polymarket))
-    return paired + listed(begin_epoch_ns, windows, series), tuple(pair_of(play) for play in plays)
+    tied, sets = (set_markets(begin_epoch_ns), set_specs(begin_epoch_ns)) if has_sets else ((), ())
+    pairs = tuple(pair_of(play) for play in plays)
+    return paired + tied + listed(begin_epoch_ns, windows, series), pairs, sets
 
 
 def _events(
@@ -126,13 +139,19 @@ def _events(
     windows: int,
     opposite: tuple[int, ...],
     series: tuple[Series, ...],
+    *,
+    has_sets: bool,
 ) -> Iterator[Event]:
     begin_ns = begin_epoch_ns + -begin_epoch_ns % _MS_NS
     plays = _plays(begin_epoch_ns, count, opposite)
     events = Motion(seed, plays, begin_ns).events()
     if opposite:
         events = told_the_other_way(events, frozenset(2 * play + 1 for play in opposite))
+    first = 2 * len(plays)
+    if has_sets:
+        events = SetMotion(seed, first, begin_ns).over(events)
+        first += len(set_markets(begin_epoch_ns))
     if not windows:
         return events
     specs = listed(begin_epoch_ns, windows, series)
-    return WindowMotion(seed, specs, 2 * len(plays), begin_ns, windows).over(events)
+    return WindowMotion(seed, specs, first, begin_ns, windows).over(events)

@@ -59,9 +59,9 @@ class Play:
     same: bool = True  # False: YES on Kalshi is NO on Polymarket
 
 
-_QUICK = Quoting(lag_ms=35, half_e6=7_000, levels=7, spacing=1, size_e6=220_000_000, churn_ms=180)
-_SLOW = Quoting(lag_ms=90, half_e6=7_000, levels=6, spacing=1, size_e6=160_000_000, churn_ms=240)
-_FINE = replace(_SLOW, half_e6=5_000, levels=8, spacing=4, churn_ms=260)
+_QUICK = Quoting(lag_ms=35, half_e6=7_000, levels=7, spacing=1, size_e6=220_000_000, churn_ms=80)
+_SLOW = Quoting(lag_ms=90, half_e6=7_000, levels=6, spacing=1, size_e6=160_000_000, churn_ms=110)
+_FINE = replace(_SLOW, half_e6=5_000, levels=8, spacing=4, churn_ms=120)
 CALM = replace(_QUICK, lag_ms=60, churn_ms=350)
 CALM_SLOW = replace(_SLOW, lag_ms=150, churn_ms=450)
 _TAIL = replace(CALM, half_e6=2_500, levels=8, spacing=2, size_e6=500_000_000)
@@ -107,23 +107,23 @@ def _crypto(close: datetime, eastern: datetime, stamp: str) -> tuple[Play, ...]:
         ),
         Play(
             kalshi=kalshi_market(
-                f"KXBTCD-{stamp}{eastern:%H}-T89909.99", "Bitcoin price today: $89,910 or above",
+                f"KXBTCD-{stamp}{eastern:%H}-T89099.99", "Bitcoin price today: $89,100 or above",
                 LINEAR_CENT, CRYPTO_SHARD,
             ),
             polymarket=polymarket_market(
-                "bitcoin-above-89910-on-tomorrow", "Bitcoin above $89,910?", 10_000, 70_000
+                "bitcoin-above-89100-on-tomorrow", "Bitcoin above $89,100?", 10_000, 70_000
             ),
-            kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=BTC, strike_bps=-10,
+            kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=BTC, strike_bps=-100,
         ),
         Play(
             kalshi=kalshi_market(
-                f"KXBTCD-{stamp}{eastern:%H}-T90224.99", "Bitcoin price today: $90,225 or above",
+                f"KXBTCD-{stamp}{eastern:%H}-T92249.99", "Bitcoin price today: $92,250 or above",
                 TAPERED_DECI_CENT, CRYPTO_SHARD,
             ),
             polymarket=polymarket_market(
-                "bitcoin-above-90225-on-tomorrow", "Bitcoin above $90,225?", 1_000, 70_000
+                "bitcoin-above-92250-on-tomorrow", "Bitcoin above $92,250?", 1_000, 70_000
             ),
-            kalshi_quoting=_QUICK, polymarket_quoting=_FINE, product=BTC, strike_bps=25,
+            kalshi_quoting=_QUICK, polymarket_quoting=_FINE, product=BTC, strike_bps=250,
         ),
         Play(
             kalshi=kalshi_market(

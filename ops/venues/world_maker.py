@@ -42,6 +42,8 @@ class Maker:
         self.is_due = False  # a new quote is on its way
         self.frozen_until_ms = 0
         self.lean_e6 = 0  # what inventory adds to the target
+        self.half_e6 = quoting.half_e6  # these two may change from quote to quote
+        self.size_e6 = quoting.size_e6
         self._grid = grid_of(spec.price_ranges)
         self._target_e6 = 0
         self._sides: tuple[dict[int, int], dict[int, int]] = ({}, {})
@@ -76,9 +78,9 @@ class Maker:
         self._target_e6 = target_e6 = fair_e6 + self.lean_e6
         grid, spacing, count = self._grid, self.quoting.spacing, self.quoting.levels
         last = len(grid) - 1
-        bid = bisect_right(grid, target_e6 - self.quoting.half_e6) - 1
+        bid = bisect_right(grid, target_e6 - self.half_e6) - 1
         bid = min(max(bid - bid % spacing, 0), last - 1)
-        ask = bisect_left(grid, target_e6 + self.quoting.half_e6)
+        ask = bisect_left(grid, target_e6 + self.half_e6)
         ask = max(min(ask + -ask % spacing, last), bid + 1)
         self._reach_e6 = (grid[bid + 1] - grid[bid]) * spacing * 3 // 5
         if self._best == [bid, ask]:
@@ -131,7 +133,7 @@ class Maker:
         return LevelSet(at_epoch_ns, self.market, side, self._grid[at], size_e6)
 
     def _size_e6(self, depth: int, chance: Chance) -> int:
-        size = self.quoting.size_e6 * (4 + depth) * chance.between(40, 160) // 400
+        size = self.size_e6 * (4 + depth) * chance.between(40, 160) // 400
         size = size // _WHOLE_E6 * _WHOLE_E6
         if chance.below(_FRACTION_ONE_IN) == 0:
             size += chance.between(1, 99) * 10_000

@@ -1,10 +1,11 @@
 """What happens in the seeded world, one thing after the other, for ever.
 
-Spot trades diffuse around an anchor, with bursts and jumps. Each play has a fair value: Φ of the
-distance to its strike, or a slow walk. Every maker follows it with its own lag, so a quick move
-opens a gap between the venues for some 50 ms. Besides, now and then there is news about one play:
-its fair value jumps just far enough that one venue pays 1 to 6 cents over both fees against the
-other, whose maker sleeps for 50 ms to 4 s. Quiet is the rule.
+Spot moves as much as it does in life: over a year by half (BTC) and by seven tenths (ETH), a third
+of the variance in jumps of a few basis points, once a minute. Trades come in bursts, some of them
+behind a jump. Nothing leads the price home within a window. Each play has a fair value: Φ of the
+distance to its strike, or a slow walk. Every maker follows it with its own lag. Besides, now and
+then there is news about one play: its fair value jumps just far enough that one venue pays 1 to 6
+cents over both fees against the other, whose maker sleeps for 50 ms to 4 s. Quiet is the rule.
 
 Times inside are ms since the beginning; memory is bounded by the number of markets.
 """
@@ -12,6 +13,7 @@ Times inside are ms since the beginning; memory is bounded by the number of mark
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from ops.venues.script import ASK, BID, Event, SpotTrade
@@ -24,23 +26,43 @@ _CHUNK_MS = 4_000
 # The first news of every world, so that no session waits: ms, play (one without spot), length
 _FIRST_NEWS = ((400, 4, 1_500), (2_000, 6, 1_300), (3_500, 4, 1_300), (5_000, 6, 1_300))
 _NEWS_MS = 5_000  # mean time between news
-_HORIZON_BPS = 25  # one standard deviation of spot until a market is decided
+_HORIZON_BPS = 250  # one standard deviation of spot over the day until a market is decided
 _FAIR_MIN_E6, _FAIR_MAX_E6 = 15_000, 985_000
 _CENT_E8 = 1_000_000
-_JUMP_MS = 12_000
-_HOME_MS = 120_000  # the time in which spot finds back to its anchor
+_WHOLE = 10**8  # of 1e-4 basis points
+_BURST_MS = 12_000
+_JUMP_ONE_IN = 5  # bursts
+_HOME_MS = 5 * 86_400_000  # the time in which spot finds back to its anchor: never far, for ever
+
+
+@dataclass(frozen=True, slots=True)
+class _Pace:
+    """How one product trades. `step` and `jump` (least, most) in 1e-4 of a basis point."""
+
+    wait_ms: int
+    step: int
+    jump: tuple[int, int]
+
+
+YEAR_E6 = {BTC: 500_000, ETH: 700_000}  # volatility a year
+# 37 trades a second of 0.116 bp and jumps of 4 bp are 0.9 bp in a second, 50 % in a year
+_PACES = {
+    BTC: _Pace(32, 1_160, (20_000, 60_000)),
+    ETH: _Pace(75, 2_270, (28_000, 84_000)),
+}
 
 
 class _Spot:
     """One product of the reference exchange."""
 
-    def __init__(self, product: str, wait_ms: int) -> None:
+    def __init__(self, product: str, pace: _Pace) -> None:
         self.product = product
-        self.price_e8 = self.anchor_e8 = SPOT_E8[product]
-        self.wait_ms = wait_ms
+        self.price_e8 = self.exact_e8 = self.anchor_e8 = SPOT_E8[product]
+        self.wait_ms = pace.wait_ms
         self.burst_until_ms = 0
         self.trade_id = 1_000_000
-        self.step_e8 = self.anchor_e8 * 17 // 1_000_000  # 0.17 bp a trade
+        self.step_e8 = self.anchor_e8 * pace.step // _WHOLE
+        self.jump_e8 = tuple(self.anchor_e8 * size // _WHOLE for size in pace.jump)
         self.fairs: list[_Fair] = []
 
 
@@ -74,7 +96,7 @@ class Motion:
         self._seed = seed
         self._begin_epoch_ns = begin_epoch_ns
         self._chance = Chance(seed, 0)
-        self._spots = {BTC: _Spot(BTC, 32), ETH: _Spot(ETH, 75)}
+        self._spots = {product: _Spot(product, pace) for product, pace in _PACES.items()}
         self._fairs = [_Fair(play, number) for number, play in enumerate(plays)]
         self._heap: list[tuple[int, int, Callable[..., Iterator[Event]], object]] = []
         self._order = 0
@@ -94,7 +116,7 @@ class Motion:
     def _begin(self) -> Iterator[Event]:
         for spot in self._spots.values():
             self._at(self._chance.wait(spot.wait_ms), self._trade, spot)
-            self._at(self._chance.wait(_JUMP_MS), self._jump, spot)
+            self._at(self._chance.wait(_BURST_MS), self._burst, spot)
         for fair in self._fairs:
             if fair.play.product is not None:
                 self._spots[fair.play.product].fairs.append(fair)
@@ -121,9 +143,9 @@ class Motion:
 
     def _trade(self, spot: _Spot) -> Iterator[Event]:
         chance = self._chance
-        pull = (spot.anchor_e8 - spot.price_e8) * spot.wait_ms // _HOME_MS
-        move = chance.bell(spot.step_e8) + pull
-        price_e8 = (spot.price_e8 + move) // _CENT_E8 * _CENT_E8
+        pull = (spot.anchor_e8 - spot.exact_e8) * spot.wait_ms // _HOME_MS
+        spot.exact_e8 += chance.bell(spot.step_e8) + pull  # cut to cents it would sink
+        price_e8 = spot.exact_e8 // _CENT_E8 * _CENT_E8
         side = BID if price_e8 >= spot.price_e8 else ASK
         spot.price_e8 = price_e8
         spot.trade_id += 1
@@ -136,14 +158,14 @@ class Motion:
         for fair in spot.fairs:
             self._moved(fair)
 
-    def _jump(self, spot: _Spot) -> Iterator[Event]:
-        """A few basis points at once, and a burst of trades after it."""
+    def _burst(self, spot: _Spot) -> Iterator[Event]:
+        """Many trades, now and then because the price is a few basis points elsewhere."""
         chance = self._chance
-        size = spot.anchor_e8 * chance.between(20, 70) // 100_000
-        is_up = spot.price_e8 < spot.anchor_e8 if chance.below(4) else chance.coin()
-        spot.price_e8 += size if is_up else -size
+        if chance.below(_JUMP_ONE_IN) == 0:
+            size_e8 = chance.between(*spot.jump_e8)
+            spot.exact_e8 += size_e8 if chance.coin() else -size_e8
         spot.burst_until_ms = self._now_ms + chance.between(200, 700)
-        self._at(chance.wait(_JUMP_MS), self._jump, spot)
+        self._at(chance.wait(_BURST_MS), self._burst, spot)
         yield from ()
 
     def _walk(self, fair: _Fair) -> Iterator[Event]:

@@ -5,18 +5,17 @@ basis point and now and then a window settles differently on the two venues. Dra
 layer alone: the markets below play the same with and without it.
 
 A window's life, all of it script: its strike with its opening, a maker who quotes what the average
-is worth, the close, and the result some seconds later (Kalshi 6 to 17 s, spot.md and kalshi.md 15;
-Polymarket 20 to 90 s, polymarket.md 15).
+is worth until seconds before the close, the close, and the result some seconds later (Kalshi 6 to
+17 s, spot.md and kalshi.md 15; Polymarket 20 to 90 s, polymarket.md 15).
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from math import isqrt
 
 from ops.venues.indices import WINDOW_S, Seconds, mean_e8
-from ops.venues.numerals import MS_NS, ONE_E6, SECOND_NS
+from ops.venues.numerals import ONE_E6, SECOND_NS
 from ops.venues.script import (
     BookSet,
     Event,
@@ -26,20 +25,18 @@ from ops.venues.script import (
     SpotTrade,
     StatusChange,
 )
-from ops.venues.world_cast import SPOT_E8, Quoting
-from ops.venues.world_chance import Chance, normal_cdf_e6
-from ops.venues.world_maker import Maker
+from ops.venues.world_cast import BTC, ETH, SPOT_E8
+from ops.venues.world_chance import Chance
+from ops.venues.world_window_maker import SEEN_STEPS, STEPS, WindowMaker, fair_e6
 from ops.venues.world_windows import CF_INDEX, CHAINLINK, ROUND_DIGITS, WINDOWS, next_of
 
-STEP_NS = 200 * MS_NS  # CF Benchmarks computes its indices so often
+STEP_NS = SECOND_NS // STEPS  # CF Benchmarks computes its indices so often
 _CHUNK_NS = 4 * SECOND_NS
 _PAST_S = 125  # an index has one: a relay tells the last two minutes to who subscribes
 _PAST_CHUNK = -(10**9)
-_QUOTE_ONE_IN = 3  # steps
-_SIGMA_E9 = 110_000  # of spot over one second: 1.1 bp
-_FAIR_MIN_E6, _FAIR_MAX_E6 = 15_000, 985_000
+# What an index moves by in a second, as its makers know it: about what spot does (world_motion.py)
+_SIGMA_E9 = {BTC: 90_000, ETH: 125_000}
 _CENT_E8 = 1_000_000
-_QUOTING = Quoting(lag_ms=0, half_e6=12_000, levels=6, spacing=1, size_e6=120_000_000, churn_ms=0)
 
 
 class _Index:
@@ -51,6 +48,7 @@ class _Index:
         self.every_ns = STEP_NS if is_cf else SECOND_NS
         self.value_e8 = SPOT_E8[product]
         self.seconds = Seconds()
+        self.path_e8: deque[int] = deque(maxlen=SEEN_STEPS)  # by step, of those of every step
         self._unit_e8 = _CENT_E8 if is_cf else 1
         self._exact_e8 = self.value_e8
         self._noise_e8 = self.value_e8 * (3 if is_cf else 20) // 1_000_000  # 0.03 and 0.2 bp
@@ -65,17 +63,20 @@ class _Index:
 
 
 class _Window:
-    """One market, its index and its maker while it is open."""
+    """One market, its index and its maker. `seen`: the index that its maker watches, the coin's
+    quickest."""
 
-    def __init__(self, market: int, spec: MarketSpec, index: _Index) -> None:
+    def __init__(
+        self, market: int, spec: MarketSpec, index: _Index, seen: _Index, maker: WindowMaker
+    ) -> None:
         self.market = market
         self.spec = spec
         self.index = index
+        self.maker = maker
         self.strike_e8 = spec.strike_e8 or 0
         self.open_s = spec.open_epoch_ns // SECOND_NS
         self.close_s = spec.close_epoch_ns // SECOND_NS
-        self.maker = Maker(market, spec, _QUOTING)
-        self.is_quoted = False
+        self._seen = seen
 
     @property
     def is_kalshi(self) -> bool:
@@ -88,19 +89,21 @@ class _Window:
         digits = ROUND_DIGITS if self.is_kalshi else 8
         return mean_e8(values or [index.value_e8], digits)
 
-    def fair_e6(self, now_s: int) -> int:
+    def look(self, at_epoch_ns: int) -> tuple[int, int]:
+        """What the maker takes it to be worth, and by how much it may be off by now."""
+        maker, path = self.maker, self._seen.path_e8
+        late = maker.lag_steps < len(path)
+        spot_e8 = path[-1 - maker.lag_steps] if late else self.index.value_e8
+        seen_s = (at_epoch_ns - maker.lag_steps * STEP_NS) // SECOND_NS
+        worth_e6 = self.fair_e6(spot_e8, seen_s)
+        return worth_e6, abs(self.fair_e6(spot_e8 + maker.unseen_e8(spot_e8), seen_s) - worth_e6)
+
+    def fair_e6(self, spot_e8: int, seen_s: int) -> int:
         """The chance that the average ends at or above the strike (spot.md 7)."""
-        spot_e8, left_s = self.index.value_e8, self.close_s - now_s
-        known = self.index.seconds.between(self.close_s - WINDOW_S, now_s + 1)
-        missing = WINDOW_S - len(known)
-        if left_s > WINDOW_S:
-            mean, variance_e6 = spot_e8, (left_s - 40) * ONE_E6
-        else:
-            mean = (sum(known) + missing * spot_e8) // WINDOW_S
-            variance_e6 = missing * (missing + 1) * (2 * missing + 1) * ONE_E6 // 21_600
-        sd_e8 = spot_e8 * _SIGMA_E9 // 10**9 * isqrt(variance_e6) // 1_000
-        fair = normal_cdf_e6((mean - self.strike_e8) * 1_000 // max(sd_e8, 1))
-        return min(max(fair, _FAIR_MIN_E6), _FAIR_MAX_E6)
+        first_s = self.close_s - WINDOW_S + (not self.is_kalshi)
+        known = self.index.seconds.between(first_s, seen_s + 1)
+        wait_s = max(first_s - seen_s, 1)
+        return fair_e6(self.strike_e8, spot_e8, self.maker.sigma_e9, known, wait_s)
 
 
 _Due = Callable[[_Window, int], Iterable[Event]]
@@ -135,10 +138,14 @@ class WindowMotion:
 
     def _new(self, spec: MarketSpec) -> _Window:
         """The next market of the script."""
-        window = _Window(self._count, spec, self._by_name[spec.index])
+        index = self._by_name[spec.index]
+        maker = WindowMaker(self._seed, self._count, spec, _SIGMA_E9[index.product])
+        seen = self._by_name[CF_INDEX[index.product]]
+        window = _Window(self._count, spec, index, seen, maker)
         self._count += 1
         if spec.strike_e8 is None:
             self._at_s[window.open_s].append((self._open, window))
+        self._at_s[maker.leave_s].append((self._leave, window))
         self._at_s[window.close_s].append((self._close, window))
         return window
 
@@ -175,26 +182,19 @@ class WindowMotion:
         for index in self._indices:
             if at_epoch_ns % index.every_ns == 0:
                 yield index.tick(at_epoch_ns, self._spots[index.product], self._chance)
+                index.path_e8.append(index.value_e8)
         second, rest = divmod(at_epoch_ns, SECOND_NS)
         if not rest:
             for due, window in self._at_s.pop(second, ()):
                 yield from due(window, at_epoch_ns)
-        step = at_epoch_ns // STEP_NS
         for window in self._windows:
-            if window.is_quoted and (step + window.market) % _QUOTE_ONE_IN == 0:
-                yield from self._quote(window, at_epoch_ns)
+            if window.maker.is_there and window.maker.is_awake(self._chance):
+                worth_e6, moved_e6 = window.look(at_epoch_ns)
+                yield from window.maker.follow(at_epoch_ns, worth_e6, moved_e6, self._chance)
 
     def _first_book(self, window: _Window, at_epoch_ns: int) -> BookSet:
-        window.is_quoted = True
-        fair_e6 = window.fair_e6(at_epoch_ns // SECOND_NS)
-        return window.maker.begin(at_epoch_ns, fair_e6, self._chance)
-
-    def _quote(self, window: _Window, at_epoch_ns: int) -> Iterator[Event]:
-        fair_e6 = window.fair_e6(at_epoch_ns // SECOND_NS)
-        if window.maker.moves_for(fair_e6):
-            yield from window.maker.requote(at_epoch_ns, fair_e6, self._chance)
-        elif self._chance.coin():
-            yield from window.maker.churn(at_epoch_ns, self._chance)
+        worth_e6, moved_e6 = window.look(at_epoch_ns)
+        return window.maker.begin(at_epoch_ns, worth_e6, moved_e6, self._chance)
 
     # ---- a window's life
 
@@ -206,9 +206,12 @@ class WindowMotion:
         )  # fmt: skip
         yield self._first_book(window, at_epoch_ns)
 
+    def _leave(self, window: _Window, at_epoch_ns: int) -> Iterator[Event]:
+        """Nobody who quotes wants the last seconds."""
+        yield from window.maker.leave(at_epoch_ns)
+
     def _close(self, window: _Window, at_epoch_ns: int) -> Iterator[Event]:
-        """Kalshi closes; Polymarket goes on taking orders, but its maker leaves."""
-        window.is_quoted = False
+        """Kalshi closes; Polymarket goes on taking orders of which nobody is the maker."""
         final_e8 = window.average_e8(window.close_s)
         settlement_e6 = ONE_E6 if final_e8 >= window.strike_e8 else 0
         told = {"settlement_e6": settlement_e6, "final_e8": final_e8}
@@ -220,7 +223,6 @@ class WindowMotion:
             self._later(determined_s + chance.between(3, 9), window, "finalized", told)
         else:
             self._later(window.close_s + chance.between(20, 90), window, "finalized", told)
-        yield from window.maker.leave(at_epoch_ns)
         yield from self._list(window, at_epoch_ns)
 
     def _list(self, over: _Window, at_epoch_ns: int) -> Iterator[Event]:

@@ -1,8 +1,9 @@
 """Windowed crypto markets of the seeded world: specs of the next few windows of each series.
 
 Kalshi's 15-minute chain asks whether the mean of the last minute is at least that of the window
-before; Polymarket's 5- and 15-minute windows whether the TWAP at the end is at least that at the
-start. Both ties go up (kalshi.md 15 and 16, polymarket.md 15). Names are those of autumn 2026.
+before; Polymarket's windows of 5 and 15 minutes and of 4 hours whether the TWAP at the end is at
+least that at the start. Both ties go up (kalshi.md 15 and 16, polymarket.md 15). Names are those of
+autumn 2026.
 So many windows of each series are listed at any time; when one closes, the next one is.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ops.venues.indices import WINDOW_S
+from ops.venues.kalshi_exchange import EASTERN
 from ops.venues.numerals import SECOND_NS
 from ops.venues.script import MarketSpec
 from ops.venues.world_cast import (
@@ -43,8 +46,8 @@ class Series:
 
 
 PLAYED = {"btc": BTC, "eth": ETH}  # coins that windows are played of
-LENGTHS_S = {"15m": 900, "5m": 300}
-_LISTED = (("kalshi", "15m"), ("polymarket", "15m"), ("polymarket", "5m"))
+LENGTHS_S = {"15m": 900, "5m": 300, "4h": 14_400}
+_LISTED = (("kalshi", "15m"), ("polymarket", "15m"), ("polymarket", "5m"), ("polymarket", "4h"))
 
 
 def series_of(assets: Iterable[str], intervals: Iterable[str]) -> tuple[Series, ...]:
@@ -61,7 +64,7 @@ def series_of(assets: Iterable[str], intervals: Iterable[str]) -> tuple[Series, 
     )
 
 
-SERIES = series_of(["btc"], LENGTHS_S)
+SERIES = series_of(["btc"], ("15m", "5m"))
 
 
 def listed(
@@ -90,8 +93,14 @@ def next_of(spec: MarketSpec, windows: int, begin_epoch_ns: int) -> MarketSpec:
 
 
 def _closes(series: Series, begin_epoch_ns: int, windows: int) -> list[int]:
+    """Those of 4 hours lie on midnight in New York, whose clock at the beginning counts."""
     whole_s = -(-begin_epoch_ns // SECOND_NS) + WINDOW_S
-    first = -(-whole_s // series.length_s) * series.length_s
+    ahead_s = 0
+    if series.length_s == LENGTHS_S["4h"]:
+        ahead = datetime.fromtimestamp(whole_s, EASTERN).utcoffset()
+        assert ahead is not None
+        ahead_s = int(ahead.total_seconds())
+    first = -(-(whole_s + ahead_s) // series.length_s) * series.length_s - ahead_s
     return [first + number * series.length_s for number in range(windows)]
 
 
@@ -105,9 +114,12 @@ def _spec(series: Series, close_s: int, begin_epoch_ns: int) -> MarketSpec:
         "strike_e8": SPOT_E8[series.product] if is_open else None,
     }
     if series.venue == "polymarket":
-        minutes = series.length_s // 60
+        minutes, hours = series.length_s // 60, series.length_s // 3_600
+        short, length = f"{minutes}m", f"{minutes} minutes"
+        if hours:
+            short, length = f"{hours}h", f"{hours} hours"
         return polymarket_market(
-            f"{coin}-updown-{minutes}m-{open_s}", f"{name} Up or Down - {minutes} minutes", 10_000,
+            f"{coin}-updown-{short}-{open_s}", f"{name} Up or Down - {length}", 10_000,
             70_000, taker_delay_ns=150_000_000, index=CHAINLINK[series.product],
             twap_ns=WINDOW_S * SECOND_NS, outcomes=("Up", "Down"), **common,
         )  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from bench import calibration
+from bench import calibration_bets as bets
 from bench.calibration_plot import Panel, draw
 from bench.calibration_samples import Sample, Session, _of_window, polymarket_books
 from tests.conftest import DATA, recorded
@@ -60,6 +61,47 @@ def test_reliability_counts_each_tenth() -> None:
     assert calibration.reliability(said, won) == [(0.025, 0.5, 2), (0.975, 1.0, 2)]
 
 
+# ---- bets
+
+
+def offered(ours: float, bid: float, ask: float, won: float, window: str = "a") -> Sample:
+    return Sample(market="m", window=window, seconds=60.0, ours=ours, plain=ours,
+                  mid=(bid + ask) / 2, won=won, bid=bid, ask=ask)  # fmt: skip
+
+
+@pytest.mark.parametrize("won", [0.0, 1.0])
+def test_a_bet_is_the_detectors_and_pays_by_the_outcome(won: float) -> None:
+    fee = 0.07 * 0.6 * 0.4
+    found = bets.bet(offered(0.75, 0.58, 0.6, won), 0.0)
+    assert found == pytest.approx((0.75 - 0.6 - fee, won - 0.6 - fee), abs=1e-5)
+    mirrored = bets.bet(offered(0.25, 0.4, 0.42, 1 - won), 0.0)
+    assert mirrored == pytest.approx(found, abs=1e-5)
+    assert bets.bet(offered(0.64, 0.58, 0.6, won), 0.0) is None, "less than 3 cents are left"
+    assert bets.bet(offered(0.75, 0.58, 0.6, won), 0.75) is None, "a quarter of ours is too little"
+    assert bets.bet(offered(0.9, 0.58, float("nan"), won), 0.0) is None, "nobody offers it"
+
+
+def test_the_bets_of_a_bucket_add_up_and_err_by_window() -> None:
+    rows = [offered(0.75, 0.58, 0.6, 1.0), offered(0.75, 0.58, 0.6, 0.0, "b")]
+    found = bets.figures([*rows, offered(0.59, 0.58, 0.6, 1.0, "c")])
+    assert (found["bets_at_0"], found["bets_at_0.75"]) == (2, 0)
+    assert found["expected_at_0"] == pytest.approx(2 * 0.1332, abs=0.01)
+    assert found["realised_at_0"] == pytest.approx(1 - 1.2 - 2 * 0.0168, abs=0.01)
+    assert found["error_at_0"] == pytest.approx(sqrt(0.3832**2 + 0.6168**2), abs=0.01)
+
+
+def test_the_weight_of_ours_is_one_of_a_chance_that_comes_true_and_none_of_a_guess() -> None:
+    rng = np.random.default_rng(7)
+    chances = rng.random(4_000) * 0.8 + 0.1
+    won = (rng.random(4_000) < chances).astype(float)
+    for ours, wanted in ((chances, 1.0), (rng.random(4_000), 0.0)):
+        mids = np.full(4_000, 0.5) if wanted else chances
+        rows = [sample(float(a), float(b), float(c), str(k))
+                for k, (a, b, c) in enumerate(zip(ours, mids, won, strict=True))]  # fmt: skip
+        weight, error = bets.weight_of_ours(rows)
+        assert abs(weight - wanted) < 3 * error < 0.2
+
+
 # ---- nothing of later
 
 
@@ -68,7 +110,7 @@ def _session(bump: float, from_s: float) -> Session:
     draws = np.cumsum(np.random.default_rng(7).normal(0, 5, 900))
     stamps = [CLOSE - 900 + k for k in range(900)]
     prices = [80_000 + float(draws[k]) + bump * (stamps[k] > CLOSE - from_s) for k in range(900)]
-    mids = {"W": [(at_s, 0.5) for at_s in stamps]}
+    mids = {"W": [(at_s, 0.49, 0.51) for at_s in stamps]}
     return Session(name="made", stamps=stamps, prices=prices, results={}, mids=mids,
                    windows=[("W", CLOSE, 80_000.0)])  # fmt: skip
 

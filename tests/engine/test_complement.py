@@ -44,9 +44,22 @@ def found(rows: Words, way: int, told: int, count: int = 0) -> tuple[int, ...]:
     count, legs = count or len(rows) // BODY, b.fresh()
     for leg in range(min(count, LEGS_MAX)):
         b.put_leg(legs, leg, leg * BODY, 7)
-    answer = k.complement(rows, legs, count, way, told, 0, 0, 10**12, 0)
+    answer = complement(rows, legs, count, way, told)
     sides = legs.reshape(LEGS_MAX, b.LEG_CELLS)[:count, b.B_SIDE]
     return (*(int(x) for x in answer), *(int(x) for x in sides))
+
+
+def complement(
+    rows: Words, legs: Words, count: int, way: int, told: int
+) -> tuple[int, int, int, int]:
+    """(size, edge, profit, refusal): what the registry says first, then the legs as the row of such
+    a set lays them."""
+    why = int(k.refusal_of(rows, legs, count, way, told))
+    if why:
+        return 0, 0, 0, why
+    pays = k.lay(legs, count, int(way >= k.IMPLIES), int(way == k.ALL_NO))
+    size, edge, profit = b.basket(rows, legs, count, pays, 0, 0, 10**12, 0)
+    return size, edge, profit, k.R_NONE if size > 0 else k.R_NOTHING
 
 
 def flat(bid: int, ask: int, size: int = 100) -> Book:
@@ -123,7 +136,7 @@ def test_yes_against_no_of_one_market_is_one_book(way: int) -> None:
     legs = b.fresh()
     b.put_leg(legs, 0, 0, BUY)
     b.put_leg(legs, 1, 0, SELL)
-    assert k.complement(rows, legs, 2, way, SET, 0, 0, 10**12, 0)[3] == k.R_SAME_MARKET
+    assert complement(rows, legs, 2, way, SET)[3] == k.R_SAME_MARKET
 
 
 @pytest.mark.parametrize(("way", "count"), [(k.ALL_YES, 1), (k.ALL_YES, 5), (k.LADDER, 3)])
@@ -172,7 +185,7 @@ def test_no_outcome_loses_money_after_fees(way: int) -> None:
         rows, legs = markets(*books, strikes=(1, 2, 3, 4)[:count]), b.fresh()
         for leg in range(count):
             b.put_leg(legs, leg, leg * BODY, 0)
-        size, _, profit, why = k.complement(rows, legs, count, way, SET, 0, 0, 10**12, 0)
+        size, _, profit, why = complement(rows, legs, count, way, SET)
         if size == 0:
             assert why == k.R_NOTHING
             continue

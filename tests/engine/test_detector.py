@@ -187,7 +187,7 @@ def no_close_known(world: World) -> None:
         (needs_terms, "refused_terms"),
         (terms_of_another, "refused_terms"),
         (no_close_known, "refused_terms"),
-        (not_open_yet, "refused_trust"),
+        (not_open_yet, "refused_window"),
     ],
 )
 def test_what_must_hold_to_open(spoil: Callable[[World], None], counter: str | None) -> None:
@@ -229,7 +229,8 @@ def test_a_window_is_over_at_its_close_whatever_its_venue_still_takes(
     detector = detector_of(world)
     edge_up(world, close_epoch_ns=RUN_0 + closes_in_s * SECOND)
     assert len(world.step(detector)) == count
-    assert (detector.counter("refused_trust") == 0) == bool(count)
+    assert (detector.counter("refused_window") == 0) == bool(count)
+    assert detector.counter("refused_trust") == 0
 
 
 def test_a_dead_feed_stops_opening_within_its_heartbeat() -> None:

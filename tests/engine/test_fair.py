@@ -220,8 +220,9 @@ def test_before_the_strike_is_known_the_difference_of_both_averages_decides(
 def test_a_twap_that_rolls_off_is_the_average_seen_from_what_is_published() -> None:
     seen = [S + 3 * k for k in range(60)]  # the last minute; 25 s of it stay until the close
     spot, tau = seen[-1] + 2, 35
-    mean, way = fair.rolling_terms(spot, SIGMA, float(tau), sum(seen) / 60,
-                                   sum(seen[:tau]) / tau, 60)  # fmt: skip
+    mean, way = twin.rolling_terms(
+        spot, SIGMA, float(tau), sum(seen) / 60, sum(seen[:tau]) / tau, 60
+    )
     sums, way_of_ticks = fair.average_terms(spot, SIGMA, float(tau), sum(seen[tau:]), 25, 60, 0.0)
     assert mean == pytest.approx(sums, rel=1e-12)
     assert way == pytest.approx(way_of_ticks, rel=0.03)  # continuous beside a tick a second
@@ -232,25 +233,11 @@ def test_near_its_end_a_published_twap_is_priced_like_its_ticks() -> None:
     spot, tau, mean = seen[-1], 20, sum(seen) / 60
     leaving = sum(seen[:tau]) / tau
     for away in (-1.5, -0.4, 0.0, 1.0):
-        at_end, way = fair.rolling_terms(spot, SIGMA, float(tau), mean, leaving, 60)
+        at_end, way = twin.rolling_terms(spot, SIGMA, float(tau), mean, leaving, 60)
         strike = at_end + away * way
-        found = fair.fair_rolling(spot, SIGMA, float(tau), mean, leaving, strike, 60, 0.0, 1.0, 0.0)
         ticks = yes(kind=TWAP, half_tick=0.0, spot=spot, seconds=float(tau), strike=strike,
                     known_sum=sum(seen[tau:]), known_count=40)  # fmt: skip
-        assert found == pytest.approx(twin.chance_above(-away, 0.0, 1.0), rel=1e-9)
-        assert found == pytest.approx(ticks, abs=0.02)
-    sure = fair.fair_rolling(spot, SIGMA, 0.0, mean, leaving, mean - 1, 60, 1e-4, 1.0, 0.01)
-    assert sure == 0.99
-    wide = fair.fair_rolling(spot, SIGMA, 20.0, mean, leaving, at_end - way, 60, 1e-3, 1.0, 0.0)
-    assert wide == pytest.approx(twin.chance_above(way, 0.0, sqrt(way**2 + (spot * 1e-3 / 3) ** 2)))
-
-
-@pytest.mark.parametrize("wrong", [{0: nan}, {1: 0.0}, {2: 61.0}, {2: -1.0}, {3: 0.0}, {4: nan},
-                                   {5: 0.0}, {6: 0}, {7: -1.0}, {8: nan}])  # fmt: skip
-def test_before_its_last_minute_a_twap_does_not_roll_off(wrong: dict[int, float]) -> None:
-    told = [S, SIGMA, 30.0, S, S, S, 60, 0.0, 1.0, 0.01]
-    assert not isnan(fair.fair_rolling(*told))
-    assert isnan(fair.fair_rolling(*(wrong.get(k, value) for k, value in enumerate(told))))
+        assert ticks == pytest.approx(twin.chance_above(-away, 0.0, 1.0), abs=0.02)
 
 
 @given(

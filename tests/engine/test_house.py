@@ -3,17 +3,21 @@ parameters come by the control ring, and what an order has at stake is given bac
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
+from fractions import Fraction
 
 import pytest
 
 from engine import memory as m
 from engine.replay import replay
+from engine.strategies import table
 from engine.strategies.select import N_ORDERS
 from engine.strategies.table import GATES, STRATEGIES
 from shm_layout import (
     BET,
+    BUY,
     E6,
     HALTED,
     K_ACCOUNT,
@@ -26,8 +30,9 @@ from shm_layout import (
     Words,
     cell,
 )
+from tests.engine import bets as b
 from tests.engine import windows as w
-from tests.engine.world import MS, RUN_0, SECOND, World, detector_of, field_of, record
+from tests.engine.world import KALSHI, MS, RUN_0, SECOND, World, detector_of, field_of, record
 from tests.twins import detector as twin
 
 SEED = 20261121
@@ -74,6 +79,51 @@ def test_each_strategy_alone_fires_and_its_intent_names_it(name: str) -> None:
     assert replay(world.tape) == [intent.tobytes()]
 
 
+# the market each of them is on, the touch it takes, and contracts that half of Kelly's share, its
+# cap and whole lots leave of 500 there
+TAKEN = {"settlement_sniper": (0, 80), "misalignment": (0, 49), "extreme_buyer": (0, 99),
+         "cross_timeframe": (1, 57)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_it_writes_is_what_the_book_and_its_caps_allow(name: str) -> None:
+    """Those that no half hour of the seeded world is sure to show: each cell of the leg."""
+    world, detector = w.SCENES[name](name)
+    (intent,) = world.step(detector)
+    instrument, cents = TAKEN[name]
+    assert field_of(intent, "venue_0") == KALSHI and field_of(intent, "generation_0") == 1
+    assert field_of(intent, "instrument_0") == instrument
+    assert field_of(intent, "limit_e6_0") == cents * 10_000
+    size, told = field_of(intent, "size_e6_0"), table.REFERENCE[name]
+    assert 0 < size <= w.LEVEL and size % 10_000 == 0
+    is_buy = field_of(intent, "side_0") == BUY
+    price = Fraction(cents if is_buy else 100 - cents, 100)
+    worth = Fraction(reason_of(intent, "fair_e6"), E6)
+    worth = worth if is_buy else 1 - worth
+    cost, fee = price * size, Fraction(7, 100) * size * price * (1 - price)
+    fees = -(-fee // 100) * 100
+    assert field_of(intent, "fees_e6") == fees
+    assert cost + fees <= field_of(intent, "cash_e6_0") <= cost + fees + 200, "at worst"
+    assert field_of(intent, "profit_e6") == math.floor(worth * size - cost) - fees
+    edge = worth - price - fee / size
+    assert field_of(intent, "edge_e6") >= told["edge_min_e6"]
+    bankroll = 10_000 * E6
+    share = min(edge / (1 - price) / 2, Fraction(told["cap_e6"], E6))
+    assert cost <= share * bankroll + 1, "half of Kelly's share, under its cap"
+    assert size == w.LEVEL or cost + fees > share * bankroll * Fraction(95, 100)
+
+
+GATED = [(name, *case) for name, cases in w.GATED.items() for case in cases]
+
+
+@pytest.mark.parametrize(("name", "gate", "scene"), GATED)
+def test_each_gate_of_it_blocks_alone(name: str, gate: str, scene: w.Scene) -> None:
+    world, detector = scene(name)
+    assert world.step(detector) == []
+    pair = TAKEN[name][0]
+    assert gate_now(world, name, pair) == gate, gates(world, name)
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_no_strategy_trades_where_it_is_off(name: str) -> None:
     others = [other for other in STRATEGIES if other != name]
@@ -110,6 +160,19 @@ def test_a_parameter_on_the_control_ring_takes_effect(changed: dict[str, int], g
     assert world.step(detector) == [] and gate_now(world, "distance_fade") == gate
     world.strategies("distance_fade")
     assert len(world.step(detector)) == 1
+
+
+@pytest.mark.parametrize(("share", "gate"), [(0, "fires"), (E6 // 2, "fires"), (E6, "edge")])
+def test_the_more_of_a_chance_is_the_markets_the_less_edge_is_left(share: int, gate: str) -> None:
+    world, detector = b.one_market()
+    b.terms(world, market_e6=share)
+    world.quote(0, KALSHI, *b.LAGS)
+    intents = world.step(detector)
+    assert gate_now(world, "model_edge") == gate and len(intents) == (gate == "fires")
+    if intents:  # worth 0.74 to us, 0.595 to the market
+        wanted = 740_000 - share * 145_000 // E6
+        assert reason_of(intents[0], "fair_e6") == pytest.approx(wanted, abs=5_000)
+        assert replay(world.tape) == [intents[0].tobytes()]
 
 
 def test_a_detector_that_starts_later_knows_the_strategies_from_their_slots() -> None:
@@ -289,7 +352,8 @@ def test_all_strategies_replay_to_the_byte_and_to_their_plain_twin() -> None:
             cents = min(max(round(50 + (middle - 80_000) / 6 + rng.randrange(-15, 16)), 2), 96)
             w.book(world, cents, cents + rng.randrange(1, 3))
         if turn % 11 == 5:
-            w.terms(world, number=turn, sigma_e12=rng.choice([80, 100, 130]) * 10**6)
+            sigma_e12, share_e6 = rng.choice([80, 100, 130]) * 10**6, turn % 3 * 10**5
+            w.terms(world, number=turn, sigma_e12=sigma_e12, market_e6=share_e6)
         pending += world.step(detector, rng.randrange(50, 1_500) * MS)
         if pending and rng.random() < 0.7:
             intent = pending.pop()
@@ -304,4 +368,10 @@ def test_all_strategies_replay_to_the_byte_and_to_their_plain_twin() -> None:
     bodies = [intent.tobytes() for intent in world.intents]
     assert replay(world.tape) == bodies and len(bodies) > 10
     assert len({reason_of(intent, "strategy") for intent in world.intents}) > 3
-    assert twin.run(world.tape) == bodies
+    lives: list[twin.Plain] = []
+    assert twin.run(world.tape, lives) == bodies
+    plain = lives[-1]
+    stakes = {name: told(world, name, "spent_e6") for name in STRATEGIES}
+    assert {name: plain.house.spent(name) for name in STRATEGIES} == stakes
+    found = {name: answer[4] for name, answer in plain.house.answers[0].items()}
+    assert {name: gate_now(world, name) for name in STRATEGIES} == found

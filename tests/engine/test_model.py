@@ -132,6 +132,20 @@ def begun() -> Desk:
     return desk
 
 
+def test_a_strike_by_a_mean_of_another_length_is_not_taken_from_those_of_a_minute() -> None:
+    for ticks, strike_e8 in ((60, 79_995 * E8), (30, NONE_NS)):
+        desk = Desk()
+        rule = Rule(kind=TWAP, compare=AT_LEAST, n=ticks)
+        fields = {"open_epoch_ns": RUN_0, "spot_slot": SPOT_SLOT, "index_slot": BTCUSD}
+        desk.world.instrument(1, POLYMARKET, settlement_rule=rule.cell, **fields)
+        desk.model = Model(desk.world.segment)
+        desk.twap(79_990, RUN_0 - SECOND)
+        desk.twap(79_995, RUN_0)
+        desk.go(3)
+        told = desk.market(1)
+        assert told is not None and told["strike_e8"] == strike_e8
+
+
 def test_a_market_has_its_strike_sigma_basis_and_fair_value() -> None:
     desk = begun()
     kalshi, polymarket = desk.market(0), desk.market(1)
@@ -181,7 +195,8 @@ def test_where_the_point_settles_the_strike_is_the_tick_of_the_start() -> None:
                           spot_slot=SPOT_SLOT)  # fmt: skip
     desk.quotes(generation=2)
     desk.go(29)
-    assert desk.market(1) is None
+    before = desk.market(1)
+    assert before is not None and before["strike_e8"] == NONE_NS
     desk.go(1, 80_500)
     desk.go(10, 80_000)
     found = desk.market(1)

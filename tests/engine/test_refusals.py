@@ -109,3 +109,25 @@ def test_a_new_detector_goes_on_with_the_count() -> None:
     edge_up(world)
     world.step(again)
     assert told(world)["edges"] == 2
+
+
+def test_which_directions_pay_is_shown_and_a_detector_that_begins_anew_shows_it_anew() -> None:
+    world = two_venues()
+    world.quote(0, KALSHI, *DEAR)  # both venues show the same: nothing pays
+    detector = detector_of(world)
+    world.step(detector)
+    for make, pays in ((edge_up, 0b01), (edge_down, 0b10)):
+        make(world)
+        world.step(detector)
+        assert told(world)["pays"] == pays
+    at = world.segment.at("refusals", 0)
+    world.words[at + REFUSAL.names.index("pays")] = 0b11  # what a detector that died had shown
+    world.step(detector_of(world))
+    assert told(world)["pays"] == 0b10
+
+
+def test_an_edge_that_is_refused_does_not_pay() -> None:
+    world, detector = watched()
+    edge_up(world)
+    world.step(detector)
+    assert told(world)["edges"] == 1 and told(world)["pays"] == 0

@@ -43,6 +43,18 @@ def random_levels(rng: random.Random) -> tuple[tuple[tuple[int, int], ...], ...]
     return bids, asks
 
 
+def take_some(world: World, instrument: int, rng: random.Random) -> None:
+    """Paper orders hold some of what its venue shows, and of what it does not."""
+    quote = world.segment.read("quotes", instrument)
+    assert quote is not None
+    sides = {}
+    for name in ("bids", "asks"):
+        shown = zip(*[iter(quote[name].tolist())] * 2, strict=True)
+        some = [(price, rng.randrange(1, size + 9)) for price, size in shown if size > 0]
+        sides[name] = tuple(rng.sample(some, rng.randrange(len(some) + 1)))
+    world.had(instrument, **sides, generation=rng.choice((1, 1, 1, 2)))
+
+
 def trade(
     world: World, detector: Detector, rng: random.Random, turns: int, cash_max: int = 5_000
 ) -> None:
@@ -55,6 +67,8 @@ def trade(
         for _ in range(rng.randrange(1, 4)):
             instrument = rng.randrange(6)
             world.quote(instrument, instrument % 2, *random_levels(rng))
+            if rng.random() < 0.2:
+                take_some(world, instrument, rng)
         open_intents += world.step(detector, rng.randrange(1, 30) * MS)
         while open_intents and rng.random() < 0.6:
             intent = open_intents.pop(0)

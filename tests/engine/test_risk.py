@@ -77,6 +77,18 @@ def test_a_limit_cuts_the_size_to_what_it_leaves(
     assert contracts * E6 <= size < (contracts + 2) * E6
 
 
+def test_a_limit_that_leaves_nothing_and_cash_that_pays_nothing_are_told_apart() -> None:
+    for limit, counter in (("market_max_e6", "refused_limit"), ("", "refused_cash")):
+        world = two_venues(**({limit: 0} if limit else {}))
+        if not limit:
+            world.cash(KALSHI, 0)
+        detector = detector_of(world)
+        edge_up(world)
+        assert world.step(detector) == []
+        told = {name: detector.counter(name) for name in ("refused_limit", "refused_cash")}
+        assert told == dict.fromkeys(told, 0) | {counter: 1}
+
+
 def test_cooldown_is_run_time_and_passes_by_timer() -> None:
     world = two_venues(cooldown_ns=SECOND)
     detector = detector_of(world)

@@ -5,15 +5,17 @@ of the house stand on. One window as in tests/engine/bets.py, of five minutes at
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import erf, sqrt
 
 from engine.detector import Detector
+from engine.strategies import table
 from shm_layout import BUY, E6, NO_INSTRUMENT, SELL
 from tests.engine.bets import CLOSE, COINBASE, E8, RULE, SPOT_SLOT, rows_of, spot, terms
 from tests.engine.world import KALSHI, MS, RUN_0, SECOND, World, detector_of
 
 LEVEL = 500 * E6
-Scene = Callable[[], tuple[World, Detector]]
+Scene = Callable[..., tuple[World, Detector]]
 ALL = (
     "distance_fade", "momentum", "settlement_sniper", "latency", "certainty", "convexity_fade",
     "misalignment", "extreme_buyer", "cross_timeframe", "model_edge",
@@ -135,13 +137,16 @@ def extreme_buyer(*on: str, **changed: int) -> tuple[World, Detector]:
     return world, detector
 
 
-def cross_timeframe(*on: str, **changed: int) -> tuple[World, Detector]:
-    """Three windows whose books imply 1, 3 and 1 basis points a √second."""
+def cross_timeframe(
+    *on: str, sigmas: tuple[float, ...] = (1e-4, 3e-4, 1e-4), **changed: int
+) -> tuple[World, Detector]:
+    """Windows whose books imply so much a √second: three of 1, 3 and 1 basis points."""
     world, detector = opened(*on, left_s=250, **changed)
     spot(world)
     place = {"settlement_rule": RULE.cell, "open_epoch_ns": RUN_0, "spot_slot": SPOT_SLOT}
     off = 100 / 80_000
-    for i, (length_s, sigma) in enumerate(((300, 1e-4), (900, 3e-4), (3_600, 1e-4))):
+    lengths_s = (300, 900, 3_600)
+    for i, (length_s, sigma) in enumerate(zip(lengths_s, sigmas, strict=False)):
         if i:
             world.instrument(i, KALSHI, index_slot=1, **place)
             world.pair(i, i, NO_INSTRUMENT, needs_terms=1)
@@ -149,12 +154,106 @@ def cross_timeframe(*on: str, **changed: int) -> tuple[World, Detector]:
         cents = round(middle * 100)
         book(world, cents - 1, cents + 1, i)
     for number in (2, 3):
-        for i, length_s in enumerate((300, 900, 3_600)):
+        for i, length_s in enumerate(lengths_s[: len(sigmas)]):
             terms(world, i, number=number, close_epoch_ns=RUN_0 + length_s * SECOND)
         if number == 2:
             assert world.step(detector) == []
     return world, detector
 
+
+def _misaligned(
+    *on: str, left_s: int = 299, mean: float = 79_940, cents: tuple[int, int] = (49, 51),
+    is_spot: bool = True, **changed: int,
+) -> tuple[World, Detector]:  # fmt: skip
+    """`misalignment` with one thing otherwise; the last update is a book if not `is_spot`."""
+    world, detector = opened(*on, left_s=left_s, **changed)
+    for _ in range(10 * (mean > 0)):
+        trade(world, mean)
+    if mean <= 0:
+        spot(world, 80_000)
+    if not is_spot:
+        book(world, 33, 35)  # decided, and too dear
+    assert world.step(detector) == []
+    book(world, *cents)
+    if is_spot:
+        spot(world, 80_000)
+    return world, detector
+
+
+def _late(
+    *on: str, left_s: int = 60, dollars: list[float] | None = None,
+    cents: tuple[int, int] = (78, 80), **changed: int,
+) -> tuple[World, Detector]:  # fmt: skip
+    """`settlement_sniper` with one thing otherwise."""
+    world, detector = opened(*on, left_s=left_s, **changed)
+    traded(world, detector, wavering(80_100, 20) if dollars is None else dollars)
+    book(world, *cents)
+    return world, detector
+
+
+def _cheap(
+    *on: str, left_s: int = 250, dollars: list[float] | None = None,
+    cents: tuple[int, int] = (99, 100), **changed: int,
+) -> tuple[World, Detector]:  # fmt: skip
+    """`extreme_buyer` with one thing otherwise."""
+    world, detector = opened(*on, left_s=left_s, **changed)
+    traded(world, detector, wavering(80_200, 60) if dollars is None else dollars)
+    book(world, *cents)
+    return world, detector
+
+
+def _by_a_quote(*on: str) -> tuple[World, Detector]:
+    """`cross_timeframe`, and then a book alone."""
+    world, detector = cross_timeframe(*on, edge_min_e6=E6)
+    assert world.step(detector) == []
+    book(world, 55, 57, 1)
+    return world, detector
+
+
+# strategy -> (gate, a scene in which that one blocks it)
+GATED: dict[str, list[tuple[str, Scene]]] = {
+    "misalignment": [
+        ("trigger", partial(_misaligned, is_spot=False)),
+        ("time", partial(_misaligned, left_s=284)),
+        ("unknown", partial(_misaligned, mean=0)),
+        ("misalignment", partial(_misaligned, mean=79_999)),
+        ("edge", partial(_misaligned, cents=(33, 35))),
+        ("confidence", partial(_misaligned, confidence_min_e6=500_001)),
+        ("orders", partial(_misaligned, orders_max=0)),
+        ("limit", partial(_misaligned, total_e6=0)),
+    ],
+    "settlement_sniper": [
+        ("time", partial(_late, left_s=110)),
+        ("time", partial(_late, left_s=14)),
+        ("unknown", partial(_late, dollars=[])),
+        ("distance", partial(_late, dollars=wavering(80_040, 20))),
+        ("reversal", partial(_late, dollars=steps(80_300, 80_100, 20))),
+        ("table", partial(_late, dollars=wavering(80_050, 20), fair=table.FAIR_THEIRS)),
+        ("edge", partial(_late, cents=(96, 97))),
+        ("confidence", partial(_late, confidence_min_e6=950_001)),
+        ("orders", partial(_late, orders_max=0)),
+        ("limit", partial(_late, cap_e6=0)),
+    ],
+    "extreme_buyer": [
+        ("time", partial(_cheap, left_s=89)),
+        ("z", partial(_cheap, dollars=wavering(80_100, 60))),
+        ("regime", partial(_cheap, dollars=steps(80_140, 80_200, 60))),
+        ("price", partial(_cheap, cents=(75, 77))),
+        ("edge", partial(_cheap, cents=(90, 92))),
+        ("confidence", partial(_cheap, confidence_min_e6=400_001)),
+        ("orders", partial(_cheap, orders_max=0)),
+        ("limit", partial(_cheap, cap_e6=0)),
+    ],
+    "cross_timeframe": [
+        ("trigger", _by_a_quote),
+        ("unknown", partial(cross_timeframe, sigmas=(1e-4, 3e-4))),
+        ("outlier", partial(cross_timeframe, outlier_min_e6=2_000_000)),
+        ("edge", partial(cross_timeframe, edge_min_e6=E6)),
+        ("confidence", partial(cross_timeframe, confidence_min_e6=500_001)),
+        ("orders", partial(cross_timeframe, orders_max=0)),
+        ("limit", partial(cross_timeframe, total_e6=0)),
+    ],
+}
 
 SCENES: dict[str, Scene] = {
     "distance_fade": distance_fade,

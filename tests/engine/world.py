@@ -22,9 +22,11 @@ from shm_layout import (
     FEE_QUADRATIC,
     FEED_ROLE,
     GATE_AT,
+    HAD,
     INSTRUMENT,
     INTENT,
     K_ACCOUNT,
+    K_HAD,
     K_INSTRUMENT,
     K_LEG,
     K_MARKET,
@@ -222,6 +224,15 @@ class World:
         self.segment.write("quotes", instrument, body)
         self.append(f"changes_{venue}", K_QUOTE, body)
         return body
+
+    def had(self, instrument: int, bids: Levels = (), asks: Levels = (), **fields: int) -> None:
+        """What paper orders hold of an instrument's levels: slot, then ring."""
+        body = record(HAD, **({"instrument": instrument, "generation": 1} | fields))
+        for name, levels in (("bids", bids), ("asks", asks)):
+            told = [each for level in levels for each in level]
+            body[cell(HAD, name) : cell(HAD, name) + len(told)] = told
+        self.segment.write("had", instrument, body)
+        self.append("had_ring", K_HAD, body)
 
     def cash(self, account: int, free_e6: int) -> None:
         """Free cash of an account: slot and report, as the gateway tells it."""

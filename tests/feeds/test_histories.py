@@ -31,7 +31,7 @@ from tests.feeds.histories import KINDS, History, history
 from tests.feeds.oracle import Wrong
 from tests.feeds.play import Play, play
 
-BATCHES, EACH = 20, 25
+BATCHES, EACH = 8, 25
 MANY = 25 if os.environ.get("ARB_SHORT") else 10_000
 SAY_EVERY = 25
 TRUSTED_LEAST = 0.5  # of the looks: a feed that trusts nothing would be right for nothing

@@ -14,7 +14,7 @@ from tests.conftest import recorded
 from tests.feeds.kalshi_line import Line, Recorded, recorded_frames
 from tests.feeds.rig import Market, rig
 
-STEP_NS = 20 * MS_NS
+STEP_NS = 100 * MS_NS
 SESSIONS = ("20260511T121730Z", "20260513T215130Z", "20260514T043808Z_reconnect")
 
 
@@ -71,7 +71,7 @@ def play(frames: list[Recorded], *, freeze_from: int = 1 << 60) -> Watch:
     return watch
 
 
-@pytest.mark.parametrize("session", SESSIONS)
+@pytest.mark.parametrize("session", SESSIONS[1:])  # of the first, with the clock frozen, below
 def test_a_recorders_slow_and_drifting_clock_is_no_skew_and_jumps_cost_little(session: str) -> None:
     watch = play(list(recorded_frames(recorded("kalshi_btc15m_ws_coinbase") / session)))
     assert watch.lived_ns > 800 * SECOND_NS

@@ -121,7 +121,7 @@ def played(run: list[Step]) -> Pair:
     return pair
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(frames(), st.booleans(), st.booleans()), min_size=1, max_size=6))
 def test_scanned_and_decoded_frames_leave_the_same(run: list[Step]) -> None:
     pair = played(run)

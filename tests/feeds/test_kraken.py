@@ -11,6 +11,7 @@ import pytest
 
 from feeds.kraken import DEPTH, TRIES_MAX, Kraken
 from feeds.kraken_book import Book, digits
+from feeds.spot_handler import NUMBERS_MAX
 from feeds.update import SECOND_NS
 from shm_layout import BUY, DRIFT, E8, NO_ASK_E6, NO_SNAPSHOT, NOT_OPEN, REST_MISMATCH, SELL, VENUES
 from tests.feeds.spot_line import SLOT, Line, recorded
@@ -119,6 +120,14 @@ def test_a_trade_is_a_slot_and_an_entry_exact_to_the_digit(side: str, taker: int
     assert entry.tobytes() == made.spot().tobytes()
     names = ("trust", "last_e8", "size_e8", "taker_side", "trade_id", "event_epoch_ns")
     assert made.cells(*names) == [0, 6_466_890_000_000, 122_657, taker, 7, STAMP_NS]
+
+
+def test_hours_of_sizes_that_never_come_again_take_no_more_memory_than_a_minute_of_them() -> None:
+    made = line()
+    for number in range(1, NUMBERS_MAX + 1_000):
+        made.give(trade(number, qty=1 + number / 10**8))
+    assert made.counted("trades") == NUMBERS_MAX + 999
+    assert len(made.venue._numbers._seen) <= NUMBERS_MAX
 
 
 def test_the_newest_trade_of_a_snapshot_is_the_baseline_and_the_rest_is_history() -> None:

@@ -103,7 +103,7 @@ def frames(draw: Any) -> bytes:
     return raw
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(frames(), st.booleans()), min_size=1, max_size=4))
 def test_scanned_and_decoded_frames_leave_the_same(run: list[tuple[bytes, bool]]) -> None:
     scanned, decoded = both(*run)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from feeds import update
 from feeds.update import (
     FeedError,
     Numbers,
@@ -42,9 +41,8 @@ def test_anything_else_is_an_error_and_is_not_remembered(text: str) -> None:
     assert numbers.get(text) is None
 
 
-def test_the_memory_of_texts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update, "NUMBERS_MAX", 10)
-    numbers = Numbers(2)
+def test_the_memory_of_texts_is_bounded() -> None:
+    numbers = Numbers(2, 10)
     assert [numbers.parse(f"{i}") for i in range(100)] == [100 * i for i in range(100)]
     assert sum(numbers.get(f"{i}") is not None for i in range(100)) <= 10
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.strategies.table import S_FAIR
 from gateway.accounts import Accounts
 from gateway.facts import facts_of
 from gateway.intake import Intake, market_of
@@ -27,19 +28,22 @@ from shm_layout import (
     FEED_ROLE,
     GATE,
     HALTED,
+    KIND_COMPLEMENT,
     KIND_MODEL,
     LIVE_EPOCH_AT,
+    MARKET_TERMS,
     NO_INSTRUMENT,
     QUOTE,
     REASONS,
     ROLE,
     SELL,
     SPOT,
+    STRATEGY,
     Segment,
     cell,
     word_store,
 )
-from tests.gateway.scene import EPOCH, KALSHI, POLY, Scene, fee, legal_size
+from tests.gateway.scene import EPOCH, KALSHI, POINT_RULE, POLY, Scene, fee, legal_size
 from tests.twins.guard import Look, Standing, check, cost_e6
 from tests.twins.guard_bet import Price
 
@@ -47,18 +51,30 @@ SIZE = 10_000_000
 NOW = 10**15
 SPOT_FEED, SPOT_SLOT, INDEX_SLOT = 3, 4, 5  # of a bet's market
 PRICE = 80_000 * 10**8
+BET_BY = 9  # the strategy of a bet
+CLOSE_NS = 400 * 10**9  # run time of a bet's close: that of its price is 0
+SET = 2, 3, 4, 1  # instruments of a set
 SEGMENT = Segment.private()
 ELSEWHERE = Market(9, 1, "polymarket_us", 5, 77, "else", 0, "", "0", "0", 2, 9)
 
 
 @dataclass(slots=True)
 class Row:
-    """A pair row."""
+    """A row of the pairs. `more`: the further markets of a set."""
 
     same: int = 1
     approved: int = 1
     a: int = 0
     b: int = 1
+    barred: int = 0
+    more: tuple[int, ...] = ()
+    generation: int = 1
+
+    @property
+    def legs(self) -> tuple[tuple[int, int], ...]:
+        """Instrument and generation of each market."""
+        numbers = (self.a,) if self.b == NO_INSTRUMENT else (self.a, self.b, *self.more)
+        return tuple((number, self.generation) for number in numbers)
 
 
 @dataclass(slots=True)
@@ -106,7 +122,7 @@ class Case:
         word_store(words, segment.at("gate") + cell(GATE, "state"), ACTIVE)
         for look in self.looks:
             feed, instrument = look.leg.venue, look.leg.instrument
-            if not (0 <= feed < 2 and 0 <= instrument < 2):
+            if not (0 <= feed < 2 and 0 <= instrument < 5):
                 continue
             word_store(words, LIVE_EPOCH_AT + FEED_ROLE + feed, look.alive_epoch)
             beat = segment.at("roles", FEED_ROLE + feed) + cell(ROLE, "beat_ns")
@@ -124,6 +140,13 @@ class Case:
                 word_store(words, segment.at("spot", slot), 1)
             else:
                 segment.write("spot", slot, np.array(price.cells, np.int64))
+        row = np.zeros(BODY, np.int64)
+        row.view(STRATEGY)[0]["values"][S_FAIR] = price.is_formula
+        segment.write("strategies", BET_BY, row)
+        if price.terms is None:
+            word_store(words, segment.at("market_terms", KALSHI), 1)
+        else:
+            segment.write("market_terms", KALSHI, np.array(price.terms, np.int64))
 
     def _remember(self) -> Memory:
         """The desk's numbers, told as the desk tells them."""
@@ -153,7 +176,7 @@ class Case:
                 memory.block(look.leg.instrument, True)
         standing, pair = self.standing, self.standing.pair
         if pair is not None:
-            memory.pair(0, same=pair.same, approved=pair.approved, a=pair.a, b=pair.b)
+            memory.pair(0, pair.same, pair.approved, pair.barred, pair.legs)
         for slot in (SPOT_SLOT, INDEX_SLOT):
             memory.slot(slot, SPOT_FEED)
         memory.pause({0} if standing.is_paused else set())
@@ -174,8 +197,7 @@ class Case:
     def leg(self, place: int, **changed: int) -> None:
         """Change a leg, and what its venue makes of it."""
         leg = self.looks[place].leg._replace(**changed)
-        price = leg.limit_e6 if place == KALSHI else 1_000_000 - leg.limit_e6
-        placing = Placing(YES, leg.side, price) if place == KALSHI else Placing(NO, BUY, price)
+        placing = placed(leg)
         self.looks[place] = fresh(self.looks[place]._replace(leg=leg, placing=placing))
         self.intent = self.intent._replace(legs=tuple(look.leg for look in self.looks))
 
@@ -198,6 +220,14 @@ class Case:
         price = self.standing.price._replace(cells=cells)
         self.standing = self.standing._replace(price=price)
 
+    def terms(self, **changed: int) -> None:
+        """Change cells of what the model last said."""
+        assert self.standing.price is not None
+        cells = list(self.standing.price.terms or [])
+        for name, value in changed.items():
+            cells[cell(MARKET_TERMS, name)] = value
+        self.standing = self.standing._replace(price=self.standing.price._replace(terms=cells))
+
     def quote(self, place: int, **changed: int) -> None:
         """Change cells of a quote."""
         quote = list(self.looks[place].quote or [])
@@ -211,6 +241,13 @@ def fresh(look: Look) -> Look:
     assert look.quote is not None
     facts = facts_of(look.quote)
     return look._replace(facts=facts, cost_e6=cost_e6(look.leg, fee, facts))
+
+
+def placed(leg: Leg) -> Placing:
+    """As its venue sees it where nothing is held."""
+    if leg.venue == KALSHI or leg.side == BUY:
+        return Placing(YES, leg.side, leg.limit_e6)
+    return Placing(NO, BUY, 1_000_000 - leg.limit_e6)
 
 
 def case() -> Case:
@@ -245,22 +282,51 @@ def case() -> Case:
     return Case(intent, looks, standing, accounts, DeskParams())
 
 
+def a_set(count: int = 3, direction: int = 0, venue: int = KALSHI) -> Case:
+    """Ten of each of so many outcomes of one venue: all bought for 0.90 together, or all sold for
+    1.20 (their NO bought for n − 1.20).
+    """
+    c = case()
+    base, side = c.looks[venue], SELL if direction else BUY
+    limit = ((1_200_000 if direction else 900_000) // count) // 10_000 * 10_000
+    assert base.market is not None and base.quote is not None
+    c.looks = []
+    for number in SET[:count]:
+        market = replace(base.market, instrument=number, ticker=f"set-{number}")
+        c.accounts.add_market(market)
+        quote = list(base.quote)
+        quote[cell(QUOTE, "instrument")] = number
+        leg = Leg(venue, number, 1, side, limit, SIZE, 0, 1, EPOCH, 1)
+        look = base._replace(leg=leg, market=market, quote=quote, placing=placed(leg))
+        c.looks.append(fresh(look))
+    legs = tuple(look.leg for look in c.looks)
+    c.intent = c.intent._replace(kind=KIND_COMPLEMENT, direction=direction, legs=legs)
+    a, b, *more = SET[:count]
+    c.standing = c.standing._replace(pair=Row(same=0, a=a, b=b, more=tuple(more)))
+    return c
+
+
 def bet() -> Case:
-    """BUY 10 at Kalshi 0.42 that our model holds for worth 0.50, spot at 80,000."""
+    """BUY 10 at Kalshi 0.42 that our model holds for worth 0.50, spot and strike at 80,000."""
     c = case()
     c.drop(POLY)
     market = c.looks[0].market
     assert market is not None
-    market = replace(market, spot_slot=SPOT_SLOT, index_slot=INDEX_SLOT)
+    market = replace(market, spot_slot=SPOT_SLOT, index_slot=INDEX_SLOT, rule=POINT_RULE)
     c.looks[0] = c.looks[0]._replace(market=market)
     c.accounts.add_market(market)
-    cells = [0] * BODY
+    cells, terms = [0] * BODY, [0] * BODY
+    says = {"instrument": KALSHI, "generation": 1, "number": 3, "valid_until_ns": NOW,
+            "strike_e8": PRICE, "close_epoch_ns": CLOSE_NS, "spot_slot": SPOT_SLOT,
+            "basis_e8": 10**8, "basis_sd_e8": 10**9, "sigma_e12": 10**8}  # fmt: skip
+    for name, value in says.items():
+        terms[cell(MARKET_TERMS, name)] = value
     told = {"epoch": EPOCH, "recv_ns": NOW - 1_000, "last_e8": 7, "bid_e8": PRICE - 1,
             "ask_e8": PRICE + 1, "number": 9}  # fmt: skip
     for name, value in told.items():
         cells[cell(SPOT, name)] = value
-    reasons = (9, 500_000, 700_000, 0, SPOT_SLOT, 9, EPOCH, PRICE)
+    reasons = (BET_BY, 500_000, 700_000, 0, SPOT_SLOT, 9, EPOCH, PRICE)
     c.intent = c.intent._replace(kind=KIND_MODEL, reasons=reasons)
     row = Row(a=KALSHI, b=NO_INSTRUMENT)
-    c.standing = c.standing._replace(pair=row, price=Price(cells, EPOCH))
+    c.standing = c.standing._replace(pair=row, price=Price(cells, EPOCH, terms))
     return c

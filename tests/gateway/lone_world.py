@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -41,9 +41,9 @@ Levels = list[tuple[int, int]]  # (price_e6, size_e6) in YES terms, best first
 class Clock(Scene):
     """A scene whose time stands still until `now_ns` is moved."""
 
-    def __init__(self) -> None:
+    def __init__(self, set_at: int = -1) -> None:
         self.now_ns = 10**15
-        super().__init__()
+        super().__init__(set_at)
 
     def clock(self) -> int:
         return self.now_ns
@@ -275,8 +275,15 @@ class World:
     """The desk on its two venues. `gate`, `slot`: what everybody else sees of it."""
 
     def __init__(self, folder: Path, params: DeskParams, plan: PlanLone = plan_lone) -> None:
-        self.scene, self.params, self.folder = Clock(), params, folder
-        self.venues = {n: PlainVenue(n, self.scene.clock) for n in (KALSHI, POLY)}
+        self.params, self.folder, self.plan = params, folder, plan
+        self.pools = self._open()
+        self.begin()
+        self.desk.accounts.start({KALSHI: 500 * E6, POLY: 500 * E6}, [], {})
+        self.desk.opening.is_done = True
+        self.desk.gate.open(self.scene.now_ns)
+
+    def begin(self) -> None:
+        """A desk on the journal as it is."""
         signer = Signer()
         files = {
             KALSHI: KalshiVenue(signer, "localhost"),
@@ -285,21 +292,24 @@ class World:
         lines = {
             number: VenueLine(
                 venue=files[number],
-                pool=self.venues[number],  # type: ignore[arg-type]
+                pool=self.pools[number],  # type: ignore[arg-type]
                 bucket=Bucket(rate=1_000, burst=1_000, reserve=10),
             )
             for number in (KALSHI, POLY)
         }
         self.desk = Desk(
-            self.scene.segment, params, eventfd=-1, clock=self.scene.clock,
-            journal=Journal(folder), lines=lines, pump=lambda _now: 0, fee=fee_of, take=take,
-            last_look=last_look, plan_lone=plan,
+            self.scene.segment, self.params, eventfd=-1, clock=self.scene.clock,
+            journal=Journal(self.folder), lines=lines, pump=lambda _now: 0, fee=fee_of, take=take,
+            last_look=last_look, plan_lone=self.plan,
         )  # fmt: skip
-        for number, venue in self.venues.items():
-            venue.frame = partial(self.desk.dispatcher.take_frame, number)
-        self.desk.accounts.start({KALSHI: 500 * E6, POLY: 500 * E6}, [], {})
-        self.desk.opening.is_done = True
-        self.desk.gate.open(self.scene.now_ns)
+        for venue in self.venues.values():
+            venue.frame = partial(self.desk.dispatcher.take_frame, venue.number)
+
+    def _open(self) -> dict[int, PlainVenue]:
+        """Scene and markets (`venues`, by instrument); what the desk takes for its connections."""
+        self.scene = Clock()
+        self.venues = {n: PlainVenue(n, self.scene.clock) for n in (KALSHI, POLY)}
+        return self.venues
 
     @property
     def gate(self) -> tuple[int, str]:
@@ -323,13 +333,16 @@ class World:
         return sorted(found, key=lambda item: item[1].at_ns)
 
     def fire(self, buy: int, first: int, limits: dict[int, int]) -> int:
-        """Ten contracts: BUY at venue `buy`, SELL at the other; leg 0 is at venue `first`."""
-        scene = self.scene
+        """Ten contracts: BUY at venue `buy`, SELL at the other; leg 0 is at venue `first`, as in
+        the row of the pair.
+        """
+        scene, direction = self.scene, int(buy != first)
+        self.desk.memory.pair(0, 1, 1, 0, ((first, 1), (1 - first, 1)))
         legs = [
             scene.leg(number, BUY if number == buy else SELL, limits[number], SIZE)
             for number in (first, 1 - first)
         ]
-        return scene.intent(*legs, flags=0)
+        return scene.intent(*legs, flags=0, direction=direction)
 
     async def run(self, for_ns: int, step_ns: int = MS) -> None:
         """Let time pass."""
@@ -367,3 +380,21 @@ class World:
 def is_active(world: World) -> bool:
     """Nothing halted."""
     return world.gate[0] == ACTIVE
+
+
+def play_all(
+    folder: Path,
+    cases: Sequence[object],
+    places: Iterable[int],
+    whole: Callable[[Path, int], Awaitable[None]],
+) -> None:
+    """Every place of a table; one that does not hold is named with its case."""
+
+    async def all_of_them() -> None:
+        for place in places:
+            try:
+                await whole(folder, place)
+            except AssertionError as error:
+                raise AssertionError(f"{cases[place]}: {error}") from error
+
+    asyncio.run(all_of_them())

@@ -60,7 +60,9 @@ from shm_layout import (
 
 __all__ = ["KALSHI", "POLY", "SECRETS", "Entry", "Scene", "Signer", "fee", "fee_of", "legal_size"]
 KALSHI, POLY = 0, 1  # instruments, venue numbers, feeds and accounts alike
+SET = 2, 3, 4  # instruments of a set of three, row 1 of the pairs
 EPOCH, RUN = 5, 7
+POINT_RULE = 1 | 1 << 4 | 31 << 8 | 1 << 16  # at least the strike, at one point in time, exactly
 SECRETS = ApiSecrets(api_key="key", secret="c2VjcmV0", passphrase="pass", address="0xaa")
 KALSHI_FACTS = {
     "fee_rate_e6": 70_000,
@@ -123,7 +125,7 @@ class Signer:
         number = self.count.to_bytes(32, "big")
         body = (
             f'{{"token":{token},"side":{side},"price":{price_e6},"size":{size_e6},'
-            f'"hash":"0x{number.hex()}"}}'
+            f'"instrument":{instrument},"hash":"0x{number.hex()}"}}'
         )
         return Entry(body.encode(), number)
 
@@ -154,12 +156,17 @@ def body(record: np.dtype[np.void], **values: Any) -> np.ndarray[tuple[int], np.
 
 
 class Scene:
-    """Instrument 0 at Kalshi, 1 at Polymarket, one pair of the same question; both feeds alive."""
+    """Instrument 0 at Kalshi, 1 at Polymarket, one pair of the same question; both feeds alive.
+    `set_at`: at that venue also the three outcomes SET of one question.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, set_at: int = -1) -> None:
         self.segment = Segment.private()
         self.skew_ns = 0
-        self.numbers = [0, 0]
+        self.venue_of = {KALSHI: KALSHI, POLY: POLY}
+        if set_at >= 0:
+            self.venue_of |= dict.fromkeys(SET, set_at)
+        self.numbers = dict.fromkeys(self.venue_of, 0)
         self.counter = 0
         self.read_to = 0
         words = self.segment.words
@@ -179,26 +186,36 @@ class Scene:
         return time.monotonic_ns() + self.skew_ns
 
     def _tables(self) -> None:
-        for i, ticker in ((KALSHI, "KX-1"), (POLY, "slug-1")):
+        names = {KALSHI: "KX-1", POLY: "slug-1"}
+        for i, venue in self.venue_of.items():
+            ticker = names.get(i, f"SET-{i}")
             row = body(
                 INSTRUMENT,
                 index=i,
                 generation=1,
-                venue=i,
-                feed=i,
+                venue=venue,
+                feed=venue,
                 event=3,
                 live=1,
-                account=i,
+                account=venue,
                 exchange_index=2,
                 condition=uint256_to_cells(12),
                 token_yes=uint256_to_cells(111),
                 token_no=uint256_to_cells(222),
+                settlement_rule=POINT_RULE,
                 ticker=text_to_cells(ticker, 8),
             )
             self.segment.write("instruments", i, row)
         self.segment.write(
-            "pairs", 0, body(PAIR, index=0, generation=1, a=0, b=1, same=1, approved=1)
-        )
+            "pairs", 0,
+            body(PAIR, index=0, generation=1, a=0, b=1, a_generation=1, b_generation=1, same=1,
+                 approved=1),
+        )  # fmt: skip
+        if SET[0] in self.venue_of:
+            a, b, c = SET
+            row = body(PAIR, index=1, generation=1, a=a, b=b, c=c, more=1, approved=1,
+                       a_generation=1, b_generation=1, c_generation=1)  # fmt: skip
+            self.segment.write("pairs", 1, row)
 
     def tell(self, memory: Memory, cash_e6: int = 500_000_000) -> Accounts:
         """What a desk would tell its memory at the start, with so much cash at each venue; its
@@ -247,15 +264,15 @@ class Scene:
             "bids": bids,
             "asks": asks,
         }
-        values |= KALSHI_FACTS if instrument == KALSHI else POLY_FACTS
+        values |= KALSHI_FACTS if self.venue_of[instrument] == KALSHI else POLY_FACTS
         self.segment.write("quotes", instrument, body(QUOTE, **(values | more)))
 
     def leg(
         self, instrument: int, side: int, limit_e6: int, size_e6: int = 10_000_000
     ) -> tuple[int, ...]:
         """LEG cells, decided on the newest quote."""
-        number = self.numbers[instrument]
-        return instrument, instrument, 1, side, limit_e6, size_e6, 0, number, EPOCH, 1
+        venue, number = self.venue_of[instrument], self.numbers[instrument]
+        return venue, instrument, 1, side, limit_e6, size_e6, 0, number, EPOCH, 1
 
     def intent(
         self, *legs: tuple[int, ...], flags: int = 0, age_ns: int = 50_000_000, **more: int

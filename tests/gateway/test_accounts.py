@@ -134,6 +134,19 @@ def test_tokens_being_sold_are_not_free() -> None:
     assert book.free_tokens(1) == (3 * ONE, 0)
 
 
+@pytest.mark.parametrize(("instrument", "free"), [(0, (0, 3 * ONE)), (1, (0, 10 * ONE))])
+def test_where_the_venue_nets_tokens_are_sold_by_buying_the_others(
+    instrument: int, free: tuple[int, int]
+) -> None:
+    """Else two buys under way would both count as paid by the same holding."""
+    book = accounts()
+    book.start({}, [Held(instrument, 0, 10 * ONE)], {})
+    more = Order(2, 0, instrument, instrument, 1, BUY, 450_000, 7 * ONE, Placing(YES, BUY, 450_000))
+    more.move(E_SEND)
+    book.reserve(more, 0, is_ours=False)
+    assert book.free_tokens(instrument) == free
+
+
 def test_exposure_counts_instrument_event_venue_and_all() -> None:
     book = accounts()
     filled(book, 0, YES, BUY, 10 * ONE, 400_000)

@@ -248,6 +248,7 @@ def test_a_detector_that_runs_away_gets_no_more_than_so_many_waiting_intents(
             rig.signer.is_empty = True
             legs = rig.scene.leg(KALSHI, BUY, 420_000), rig.scene.leg(POLY, SELL, 500_000)
             numbers = [rig.scene.intent(*legs, age_ns=10**10) for _ in range(WAITING_MAX + 8)]
+            rig.scene.beat()
             rig.scene.ring(rig.eventfd)
             await rig.until(lambda: bool(rig.ended(numbers[-1])))
             assert len(rig.desk.reception.waiting) == WAITING_MAX
@@ -266,6 +267,7 @@ def test_an_order_that_is_not_signed_yet_waits_and_is_judged_anew(tmp_path: Path
                 rig.scene.leg(POLY, SELL, 500_000),
                 age_ns=10**10,
             )
+            rig.scene.beat()
             rig.scene.ring(rig.eventfd)
             await rig.until(lambda: bool(rig.desk.reception.waiting))
             assert not rig.ended(number) and not rig.kalshi.orders

@@ -23,6 +23,7 @@ from shm_layout import (
     K_PAIR,
     KIND_MODEL,
     LIVE_EPOCH_AT,
+    MARKET_TERMS,
     NO_INSTRUMENT,
     P_DONE,
     PAIR,
@@ -55,7 +56,7 @@ def ready(rig: Rig) -> None:
     price(rig)
 
 
-def price(rig: Rig, e8: int = PRICE, **more: int) -> None:
+def price(rig: Rig, e8: int = PRICE, strike_e8: int = PRICE, **more: int) -> None:
     """As its feed writes it now. Slot 0 is both of the scene's markets' index."""
     segment = rig.scene.segment
     word_store(segment.words, LIVE_EPOCH_AT + FEED_ROLE + SPOT_FEED, EPOCH)
@@ -63,14 +64,22 @@ def price(rig: Rig, e8: int = PRICE, **more: int) -> None:
     word_store(segment.words, beat, rig.scene.clock())
     told = {"epoch": EPOCH, "number": 1, "recv_ns": rig.scene.clock(), "last_e8": e8} | more
     segment.write("spot", SLOT, body(SPOT, **told))
+    for market in ROWS:
+        says = body(
+            MARKET_TERMS, instrument=market, generation=1, number=1, spot_slot=SLOT,
+            valid_until_ns=rig.scene.clock() + 10**9, strike_e8=strike_e8, sigma_e12=10**8,
+            close_epoch_ns=400 * 10**9,
+        )  # fmt: skip
+        segment.write("market_terms", market, says)
 
 
 def fire(
-    rig: Rig, market: int = KALSHI, side: int = BUY, limit_e6: int = 420_000, **told: int
-) -> int:
+    rig: Rig, market: int = KALSHI, side: int = BUY, limit_e6: int = 420_000,
+    strike_e8: int = PRICE, **told: int,
+) -> int:  # fmt: skip
     """A bet of ten contracts that are worth 0.50; its intent's number."""
     rig.scene.beat()
-    price(rig)
+    price(rig, strike_e8=strike_e8)
     found = {"strategy": 9, "fair_e6": 500_000, "sure_e6": 700_000, "off_e6": 0, "spot_slot": SLOT,
              "spot_number": 1, "spot_epoch": EPOCH, "spot_e8": PRICE} | told  # fmt: skip
     names = {cell(INTENT, name): name for name in INTENT.names or ()}
@@ -137,7 +146,8 @@ def test_a_bet_at_polymarket_buys_the_other_token_when_it_sells(tmp_path: Path) 
         async with running(path) as rig:
             ready(rig)
             rig.poly.script = [poly_filled("5", "10")]
-            end = await rig.end_of(fire(rig, POLY, SELL, 500_000, fair_e6=400_000))
+            below = PRICE + 45 * 10**8  # NO is worth 0.60
+            end = await rig.end_of(fire(rig, POLY, SELL, 500_000, below, fair_e6=400_000))
             assert REASONS[end["reason"]] == "done"
             wanted = {"token": 1, "side": BUY, "price": 500_000, "size": SIZE}
             assert rig.poly.orders[0].json.items() >= wanted.items()

@@ -1,9 +1,10 @@
 """What is ours and what is not, by the venues' figures while it trades: a foreign order or fill,
-and a difference that stands, halt and are named; what is only on its way does not.
+and a difference that stands, halt and are named; what is only on its way, or late, does not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from gateway.commands import RECONCILE
 from shm_layout import ACTIVE, HALTED, REASONS, int_to_text
 from tests.gateway.rig import (
     BALANCE,
@@ -29,7 +31,7 @@ from tests.gateway.rig import (
 from tests.gateway.scene import KALSHI, POLY
 from tests.gateway.venue_double import RESET, Read, Seen
 
-EVERY_NS = 30_000_000_000
+EVERY_NS, SECOND_NS = 30_000_000_000, 1_000_000_000
 FOREIGN_ORDER: dict[str, object] = {
     "order_id": "v-9", "client_order_id": "theirs", "ticker": "KX-1", "book_side": "bid",
     "remaining_count_fp": "5.00", "yes_price_dollars": "0.1000", "status": "resting",
@@ -51,6 +53,7 @@ class Look:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.cash_e6 = self.contracts_e6 = 0  # what Kalshi has beyond our books
+        self.now_ns = 0
         rig.kalshi.reads[BALANCE] = self._balance
         rig.kalshi.reads[POSITIONS] = self._positions
         rig.poly.reads["/balance-allowance"] = self._tokens
@@ -86,6 +89,25 @@ class Look:
         """Two looks further apart than the read lag."""
         await self.look()
         await self.look()
+
+    def stand(self) -> None:
+        """The clock of what is booked and asked stands: `now_ns`, moved by hand."""
+        self.now_ns = self.rig.scene.clock()
+        self.rig.desk.drift.clock = self.rig.desk.ledger.clock = lambda: self.now_ns
+
+    async def trade(self, name: str) -> None:
+        """Ten contracts bought at Kalshi and sold at Polymarket, and the fill told."""
+        rig = self.rig
+        rig.scene.quote(KALSHI, bid=400_000, ask=420_000)
+        rig.scene.quote(POLY, bid=500_000, ask=520_000)
+        rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
+        assert REASONS[(await rig.end_of(rig.fire()))["reason"]] == "done"
+        key = str(rig.kalshi.orders[-1].json["client_order_id"])
+        fill = FOREIGN_FILL | {
+            "trade_id": name, "order_id": f"v-{key}", "client_order_id": key, "book_side": "bid",
+            "count_fp": "10.00", "yes_price_dollars": "0.4200",
+        }  # fmt: skip
+        rig.desk.dispatcher.take_frame(KALSHI, orjson.dumps({"type": "fill", "msg": fill}))
 
 
 @asynccontextmanager
@@ -177,9 +199,11 @@ def test_a_difference_that_stands_halts_and_is_ours_once_an_operator_resumes(
                 await look.twice()
             assert rig.gate == (HALTED, "unknown_outcome")
             assert "-2000000e-6" in named(caplog) or "(0, 2000000)e-6" in named(caplog)
+            rig.desk.drift.is_looking = True  # no look before the operator's word
             setattr(look, f"{what}_e6", 0)
             rig.scene.resume()
             await rig.until(lambda: rig.gate[0] == ACTIVE)
+            rig.desk.drift.is_looking = False
             after_e6 = accounts.cash[KALSHI].cash_e6, accounts.position(KALSHI).net_e6
             moved = tuple(new - old for new, old in zip(after_e6, before_e6, strict=True))
             assert moved == ((-2_000_000, 0) if what == "cash" else (0, -2_000_000))
@@ -247,5 +271,115 @@ def test_a_market_that_is_not_open_is_not_judged(tmp_path: Path) -> None:
             look.contracts_e6 = 10_000_000
             await look.twice()
             assert look.rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("late_s", [0, 5])
+def test_two_orders_of_one_size_that_a_venue_does_not_show_yet_are_no_difference(
+    tmp_path: Path, late_s: int
+) -> None:
+    """Each was booked just before a look, so the venue was behind by the same twice (a HALT seen
+    on 2026-11-21). What it does not show for longer than its lag is a difference."""
+
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            look.stand()
+            for name in ("t-1", "t-2"):
+                await look.trade(name)
+                look.contracts_e6, look.cash_e6 = -10_000_000, 4_217_000
+                look.now_ns += late_s * SECOND_NS
+                await look.look()
+                look.now_ns += 5 * SECOND_NS  # by now the venue shows it, but another one came
+            assert look.rig.gate == ((HALTED, "unknown_outcome") if late_s else (ACTIVE, "done"))
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("late_s", [0, 5])
+def test_what_a_settled_market_has_just_paid_is_not_missed_yet(tmp_path: Path, late_s: int) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            look.stand()
+            look.cash_e6 = -10_000_000
+            for _ in range(2):
+                look.rig.desk.accounts.cash[KALSHI].paid_ns = look.now_ns
+                look.now_ns += late_s * SECOND_NS
+                await look.look()
+            assert look.rig.gate == ((HALTED, "unknown_outcome") if late_s else (ACTIVE, "done"))
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("left_e6", [0, -3_000_000])
+def test_who_resumes_takes_over_what_differs_then_not_what_did_when_it_halted(
+    tmp_path: Path, left_e6: int
+) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig = look.rig
+            look.contracts_e6 = -2_000_000
+            await look.twice()
+            assert rig.gate == (HALTED, "unknown_outcome")
+            look.contracts_e6 = left_e6
+            await look.look()
+            if left_e6:  # else nothing is left to be looked at
+                await look.look()
+            assert rig.gate == (HALTED, "unknown_outcome"), "an operator resumes, nobody else"
+            rig.desk.drift.is_looking = True  # no look before the operator's word
+            rig.scene.resume()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            assert rig.desk.accounts.position(KALSHI).net_e6 == left_e6
+
+    play(story, tmp_path)
+
+
+def test_what_differs_only_while_it_is_halted_is_not_taken_over_unseen(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig = look.rig
+            cash = rig.desk.accounts.cash[KALSHI]
+            look.contracts_e6, had_e6 = -2_000_000, cash.cash_e6
+            await look.twice()
+            look.cash_e6 = 5_000_000
+            await look.twice()
+            rig.desk.drift.is_looking = True  # no look before the operator's word
+            rig.scene.resume()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            assert cash.cash_e6 == had_e6
+            assert rig.desk.accounts.position(KALSHI).net_e6 == -2_000_000
+            look.contracts_e6, rig.desk.drift.is_looking = 0, False
+            await look.twice()
+            assert rig.gate == (HALTED, "unknown_outcome"), "it is named in a HALT of its own"
+
+    play(story, tmp_path)
+
+
+def test_reconcile_reads_again_what_was_filled_while_the_read_lag_passed(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig, shown = look.rig, look.rig.kalshi.reads[POSITIONS]
+            assert callable(shown)
+
+            def late(seen: Seen) -> Read:
+                found = shown(seen)
+                look.contracts_e6 = look.cash_e6 = 0  # the next read shows it
+                return found
+
+            rig.kalshi.reads[POSITIONS] = late
+            look.stand()
+            rig.desk.operator.clock = rig.desk.drift.clock
+            rig.desk.operator.take(RECONCILE, 7, look.now_ns, is_open=True)
+            for _ in range(10):
+                await asyncio.sleep(0)  # it begins: the read lag passes
+            await look.trade("t-1")
+            look.contracts_e6, look.cash_e6 = -10_000_000, 4_210_000
+
+            def is_over() -> bool:
+                look.now_ns += 10_000_000
+                return not rig.desk.operator.is_asking
+
+            await rig.until(is_over)
+            assert rig.gate == (ACTIVE, "done")
 
     play(story, tmp_path)

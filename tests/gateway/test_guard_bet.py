@@ -24,6 +24,7 @@ from shm_layout import (
     SELL,
 )
 from tests.gateway.guard_case import (
+    CLOSE_NS,
     INDEX_SLOT,
     NOW,
     PRICE,
@@ -71,10 +72,37 @@ def of_kind(kind: int) -> Break:
     return apply
 
 
+def without_terms(c: Case) -> None:
+    assert c.standing.price is not None
+    c.standing = c.standing._replace(price=c.standing.price._replace(terms=None))
+
+
+def of_rule(rule: int) -> Break:
+    def apply(c: Case) -> None:
+        market = c.looks[0].market
+        assert market is not None
+        c.looks[0] = c.looks[0]._replace(market=replace(market, rule=rule))
+        c.accounts.add_market(replace(market, rule=rule))
+
+    return apply
+
+
 def of_index(c: Case) -> None:
     """Valued with the index itself, where that stands for an old mean too."""
     c.told(spot_slot=INDEX_SLOT)
+    c.terms(spot_slot=INDEX_SLOT)
     c.price(last_e8=PRICE, bid_e8=PRICE * 3, ask_e8=PRICE * 4)  # value_e8 lies where last_e8 does
+
+
+def by_formula(fair_e6: int) -> Break:
+    """Its strategy counts with a formula of its own, and so it comes to this."""
+
+    def apply(c: Case) -> None:
+        assert c.standing.price is not None
+        c.standing = c.standing._replace(price=c.standing.price._replace(is_formula=True))
+        c.told(fair_e6=fair_e6)
+
+    return apply
 
 
 BREAKS: list[tuple[str, Break]] = [
@@ -124,6 +152,22 @@ BREAKS: list[tuple[str, Break]] = [
     ("moved", lambda c: c.told(spot_e8=PRICE - MOVE - 200_000)),
     ("moved", lambda c: c.told(spot_e8=0)),
     ("moved", lambda c: c.price(bid_e8=0, last_e8=PRICE - MOVE - 1)),
+    # what the model makes of it
+    ("stale", without_terms),
+    ("stale", lambda c: c.terms(valid_until_ns=NOW - 1)),
+    ("generation", lambda c: c.terms(generation=2)),
+    ("generation", lambda c: c.terms(instrument=POLY)),
+    ("untrusted", lambda c: c.terms(spot_slot=INDEX_SLOT)),
+    ("off_model", lambda c: c.told(fair_e6=560_000)),
+    ("off_model", by_formula(760_000)),
+    ("off_model", lambda c: (params(fair_off_e6=40_000)(c), c.told(fair_e6=550_000))),
+    ("off_model", lambda c: (params(formula_off_e6=240_000)(c), by_formula(750_000)(c))),
+    ("off_model", lambda c: c.terms(strike_e8=-1)),
+    ("off_model", lambda c: c.terms(strike_e8=PRICE + 10**11)),
+    ("off_model", lambda c: c.terms(sigma_e12=0)),
+    ("off_model", lambda c: c.terms(close_epoch_ns=0)),
+    ("off_model", lambda c: c.price(event_epoch_ns=CLOSE_NS)),
+    ("off_model", of_rule(0)),
     # money
     ("cash", cash(KALSHI, COST + 100 - 1)),
     ("limit_day", lost),
@@ -167,6 +211,10 @@ def test_each_rule_refuses_alone(wanted: str, breaks: Break) -> None:
         lambda c: c.price(number=1_000),  # another price of the same value
         lambda c: c.price(recv_ns=NOW - PRICE_MAX_NS),
         lambda c: c.told(spot_e8=PRICE + MOVE // 2),
+        lambda c: c.told(fair_e6=550_000),  # a little more than the model makes of it now
+        by_formula(740_000),
+        lambda c: (params(formula_off_e6=270_000)(c), by_formula(760_000)(c)),
+        lambda c: c.terms(strike_e8=PRICE // 2),  # worth more than it claims
         params(day_max_e6=COST + 100),
         standing(unhedged_e6=10**12),  # no leg of it can be alone
         cash(KALSHI, COST + 100),
@@ -182,10 +230,13 @@ def test_a_sale_is_worth_what_the_other_token_is() -> None:
     subject = bet()
     subject.leg(KALSHI, side=SELL, limit_e6=400_000)
     subject.looks[0] = subject.looks[0]._replace(placing=Placing(YES, SELL, 400_000))
+    subject.terms(strike_e8=PRICE + 55 * 10**8)
     subject.told(fair_e6=380_000)  # NO costs 0.60 with 0.0168 of fees and is worth 0.62
     assert subject.reason() == "done"
     subject.told(fair_e6=384_000)
     assert subject.reason() == "edge_gone"
+    subject.told(fair_e6=320_000)
+    assert subject.reason() == "off_model"
 
 
 def test_two_legs_are_no_bet_and_a_row_of_one_market_no_pair() -> None:
@@ -212,5 +263,5 @@ def test_a_bet_under_way_is_no_leg_that_may_stand_alone() -> None:
     subject = bet()
     work = Work(subject.intent, [], [COST], [], NOW)
     assert unhedged_e6([work]) == 0
-    work.intent = work.intent._replace(kind=KIND_CROSS_VENUE)
+    work.intent, work.costs_e6 = work.intent._replace(kind=KIND_CROSS_VENUE), [COST, 7]
     assert unhedged_e6([work]) == COST

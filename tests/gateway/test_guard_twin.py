@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import copy
 import random
+from dataclasses import replace
 
 from gateway.order import Order
 from gateway.ports import NO, YES, Placing
 from shm_layout import (
+    BODY,
     BUY,
     FLAG_REDUCE,
     FLAG_TRUE_UP,
     FLAG_UNWIND,
     KIND_MODEL,
+    MARKET_TERMS,
     NO_INSTRUMENT,
     QUOTE,
     REASONS,
@@ -29,6 +32,7 @@ from tests.gateway.guard_case import (
     SIZE,
     Case,
     Row,
+    a_set,
     bet,
     case,
     fresh,
@@ -49,6 +53,11 @@ QUOTE_CELLS = (
 LEG_CELLS = (
     "generation", "side", "limit_e6", "size_e6", "quote_number", "quote_epoch", "tick_epoch",
 )  # fmt: skip
+TERMS = (
+    "instrument", "generation", "valid_until_ns", "spot_slot", "strike_e8", "close_epoch_ns",
+    "basis_e8", "basis_sd_e8", "sigma_e12",
+)  # fmt: skip
+SMALL = -(10**15), -1, 0, 1, 100, 10**12, 10**15  # what no sum of ours is too long for
 LIMITS = (
     "order_max_e6", "market_max_e6", "event_max_e6", "asset_max_e6", "venue_max_e6", "total_max_e6",
     "unhedged_max_e6", "day_max_e6", "edge_min_e6",
@@ -62,7 +71,7 @@ NEVER_HERE = {  # of the desk's other parts, or of the wire
 def placed(c: Case, leg_at: int) -> None:
     """The leg as its venue sees it, by what is held."""
     look = c.looks[leg_at]
-    held = c.accounts.free_tokens(look.leg.venue)
+    held = c.accounts.free_tokens(look.leg.instrument)
     leg, nets = look.leg, look.leg.venue == KALSHI
     c.looks[leg_at] = look._replace(placing=place(nets, leg.side, leg.limit_e6, leg.size_e6, *held))
 
@@ -87,7 +96,7 @@ def break_leg(c: Case, chance: random.Random, leg_at: int) -> None:
 def break_standing(c: Case, chance: random.Random, _leg_at: int) -> None:
     changed: dict[str, object] = chance.choice([
         {"state": chance.choice((-1, 0, 1, 2))}, {"is_paused": True}, {"journal_failed": True},
-        {"pair": chance.choice((None, Row(approved=0), Row(same=0)))}, {"is_duplicate": True},
+        {"pair": chance.choice((None, *wrong_rows(c)))}, {"is_duplicate": True},
         {"unhedged_e6": chance.choice((0, 44_749_989, 44_749_990, 44_749_991, 10**12))},
         {"open_intents": chance.choice((31, 32))},
     ])  # fmt: skip
@@ -98,14 +107,17 @@ def break_money(c: Case, chance: random.Random, leg_at: int) -> None:
     worst_e6 = min(worst_cost_e6(c.looks[leg_at], fee), 2**62)
     what = chance.randrange(6)
     if what == 0:
-        c.accounts.cash[leg_at].cash_e6 = worst_e6 + chance.choice((-1, 0, 1))
+        times = chance.choice((1, len(c.looks)))
+        venue = c.looks[leg_at].leg.venue
+        c.accounts.cash[venue].cash_e6 = times * worst_e6 + chance.choice((-1, 0, 1))
     elif what == 1:
         name = chance.choice(LIMITS)
         limit_e6 = chance.choice((worst_e6, worst_e6 - 1, 9_621_000, 9_620_710, 9_620_709, 50_400))
         c.params = copy.copy(c.params)  # limits that no settings would allow
         object.__setattr__(c.params, name, max(limit_e6, 1))
     elif what == 2:
-        c.accounts.position(chance.choice((KALSHI, POLY, 9))).cost_yes_e6 = chance.choice(
+        own = c.looks[leg_at].leg.instrument
+        c.accounts.position(chance.choice((own, own, 9))).cost_yes_e6 = chance.choice(
             (95_629_300, 94_749_990, 94_749_991, 190_379_290, 290_379_291, 490_379_291, 10**12)
         )
     elif what == 3:
@@ -120,7 +132,8 @@ def break_money(c: Case, chance: random.Random, leg_at: int) -> None:
 
 
 def break_holdings(c: Case, chance: random.Random, leg_at: int) -> None:
-    position = c.accounts.position(leg_at)
+    look = c.looks[leg_at].leg
+    position = c.accounts.position(look.instrument)
     amount_e6 = chance.choice((SIZE - 1, SIZE, SIZE + 1, 10 * SIZE))
     if chance.random() < 0.5:
         position.yes_e6 = amount_e6
@@ -128,7 +141,8 @@ def break_holdings(c: Case, chance: random.Random, leg_at: int) -> None:
         position.no_e6 = amount_e6
     if chance.random() < 0.3:
         token = chance.choice((YES, NO))
-        order = Order(77, 0, leg_at, leg_at, 1, SELL, 500_000, 4, Placing(token, SELL, 500_000))
+        placing = Placing(token, SELL, 500_000)
+        order = Order(77, 0, look.venue, look.instrument, 1, SELL, 500_000, 4, placing)
         c.accounts.reserve(order, chance.choice((0, 3, 5_000_000)), is_ours=False)
 
 
@@ -150,15 +164,21 @@ def break_look(c: Case, chance: random.Random, leg_at: int) -> None:
             {"is_blocked": True},
         ]
     )
-    c.looks[leg_at] = c.looks[leg_at]._replace(**changed)  # type: ignore[arg-type]
+    venue = c.looks[leg_at].leg.venue
+    of_venue = "alive_epoch" in changed or "bucket" in changed
+    for at, look in enumerate(c.looks):
+        if at == leg_at or (of_venue and look.leg.venue == venue):
+            c.looks[at] = look._replace(**changed)  # type: ignore[arg-type]
 
 
 def break_price(c: Case, chance: random.Random, _leg_at: int) -> None:
     """What a bet says it was decided on, or the price as it is now."""
-    if not c.intent.reasons or c.standing.price is None:
+    if not c.intent.reasons or c.standing.price is None or c.standing.price.cells is None:
         return
-    what = chance.randrange(4)
-    if what == 0:
+    what = chance.randrange(6)
+    if what >= 4:
+        break_terms(c, chance)
+    elif what == 0:
         name = chance.choice(("fair_e6", "spot_slot", "spot_epoch", "spot_e8"))
         near = {"fair_e6": (420_000, 439_999, 440_000, 460_000), "spot_slot": (INDEX_SLOT, 3),
                 "spot_epoch": (0, 6), "spot_e8": (PRICE + 160_000_000, PRICE + 170_000_000)}
@@ -174,8 +194,25 @@ def break_price(c: Case, chance: random.Random, _leg_at: int) -> None:
         c.standing = c.standing._replace(price=price._replace(**changed))
 
 
+def break_terms(c: Case, chance: random.Random) -> None:
+    """What the model last said of a bet's market."""
+    assert c.standing.price is not None
+    name = chance.choice(TERMS)
+    was = (c.standing.price.terms or [0] * BODY)[cell(MARKET_TERMS, name)]
+    if chance.random() < 0.1:
+        c.standing = c.standing._replace(price=c.standing.price._replace(terms=None))
+    elif c.standing.price.terms is not None:
+        near = was + 1, was - 1, was + 2 * 10**9, was - 10**10, was * 2, was // 2
+        c.terms(**{name: chance.choice((*near, *SMALL))})
+        price = c.standing.price._replace(is_formula=chance.random() < 0.3)
+        c.standing = c.standing._replace(price=price)
+
+
 def break_row(c: Case, chance: random.Random, _leg_at: int) -> None:
     """A row of the other sort, or of another market; an intent of the other kind."""
+    if chance.random() < 0.3:
+        c.intent = c.intent._replace(direction=chance.choice((0, 1, 1, 2, -1)))
+        return
     rows = Row(), Row(b=NO_INSTRUMENT), Row(a=1, b=NO_INSTRUMENT)
     if chance.random() < 0.5:
         c.standing = c.standing._replace(pair=chance.choice(rows))
@@ -189,11 +226,24 @@ BREAKS = (
 )  # fmt: skip
 
 
+def wrong_rows(c: Case) -> list[Row]:
+    """Rows that are not quite that of the intent."""
+    row = c.standing.pair
+    assert isinstance(row, Row)
+    return [
+        replace(row, approved=0), replace(row, same=1 - row.same), replace(row, barred=1),
+        replace(row, barred=2), replace(row, generation=2), replace(row, a=row.b, b=row.a),
+        replace(row, more=()), replace(row, more=(row.a, *row.more)), replace(row, b=row.a),
+    ]  # fmt: skip
+
+
 def broken(chance: random.Random) -> Case:
     """A case with up to four things changed."""
-    is_bet = chance.random() < 0.3
+    is_bet, is_set = chance.random() < 0.3, chance.random() < 0.4
     c = bet() if is_bet else case()
-    if is_bet:
+    if is_set and not is_bet:
+        c = a_set(chance.choice((2, 3, 4)), chance.choice((0, 1)), chance.choice((KALSHI, POLY)))
+    elif is_bet:
         c.intent = c.intent._replace(flags=chance.choice((0, 0, 0, FLAG_REDUCE)))
     elif chance.random() < 0.2:
         c.drop(chance.choice((KALSHI, POLY)))

@@ -32,6 +32,7 @@ from tests.gateway.lone_world import (
     Trade,
     World,
     is_active,
+    play_all,
 )
 from tests.gateway.scene import KALSHI, POLY
 
@@ -275,15 +276,7 @@ async def whole(
 def test_the_table(tmp_path: Path, fills: tuple[str, str]) -> None:
     places = [place for place, found in enumerate(CASES) if found[0] == fills]
     assert len(CASES) == 300 and len(places) == 20
-
-    async def all_of_them() -> None:
-        for place in places:
-            try:
-                await whole(tmp_path, place)
-            except AssertionError as error:
-                raise AssertionError(f"{CASES[place]}: {error}") from error
-
-    asyncio.run(all_of_them())
+    play_all(tmp_path, CASES, places, whole)
 
 
 def dearer(lone: Lone, missing: Missing | None) -> Plan:

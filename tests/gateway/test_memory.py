@@ -139,7 +139,9 @@ def test_the_same_legs_again_are_a_duplicate_in_each_direction_by_itself() -> No
 
     def fire(direction: int, sell_e6: int) -> str:
         scene, memory = line.scene, line.memory
-        legs = scene.leg(KALSHI, BUY, 420_000), scene.leg(POLY, SELL, sell_e6)
+        buy, sell = (KALSHI, POLY) if direction == 0 else (POLY, KALSHI)
+        limits = {buy: (BUY, 420_000), sell: (SELL, sell_e6)}
+        legs = [scene.leg(number, *limits[number]) for number in (KALSHI, POLY)]
         scene.intent(*legs, direction=direction, age_ns=10**10)
         why = line.take()
         if why == 0:

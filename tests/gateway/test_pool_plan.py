@@ -140,6 +140,20 @@ def test_a_market_that_may_be_bet_on_is_planned_like_a_paired_one(desk: Desk) ->
     assert pool._markets.known[3].gap_e6 == -E6, "there is no other book to be near to"
 
 
+def test_a_market_in_a_set_keeps_sizes_that_the_other_legs_take_too(desk: Desk) -> None:
+    """25 contracts at 0.45 and at 0.37, where a contract is the step: 125 steps of 0.2 are none of
+    the ladder."""
+    write_market(desk.main, 4)
+    write_quote(desk.main, 4, bids=[360_000, 100 * E6], asks=[370_000, 100 * E6])
+    wanted = {(3, 0, BUY, 450_000, 25 * E6), (4, 0, BUY, 370_000, 25 * E6)}
+    pool = make_pool(desk, order_max_e6=25 * E6)
+    fill(desk, pool)
+    assert wanted & pool._entries.keys() == {(4, 0, BUY, 370_000, 25 * E6)}
+    desk.main.write("pairs", 9, body_of(PAIR, index=9, a=3, b=4, approved=1))
+    fill(desk, pool)
+    assert wanted <= pool._entries.keys()
+
+
 def test_what_is_nearest_to_paying_goes_first(desk: Desk) -> None:
     """Two markets of the same book; what the second is paired with bids beyond its ask."""
     for slot in (5, 6):
@@ -180,3 +194,19 @@ def test_likely_are_new_entries_of_the_touch_and_then_all_of_it_again_and_again(
     fill(desk, pool)
     newest = pool.likely(1)[0]
     assert newest.key == entry.key and newest.hash != entry.hash
+
+
+def test_every_market_of_a_set_is_planned_and_its_gap_is_that_of_all(desk: Desk) -> None:
+    """Asks of 0.45 + 0.20 + 0.30 leave 5 cents of a dollar; bids of 0.44 + 0.19 + 0.29 none."""
+    for slot in (5, 6):
+        write_market(desk.main, slot)
+    write_quote(desk.main, 5, bids=[190_000, E6], asks=[200_000, E6])
+    write_quote(desk.main, 6, bids=[290_000, E6], asks=[300_000, E6])
+    row = body_of(PAIR, index=9, a=3, b=5, more=1, c=6, approved=1, same=0)
+    write_pair(desk.main, approved=0)
+    desk.main.write("pairs", 9, row)
+    pool = make_pool(desk, reach_e6=100_000)
+    fill(desk, pool)
+    known = pool._markets.known
+    assert all(known[number].is_paired for number in (3, 5, 6))
+    assert known[3].gap_e6 == known[5].gap_e6 == known[6].gap_e6 == 50_000

@@ -38,6 +38,7 @@ def test_what_is_held_is_gone_from_the_slot_also_if_it_paid_nothing(
         "no": 0, "paid": paid_e6, "ns": 5,
     }]  # fmt: skip
     assert accounts.cash[KALSHI].cash_e6 == CASH_E6 + paid_e6
+    assert (accounts.cash[KALSHI].paid_ns, accounts.cash[POLY].paid_ns) == (5, 0)
     slot, other = (scene.segment.read("positions", i) for i in (KALSHI, POLY))
     assert slot is not None and other is not None
     assert slot["yes_e6"] == 0 and other["no_e6"] == HELD_E6

@@ -22,7 +22,7 @@ from ops.config import Settings
 from ops.identity import Identity, identify, row
 from ops.process import RoleSpec
 from ops.session import Plan, Request, SessionError
-from ops.venues.script import MarketSpec, PairSpec, Timeline
+from ops.venues.script import MarketSpec, PairSpec, SetSpec, Timeline
 from shm_layout import (
     ACTIVE,
     BODY,
@@ -55,6 +55,7 @@ class FakeScript:
 
     markets = MARKETS
     pairs = (PAIR,)
+    sets: tuple[SetSpec, ...] = ()
     products: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     timeline = Timeline(begin_epoch_ns=1_000_000_000)

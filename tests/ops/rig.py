@@ -25,7 +25,6 @@ PATIENT = {  # a busy machine is slow: neither a late signal nor a slow unwind e
     "ARB_EDGE_SIGNAL_AGE_MAX_MS": "500",
     "ARB_LIMITS_UNWIND_TIME_MAX_MS": "10000",
     "ARB_LIMITS_MISMATCHES_MAX": "10000",
-    "ARB_UPDOWN_BETS": "0",  # most suites count the legs of pairs; the others say 1
 }
 _BREATH = threading.Event()
 

@@ -12,10 +12,12 @@ import pytest
 from engine import cells as c
 from engine import memory as m
 from engine.decide import time_hurdle
+from engine.edge import cross_venue
 from ops.config import load
 from ops.venues.recorded import RecordedScript
 from ops.venues.script import ASK, BID, MarketSpec
-from tests.engine.test_edge import found
+from shm_layout import BODY, Words
+from tests.engine.test_edge import rows_of
 from tests.offline_edges import A_YES, B_YES, Books, Rules, looks
 from tests.session.recordings import JOKIC, SHAI, nba
 from tests.twins.edge import Book
@@ -47,21 +49,19 @@ def book_of(books: Books, spec: MarketSpec, place: int) -> Book:
     )  # fmt: skip
 
 
-def taken(script: RecordedScript, edge_min_e6: int, year_e6: int) -> Counter[tuple[int, str]]:
+Sight = tuple[int, int, Words]  # when (epoch ns), the pair, the quotes of its legs
+
+
+def taken(
+    script: RecordedScript, sights: list[Sight], edge_min_e6: int, year_e6: int
+) -> Counter[tuple[int, str]]:
     """Looks at which the engine's decision would take something, by pair and way."""
     counts: Counter[tuple[int, str]] = Counter()
-    books = Books()
-    for at_epoch_ns, events in groupby(script.events(), key=lambda event: event.at_epoch_ns):
-        changed = {books.apply(event) for event in events}
-        off = hurdle_e6(script, at_epoch_ns, year_e6)
-        for pair in range(3):
-            a, b = 2 * pair, 2 * pair + 1
-            if not changed & {a, b} or not (books.is_sane(a) and books.is_sane(b)):
-                continue
-            legs = [book_of(books, script.markets[place], place) for place in (a, b)]
-            for direction, way in enumerate((A_YES, B_YES)):
-                answer = found(*legs, 1, direction, edge_min_e6, off, 10**12, 0)
-                counts[pair, way] += answer[0] > 0
+    for at_epoch_ns, pair, rows in sights:
+        off = hurdle_e6(script, at_epoch_ns, year_e6) if year_e6 else 0
+        for direction, way in enumerate((A_YES, B_YES)):
+            answer = cross_venue(rows, 0, BODY, 1, direction, edge_min_e6, off, 10**12, 0)
+            counts[pair, way] += answer[0] > 0
     return +counts
 
 
@@ -70,33 +70,52 @@ def script() -> RecordedScript:
     return nba()
 
 
-def test_what_paid_that_evening_leaves_a_cent_at_most(script: RecordedScript) -> None:
+@pytest.fixture(scope="module")
+def sights(script: RecordedScript) -> list[Sight]:
+    """Every change of a pair whose books are sane."""
+    seen: list[Sight] = []
+    books = Books()
+    for at_epoch_ns, events in groupby(script.events(), key=lambda event: event.at_epoch_ns):
+        changed = {books.apply(event) for event in events}
+        for pair in range(3):
+            places = 2 * pair, 2 * pair + 1
+            if changed & {*places} and all(books.is_sane(place) for place in places):
+                legs = [book_of(books, script.markets[place], place) for place in places]
+                seen.append((at_epoch_ns, pair, rows_of(*legs)))
+    return seen
+
+
+def test_what_paid_that_evening_leaves_a_cent_at_most(
+    script: RecordedScript, sights: list[Sight]
+) -> None:
     edges = [
         (look.edge, (pair, way)) for _, pair, way, look in looks(script, Rules()) if look
     ]  # fmt: skip
     assert Counter(each for _, each in edges) == PAYING
     assert Fraction("0.0103") < max(edges)[0] < Fraction("0.0104")
-    assert taken(script, 0, 0) == PAYING
+    assert taken(script, sights, 0, 0) == PAYING
 
 
-def test_testing_takes_some_and_with_the_cost_of_capital_none(script: RecordedScript) -> None:
+def test_testing_takes_some_and_with_the_cost_of_capital_none(
+    script: RecordedScript, sights: list[Sight]
+) -> None:
     """The cent is earned by locking a dollar for 178 days: that is 2 % a year, of 10 % wanted."""
-    assert taken(script, TESTING_E6, 0) == {(JOKIC, A_YES): 157, (SHAI, B_YES): 111}
+    assert taken(script, sights, TESTING_E6, 0) == {(JOKIC, A_YES): 157, (SHAI, B_YES): 111}
     start, end = next(iter(script.events())).at_epoch_ns, script.end_epoch_ns or 0
     days = {(script.markets[0].close_epoch_ns - at) // 10**9 // DAY_S for at in (start, end)}
     assert days == {178}
     for at in (start, end):
         assert 48_700 < hurdle_e6(script, at) < 48_900
-    assert taken(script, TESTING_E6, YEAR_E6) == {}
-    assert taken(script, TESTING_E6, 10_000) == {(JOKIC, A_YES): 157}  # at 1 % a year
-    assert taken(script, TESTING_E6, 13_000) == {}, "0.0103 less 0.0063 is below 0.005"
+    assert taken(script, sights, TESTING_E6, YEAR_E6) == {}
+    assert taken(script, sights, TESTING_E6, 10_000) == {(JOKIC, A_YES): 157}  # at 1 % a year
+    assert taken(script, sights, TESTING_E6, 13_000) == {}, "0.0103 less 0.0063 is below 0.005"
 
 
-def test_moderate_refuses_all_of_it_twice_over(script: RecordedScript) -> None:
+def test_moderate_refuses_all_of_it_twice_over(script: RecordedScript, sights: list[Sight]) -> None:
     """By its least edge and by its hurdle: each alone is more than any of it leaves."""
     settings = load("moderate").edge
     assert (settings.edge_min_e6, settings.hurdle_year_e6) == (MODERATE_E6, YEAR_E6)
-    assert taken(script, MODERATE_E6, 0) == {} == taken(script, 0, YEAR_E6)
+    assert taken(script, sights, MODERATE_E6, 0) == {} == taken(script, sights, 0, YEAR_E6)
 
 
 def test_the_hurdle_grows_with_the_rate_and_shrinks_to_nothing_at_the_close(

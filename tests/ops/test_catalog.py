@@ -11,8 +11,10 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.fair_rules import AT_LEAST, POINT, TWAP, Rule
 from feeds.rest import Rest
 from feeds.update import FeedError
+from ops.assets import Assets
 from ops.catalog import (
     AGAIN_MAX_NS,
     AGAIN_NS,
@@ -23,6 +25,7 @@ from ops.catalog import (
 )
 from ops.proposal import window_of
 from ops.series import Series
+from ops.settles import rule_of
 from ops.sim_windows import series as followed
 from ops.venues.kalshi_market import KalshiMarket
 from ops.venues.polymarket_gamma import market_row
@@ -91,6 +94,7 @@ class Stage:
         )
         self.catalog = Catalog(
             TABLE, {"kalshi": self.kalshi, "polymarket": self.polymarket}, self.propose,
+            assets=Assets(SETTINGS.assets.tracked, SETTINGS.assets.others),
             run_s=lambda: self.run_s, mono_ns=lambda: self.mono_ns, say=self.said.append,
         )  # fmt: skip
 
@@ -240,12 +244,19 @@ def test_no_row_is_no_window() -> None:
     assert gamma_window(FIVE, BEGIN_S, b"[]") is None
 
 
+STREAMS = "https://data.chain.link/streams/"
 OTHERS = {
     "another slug": {"slug": "btc-updown-5m-1"},
     "another beginning": {"eventStartTime": "2026-11-18T00:00:00Z"},
     "another end": {"endDate": "2026-11-18T00:00:00Z"},
     "the outcomes the other way round": {"outcomes": '["Down", "Up"]'},
     "one token": {"clobTokenIds": '["1"]'},
+    "no source": {"resolutionSource": ""},
+    "a source nobody knows": {"resolutionSource": "https://www.coinbase.com/price/bitcoin"},
+    "another coin": {"resolutionSource": f"{STREAMS}eth-usd-twap-60s-streams"},
+    "a candle": {"resolutionSource": "https://www.binance.com/en/trade/BTC_USDT"},
+    "the point for the mean": {"resolutionSource": f"{STREAMS}btc-usd"},
+    "a shorter mean": {"resolutionSource": f"{STREAMS}btc-usd-twap-30s-streams"},
 }
 
 
@@ -258,11 +269,56 @@ def test_a_row_that_is_another_than_its_name_says_is_refused(name: str) -> None:
 
 
 def test_without_a_twap_the_rule_is_another() -> None:
+    """What the market says wins over its date, also where it says that it takes no average."""
     spec = next(s for s in WINDOWS if s.ticker == f"btc-updown-5m-{BEGIN_S}")
-    config = {"twapEnabled": False, "twapLookbackSeconds": 60}
-    found = gamma_window(FIVE, BEGIN_S, orjson.dumps([gamma(spec, cryptoMarketConfig=config)]))
+    told = {
+        "cryptoMarketConfig": {"twapEnabled": False, "twapLookbackSeconds": 60},
+        "resolutionSource": f"{STREAMS}btc-usd",
+    }
+    found = gamma_window(FIVE, BEGIN_S, orjson.dumps([gamma(spec, **told)]))
     assert found is not None and found.twap_s == 0
+    assert rule_of(found.spec(FIVE)) == Rule(kind=POINT, compare=AT_LEAST)
     untold = gamma(replace(spec))
     del untold["cryptoMarketConfig"]
     found = gamma_window(FIVE, BEGIN_S, orjson.dumps([untold]))
-    assert found is not None and found.twap_s is None
+    assert found is not None and found.twap_s == 60, "its source says it as well"
+    assert rule_of(found.spec(FIVE)) == Rule(kind=TWAP, compare=AT_LEAST, n=60)
+
+
+def kalshi_row(**changed: Any) -> dict[str, Any]:
+    spec = next(s for s in WINDOWS if s.venue == "kalshi" and s.strike_type)
+    return KalshiMarket(spec, "id").json() | changed
+
+
+MEAN = "If the simple average of the sixty seconds of CF Benchmarks' {} before 1:30 AM EDT is {} …"
+OTHER_RULES = {
+    "nothing": "",
+    "the last price": "If the last trade of BRTI before 1:30 AM EDT is at least 80000 …",
+    "a trimmed mean": "If the trimmed mean of CF Benchmarks' BRTI before 1:30 AM EDT is above 1 …",
+    "another coin": MEAN.format("Ethereum Real-Time Index (ERTI)", "at least"),
+    "an index nobody knows": MEAN.format("MOONX", "at least"),
+    "two indices": MEAN.format("BRTI", "at least") + MEAN.format("ETHUSD_RTI", "at least"),
+    "above for at least": MEAN.format("BRTI", "above"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_RULES)
+def test_a_window_whose_rules_say_another_settlement_is_refused(name: str) -> None:
+    for rules in (MEAN.format("BRTI", "at least"), None):  # Kalshi's words, and those of ours
+        row = kalshi_row() if rules is None else kalshi_row(rules_primary=rules)
+        assert len(kalshi_windows(KALSHI, orjson.dumps({"markets": [row]}))[0]) == 1
+    row = kalshi_row(rules_primary=OTHER_RULES[name])
+    found, (line,) = kalshi_windows(KALSHI, orjson.dumps({"markets": [row]}))
+    assert found == {} and line.startswith(row["ticker"]) and "found" in line and "wanted" in line
+
+
+def test_a_window_whose_title_names_another_coin_or_none_is_not_proposed() -> None:
+    stage = Stage(*WINDOWS)
+    names = [f"btc-updown-5m-{BEGIN_S + at}" for at in (0, 300, 600)]
+    titles = "Ethereum Up or Down", "Bitcoin or Solana Up or Down", "Up or Down"
+    stage.polymarket.broken = {
+        name: {"question": title} for name, title in zip(names, titles, strict=True)
+    }
+    assert [at for name, at in stage.round() if name == "polymarket btc 5m"] == [900]
+    assert [line.split(": ")[1] for line in stage.said] == ["title"] * 3
+    assert "(ETH), wanted BTC" in stage.said[0] and "(no coin)" in stage.said[2]

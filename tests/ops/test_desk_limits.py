@@ -1,11 +1,11 @@
-"""What the signer may sign follows from what may be at risk."""
+"""The desk's numbers, and what the signer may sign, from the settings."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from ops.config import load
-from ops.desk_limits import SIGNED_TIMES, signed_caps
+from ops.desk_limits import SIGNED_TIMES, desk_params, signed_caps
 from shm_layout import E6
 
 
@@ -27,3 +27,9 @@ def test_a_market_limit_above_the_total_is_cut_to_it() -> None:
     odd = dataclasses.replace(settings.limits, market_max_e6=settings.limits.total_max_e6)
     caps = signed_caps(dataclasses.replace(settings, limits=odd))
     assert caps.token_e6 == caps.total_e6
+
+
+def test_how_far_a_bet_may_be_from_the_desks_own_reading_is_told() -> None:
+    settings = load("testing", None, {"ARB_GATEWAY_FORMULA_OFF_MAX": "0.2"})
+    told = desk_params(settings)
+    assert (told.fair_off_e6, told.formula_off_e6) == (50_000, 200_000)

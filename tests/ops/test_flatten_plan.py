@@ -58,6 +58,7 @@ def test_the_texts_name_what_is_held_and_what_differs() -> None:
              "cost_e6": -3_800_000}  # fmt: skip
     first, *_, last = plan_lines(shown)
     assert first.startswith("kalshi KX-1: 10.00 YES: first order 10.00 at 0.40")
+    assert plan_lines(shown | {"mode": "paper"})[0] == "PAPER: no order is real"
     assert last == "pays at least $0.00 if kept to settlement: flatten gains $3.80"
     told = {"venue": "kalshi", "instrument": 3, "ours_e6": [1, 0], "theirs_e6": [0, 0],
             "order": None}  # fmt: skip

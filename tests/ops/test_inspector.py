@@ -74,6 +74,33 @@ def test_a_pair_shows_the_edge_each_way_after_both_fees(inspector: Inspector) ->
     assert not other.is_approved and other.is_same
 
 
+def test_a_set_shows_what_all_its_legs_leave_and_a_barred_way_pays_nothing(
+    segment: shm.Segment, inspector: Inspector
+) -> None:
+    """Three outcomes of one venue at 30 cents: bought they leave 10 cents less three fees."""
+    for index, ticker in ((5, "KX-B"), (6, "KX-C"), (7, "KX-D")):
+        scene.instrument(segment, index, 0, ticker, "one of three")
+        facts = {"fee_rate_e6": 70_000, "fee_unit_e6": 100, "fee_mode": shm.ROUND_UP}
+        scene.quote(segment, index, 290_000, 300_000, NOW_NS, notional_min_e6=0,
+                    notional_step_e6=0, **facts)  # fmt: skip
+    row = {"a": 5, "b": 6, "c": 7, "more": 1, "a_generation": 1, "b_generation": 1,
+           "c_generation": 1, "generation": 1, "index": 2, "approved": 1,
+           "hurdle_e6": 1_000}  # fmt: skip
+    for barred in (0, 1):
+        segment.write("pairs", 2, scene.body(shm.PAIR, **row, barred=barred))
+        found = inspector.look().pairs[2]
+        assert (found.ticker_a, found.ticker_b, found.legs) == ("KX-B", "KX-C + KX-D", 3)
+        buy, sell = found.ways
+        assert (buy.text, sell.text) == ("buy all 3", "sell all 3")
+        # 0.07·25·0.3·0.7 = 0.3675 of each, 4.41 c a contract of all three
+        assert buy.edge_e6 == 100_000 - 44_100 and buy.gross_e6 == 100_000
+        assert buy.pays_e6 == (0 if barred else 20 * E6)
+        assert buy.off.why == ("not sure" if barred else "")
+        assert sell.edge_e6 is not None and sell.edge_e6 < 0 and found.is_set
+        assert (buy.sure_e6, sell.sure_e6) == (E6, 2 * E6), "and so much stands still"
+        assert (buy.off.hurdle_e6, sell.off.hurdle_e6) == (1_000, 2_000)
+
+
 def test_processes_are_ok_late_or_dead(inspector: Inspector) -> None:
     found = {process.name: process for process in inspector.look().processes}
     assert {name: process.health for name, process in found.items()} == {
@@ -96,6 +123,18 @@ def test_orders_positions_cash_and_latency_are_decoded(inspector: Inspector) -> 
     (latency,) = view.latencies
     assert (latency.process, latency.name, latency.count) == ("gateway", "tick_to_order", 1000)
     assert 500_000 <= latency.p50_ns <= 520_000 and latency.max_ns == 1_000_000
+
+
+def test_a_position_is_worth_its_fair_value_where_one_counts(
+    segment: shm.Segment, inspector: Inspector
+) -> None:
+    assert [held.worth_e6 for held in inspector.look().positions] == [None, None]
+    for number, generation in ((0, 1), (1, 2)):
+        terms = scene.body(shm.MARKET_TERMS, instrument=number, generation=generation,
+                           fair_e6=600_000, valid_until_ns=NOW_NS)  # fmt: skip
+        segment.write("market_terms", number, terms)
+    worth = [held.worth_e6 for held in inspector.look().positions]
+    assert worth == [20 * 599_999, None], "the other's are of the market that has the number next"
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,18 @@ from ops import clock
 from ops.config import ConfigError, load
 from ops.gateway_role import build_gateway
 from ops.inspector import Inspector
-from ops.paper import PAPER_ROLE, PaperSession, stay_here
-from ops.paper_rows import paper_lines, paper_rows
+from ops.paper import PaperSession, stay_here
+from ops.paper_rows import paper_rows
+from ops.paper_text import HELD, paper_brief, paper_lines
 from ops.process import RoleSpec
 from ops.roles import build
 from ops.session import Request
 from ops.sim import VenueAddress
 from ops.status_text import text
+from ops.top_view import Wish, once
+from ops.venues.paper_told import Told
 from shm_layout import ROLES, LayoutError, Segment
-from tests.ops.rig import REAL, engine
+from tests.ops.rig import REAL, engine, until
 from tests.ops.test_sim import PORTS
 from tests.orders.checker import violations
 from tests.orders.evidence import Keeper, gather
@@ -39,7 +42,7 @@ def session(tmp_path: Path) -> PaperSession:
 def test_orders_go_to_the_paper_venues_and_everything_else_to_the_data(tmp_path: Path) -> None:
     made = session(tmp_path)
     assert [plan.name for plan in made.early] == ["venues", "paper"]
-    assert (ROLES[PAPER_ROLE], made.mode) == ("spare", "paper")
+    assert (ROLES[made.paper.role], made.mode) == ("paper", "paper")
     params = made.plans(BOTH, "arb")[0].params
     assert {name: at.rest for name, at in params.orders.items()} == {"kalshi": 11, "polymarket": 13}
     assert params.addresses["kalshi"].rest == PORTS["kalshi"]["rest"]
@@ -137,18 +140,28 @@ def test_times_may_be_equal_and_come_from_a_variable() -> None:
     assert found.paper.latency_polymarket_ns == (7_000_000, 7_000_000, 12_500_000)
 
 
-def test_the_summary_says_what_an_engine_without_delays_would_have_claimed() -> None:
-    counts = {"kalshi": {"paper_claimed_e6": 9_000_000, "paper_moved_e6": 2_000_000,
-                         "paper_taken_e6": 3_000_000, "paper_got_e6": 4_000_000, "orders": 1},
-              "coinbase": {"frames": 3}}  # fmt: skip
-    rows = paper_rows(counts)
-    assert list(rows) == ["kalshi"]
-    [(title, line)] = paper_lines(rows)
-    assert title == "paper orders"
-    assert line == (
-        "kalshi: 4 contracts of 9 that the books showed when they were sent; not had: 2 price"
-        " moved, 3 taken by paper orders before, 0 book not trusted"
-    )
+def test_figures_are_what_the_paper_venues_told_in_the_segment() -> None:
+    segment = Segment.private()
+    told = Told(segment, lambda market: None)
+    assert paper_rows(segment) == {}
+    figures = {"orders": 4, "full": 2, "partial": 1, "claimed_e6": 9_000_000, "moved_e6": 2_000_000,
+               "taken_e6": 3_000_000, "refused_e6": 1_000_000, "got_e6": 4_000_000}  # fmt: skip
+    for name, value in figures.items():
+        told.count("kalshi", name, value)
+    told.waited("kalshi", 30_000_000)
+    rows = paper_rows(segment)
+    assert list(rows) == ["kalshi"], "nothing was sent to the other one"
+    assert {name: rows["kalshi"][name] for name in figures} == figures
+    assert paper_lines(rows) == [
+        "kalshi: 4, 2 filled whole, 1 in part; 4 contracts of 9 that the books showed when they"
+        " were sent; not had: 2 price moved, 3 taken by paper orders before, 0 book not trusted,"
+        " 1 refused; way there and back p50 30 ms, p99 30 ms, max 30 ms"
+    ]
+    told.waited("held", 150_000_000)
+    assert paper_brief(paper_rows(segment)) == [
+        "kalshi 4 orders · 2 whole · 1 part · 3 taken before · way 30 ms",
+        "takers held back 150 ms, 1 times",
+    ]
 
 
 # ---- a whole run
@@ -165,10 +178,13 @@ def test_a_paper_run_trades_and_both_sides_hold_the_same(tmp_path: Path) -> None
         assert {"arb: venues", "arb: paper"} <= {
             " ".join(each.cmdline()).strip() for each in made.everyone()
         }
-        assert "PAPER" in text(status)
-        assert Inspector(made.name, clock.mono_ns).look().mode == "paper"
+        view = Inspector(made.name, clock.mono_ns).look()
+        assert view.mode == "paper" and "PAPER" in once(view, (), 80, Wish()).splitlines()[0]
+        until(lambda: "kalshi" in (made.status().get("paper") or {}), 30, "a paper order")
+        later = made.status()
         summary = witness.to_the_end(made, 60)
         evidence = gather(made.state_dir, keeper, witness, clock.mono_ns())
+    assert "PAPER" in text(status) and "paper orders: kalshi" in text(later)
     assert violations(evidence) == []
     _check(summary, evidence.records)
     read = {(read.venue, read.outcome) for read in evidence.reads}
@@ -178,10 +194,11 @@ def test_a_paper_run_trades_and_both_sides_hold_the_same(tmp_path: Path) -> None
 def _check(summary: dict[str, Any], records: list[dict[str, Any]]) -> None:
     assert summary["mode"] == "paper" and summary["fills"] > 0
     assert {"k": "mode", "mode": "paper"}.items() <= records[0].items()
-    assert summary["paper"].keys() == {"kalshi", "polymarket"}
-    for row in summary["paper"].values():
+    rows = {name: row for name, row in summary["paper"].items() if name != HELD}
+    assert rows.keys() == {"kalshi", "polymarket"}
+    for row in rows.values():
         assert row["got_e6"] > 0
-        had_e6 = row["got_e6"] + row["moved_e6"] + row["taken_e6"] + row["unknown_e6"]
+        had_e6 = sum(row[f"{name}_e6"] for name in ("got", "moved", "taken", "unknown", "refused"))
         assert had_e6 == row["claimed_e6"] + row["gained_e6"]
     acks = summary["stages_ns"]["gateway.send_to_ack"]
     assert acks["p50"] > 10_000_000, "no answer is sooner than the way is long"

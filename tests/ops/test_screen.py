@@ -17,7 +17,10 @@ STATUS: dict[str, Any] = {
     "mode": "sim", "pid": 100, "segment": "arb", "seconds": 12.3, "state": "ACTIVE",
     "state_reason": "running", "gate": "ACTIVE (done)", "cores": "not pinned: 2 cores, wanted 6",
     "waiting": {"detector": "spins 20 us, then futex"}, "edges": 1234, "intents": 20, "orders": 40,
-    "fills": 39, "one_legged": 1, "profit_e6": 12_345_678,
+    "fills": 39, "one_legged": 1, "profit_e6": 2_345_678,
+    "profit": {"closed_e6": 12_345_678, "sure_e6": 20_000_000, "open_cost_e6": 30_000_000,
+               "open_worth_e6": 26_000_000, "unknown_cost_e6": 5_000_000, "open_markets": 3,
+               "unknown_markets": 1},
     "tick_to_order_ns": {
         "count": 20, "p50": 61_000, "p99": 200_000, "p999": 300_000, "max": 400_000,
     },
@@ -57,7 +60,8 @@ def test_the_picture_shows_the_whole_state_within_the_width(width: int) -> None:
 
 def test_one_line_says_state_trust_orders_and_money() -> None:
     assert one_line(STATUS) == (
-        "12 s ACTIVE · trusted kalshi 6/7 coinbase 0/2 · 1234 edges · 40 orders · 39 fills · $12.34"
+        "12 s ACTIVE · trusted kalshi 6/7 coinbase 0/2 · 1234 edges · 40 orders · 39 fills"
+        " · closed $12.34 · sure $20.00 · open cost $30.00, worth $26.00, $5.00 of it unknown"
         " · tick-to-order p50 61 us"
     )
 

@@ -147,6 +147,7 @@ def test_dead_venues_end_the_run(tmp_path: Path) -> None:
         assert made.leftovers() == []
 
 
+IS_SHORT = bool(os.environ.get("ARB_SHORT"))
 KILLED = {  # process -> the trading state its death leads to
     "feed kalshi": "ACTIVE", "feed polymarket": "ACTIVE", "feed coinbase": "ACTIVE",
     "feed binance": "ACTIVE", "feed kraken": "ACTIVE", "model": "ACTIVE",
@@ -169,6 +170,7 @@ def _is_trusted(made: Engine, name: str) -> bool:
 
 
 @pytest.mark.kill
+@pytest.mark.skipif(IS_SHORT, reason="tests/session/test_deaths.py kills each of them too")
 @pytest.mark.timeout(300)
 def test_each_process_killed_under_load_comes_back_and_status_tells(tmp_path: Path) -> None:
     settings = {"ARB_PROCESSES_BACKOFF_MS": "300"}
@@ -205,6 +207,7 @@ def test_asset_and_interval_choose_the_windows_of_the_world(tmp_path: Path) -> N
     assert chosen(tmp_path) == {"KXBTC15M", "btc-updown-15m", "btc-updown-5m"}
     assert chosen(tmp_path, ASSET="ether", INTERVAL="15m") == {"KXETH15M", "eth-updown-15m"}
     assert chosen(tmp_path, ASSET="btc,eth", INTERVAL="5m") == {"btc-updown-5m", "eth-updown-5m"}
+    assert chosen(tmp_path, INTERVAL="4h") == {"btc-updown-4h"}
     with pytest.raises(SessionError, match=r"updown.assets: found sol, the simulated world plays"):
         chosen(tmp_path, ASSET="sol")
     with pytest.raises(SessionError, match=r"updown.intervals: found 1h, the simulated world"):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ops.identity import row
-from ops.tally import Tally, matched_e6, percentiles, wire_to_order_ns
+from ops.tally import Hedge, Tally, matched_e6, percentiles, wire_to_order_ns
 from shm_layout import (
     BET,
     BODY,
@@ -234,18 +234,28 @@ def test_percentiles_are_exact_ranks() -> None:
     assert percentiles([]) == {"count": 0, "p50": None, "p99": None, "p999": None, "max": None}
 
 
-WORTH = {
-    "yes here, no there": ([(0, 1, True)], {0: 5 * E6, 1: -5 * E6}, 5 * E6),
-    "unequal": ([(0, 1, True)], {0: 5 * E6, 1: -3 * E6}, 3 * E6),
-    "both yes is no pair": ([(0, 1, True)], {0: 5 * E6, 1: 5 * E6}, 0),
-    "opposite polarity": ([(0, 1, False)], {0: 5 * E6, 1: 5 * E6}, 5 * E6),
-    "opposite polarity, no sides": ([(0, 1, False)], {0: -2 * E6, 1: -5 * E6}, 2 * E6),
-    "opposite polarity, one of each": ([(0, 1, False)], {0: 2 * E6, 1: -5 * E6}, 0),
-    "alone": ([(0, 1, True)], {0: 5 * E6}, 0),
+SAME, TEAMS, LADDER = Hedge((0, 1), True), Hedge((0, 1), False), Hedge((0, 1), True, barred=2)
+OUTCOMES, SOME = Hedge((0, 1, 2), False), Hedge((0, 1, 2), False, barred=1)
+WORTH: dict[str, tuple[list[Hedge], dict[int, int], int]] = {
+    "yes here, no there": ([SAME], {0: 5 * E6, 1: -5 * E6}, 5 * E6),
+    "unequal": ([SAME], {0: 5 * E6, 1: -3 * E6}, 3 * E6),
+    "both yes is no pair": ([SAME], {0: 5 * E6, 1: 5 * E6}, 0),
+    "opposite polarity": ([TEAMS], {0: 5 * E6, 1: 5 * E6}, 5 * E6),
+    "opposite polarity, no sides": ([TEAMS], {0: -2 * E6, 1: -5 * E6}, 2 * E6),
+    "opposite polarity, one of each": ([TEAMS], {0: 2 * E6, 1: -5 * E6}, 0),
+    "alone": ([SAME], {0: 5 * E6}, 0),
     "a contract counts once": (
-        [(0, 1, True), (0, 2, True)], {0: 5 * E6, 1: -4 * E6, 2: -4 * E6}, 5 * E6,
+        [SAME, Hedge((0, 2), True)], {0: 5 * E6, 1: -4 * E6, 2: -4 * E6}, 5 * E6,
     ),
     "nothing": ([], {}, 0),
+    "one of three wins": ([OUTCOMES], {0: 5 * E6, 1: 4 * E6, 2: 6 * E6}, 4 * E6),
+    "two of three lose": ([OUTCOMES], {0: -5 * E6, 1: -4 * E6, 2: -6 * E6}, 8 * E6),
+    "two of three are no set": ([OUTCOMES], {0: 5 * E6, 1: 4 * E6}, 0),
+    "of each side is no set": ([OUTCOMES], {0: 5 * E6, 1: 4 * E6, 2: -6 * E6}, 0),
+    "none of three need win": ([SOME], {0: 5 * E6, 1: 4 * E6, 2: 6 * E6}, 0),
+    "at most one of three wins": ([SOME], {0: -5 * E6, 1: -5 * E6, 2: -5 * E6}, 10 * E6),
+    "the weaker strike bought": ([LADDER], {0: 5 * E6, 1: -5 * E6}, 5 * E6),
+    "the weaker strike sold may lose both": ([LADDER], {0: -5 * E6, 1: 5 * E6}, 0),
 }  # fmt: skip
 
 

@@ -29,9 +29,9 @@ def segment() -> Iterator[shm.Segment]:
     made.unlink()
 
 
-def run(name: str, size: tuple[int, int], script: Script) -> Top:
+def run(name: str, size: tuple[int, int], script: Script, chosen: str = "") -> Top:
     """The app under a pilot; no timer fires during it."""
-    app = Top(Inspector(name, lambda: NOW_NS).look, name, interval_s=3600)
+    app = Top(Inspector(name, lambda: NOW_NS).look, name, interval_s=3600, chosen=chosen)
 
     async def body() -> None:
         async with app.run_test(size=size) as pilot:
@@ -79,6 +79,19 @@ def test_80_by_24_shows_one_pane_and_the_keys_reach_the_others(segment: shm.Segm
             assert sum("╭─" in line for line in lines) == 1
 
     run(segment.name, SMALL, script)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_a_view_that_was_asked_for_is_the_one_that_is_shown(
+    segment: shm.Segment, size: tuple[int, int]
+) -> None:
+    async def script(pilot: Pilot[int]) -> None:
+        text = await press(pilot)
+        assert "stops at" in text and "p99.9" not in text
+        if size == LARGE:
+            assert "p99.9" in await press(pilot, "z")
+
+    run(segment.name, size, script, "strategies")
 
 
 def test_160_by_48_shows_all_panes_at_once_and_zooms_to_one(segment: shm.Segment) -> None:

@@ -194,6 +194,11 @@ def test_where_a_window_stands_is_shown(segment: shm.Segment) -> None:
         return window(found)
 
     assert stands(opens_in_s=60, closes_in_s=960) == "opens in 60 s"
+    ahead = {"generation": 1, "number": 1, "valid_until_ns": now_ns + 60 * SECOND,
+             "strike_e8": -1, "fair_e6": 500_000}  # fmt: skip
+    segment.write("market_terms", 0, body(shm.MARKET_TERMS, **ahead))
+    (found,) = seen(segment).fairs
+    assert (found.fair_e6, found.strike_e8, found.why) == (500_000, None, "")
     assert stands(opens_in_s=-60, closes_in_s=840) == "open, 840 s left"
     assert stands(opens_in_s=-960, closes_in_s=-60) == "closed"
     paid = {"status": shm.ST_SETTLED, "settlement_e6": 500_000}

@@ -20,6 +20,7 @@ from ops.venues.script import (
     LevelSet,
     MarketSpec,
     PairSpec,
+    SetSpec,
     Timeline,
     fingerprint,
 )
@@ -193,6 +194,7 @@ class CutScript:
 
     seed: int
     begin_epoch_ns: int
+    sets: tuple[SetSpec, ...] = ()
     products: tuple[str, ...] = ()
     indices: tuple[str, ...] = ()
     end_epoch_ns: int | None = None

@@ -18,8 +18,11 @@ from tests.orders.evidence import Keeper, gather
 from tests.orders.test_faults import until_quiet
 from tests.session.witness import Witness
 
-SETTINGS = {
-    "ARB_UPDOWN_BETS": "1", "ARB_EDGE_COOLDOWN_MS": "0",
+SETTINGS = {  # makers leave little: any bet that pays is taken
+    "ARB_UPDOWN_BETS": "1", "ARB_EDGE_COOLDOWN_MS": "0", "ARB_EDGE_EDGE_MIN": "0.005",
+    "ARB_STRATEGIES_LATENCY_EDGE_MIN": "0.005", "ARB_STRATEGIES_MODEL_EDGE_EDGE_MIN": "0.005",
+    "ARB_STRATEGIES_MODEL_EDGE_CONFIDENCE_MIN": "0", "ARB_STRATEGIES_CONVEXITY_FADE_ON": "1",
+    "ARB_STRATEGIES_CONVEXITY_FADE_EDGE_MIN": "0.005",
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
 }  # fmt: skip
 BETS = 1  # that must have filled

@@ -34,6 +34,7 @@ COMMAND = [sys.executable, "-m", "tests.session.runaway"]
 HARMFUL = ("enlarged", "sides swapped", "venues swapped")  # may not leave even once
 SETTINGS = {
     "ARB_EDGE_COOLDOWN_MS": "100", "ARB_PROCESSES_HANG_MAX_MS": "60000",
+    "ARB_UPDOWN_BETS": "0", "ARB_SIM_SETS": "0",  # its forms exchange two legs of two venues
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
     "ARB_FEEDS_LANES": "1", "ARB_LIMITS_SIZE_MAX": "100", "ARB_LIMITS_ORDER_MAX": "100",
 }  # fmt: skip

@@ -35,6 +35,7 @@ from shm_layout import (
     REASONS,
     SELL,
     SIGNER,
+    ST_SETTLED,
     VENUES,
 )
 from tests.ops.rig import REAL, Engine, engine
@@ -176,10 +177,10 @@ class Scene:
         return {pair: both for pair, (both, _) in self.imbalances().items()}
 
     def imbalances(self) -> dict[int, tuple[frozenset[int], int]]:
-        """By pair what one side holds beyond the other, if it is more than the dust that
-        the gateway may have left of each intent: instruments and contracts in 1e-6. Dust that the
-        reports account for is taken off first: a successor counts what it did not see being bought
-        at a dollar a contract.
+        """By pair (or set) what one side holds beyond the other (one leg beyond another), if it is
+        more than the dust that the gateway may have left of each intent: instruments and contracts
+        in 1e-6. Dust that the reports account for is taken off first: a successor counts what it
+        did not see being bought at a dollar a contract.
         """
         segment, found = self.witness.segment, {}
         intents = Counter(int(leg["pair"]) for leg in self.witness.opened() if not leg["leg"])
@@ -187,21 +188,23 @@ class Scene:
             pair = segment.read("pairs", index)
             if pair is None:
                 break
-            a, b = int(pair["a"]), int(pair["b"])
-            if b == NO_INSTRUMENT:  # a bet has no other leg
+            if pair["b"] == NO_INSTRUMENT:  # a bet has no other leg
                 continue
-            (held_a, unit_a), (held_b, unit_b) = self._held(a), self._held(b)
-            rest = held_a + held_b if pair["same"] else held_a - held_b
-            rest -= self._dust_e6(index, a, b, 1 if pair["same"] else -1)
-            more, unit_e6 = (a, unit_a) if abs(held_a) > abs(held_b) else (b, unit_b)
+            legs = [int(pair[name]) for name in "abcd"[: 2 + pair["more"]]]
+            held = {leg: self._held(leg) for leg in legs}
+            nets = [net for net, _ in held.values()]
+            is_same = bool(pair["same"])
+            rest = _apart(nets, is_same) - self._dust_e6(index, legs, is_same)
+            more = max(legs, key=lambda leg: abs(held[leg][0]))
+            unit_e6 = held[more][1]
             facts = segment.read("quotes", more)
             assert facts is not None
             dust_e6 = DUST_E6 * max(intents[index], 1)
             if abs(rest) >= facts["size_min_e6"] and abs(rest) * unit_e6 > dust_e6 * E6:
-                found[index] = frozenset((a, b)), rest
+                found[index] = frozenset(legs), rest
         return found
 
-    def _dust_e6(self, pair: int, a: int, b: int, sign: int) -> int:
+    def _dust_e6(self, pair: int, of: list[int], is_same: bool) -> int:
         """Contracts of all intents that ended unequal by less than is worth an order."""
         last = {
             (int(leg["intent"]), int(leg["leg"])): leg
@@ -210,26 +213,50 @@ class Scene:
         families: defaultdict[int, list[np.void]] = defaultdict(list)
         for leg in last.values():  # what gives back or completes names its parent
             families[int(leg["parent"]) or int(leg["intent"])].append(leg)
-        return sum(_dust_of(legs, a, b, sign) for legs in families.values())
+        return sum(_dust_of(legs, of, is_same) for legs in families.values())
 
     def _held(self, instrument: int) -> tuple[int, int]:
-        """Signed contracts, and what one of them cost."""
+        """Signed contracts that pairs have bought, and what one of them cost: those of bets, which
+        have no other leg, are taken off, until what is held was booked with its market's result."""
         row = self.witness.segment.read("positions", instrument)
-        if row is None or not row["position_e6"]:
+        quote = self.witness.segment.read("quotes", instrument)
+        if row is None or quote is None:
             return 0, 0
         held_e6, cost_e6 = int(row["position_e6"]), abs(int(row["cost_e6"]))
-        return held_e6, min(-(-cost_e6 * E6 // abs(held_e6)), E6)
+        unit_e6 = min(-(-cost_e6 * E6 // abs(held_e6)), E6) if held_e6 else E6
+        is_booked = held_e6 == 0 and quote["status"] == ST_SETTLED
+        bets_e6 = 0 if is_booked else self._bet_e6(instrument, int(row["generation"]))
+        return held_e6 - bets_e6, unit_e6
+
+    def _bet_e6(self, instrument: int, generation: int) -> int:
+        """Signed contracts that bets have bought in a market."""
+        last = {
+            int(leg["intent"]): int(leg["filled_e6"]) * (1 if leg["side"] == BUY else -1)
+            for leg in self.witness.legs
+            if leg["intent_kind"] == KIND_MODEL and leg["instrument"] == instrument
+            and leg["generation"] == generation
+        }  # fmt: skip
+        return sum(last.values())
 
 
-def _dust_of(legs: list[np.void], a: int, b: int, sign: int) -> int:
+def _apart(nets: list[int], is_same: bool) -> int:
+    """What the legs of a row hold beyond each other: of two the first beyond the second, of more
+    the most beyond the least.
+    """
+    if len(nets) == 2:
+        return nets[0] + nets[1] if is_same else nets[0] - nets[1]
+    return max(nets) - min(nets)
+
+
+def _dust_of(legs: list[np.void], of: list[int], is_same: bool) -> int:
     """What one intent and its unwinds hold on one side alone, as `imbalances` counts; 0 if it is
     more than dust at the worst limit it was bought for.
     """
-    net = Counter({a: 0, b: 0})
+    net = Counter(dict.fromkeys(of, 0))
     for leg in legs:
         net[int(leg["instrument"])] += int(leg["filled_e6"]) * (1 if leg["side"] == BUY else -1)
-    rest = net[a] + sign * net[b]
-    more = a if abs(net[a]) > abs(net[b]) else b
+    rest = _apart([net[one] for one in of], is_same)
+    more = max(of, key=lambda one: abs(net[one]))
     side = BUY if net[more] > 0 else SELL
     paid = [
         int(leg["limit_e6"]) if side == BUY else E6 - int(leg["limit_e6"])
@@ -241,11 +268,11 @@ def _dust_of(legs: list[np.void], a: int, b: int, sign: int) -> int:
 
 @contextmanager
 def trading(tmp_path: Path, seed: int, **settings: str) -> Iterator[Scene]:
-    """A seeded world at ten times its pace, once it trades: several orders a second. Without the
+    """A seeded world at five times its pace, once it trades: several orders a second. Without the
     spot exchanges that no claim here is about: they would take half of the venues' time."""
     settings = {f"ARB_SPOT_{name}": "0" for name in ("BINANCE", "KRAKEN", "COINGECKO")} | settings
     with engine(tmp_path, command=list(REAL), settings=settings) as made:
-        made.start("--seed", str(seed), "--speed", "10", "--json")
+        made.start("--seed", str(seed), "--speed", "5", "--json")
         scene = Scene(made, Witness.of(made))
         made.wait_until_trading()
         scene.until_trading()

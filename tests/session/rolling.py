@@ -39,7 +39,7 @@ from shm_layout import Segment
 
 LENGTHS_S = {"1m": 60, "2m": 120}
 LEAD_S, REST_S = 20, 30
-LESS_E6 = 120_000  # that Polymarket's windows are worth: more than fees and dead zone
+LESS_E6 = 300_000  # that Polymarket's windows are worth: more than spreads, fees and dead zone
 SPOT_ONE_IN = 5
 ASKED = "asked.jsonl"
 BUILD = "tests.session.rolling:build"
@@ -94,8 +94,8 @@ class Windows(WorldScript):
 
 
 def _less(fair_e6: Any) -> Any:
-    def found(window: Any, now_s: int) -> int:
-        worth_e6 = int(fair_e6(window, now_s))
+    def found(window: Any, spot_e8: int, seen_s: int) -> int:
+        worth_e6 = int(fair_e6(window, spot_e8, seen_s))
         return worth_e6 if window.is_kalshi else max(worth_e6 - LESS_E6, 15_000)
 
     return found

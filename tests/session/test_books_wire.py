@@ -31,7 +31,7 @@ QUICK = "20260511T121730Z"  # has the fewest changes
 COUNTERS = ("gaps", "negative", "bad_frames", "duplicates", "tickers_checked", "tickers_agreed",
             "reconnects", "snapshots")  # fmt: skip
 IS_SHORT = bool(os.environ.get("ARB_SHORT"))
-SPEED = 60 if IS_SHORT else 30  # faster, and tickers pass while the feed is still reconnecting
+SPEED = 30  # faster, and tickers pass while the feed is still reconnecting
 LOSSY = [sys.executable, "-m", "tests.session.lossy"]
 
 
@@ -74,7 +74,7 @@ def test_a_frame_lost_on_the_wire_is_seen(tmp_path: Path) -> None:
         made.start("--replay", str(path), "--speed", "120", "--json")
         witness = Witness.of(made)
         witness.until(lambda: bool(witness.feed("kalshi", "gaps")["gaps"]), 150, "the gap")
-        assert made.run("stop").returncode == 0
+        assert made.run("stop").returncode in (0, 4)  # 4: the data ended before
         witness.to_the_end(made, 60)
     found = witness.feed("kalshi", *COUNTERS)
     assert found["gaps"] == 1
@@ -82,6 +82,7 @@ def test_a_frame_lost_on_the_wire_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.books
-@pytest.mark.parametrize("session", [each for each in SESSIONS if each != QUICK or not IS_SHORT])
+@pytest.mark.skipif(IS_SHORT, reason="the ordinary tests play the lightest of them")
+@pytest.mark.parametrize("session", SESSIONS)
 def test_every_recorded_session_is_rebuilt_through_the_wire(tmp_path: Path, session: str) -> None:
     assert complaints(session, play(tmp_path, session, SPEED, REAL)) == []

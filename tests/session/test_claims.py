@@ -24,6 +24,7 @@ from shm_layout import (
     QUOTE,
     REPORT,
     SELL,
+    ST_SETTLED,
     Segment,
     intent_id,
 )
@@ -168,6 +169,39 @@ def fill(
             filled_e6=abs(size_e6), limit_e6=limit_e6, **more,
         )
     )  # fmt: skip
+
+
+def test_a_bet_is_no_leg_alone_and_hides_none(scene: Scene) -> None:
+    hold(scene, 0, 5 * E6, 400_000)
+    assert set(scene.lone()) == {0}
+    fill(scene, intent_id(ORIGIN_DETECTOR, 1, 3), 0, 2 * E6, 400_000, intent_kind=KIND_MODEL)
+    assert scene.imbalances() == {0: (frozenset((0, 1)), 3 * E6)}
+    fill(scene, intent_id(ORIGIN_DETECTOR, 1, 3), 0, 5 * E6, 400_000, intent_kind=KIND_MODEL)
+    assert scene.lone() == {}, "the newest report of it counts"
+    hold(scene, 0, 0, 0)
+    assert scene.imbalances() == {0: (frozenset((0, 1)), -5 * E6)}, "one of a pair against it"
+    settled = row(QUOTE, instrument=0, size_min_e6=E6, status=ST_SETTLED)
+    scene.witness.segment.write("quotes", 0, settled)
+    assert scene.lone() == {}, "booked with its market's result"
+    hold(scene, 0, 5 * E6, 400_000)
+    fill(scene, intent_id(ORIGIN_DETECTOR, 1, 4), 0, E6, 400_000, generation=2)
+    assert scene.lone() == {}, "a leg of a pair, in another market"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_leg_of_a_set_alone_is_seen_whichever_it_is(scene: Scene, sign: int) -> None:
+    segment = scene.witness.segment
+    segment.write("pairs", 1, row(PAIR, index=1, a=2, b=3, c=4, more=1, approved=1))
+    for instrument in (2, 3, 4):
+        segment.write("quotes", instrument, row(QUOTE, instrument=instrument, size_min_e6=E6))
+        hold(scene, instrument, sign * 5 * E6, 300_000)
+    assert scene.lone() == {}
+    for instrument in (2, 3, 4):
+        hold(scene, instrument, sign * 3 * E6, 300_000)
+        assert scene.imbalances() == {1: (frozenset((2, 3, 4)), 2 * E6)}
+        hold(scene, instrument, sign * 5 * E6, 300_000)
+    hold(scene, 4, -sign * 5 * E6, 300_000)
+    assert scene.imbalances() == {1: (frozenset((2, 3, 4)), 10 * E6)}, "the other way round"
 
 
 @pytest.mark.parametrize(("limit_e6", "is_seen"), [(39_000, False), (41_000, True)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,6 +22,7 @@ from engine.model import Model
 from feeds.indices import CF_SECOND, POLYBOLT_CHAINLINK, POLYBOLT_TWAP
 from feeds.newcomers import Newcomers
 from ops import sim_index, sim_windows
+from ops.assets import Assets
 from ops.catalog import Catalog
 from ops.config import Settings
 from ops.identity import identify, publish, row
@@ -94,11 +95,11 @@ class Windows(WorldScript):
                 yield event
 
 
-def less(fair_e6: Callable[[Any, int], int]) -> Callable[[Any, int], int]:
+def less(fair_e6: Callable[[Any, int, int], int]) -> Callable[[Any, int, int], int]:
     """What the makers think of a window, Polymarket's less."""
 
-    def found(window: Any, now_s: int) -> int:
-        worth_e6 = fair_e6(window, now_s)
+    def found(window: Any, spot_e8: int, seen_s: int) -> int:
+        worth_e6 = fair_e6(window, spot_e8, seen_s)
         return worth_e6 if window.is_kalshi else max(worth_e6 - LESS_E6, 15_000)
 
     return found
@@ -126,6 +127,7 @@ class Rolled(Stepped):
         self.specs = list(script.markets)
         self.strikes: dict[str, int] = {}  # by ticker, as the venue has it
         self.heard: dict[str, int] = {}  # by ticker, as the model took it
+        self.ahead: dict[str, int] = {}  # the chance of a window that was not open yet
         self.legs: list[Leg] = []
         self.rows: dict[Name, np.void] = {}
         self.free_s: dict[Name, int] = {}  # when nothing was held of it any more
@@ -144,6 +146,7 @@ class Rolled(Stepped):
         )  # fmt: skip
         self.catalog = Catalog(
             table, {name: line.rest for name, line in self.lines.items()}, self._propose,
+            assets=Assets(settings.assets.tracked, settings.assets.others),
             run_s=lambda: self.run_ns // SECOND, mono_ns=lambda: self.now_ns, say=self.said.append,
         )  # fmt: skip
         self.model = Model(self.segment)
@@ -233,6 +236,8 @@ class Rolled(Stepped):
             is_its = terms is not None and terms["generation"] == found["generation"]
             if terms is not None and is_its and terms["strike_e8"] > 0:
                 self.heard[live.window.ticker] = int(terms["strike_e8"])
+            elif terms is not None and is_its and self.run_ns < live.window.open_s * SECOND:
+                self.ahead[live.window.ticker] = int(terms["fair_e6"])
 
     def _row(self, index: int) -> np.void:
         found = self.segment.read("instruments", index)
@@ -356,6 +361,12 @@ def test_the_strike_is_what_the_venue_settles_on(run: Rolled) -> None:
     assert len(told) >= 4
     assert {t: run.strikes[t] for t in told} == told
     assert f"btc-updown-15m-{ROLLED_S}" not in told and f"btc-updown-15m-{ROLLED_S}" in run.strikes
+
+
+def test_the_next_window_of_every_series_is_priced_before_it_opens(run: Rolled) -> None:
+    counts = Counter(ticker.split("-")[0] for ticker in run.ahead)
+    assert counts["KXBTC15M"] >= 2 and counts["btc"] >= 6
+    assert all(0 < fair_e6 < E6 for fair_e6 in run.ahead.values()), (counts, run.ahead)
 
 
 def test_what_is_forgotten_is_subscribed_no_more(run: Rolled) -> None:

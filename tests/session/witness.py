@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ops import clock
 from ops.tally import RingReader
 from shm_layout import (
     CONTROL,
     COUNTERS,
     FEED_ROLE,
+    GATEWAY,
     INTENT,
     K_INTENT,
     K_LEG,
@@ -122,6 +124,9 @@ class Witness:
         except AssertionError as late:
             trust = {venue: self.trust_of(venue) for venue in ("kalshi", "polymarket")}
             late.add_note(f"trust: {trust}, lost: {self.lost}")
+            gate = self.segment.table("gate")[0]
+            named = dict(zip(gate.dtype.names, gate.tolist(), strict=True))
+            late.add_note(f"gateway: {self.live_epoch(GATEWAY)} at {clock.mono_ns()}: {named}")
             raise
 
     def to_the_end(self, engine: Engine, seconds: float) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Case:
     room: int = 100 * E6
     cap: int = 10**12
     walk_budget: bool = False
+    staked: int = 0
 
 
 Seen = dict[str, tuple[int, int]]  # strategy: run time of its last order, orders
@@ -111,8 +112,9 @@ def choose(
         side, fair, edge, sure, _ = firing[name]
         price, p = touch(m.book, side), params[name]
         assert price is not None
-        share = min(Fraction(edge, 2 * (E6 - price)), Fraction(cap_of(name, m, p), E6))
-        dollars = case.bankroll * (math.floor(share * E6)) // E6
+        half = math.floor(min(Fraction(edge, 2 * (E6 - price)), 1) * E6)
+        dollars = (case.bankroll + case.staked) * half // E6 - case.staked
+        dollars = min(dollars, case.bankroll * cap_of(name, m, p) // E6)
         total = case.bankroll * p["total_e6"] // E6 - spent.get(name, 0)
         dollars = max(min(dollars, total, case.room), 0)
         found = order(m, side, fair, p, case, dollars)

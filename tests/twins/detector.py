@@ -5,13 +5,14 @@ Written from the contract, not from the kernels; it shares with them only the la
 
 from __future__ import annotations
 
-from engine.house import forget_trades
 from engine.replay import Tape
 from shm_layout import (
+    HAD,
     INDEX,
     INSTRUMENT,
     INTENT,
     K_ACCOUNT,
+    K_HAD,
     K_INDEX,
     K_INSTRUMENT,
     K_INTENT,
@@ -38,14 +39,14 @@ from shm_layout import (
     TERMS,
     Words,
 )
-from tests.twins import fees
+from tests.twins import basket, fees
 from tests.twins.detector_bet import Bets
-from tests.twins.detector_money import DAY, Row
-from tests.twins.detector_rows import book_of, row_of, worst_fee
-from tests.twins.edge import BUY, E6, NOTHING, SELL, Book, cross_venue, token
+from tests.twins.detector_money import DAY, Row, legs_of
+from tests.twins.detector_rows import best_of, book_of, row_of, sides_of, worst_fee
+from tests.twins.edge import E6, Book, token
 
-RINGS = (*(f"changes_{i}" for i in range(12)), "control_ring", "terms_ring", "reports")
-ORDER = ("control_ring", "terms_ring", "reports", *RINGS[:12])
+RINGS = (*(f"changes_{i}" for i in range(12)), "control_ring", "terms_ring", "reports", "had_ring")
+ORDER = ("control_ring", "terms_ring", "reports", "had_ring", *RINGS[:12])
 START, DECIDE, _, LAP = 1, 2, 3, 4
 SECOND, MINUTE = 10**9, 60 * 10**9
 
@@ -61,17 +62,18 @@ class Plain(Bets):
         self.paused: dict[int, tuple[int, set[int]]] = {}
         self.timers: dict[int, int] = {}
         self.retry = False
+        self.shown: dict[int, Row] = {}  # quotes as their venue shows them
+        self.had: dict[int, Row] = {}
 
     def touch_of(self, instrument: int, by_quote: bool) -> None:
-        links = [(p, leg) for p in self.pairs for leg in "ab" if self.pairs[p][leg] == instrument]
-        for pair, _ in sorted(
-            links, reverse=True
-        ):  # the kernel's lists run from the last pair down
+        rows = self.pairs.items()
+        links = [(p, leg) for p, row in rows for leg in legs_of(row) if row[leg] == instrument]
+        for pair, _ in sorted(links, reverse=True):  # as the kernel's lists: the last pair first
             self.touch(pair, by_quote)
 
     def take(self, ring: str, kind: int, body: Words) -> None:
         """One entry."""
-        self.watch(RINGS.index(ring) if ring else -1, kind, body)
+        self.watch(kind, body)
         if kind in (K_QUOTE, K_TAKEN):
             self.quote(row_of(QUOTE, body), int(ring[8:]) if kind == K_QUOTE else None)
         elif kind in (K_LEG, K_TERMINAL, K_ACCOUNT):
@@ -81,6 +83,7 @@ class Plain(Bets):
             old = self.instruments.get(row["index"])
             if old and old["generation"] != row["generation"]:
                 self.held.pop(row["index"], None)
+                self.house.forget(row["index"])
                 self.market_orders.pop(row["index"], None)
             self.instruments[row["index"]] = row
             self.touch_of(row["index"], False)
@@ -107,6 +110,12 @@ class Plain(Bets):
             self.touch_bets(row["instrument"])
         elif kind in (K_SPOT, K_INDEX):
             self.spot(row_of(SPOT if kind == K_SPOT else INDEX, body), int(ring[8:]))
+        elif kind == K_HAD:
+            row = row_of(HAD, body)
+            self.had[row["instrument"]] = row
+            if row["instrument"] in self.shown:
+                self.take_off(row["instrument"])
+            self.touch_of(row["instrument"], False)
         elif kind == K_INTENT:
             self.fly(row_of(INTENT, body))
 
@@ -124,8 +133,23 @@ class Plain(Bets):
         old = self.quotes.get(instrument)
         if old and (row["generation"], row["number"]) <= (old["generation"], old["number"]):
             return
-        self.quotes[instrument] = row
+        self.shown[instrument] = row
+        self.take_off(instrument)
         self.touch_of(instrument, True)
+
+    def take_off(self, instrument: int) -> None:
+        """The quote that counts is the one shown less what paper orders hold of its levels."""
+        quote, had = dict(self.shown[instrument]), self.had.get(instrument)
+        self.quotes[instrument] = quote
+        if had is None or had["generation"] != quote["generation"]:
+            return
+        for side, nothing in (("bids", -(10**15)), ("asks", 10**15)):
+            taken = {had[f"{side}{i}"]: had[f"{side}{i + 1}"] for i in range(0, 26, 2)}
+            shown = [(quote[f"{side}{i}"], quote[f"{side}{i + 1}"]) for i in range(0, 10, 2)]
+            left = [(price, size - taken.get(price, 0)) for price, size in shown]
+            left = [level for level in left if level[1] > 0]
+            for i, level in enumerate((left + [(nothing, 0)] * 5)[:5]):
+                quote[f"{side}{2 * i}"], quote[f"{side}{2 * i + 1}"] = level
 
     def report(self, kind: int, row: Row) -> None:
         intent, pair = row["intent"], row["pair"]
@@ -139,8 +163,8 @@ class Plain(Bets):
                 unknown = set(range(flight["leg_count"])) - self.reported[intent]
                 self.land(intent, row)
             elif intent >> 60 == 1 and intent >> 40 & 0xFFFFF != self.epoch:
-                is_bet = self.pairs.get(pair, {"b": 0})["b"] == NO_INSTRUMENT
-                unknown = {0} if is_bet else {0, 1}  # of a predecessor's: its legs say which
+                of = self.pairs.get(pair, {"b": 0, "more": 0})
+                unknown = set(range(len(legs_of(of))))  # of a predecessor's: its legs say which
                 if self.paused.get(pair, (0, set()))[0] == intent:
                     unknown = set()
             if REASONS[row["reason"]] == "unknown_outcome":
@@ -151,7 +175,7 @@ class Plain(Bets):
             return
         known = self.instruments.get(row["instrument"])
         if known and known["generation"] == row["generation"]:
-            self.held[row["instrument"]] = row["position_e6"], row["position_cost_e6"]
+            self.hold(row["instrument"], row["position_e6"], row["position_cost_e6"])
         if row["account"] >= 0:
             self.cash[row["account"]] = row["cash_free_e6"]
         if kind == K_LEG and row["placed"] in (5, 6):  # done, rejected
@@ -205,8 +229,7 @@ class Plain(Bets):
         return quote["epoch"] == self.feed_epoch[row["feed"]]  # type: ignore[index]
 
     def off(self, pair: Row, direction: int) -> int | None:
-        p, terms = self.parameters, self.terms.get(pair["index"])
-        legs = "a" if pair["b"] == NO_INSTRUMENT else "ab"
+        p, terms, legs = self.parameters, self.terms.get(pair["index"]), legs_of(pair)
         delay = max(self.quotes[pair[leg]]["taker_delay_ns"] for leg in legs)
         if delay > min(p["delay_max_ns"], pair["delay_max_ns"]):
             return None
@@ -217,6 +240,7 @@ class Plain(Bets):
                 return None
             seconds = -(-max(max(closes) - self.run, 0) // SECOND)
             off += -(-p["hurdle_year_e6"] * seconds // (365 * 86_400))
+        off *= max(len(legs) - 1, 1) if direction else 1  # dollars that stand still
         if legs == "a":
             return off if not pair["needs_terms"] or self.has_terms(pair["a"]) else None
         if terms and terms["number"] > 0 and terms["generation"] == pair["generation"]:
@@ -231,47 +255,57 @@ class Plain(Bets):
         key = number, direction
         off = None
         if pair["approved"] == 1 and all(
-            self.tradable(pair[leg], pair[f"{leg}_generation"]) for leg in "ab"
+            self.tradable(pair[leg], pair[f"{leg}_generation"]) for leg in legs_of(pair)
         ):
             off = self.off(pair, direction)
-        found = NOTHING
-        edge_min = max(p["edge_min_e6"], pair["edge_min_e6"])
-        if off is not None:
-            books = [book_of(self.quotes[pair[leg]]) for leg in "ab"]
-            args = pair["same"], direction, edge_min, off
-            found = cross_venue(*books, *args, p["size_max_e6"], bool(p["switches"] & 1))
+        found = basket.NOTHING
+        if off is not None and not pair["barred"] >> direction & 1:
+            books = [book_of(self.quotes[pair[leg]]) for leg in legs_of(pair)]
+            found = self.look(pair, direction, books, off, p["size_max_e6"])
         if found[0] == 0:
             self.since.pop(key, None)
             return
         since = self.since.setdefault(key, self.run)
         if not self.may_open(number, direction, since):
             return
-        sides = (BUY if direction == 0 else SELL,)
-        sides += (1 - sides[0] if pair["same"] else sides[0],)  # type: ignore[assignment]
-        if any(not p["price_low_e6"] <= limit <= p["price_high_e6"] for limit in found[1:3]):
+        assert off is not None
+        sides = sides_of(pair, direction)
+        if any(not p["price_low_e6"] <= limit <= p["price_high_e6"] for limit in found[3]):
             return
         if not all(map(self.is_open_book, books, sides)):
             return
-        costs = tuple(
+        costs = [
             token(limit, side)
             + max(
                 fees.fee(token(limit, side), E6, *book.fee_terms[:2], 1, 0),
                 worst_fee(book, token(limit, side), E6, token(limit, side)),
             )
-            for limit, side, book in zip(found[1:3], sides, books, strict=True)
-        )
+            for limit, side, book in zip(found[3], sides, books, strict=True)
+        ]
         spare = 2 * max(book.fee_terms[2] for book in books) + 2
-        room = min(*self.room(pair, (costs[0], costs[1]), spare), self.calm(pair, found[0]))
+        room = min(*self.room(pair, sides, costs, spare), self.calm(pair, found[0]))
         if room < found[0]:
-            found = cross_venue(*books, *args, room, bool(p["switches"] & 1))
+            found = self.look(pair, direction, books, off, room)
             if found[0] == 0:
                 self.limited.add(number)
                 return
-        prices = sum(token(limit, side) for limit, side in zip(found[1:3], sides, strict=True))
+        prices = sum(token(limit, side) for limit, side in zip(found[3], sides, strict=True))
         if prices * found[0] // E6 < p["intent_min_e6"]:
             self.limited.add(number)
             return
         self.open(pair, direction, sides, found, books, by_quote)
+
+    def is_set(self, pair: Row) -> bool:
+        """All its markets are of one venue."""
+        return len({self.instruments[pair[leg]]["venue"] for leg in legs_of(pair)}) == 1
+
+    def look(
+        self, pair: Row, direction: int, books: list[Book], off: int, cap: int
+    ) -> basket.Answer:
+        """What one direction pays now."""
+        p = self.parameters
+        edge_min, walks = max(p["edge_min_e6"], pair["edge_min_e6"]), bool(p["switches"] & 1)
+        return best_of(pair, direction, books, self.is_set(pair), (edge_min, off, cap, walks))
 
     def may_open(self, pair: int, direction: int, since: int) -> bool:
         p = self.parameters
@@ -287,7 +321,7 @@ class Plain(Bets):
             due = self.market_due(self.pairs[pair])
             for name, window in (("day", DAY), ("minute", MINUTE), ("second", SECOND)):
                 used = sum(at // window == self.run // window for at in self.orders)
-                legs = 1 if self.pairs[pair]["b"] == NO_INSTRUMENT else 2
+                legs = len(legs_of(self.pairs[pair]))
                 if not due and used + legs > p[f"orders_per_{name}"]:
                     due = (self.run // window + 1) * window
             if not due:
@@ -296,23 +330,24 @@ class Plain(Bets):
         return False
 
     def open(
-        self, pair: Row, direction: int, sides: tuple[int, ...], found: tuple[int, ...],
+        self, pair: Row, direction: int, sides: tuple[int, ...], found: basket.Answer,
         books: list[Book], by_quote: bool,
     ) -> None:  # fmt: skip
         """Write the intent as bytes and reserve it."""
-        size, limits, charged = found[0], found[1:3], found[3:5]
-        quotes = [self.quotes[pair[leg]] for leg in "ab"]
-        newest = quotes[1] if quotes[1]["recv_ns"] > quotes[0]["recv_ns"] else quotes[0]
+        size, edge, profit, limits, charged = found
+        quotes = [self.quotes[pair[leg]] for leg in legs_of(pair)]
+        newest = max(quotes, key=lambda quote: quote["recv_ns"])  # the first of equals
         self.counter += 1
         row: Row = {
-            "id": 1 << 60 | self.epoch << 40 | self.counter, "kind": 1, "pair": pair["index"],
-            "direction": direction, "leg_count": 2, "flags": 0 if by_quote else 2,
-            "trigger": newest["instrument"], "decide_ns": self.now, "recv_ns": newest["recv_ns"],
+            "id": 1 << 60 | self.epoch << 40 | self.counter, "kind": 1 + self.is_set(pair),
+            "pair": pair["index"], "direction": direction, "leg_count": len(quotes),
+            "flags": 0 if by_quote else 2, "trigger": newest["instrument"],
+            "decide_ns": self.now, "recv_ns": newest["recv_ns"],
             "event_epoch_ns": newest["event_epoch_ns"], "publish_ns": newest["publish_ns"],
-            "expires_ns": self.now + self.parameters["signal_age_max_ns"], "edge_e6": found[5],
-            "profit_e6": found[6], "fees_e6": sum(charged),
+            "expires_ns": self.now + self.parameters["signal_age_max_ns"], "edge_e6": edge,
+            "profit_e6": profit, "fees_e6": sum(charged),
         }  # fmt: skip
-        for leg in (0, 1):
+        for leg in range(len(quotes)):
             quote, book = quotes[leg], books[leg]
             cost = -(-token(limits[leg], sides[leg]) * size // E6)
             fee = worst_fee(book, token(limits[leg], sides[leg]), size, cost)
@@ -324,16 +359,16 @@ class Plain(Bets):
                 f"quote_number_{leg}": quote["number"], f"quote_epoch_{leg}": quote["epoch"],
                 f"tick_epoch_{leg}": quote["tick_epoch"],
             }  # fmt: skip
-        self.orders += [self.run, self.run]
-        for leg in "ab":
+        self.orders += [self.run] * len(quotes)
+        for leg in legs_of(pair):
             self.market_orders[pair[leg]].append(self.run)
         self.cool[pair["index"], direction] = self.run + self.parameters["cooldown_ns"]
         self.write(row, {})
 
 
-def run(tape: Tape) -> list[bytes]:
-    """The intents of a tape."""
-    found: list[bytes] = []
+def run(tape: Tape, lives: list[Plain] | None = None) -> list[bytes]:
+    """The intents of a tape; every detector of it, as it was at its end, goes to `lives`."""
+    lives = [] if lives is None else lives
     plain, cursors = Plain(0), dict.fromkeys(RINGS, 0)
     for entry in tape.steps:
         body = entry[LINE:]
@@ -343,7 +378,7 @@ def run(tape: Tape) -> list[bytes]:
         step = row_of(STEP, body)
         wanted = {ring: step[f"cursors{i}"] for i, ring in enumerate(RINGS)}
         if step["kind"] == START:
-            found += plain.intents
+            lives.append(plain)
             plain, cursors = Plain(step["epoch"]), wanted
             continue
         for ring in ORDER:
@@ -355,11 +390,11 @@ def run(tape: Tape) -> list[bytes]:
         plain.state, plain.alive = step["state"], step["alive"]
         if step["kind"] == LAP:
             cursors[RINGS[step["lap_ring"]]] = step["lap_to"]
-            if step["lap_ring"] < 12:
-                forget_trades(plain.mem, step["lap_ring"])
+            plain.lapped(step["lap_ring"])
             if RINGS[step["lap_ring"]] == "reports":
                 for intent, flight in plain.flights.items():
                     plain.paused[flight["pair"]] = intent, set(range(flight["leg_count"]))
         elif step["kind"] == DECIDE:
             plain.decide()
-    return found + plain.intents
+    lives.append(plain)
+    return [intent for life in lives for intent in life.intents]

@@ -1,42 +1,42 @@
 """Bets of the plain detector: when one market is looked at, and what becomes of a choice.
 
-The choice itself is the compiled one (its own plain forms: tests/twins/choice.py, fair.py), made
-on a memory that saw the same entries and the same intents; episodes, limits, sizes and the bytes of
-the intent are written anew here.
+The choice is the plain house's (tests/twins/house.py), of markets that settle on a point, at least
+the strike: other rules have plain forms of their own (tests/twins/fair.py).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 
 import numpy as np
 
-from engine import kernels
-from engine import memory as m
-from engine.accounts import reserve
-from engine.house import choose_bet, note_bet
-from engine.strategies import select as s
-from shm_layout import BET, BODY, INTENT, Segment, Words, cell
+from engine.strategies.table import REFERENCE, STRATEGIES
+from shm_layout import BET, BODY, INTENT, K_INTENT, K_STRATEGY, KIND_MODEL, STRATEGY, Words, cell
 from tests.twins import basket, fees
+from tests.twins.choice import Case
 from tests.twins.detector_money import Money, Row
-from tests.twins.detector_rows import book_of, worst_fee
-from tests.twins.edge import E6, token
+from tests.twins.detector_rows import book_of, row_of, worst_fee
+from tests.twins.edge import BUY, E6, SELL, token
+from tests.twins.house import Choice, House
+from tests.twins.strategies import Market
 
 REASONS = (
     "strategy", "fair_e6", "sure_e6", "off_e6", "spot_slot", "spot_number", "spot_epoch", "spot_e8",
 )  # fmt: skip
-WORDS = Segment.private().words
+POINT_RULE = 1 | 1 << 4 | 31 << 8 | 1 << 16
+PRICE_MAX_NS = 3 * 10**9
 
 
-class Bets(Money):
+class Bets(Money, ABC):
     """What of the detector is about one market alone."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = self.state = self.alive = 0
         self.counter, self.epoch = 0, 0
-        self.mem = m.fresh()
-        self.out = np.zeros(s.OUT_CELLS, np.int64)
+        self.house = House(REFERENCE)
+        self.strategy_of: dict[int, str] = {}  # by intent
         self.pairs: dict[int, Row] = {}
         self.quotes: dict[int, Row] = {}
         self.spots: dict[int, Row] = {}
@@ -48,25 +48,55 @@ class Bets(Money):
         self.orders: list[int] = []
         self.intents: list[bytes] = []
 
-    def tradable(self, number: int, generation: int) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def tradable(self, number: int, generation: int) -> bool: ...
 
-    def off(self, pair: Row, direction: int) -> int | None:
-        raise NotImplementedError
+    @abstractmethod
+    def off(self, pair: Row, direction: int) -> int | None: ...
 
-    def may_open(self, pair: int, direction: int, since: int) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def may_open(self, pair: int, direction: int, since: int) -> bool: ...
 
-    def watch(self, ring: int, kind: int, body: Words) -> None:
-        """The memory in which choices are made sees every entry."""
-        kernels.apply_entry(self.mem, ring, kind, body)
+    @abstractmethod
+    def touch_all(self) -> None: ...
+
+    def watch(self, kind: int, body: Words) -> None:
+        """What concerns the house alone."""
+        if kind == K_STRATEGY:
+            self.house.told(row_of(STRATEGY, body))
+            self.touch_all()
+        elif kind == K_INTENT and body[cell(INTENT, "kind")] == KIND_MODEL:
+            row, bet = row_of(INTENT, body), row_of(BET, body)
+            name = STRATEGIES[bet["strategy"]]
+            self.strategy_of[row["id"]] = name
+            self.house.stake(row["instrument_0"], name, row["cash_e6_0"], self.run)
+
+    def land(self, intent: int, report: Row) -> None:
+        flight = self.flights[intent]
+        super().land(intent, report)
+        if flight["kind"] == KIND_MODEL:
+            name = self.strategy_of[intent]
+            self.house.end(flight, name, report["reason"], report["filled_e6"])
+
+    def hold(self, instrument: int, position: int, cost: int) -> None:
+        """What a report says is held."""
+        self.held[instrument] = position, cost
+        if position == 0 and self.reserved("index", instrument) == 0:
+            self.house.settle(instrument)
+
+    def lapped(self, feed: int) -> None:
+        """Entries of its ring were lost (that of no feed: nothing of spot)."""
+        for slot, spot in self.spots.items():
+            if spot["feed"] == feed:
+                self.house.lose(slot)
 
     def alone(self) -> list[int]:
         """Rows of one market, as the kernel's lists run: from the last one down."""
         return sorted((p for p, row in self.pairs.items() if row["b"] < 0), reverse=True)
 
     def touch_bets(self, instrument: int) -> None:
-        for pair in self.alone():
+        """Its terms are new; without a strike nobody bets."""
+        for pair in self.alone() if self.market_terms[instrument]["strike_e8"] > 0 else []:
             if self.pairs[pair]["a"] == instrument:
                 self.touch(pair, False)
 
@@ -78,7 +108,10 @@ class Bets(Money):
         if "bid_e8" in row and 0 < row["bid_e8"] < row["ask_e8"] < 10**15:
             value = (row["bid_e8"] + row["ask_e8"]) // 2
         self.feed_epoch[feed] = row["epoch"]  # type: ignore[index]
-        self.spots[slot] = row | {"price": value}
+        if "trade_id" in row:
+            before = self.spots.get(slot, {"feed": 0, "epoch": 0})
+            self.house.trade(row, (before["feed"], before["epoch"]) == (feed, row["epoch"]))
+        self.spots[slot] = row | {"price": value, "feed": feed}
         told, at = self.told.get(slot, (0, 0))
         every = self.parameters["fair_every_ns"]
         is_time = 0 < every <= row["recv_ns"] - at
@@ -97,37 +130,76 @@ class Bets(Money):
         is_its = terms["generation"] == row["generation"]
         return is_its and terms["valid_until_ns"] >= self.now and terms["strike_e8"] > 0
 
-    def choose(self, pair: int, off: int) -> bool:
-        for place, value in (
-            (m.M_NOW, self.now), (m.M_RUN, self.run), (m.M_STATE, self.state),
-            (m.M_ALIVE, self.alive),
-        ):  # fmt: skip
-            self.mem[m.META + place] = value
-        least = max(self.parameters["edge_min_e6"], self.pairs[pair]["edge_min_e6"])
-        args = pair, off, least, self.parameters["size_max_e6"], self.out
-        return bool(choose_bet(self.mem, *args) >= 0)
+    def is_usable(self, slot: int) -> bool:
+        """The newest price of a slot may be priced with."""
+        spot = self.spots.get(slot)
+        if not spot or spot["price"] <= 0 or spot["trust"] or not self.alive >> spot["feed"] & 1:
+            return False
+        is_its = spot["epoch"] == self.feed_epoch[spot["feed"]]  # type: ignore[index]
+        return is_its and self.now - spot["recv_ns"] <= PRICE_MAX_NS
+
+    def market(self, instrument: int) -> Market | None:
+        """What strategies see; None: it has no fair value now."""
+        row = self.instruments[instrument]
+        if not self.has_terms(instrument) or row["settlement_rule"] != POINT_RULE:
+            return None
+        terms = self.market_terms[instrument]
+        slot, close = terms["spot_slot"], terms["close_epoch_ns"]
+        if not self.is_usable(slot) or self.run >= close or terms["sigma_e12"] <= 0:
+            return None
+        spot = self.spots[slot]
+        if spot["price"] + terms["basis_e8"] <= 0 or spot["event_epoch_ns"] >= close:
+            return None
+        has_flow = self.is_usable(row["spot_slot"])
+        quote = self.quotes[instrument]
+        shown = self.house.show(row, quote, terms, spot, self.run, has_flow)
+        if self.house.params["cross_timeframe"]["on"] == 1 and shown.trigger & 4:
+            shown = self.house.compare(shown, instrument, self.beside(instrument), self.now)
+        return shown
+
+    def beside(self, instrument: int) -> list[int]:
+        """Markets of its venue that are valued with the same price."""
+        slot, venue = (
+            self.market_terms[instrument]["spot_slot"], self.instruments[instrument]["venue"],
+        )  # fmt: skip
+        rows = [self.pairs[pair]["a"] for pair in self.alone()]
+        of = {i: self.market_terms.get(i, {"spot_slot": 0})["spot_slot"] for i in rows}
+        return [i for i in rows if of[i] == slot and self.instruments[i]["venue"] == venue]
+
+    def choose(self, pair: int, off: int) -> Choice | None:
+        p, instrument = self.parameters, self.pairs[pair]["a"]
+        account, held = self.instruments[instrument]["account"], self.held.get(instrument, (0, 0))
+        staked = self.exposure("index", instrument)
+        room = min(p["market_max_e6"] - staked, p["order_max_e6"])
+        case = Case(
+            run_ns=self.run, held=BUY if held[0] > 0 else SELL if held[0] < 0 else -1,
+            bankroll=max(self.cash[account] - self.reserved("account", account), 0),
+            room=max(room, 0), cap=p["size_max_e6"], walk_budget=bool(p["switches"] & 1),
+            staked=staked,
+        )  # fmt: skip
+        least = max(p["edge_min_e6"], self.pairs[pair]["edge_min_e6"])
+        return self.house.choose(instrument, self.market(instrument), off, least, case)
 
     def bet(self, number: int, by_quote: bool) -> None:
         """Decide one market."""
-        pair, side = self.pairs[number], -1
+        pair, side, found = self.pairs[number], -1, None
         if pair["approved"] == 1 and self.tradable(pair["a"], pair["a_generation"]):
             off = self.off(pair, 0)
-            if off is not None and self.choose(number, off):
-                side = int(self.out[s.X_SIDE])
+            found = None if off is None else self.choose(number, off)
+            side = found.side if found else -1
         for direction in (0, 1):
             if direction != side:
                 self.since.pop((number, direction), None)
-        if side < 0:
+        if found is None:
             return
         since = self.since.setdefault((number, side), self.run)
         if self.may_open(number, side, since):
-            self.order(pair, side, by_quote)
+            self.order(pair, found, by_quote)
 
-    def order(self, pair: Row, side: int, by_quote: bool) -> None:
-        p, quote = self.parameters, self.quotes[pair["a"]]
-        book, out = book_of(quote), self.out
-        size, limit = int(out[s.X_SIZE]), int(out[s.X_LIMIT])
-        edge, profit, fee = int(out[s.X_EDGE]), int(out[s.X_PROFIT]), int(out[s.X_FEE])
+    def order(self, pair: Row, chosen: Choice, by_quote: bool) -> None:
+        p, quote, side = self.parameters, self.quotes[pair["a"]], chosen.side
+        book, size, limit = book_of(quote), chosen.size, chosen.limit
+        edge, profit, fee = chosen.edge, chosen.profit, chosen.fee
         if not p["price_low_e6"] <= limit <= p["price_high_e6"]:
             return
         if not self.is_open_book(book, side):
@@ -141,7 +213,7 @@ class Bets(Money):
         if room < size:
             least = max(p["edge_min_e6"], pair["edge_min_e6"])
             found = basket.basket(
-                [(book, side)], token(int(out[s.X_FAIR]), side), least, int(out[s.X_OFF]), room,
+                [(book, side)], token(chosen.fair, side), least, chosen.off, room,
                 bool(p["switches"] & 1),
             )  # fmt: skip
             size, edge, profit = found[:3]
@@ -171,15 +243,17 @@ class Bets(Money):
         spot = self.spots[slot]
         newest = spot if spot["recv_ns"] > quote["recv_ns"] else quote
         row |= {name: newest[name] for name in ("recv_ns", "event_epoch_ns", "publish_ns")}
-        told = (out[s.X_STRATEGY], out[s.X_FAIR], out[s.X_CONFIDENCE], out[s.X_OFF], slot)
+        which = STRATEGIES.index(chosen.strategy)
+        told = which, chosen.fair, chosen.confidence, chosen.off, slot
         reasons = dict(
             zip(REASONS, (*told, spot["number"], spot["epoch"], spot["price"]), strict=True)
         )
-        self.write(row, {name: int(value) for name, value in reasons.items()})
+        self.write(row, reasons)
         self.orders.append(self.run)
         self.market_orders[pair["a"]].append(self.run)
         self.cool[pair["index"], side] = self.run + p["cooldown_ns"]
-        note_bet(WORDS, self.mem, pair["a"], reasons["strategy"], cash, profit)
+        self.strategy_of[row["id"]] = chosen.strategy
+        self.house.stake(pair["a"], chosen.strategy, cash, self.run)
 
     def write(self, row: Row, reasons: Row) -> None:
         """The intent as bytes, in flight from now on."""
@@ -188,5 +262,4 @@ class Bets(Money):
             for name, value in cells.items():
                 body[cell(record, name)] = value
         self.fly(row)
-        assert reserve(self.mem, body)
         self.intents.append(body.tobytes())

@@ -12,6 +12,16 @@ DAY = 86_400 * 10**9
 FILLED = {REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")}
 
 
+def legs_of(pair: Row) -> str:
+    """The fields of a row that name its markets."""
+    return "a" if pair["b"] < 0 else "abcd"[: 2 + pair["more"]]
+
+
+def alone(cash: list[int]) -> int:
+    """All legs but the cheapest."""
+    return sum(cash) - min(cash)
+
+
 class Money:
     """What is held, what is in flight, and which pairs it touches."""
 
@@ -67,10 +77,12 @@ class Money:
                 total += cost if 0 < cost < abs(held) else abs(held)
         return total
 
-    def room(self, pair: Row, costs: tuple[int, int], spare: int) -> tuple[int, int]:
+    def room(
+        self, pair: Row, sides: tuple[int, ...], costs: list[int], spare: int
+    ) -> tuple[int, int]:
         """Contracts left by cash and by the limits."""
         p = self.parameters
-        rows = [self.instruments[pair["a"]], self.instruments[pair["b"]]]
+        rows = [self.instruments[pair[leg]] for leg in legs_of(pair)]
         by_cash, by_limits = [], []
 
         def fit(room: int, unit: int, margin: int) -> int:
@@ -92,16 +104,23 @@ class Money:
             left = p["market_max_e6"] - self.exposure("index", row["index"])
             by_limits.append(fit(min(p["order_max_e6"], left), cost, spare))
         total = sum(self.exposure("index", number) for number in self.instruments)
-        by_limits.append(fit(p["total_max_e6"] - total, sum(costs), 2 * spare))
-        lone = [self.held.get(row["index"], (0, 0))[0] for row in rows]
-        naked = abs(lone[0] + lone[1] if pair["same"] else lone[0] - lone[1])
-        naked += self.unhedged()
-        by_limits.append(fit(min(p["unhedged_max_e6"], p["day_max_e6"]) - naked, max(costs), spare))
+        by_limits.append(fit(p["total_max_e6"] - total, sum(costs), len(costs) * spare))
+        naked = self.lone(rows, sides) + self.unhedged()
+        left = min(p["unhedged_max_e6"], p["day_max_e6"]) - naked
+        by_limits.append(fit(left, alone(costs), (len(costs) - 1) * spare))
         return min(by_cash), min(by_limits)
 
+    def lone(self, rows: list[Row], sides: tuple[int, ...]) -> int:
+        """What is held beyond whole sets, of these tokens or of their opposites."""
+        signs = [1 if side == BUY else -1 for side in sides]
+        held = [self.held.get(row["index"], (0, 0))[0] for row in rows]
+        held = [sign * each for sign, each in zip(signs, held, strict=True)]
+        whole = min(held) if min(held) > 0 else max(held) if max(held) < 0 else 0
+        return sum(abs(each - whole) for each in held)
+
     def unhedged(self) -> int:
-        """The dearer leg of every intent in flight that has two."""
-        return sum(max(self.legs_cash(f)) for f in self.flights.values() if f["leg_count"] == 2)
+        """All legs but the cheapest of every intent in flight."""
+        return sum(alone(self.legs_cash(flight)) for flight in self.flights.values())
 
     def bet_room(self, row: Row, unit: int, spare: int) -> tuple[int, int]:
         """Contracts left to one leg alone by cash and by the limits."""
@@ -121,11 +140,9 @@ class Money:
         return fit(cash), min(fit(room) for room in rooms)
 
     def market_due(self, pair: Row) -> int:
-        """When both markets of a pair may have an order again; 0: now."""
+        """When every market of a row may have an order again; 0: now."""
         p = self.parameters
-        for leg in "ab":
-            if pair[leg] < 0:
-                continue
+        for leg in legs_of(pair):
             stamps = self.market_orders[pair[leg]]
             today = [at for at in stamps if at // DAY == self.run // DAY]
             if len(today) >= p["orders_per_market"]:
@@ -145,9 +162,7 @@ class Money:
     def calm(self, pair: Row, size: int) -> int:
         """What volatility leaves of a size."""
         p, sigmas = self.parameters, [0]
-        for leg in "ab":
-            if pair[leg] < 0:
-                continue
+        for leg in legs_of(pair):
             terms = self.market_terms.get(pair[leg])
             known = self.instruments[pair[leg]]["generation"]
             if terms and terms["number"] > 0 and terms["generation"] == known:

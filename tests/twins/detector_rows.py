@@ -1,14 +1,14 @@
-"""Records as dictionaries, quotes as books, and the most a leg can be charged: what the plain
-detector is written with."""
+"""Records as dictionaries, quotes as books, what a row's direction pays, and the most a leg can be
+charged: what the plain detector is written with."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from shm_layout import Words, cell
-from tests.twins import fees
-from tests.twins.detector_money import Row
-from tests.twins.edge import E6, Book
+from tests.twins import basket, fees
+from tests.twins.detector_money import Row, legs_of
+from tests.twins.edge import BUY, E6, SELL, Book, cross_venue
 
 
 def row_of(record: np.dtype[np.void], body: Words) -> Row:
@@ -48,3 +48,22 @@ def worst_fee(book: Book, price: int, size: int, cost: int) -> int:
         return charged
     bought = cost if book.fee_terms[1] else cost * 10_000  # of a price of almost 0
     return max(charged, -(-book.fee_terms[0] * bought // E6))
+
+
+def sides_of(pair: Row, direction: int) -> tuple[int, ...]:
+    """One side for every leg, or of two that say the same one each."""
+    side = BUY if direction == 0 else SELL
+    return (side, 1 - side) if pair["same"] else (side,) * len(legs_of(pair))
+
+
+def best_of(
+    pair: Row, direction: int, books: list[Book], is_set: bool, args: tuple[int, int, int, bool]
+) -> basket.Answer:
+    """What one direction pays now. `args`: least edge, what comes off it, most contracts, whether
+    budgets are walked."""
+    if is_set:
+        pays = E6 if pair["same"] or direction == 0 else (len(books) - 1) * E6
+        legs = list(zip(books, sides_of(pair, direction), strict=True))
+        return basket.basket(legs, pays, *args)
+    size, *rest = cross_venue(*books, pair["same"], direction, *args)
+    return size, rest[4], rest[5], tuple(rest[:2]), tuple(rest[2:4])

@@ -71,3 +71,21 @@ def lognormal_sum(spot: float, sigma: float, ahead: Sequence[float], needed_sum:
     second = spot**2 * sum(exp(sigma**2 * min(a, b)) for a in ahead for b in ahead)
     w2 = log(second / first**2)
     return _NORMAL.cdf((log(first / needed_sum) - w2 / 2) / sqrt(w2))
+
+
+def at_a_point(spot: float, sigma: float, seconds: float, strike: float, off: float) -> float:
+    """What the product makes of a market that settles on a point, at least the strike: widened up
+    to a tenth between one and four minutes before the close, `off` dollars of error beside it, and
+    never surer than 1 in 100."""
+    way = sigma * (1 + 0.1 * min(max((seconds - 60) / 180, 0), 1))
+    return min(max(digital(spot, strike, sqrt(way**2 * seconds + (off / spot) ** 2)), 0.01), 0.99)
+
+
+def rolling_terms(
+    spot: float, sigma: float, seconds: float, twap: float, leaving_mean: float, n: int
+) -> tuple[float, float]:
+    """Mean and deviation at its end, `seconds` <= n from now, of a published TWAP over n seconds:
+    what is published, less the seconds that leave it, plus spot in their place. Continuous form.
+    """
+    mean = twap + seconds / n * (spot - leaving_mean)
+    return mean, spot * sigma * sqrt(seconds**3 / 3) / n

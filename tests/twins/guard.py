@@ -27,7 +27,6 @@ from shm_layout import (
     FLAG_UNWIND,
     HALTED,
     KIND_MODEL,
-    NO_INSTRUMENT,
     QUOTE,
     REASONS,
     REDUCING,
@@ -35,6 +34,7 @@ from shm_layout import (
     cell,
 )
 from tests.twins.guard_bet import Pair, Price, bet
+from tests.twins.guard_edge import is_barred, pays_for_sure
 
 _NUMBER, _EPOCH, _TRUST, _RECV, _INSTRUMENT, _GENERATION, _TICK_EPOCH = (
     cell(QUOTE, name)
@@ -159,10 +159,12 @@ def check(
     if intent.flags & FLAG_REDUCE and not intent.flags & FLAG_UNWIND:
         if not all(_reduces(look.leg, accounts) for look in looks):
             return R["reduce_only"]
+    elif opens and is_barred(intent, standing.pair):
+        return R["edge_gone"]
     elif opens and intent.kind == KIND_MODEL:
         if why := bet(intent, looks, standing.pair, standing.price, params, now_ns):
             return why
-    elif opens and (why := _edge(looks, [look.cost_e6 for look in looks], standing, params)):
+    elif opens and (why := pays_for_sure(intent, looks, standing.pair, params)):
         return why
     if why := _limits(intent, looks, costs_e6, standing, accounts, params):
         return why
@@ -252,22 +254,6 @@ def _closes(leg: Leg, accounts: Accounts) -> bool:
     return (yes_e6 if leg.side == SELL else no_e6) >= leg.size_e6
 
 
-def _edge(
-    looks: Sequence[Look], costs_e6: Sequence[int], standing: Standing, params: DeskParams
-) -> int:
-    """Two legs of one size that pay 1 a contract together, for less than 1 with fees."""
-    if len(looks) != 2 or standing.pair is None or standing.pair.b == NO_INSTRUMENT:
-        return R["edge_gone"]
-    one, other = looks[0].leg, looks[1].leg
-    opposite = one.side != other.side
-    hedged = opposite if standing.pair.same else not opposite
-    if not hedged or one.size_e6 != other.size_e6 or one.instrument == other.instrument:
-        return R["edge_gone"]
-    left_e6 = one.size_e6 - sum(costs_e6)
-    needed_e6 = params.edge_min_e6 * one.size_e6 // E6
-    return 0 if left_e6 > 0 and left_e6 >= needed_e6 else R["edge_gone"]
-
-
 def _limits(
     intent: Intent,
     looks: Sequence[Look],
@@ -295,7 +281,7 @@ def _limits(
         held_e6 = exposure(accounts, looks[0].leg.instrument)[0]
         if not accounts.day_loss_e6 + held_e6 + costs_e6[0] <= params.day_max_e6:
             return R["limit_day"]
-    elif not standing.unhedged_e6 + max(costs_e6) <= params.unhedged_max_e6:
+    elif not standing.unhedged_e6 + sum(costs_e6) - min(costs_e6) <= params.unhedged_max_e6:
         return R["limit_unhedged"]
     for place, (look, cost) in enumerate(zip(looks, costs_e6, strict=True)):
         if not cost <= params.order_max_e6:

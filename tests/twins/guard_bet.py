@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, floor
 from typing import NamedTuple, Protocol
 
 from gateway.intent import REASONED, Intent, Leg
 from gateway.params import DeskParams
 from gateway.ports import Market
-from shm_layout import BUY, E6, INDEX, NO_INSTRUMENT, REASONS, SPOT, cell
+from shm_layout import BUY, E6, INDEX, MARKET_TERMS, REASONS, SPOT, cell
+from tests.gateway.scene import POINT_RULE
+from tests.twins.fair import at_a_point
 
 PRICE_MAX_NS, AHEAD_MAX_NS = 3 * 10**9, 10**9
 R = {name: place for place, name in enumerate(REASONS)}
-_X = {
-    name: cell(SPOT, name) for name in ("epoch", "trust", "recv_ns", "last_e8", "bid_e8", "ask_e8")
-}
+_X = {name: cell(SPOT, name) for name in SPOT.names or ()}
+_M = {name: cell(MARKET_TERMS, name) for name in MARKET_TERMS.names or ()}
 _VALUE = cell(INDEX, "value_e8")
 
 
 class Pair(Protocol):
-    """The row of a pair, or of one market: then b is none."""
+    """The row of a pair, a set, or one market: instrument and generation of each."""
 
     @property
     def same(self) -> int: ...
     @property
     def approved(self) -> int: ...
     @property
-    def a(self) -> int: ...
+    def barred(self) -> int: ...
     @property
-    def b(self) -> int: ...
+    def legs(self) -> Sequence[tuple[int, int]]: ...
 
 
 class Price(NamedTuple):
     """What a bet was valued with, as it stands now. `cells`: of the slot, None if it could not be
-    read; `alive_epoch` as of a quote."""
+    read; `alive_epoch` as of a quote; `terms`: what the model last said of the market, likewise.
+    `is_formula`: the strategy counts with its own."""
 
     cells: list[int] | None
     alive_epoch: int
+    terms: list[int] | None = None
+    is_formula: bool = False
 
 
 class Look(Protocol):
@@ -55,10 +60,10 @@ def bet(
     params: DeskParams, now_ns: int,
 ) -> int:  # fmt: skip
     """One leg on the one market of its row, worth more than it costs, on a price as it was."""
-    if pair is None or len(looks) != 1 or pair.b != NO_INSTRUMENT:
+    if pair is None or len(looks) != 1 or len(pair.legs) != 1:
         return R["edge_gone"]
     leg, told = looks[0].leg, dict(zip(REASONED, intent.reasons, strict=True))
-    if pair.a != leg.instrument or not 0 < told["fair_e6"] < E6:
+    if pair.legs[0] != (leg.instrument, leg.generation) or not 0 < told["fair_e6"] < E6:
         return R["edge_gone"]
     pays_e6 = told["fair_e6"] if leg.side == BUY else E6 - told["fair_e6"]
     left_e6 = pays_e6 * leg.size_e6 // E6 - looks[0].cost_e6
@@ -66,7 +71,11 @@ def bet(
         return R["edge_gone"]
     market = looks[0].market
     assert market is not None
-    return _price(told, market, price, params, now_ns)
+    if why := _price(told, market, price, params, now_ns):
+        return why
+    assert price is not None
+    most_e6 = params.formula_off_e6 if price.is_formula else params.fair_off_e6
+    return _fair(told, leg, market, price, most_e6, now_ns)
 
 
 def _price(
@@ -93,3 +102,35 @@ def _price(
 def _middle(cells: Sequence[int]) -> int:
     bid, ask = cells[_X["bid_e8"]], cells[_X["ask_e8"]]
     return (bid + ask) // 2 if 0 < bid < ask < 10**15 else cells[_X["last_e8"]]
+
+
+def _fair(
+    told: dict[str, int], leg: Leg, market: Market, price: Price, most_e6: int, now_ns: int
+) -> int:
+    """The bet claims little more than the model's terms make of its price."""
+    if price.terms is None or price.cells is None:
+        return R["stale"]
+    terms = {name: price.terms[at] for name, at in _M.items()}
+    if terms["valid_until_ns"] < now_ns:
+        return R["stale"]
+    if (terms["instrument"], terms["generation"]) != (leg.instrument, leg.generation):
+        return R["generation"]
+    if terms["spot_slot"] != told["spot_slot"]:
+        return R["untrusted"]
+    chance = _chance(terms, market.rule, told["spot_e8"], price.cells[_X["event_epoch_ns"]])
+    if chance is None:
+        return R["off_model"]
+    if leg.side == BUY:
+        return R["off_model"] if told["fair_e6"] > floor(chance * E6) + most_e6 else 0
+    return R["off_model"] if told["fair_e6"] < ceil(chance * E6) - most_e6 else 0
+
+
+def _chance(terms: dict[str, int], rule: int, price_e8: int, stamp_ns: int) -> float | None:
+    """That YES wins at this price, of a market that settles on a point (other rules: as the model
+    says them, tests/engine/test_pricing.py). None: not known."""
+    spot, sigma = (price_e8 + terms["basis_e8"]) / 1e8, terms["sigma_e12"] / 1e12
+    strike, seconds = terms["strike_e8"] / 1e8, (terms["close_epoch_ns"] - stamp_ns) / 1e9
+    is_told = min(spot, sigma, strike, seconds) > 0 <= terms["basis_sd_e8"]
+    if rule != POINT_RULE or not is_told or seconds >= 315_360_000:
+        return None
+    return at_a_point(spot, sigma, seconds, strike, terms["basis_sd_e8"] / 1e8)

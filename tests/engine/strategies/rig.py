@@ -53,8 +53,9 @@ def choose(
 ) -> tuple[str | None, object, dict[str, twin.Answer]]:  # fmt: skip
     """The compiled choice in the twin's words."""
     cells, before = np.zeros(select.CASE_CELLS, np.int64), np.zeros(select.SEEN_CELLS, np.int64)
-    cells[:7] = (
+    cells[: select.C_STAKED + 1] = (
         market.off, case.run_ns, case.held, case.bankroll, case.room, case.cap, case.walk_budget,
+        case.staked,
     )  # fmt: skip
     for name, (last, orders) in seen.items():
         place = 2 * table.STRATEGIES.index(name)

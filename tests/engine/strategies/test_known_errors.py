@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine import basket, fair
 from engine import complement as k
-from engine import fair
 from engine.fair_rules import ABOVE, AT_LEAST, POINT
 from engine.fees import fee_e6
 from engine.strategies import table
@@ -159,7 +159,7 @@ def test_no_half_stands_in_for_an_unknown_probability() -> None:
     for name in table.STRATEGIES:
         answer = ask(name, market, ALL_ON[name] | {"fair": table.FAIR_OURS})
         assert answer[0] == -1 and answer[1] == 0, name
-    assert not {"fair", "probability"} & set(inspect.signature(k.complement.py_func).parameters)
+    assert not {"fair", "probability"} & set(inspect.signature(basket.basket.py_func).parameters)
 
 
 def test_the_depth_of_every_leg_is_walked() -> None:

@@ -30,6 +30,7 @@ def test_the_compiled_choice_equals_the_plain_one() -> None:
             bankroll=rng.choice([0, 100 * E6, 10_000 * E6, 10**12]),
             room=rng.choice([0, 2 * E6, 100 * E6, 100 * E6]),
             cap=rng.choice([0, 30_000, 10**8, 10**12]), walk_budget=rng.random() < 0.5,
+            staked=rng.choice([0, 0, E6, 50 * E6, 10**10]),
         )  # fmt: skip
         wanted = choice.choose(market, params, case, seen, spent)
         found = choose(market, params, case, seen, spent)
@@ -78,6 +79,25 @@ def test_the_size_is_half_kelly_of_the_bankroll_under_its_cap() -> None:
     _, found, _ = choose(small, only("settlement_sniper", cap_e6=E6, total_e6=E6), case, {}, {})
     size, _, _, (limit,), (fee,) = found  # type: ignore[misc, has-type]
     assert 73 * E6 < size * limit // E6 + fee <= 500 * 147_000
+
+
+def test_orders_of_one_market_add_up_to_half_kelly_and_not_each_to_it() -> None:
+    """The same edge again and again, as a book that is refilled shows it: 0.147 of what there was.
+    """
+    market = replace(LATE, fair=0.87)
+    params = only("settlement_sniper", cap_e6=30_000, total_e6=E6)
+    cash, staked = 500 * E6, 0
+    for _ in range(20):
+        case = replace(NOW, bankroll=cash, staked=staked, room=10**12)
+        name, found, answers = choose(market, params, case, {}, {})
+        if name is None:
+            break
+        size, _, _, (limit,), (fee,) = found  # type: ignore[misc]
+        cash, staked = cash - size * limit // E6 - fee, staked + size * limit // E6 + fee
+    assert answers["settlement_sniper"][4] in ("limit", "size")
+    assert 71 * E6 < staked <= 500 * 147_000, staked
+    without = choose(market, params, replace(case, staked=0), {}, {})
+    assert without[0] == "settlement_sniper", "what is at stake is what stops it"
 
 
 def test_no_more_is_taken_than_the_book_shows_to_the_last_level_that_pays() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engine import flow as f
 from engine.strategies import view as v
-from shm_layout import BUY
+from shm_layout import BUY, E6, NO_ASK_E6, NO_BID_E6
 
 SECOND = 10**9
 
@@ -31,6 +31,26 @@ def test_distance_and_z_are_those_of_the_expected_settlement_value() -> None:
     assert view[v.V_Z] == pytest.approx(math.log(68_034 / 68_000) / (8.9e-5 * math.sqrt(120)))
     late = market(settles_at=67_990.0, left=5.0, seconds=0.01)
     assert late[v.V_SPOT] > late[v.V_STRIKE] and late[v.V_DISTANCE] < 0 and late[v.V_Z] < -1
+
+
+@pytest.mark.parametrize(
+    ("share", "bid", "ask", "wanted"),
+    [
+        (0, 400_000, 420_000, 0.7),
+        (E6, 400_000, 420_000, 0.41),
+        (E6 // 2, 400_000, 420_000, 0.555),
+        (E6, NO_BID_E6, 20_000, 0.01),  # nobody buys: the middle lies between nothing and the ask
+        (E6, 980_000, NO_ASK_E6, 0.99),
+        (E6, NO_BID_E6, NO_ASK_E6, 0.5),
+    ],
+)
+def test_the_market_has_its_share_in_a_chance(
+    share: int, bid: int, ask: int, wanted: float
+) -> None:
+    assert v.with_market(0.7, share, bid, ask) == pytest.approx(wanted)
+    mirrored = v.with_market(0.3, share, E6 - ask, E6 - bid)
+    assert mirrored == pytest.approx(1 - wanted)
+    assert math.isnan(v.with_market(math.nan, share, bid, ask))
 
 
 def test_time_is_shown_in_seconds_and_in_fractions() -> None:

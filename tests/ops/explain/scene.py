@@ -35,6 +35,7 @@ from shm_layout import (
 RUN = 7
 BEGAN_NS = 1_790_000_000 * SECOND_NS
 KALSHI, POLY = 0, 1
+SET = 2, 3, 4  # outcomes of one question at Kalshi
 YES, NO = "111", "222"  # tokens of Polymarket's market
 CASH_E6 = 1_000 * E6
 MARKETS = (
@@ -42,6 +43,9 @@ MARKETS = (
      "yes": "0", "no": "0", "account": 0, "shard": 2, "nets": True},
     {"k": "market", "instrument": 1, "generation": 1, "venue": "polymarket", "ticker": "slug-a",
      "yes": YES, "no": NO, "account": 1, "shard": 0, "nets": False},
+    *({"k": "market", "instrument": number, "generation": 1, "venue": "kalshi",
+       "ticker": f"KX-{number}", "yes": "0", "no": "0", "account": 0, "shard": 2, "nets": True}
+      for number in SET),
 )  # fmt: skip
 UNSENT: dict[str, int] = {"filled_e6": 0, "open_e6": 0, "notional_e6": 0, "fee_e6": 0}
 
@@ -64,6 +68,7 @@ class World:
     def __init__(self) -> None:
         self.now_ns, self.counters = SECOND_NS, {ORIGIN_DETECTOR: 0, ORIGIN_DESK: 0}
         self.kalshi, self.kalshi_cash_e6 = Position(), CASH_E6
+        self.set = {number: Position() for number in SET}
         self.poly = PolymarketAccount(cash_e6=CASH_E6, address="")
         self.orders: dict[str, dict[str, dict[str, int]]] = {"kalshi": {}, "polymarket": {}}
         self.settled: dict[str, dict[str, int]] = {"kalshi": {}, "polymarket": {}}
@@ -90,7 +95,8 @@ class World:
         self.records.append({
             "k": "order", "run": RUN, "taken_ns": begin_ns + 400, "intent": head,
             "orders": [
-                [place, leg.market, leg.market, 1, leg.side, leg.limit_e6, leg.size_e6, key]
+                [place, int(leg.market == POLY), leg.market, 1, leg.side, leg.limit_e6,
+                 leg.size_e6, key]
                 for place, (leg, key) in enumerate(zip(legs, keys, strict=True))
             ],
             "placings": placings, "costs": [0] * len(legs),
@@ -120,14 +126,24 @@ class World:
             self.settled["polymarket"][token] = unit_e6
         self._note({**told, "instrument": POLY, "yes": 0, "no": 0})
 
+    def settle_set(self, winner: int) -> None:
+        """One outcome of the set wins (0: none)."""
+        for number, position in self.set.items():
+            value_e6, held_e6 = E6 * (number == winner), position.net_e6
+            self.kalshi_cash_e6 += position.settle(value_e6, 0)
+            self.settled["kalshi"][f"KX-{number}"] = value_e6
+            self._note({"k": "settle", "generation": 1, "value": value_e6, "paid": 0,
+                        "instrument": number, "yes": max(held_e6, 0), "no": max(-held_e6, 0)})
+
     def told(self) -> dict[str, Any]:
         """As the venues tell it at the end (ops/venues/told.py)."""
-        net_e6 = self.kalshi.net_e6
+        names = {"KX-A": self.kalshi} | {f"KX-{n}": each for n, each in self.set.items()}
+        nets_e6 = {name: each.net_e6 for name, each in names.items() if each.net_e6}
         return {
             "kalshi": {
                 "orders": self.orders["kalshi"], "start_e6": {"2": CASH_E6},
                 "cash_e6": {"2": self.kalshi_cash_e6}, "settled_e6": self.settled["kalshi"],
-                "held_e6": {"KX-A": net_e6} if net_e6 else {},
+                "held_e6": nets_e6,
             },
             "polymarket": {
                 "orders": self.orders["polymarket"], "start_e6": {"0": CASH_E6},
@@ -158,7 +174,7 @@ class World:
 
     def _placing(self, leg: Leg) -> list[int]:
         """[token, side, price]: at Polymarket what is held is sold, else the other is bought."""
-        if leg.market == KALSHI:
+        if leg.market != POLY:
             return [0, leg.side, leg.limit_e6]
         held_e6 = self.poly.tokens_e6.get(YES if leg.side == SELL else NO, 0)
         sells = held_e6 >= leg.size_e6
@@ -167,7 +183,7 @@ class World:
         return [1, SELL, E6 - leg.limit_e6] if sells else [0, BUY, leg.limit_e6]
 
     def _fill(self, leg: Leg, key: str, placing: list[int]) -> None:
-        venue = ("kalshi", "polymarket")[leg.market]
+        venue = "polymarket" if leg.market == POLY else "kalshi"
         told = self.orders[venue].setdefault(key, dict(UNSENT))
         for number, (price_e6, size_e6, fee_e6) in enumerate(leg.fills):
             unit_e6 = E6 - price_e6 if placing[0] else price_e6
@@ -196,8 +212,9 @@ class World:
     ) -> None:  # fmt: skip
         """In the venue's own code; a negative size takes a fill back."""
         token, side, _ = placing
-        if leg.market == KALSHI:
-            moved_e6 = self.kalshi.book(BID if side == BUY else ASK, price_e6, size_e6, fee_e6, 0)
+        if leg.market != POLY:
+            position = self.set.get(leg.market, self.kalshi)
+            moved_e6 = position.book(BID if side == BUY else ASK, price_e6, size_e6, fee_e6, 0)
             self.kalshi_cash_e6 += moved_e6 - fee_e6
             return
         sign = 1 if side == BUY else -1

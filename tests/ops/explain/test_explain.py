@@ -15,7 +15,7 @@ from ops.explain.past import ExplainError, read
 from ops.explain.text import intent_lines
 from ops.explain.whole import everything, one
 from shm_layout import BUY, E6, SELL
-from tests.ops.explain.scene import KALSHI, NO, POLY, Leg, World
+from tests.ops.explain.scene import KALSHI, NO, POLY, SET, Leg, World
 
 TEN = 10 * E6
 
@@ -182,6 +182,9 @@ def random_world(seed: int) -> World:
             Leg(KALSHI, side, price_e6, size_e6, fills(price_e6, size_e6)),
             Leg(POLY, back, other_e6, size_e6, fills(other_e6, size_e6)),
         ]
+        if chance.random() < 0.4:
+            count = chance.choice((2, 3))
+            legs = [Leg(n, side, price_e6, size_e6, fills(price_e6, size_e6)) for n in SET[:count]]
         parent = world.intent(*legs)
         for _ in range(chance.randrange(0, 3)):
             leg = chance.choice(legs)
@@ -193,6 +196,8 @@ def random_world(seed: int) -> World:
             )  # fmt: skip
     if chance.random() < 0.4:
         world.settle(chance.choice((0, E6)))
+    if chance.random() < 0.4:
+        world.settle_set(chance.choice((0, *SET)))
     return world
 
 

@@ -220,6 +220,8 @@ PROSE = words(
     "subtitle early_close_condition occurrence_datetime expiration_time rules_primary "
     "rules_secondary"
 )
+# the composed windows leave their rules empty; the venue tells them (ops/sources.py reads them)
+WITHOUT_RULES = SHOWN - {"custom_strike", "volume_fp"} | {"rules_primary"}
 EXTRA = words("exchange_index settlement_bounds_type yes_ask_size_fp yes_bid_size_fp floor_strike")
 WHOLE = frozenset(Desk().venue.markets["KXCRYPTO-26JAN-B"].json()) | {
     "settlement_value_dollars",
@@ -323,9 +325,7 @@ COMPOSED = {
         varies=frozenset({"frequency", "title", "category", "categories", "tags"}),
     ),
     "market_kxbtc15m_active": Scene(
-        play=read(quoted, f"/markets/{BITCOIN}"), varies=SHOWN - {"custom_strike", "volume_fp"}
+        play=read(quoted, f"/markets/{BITCOIN}"), varies=WITHOUT_RULES
     ),
-    "market_kxbtc15m_finalized": Scene(
-        play=finalized, varies=SHOWN - {"custom_strike", "volume_fp"}
-    ),
+    "market_kxbtc15m_finalized": Scene(play=finalized, varies=WITHOUT_RULES),
 }

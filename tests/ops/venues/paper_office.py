@@ -5,6 +5,7 @@ the feeds saw, when they saw it.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import orjson
 from multidict import MultiDict
 
 from ops.venues.kalshi import Kalshi
+from ops.venues.paper_book import Sides
 from ops.venues.paper_way import Latencies, Way
 from ops.venues.rest import Answer, Call
 from ops.venues.script import BookSet, Level, MarketSpec, StatusChange
@@ -51,6 +53,25 @@ class Feeds:
         """It is listed when it is applied."""
 
 
+class Heard:
+    """What the venues tell: figures by venue, times, and what is held of each market's levels."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, Counter[str]] = {"kalshi": Counter(), "polymarket": Counter()}
+        self.waits: list[tuple[str, int]] = []
+        self.held: dict[int, Sides] = {}
+
+    def had(self, market: int, sides: Sides) -> None:
+        """The last word counts."""
+        self.held[market] = sides
+
+    def count(self, venue: str, name: str, by: int) -> None:
+        self.counts[venue][name] += by
+
+    def waited(self, name: str, wait_ns: int) -> None:
+        self.waits.append((name, wait_ns))
+
+
 class _Nap:
     """What a request waits for; the office wakes it."""
 
@@ -71,15 +92,15 @@ class PaperOffice(Office):
     ) -> None:
         self.way: Way | None = None
         super().__init__(*LISTED[:KALSHI])
-        self.feeds = Feeds()
+        self.feeds, self.told = Feeds(), Heard()
         spec = VenuesSpec(script=script(), accounts=accounts(KEY), tls_cert="", tls_key="")
         self.kalshi = Kalshi(
             spec, {KALSHI: LISTED[KALSHI]}, clock=self.venue.clock, log=self.log,
             on_subscribed=lambda: None,
         )  # fmt: skip
         self.way = Way(
-            LISTED, books=self.feeds, latencies=Latencies(latency_ns, seed),
-            clock=self.venue.clock, log=self.log, apply=self._apply, sleep=self._sleep,
+            LISTED, books=self.feeds, told=self.told, latencies=Latencies(latency_ns, seed),
+            clock=self.venue.clock, apply=self._apply, sleep=self._sleep,
         )  # fmt: skip
         self.way.take_over(self.venue, 5)
         self.way.take_over(self.kalshi, 5)
@@ -164,5 +185,5 @@ class PaperOffice(Office):
         if way is None:
             super()._later(delay_ns, what)
             return
-        order = way.handled
+        order = way.hold(delay_ns)
         super()._later(delay_ns, lambda: way.meet(order, what))

@@ -32,6 +32,7 @@ from ops.venues.script import (
     MarketSpec,
     MarketTrade,
     PairSpec,
+    SetSpec,
     SpotTrade,
     StatusChange,
     Timeline,
@@ -120,6 +121,7 @@ class ToyScript:
     made: tuple[Event, ...]
     markets: tuple[MarketSpec, ...] = MARKETS
     pairs: tuple[PairSpec, ...] = ()
+    sets: tuple[SetSpec, ...] = ()
     products: tuple[str, ...] = ("BTC-USD",)
     indices: tuple[str, ...] = ()
     timeline: Timeline = field(default_factory=lambda: Timeline(begin_epoch_ns=BEGIN_NS))

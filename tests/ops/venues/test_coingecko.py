@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import orjson
 import pytest
 
-from ops.venues.exchanges import Exchange
-from ops.venues.script import BID, SpotTrade
+from ops.history import sigma_of
+from ops.venues.coingecko import Coin
+from ops.venues.exchanges import Exchange, Past
+from ops.venues.script import BID, ExchangeTrade, SpotTrade
 from ops.venues.tls import TlsPaths
 from tests.conftest import reference
 from tests.ops.venues import rig
@@ -53,6 +57,33 @@ def test_a_chart_has_the_recorded_shape_and_its_last_point_is_off_the_grid(tls: 
     (found,) = answers(tls, ("coins/bitcoin/market_chart?vs_currency=usd&days=1", {}))
     assert set(found[1]) == set(recorded("cg-chart"))
     assert shape(found[1]["prices"][0]) == shape(recorded("cg-chart")["prices"][0])
+
+
+@pytest.mark.parametrize(("year_e6", "name"), [(500_000, "bitcoin"), (700_000, "ethereum")])
+def test_a_coin_of_the_seeded_world_has_a_month_that_moved_as_it_does(
+    tls: TlsPaths, year_e6: int, name: str
+) -> None:
+    """Told before anything was traded: who starts asks then."""
+    past = Past(BEGIN_NS, 90_000 * 10**8, year_e6)
+    exchange = replace(EXCHANGE, listed={"ETH-USD": (name, 1)}, past={"ETH-USD": past})
+    session = rig.session(tls, KEY, SCRIPT, exchanges=(exchange,))
+    try:
+        session.start()
+        session.expect("end")
+        path = f"/api/v3/coins/{name}/market_chart?vs_currency=usd&days=30"
+        status, body, _ = get(session, "coingecko", path)
+    finally:
+        session.stop()
+    points = [(at, price) for at, price in body["prices"]]
+    assert status == 200 and len(points) == 721 and points[-1] == (BEGIN_NS // 10**6, 90_000)
+    assert {later[0] - before[0] for before, later in pairwise(points[:-1])} == {3_600_000}
+    assert sigma_of(points) == pytest.approx(year_e6 / 1e6, rel=0.08)
+
+
+def test_of_a_recording_s_month_nothing_is_told() -> None:
+    coin = Coin("bitcoin", "BTC-USD")
+    coin.traded(ExchangeTrade(BEGIN_NS, "coingecko", "bitcoin", 90_000 * 10**8, 10**8, BID, 1))
+    assert coin.past == () and len(coin.chart) == 1
 
 
 def test_markets_and_what_is_not_there(tls: TlsPaths) -> None:

@@ -152,6 +152,23 @@ def test_a_number_that_another_market_got_tells_nothing_of_the_first() -> None:
     assert stage.news() == [BookSet(RUN_NS, K, BIDS, ASKS)]
 
 
+@pytest.mark.parametrize(("market", "status"), [(K, "closed"), (P, None)])
+def test_kalshi_closes_by_the_clock_and_polymarket_when_it_says_so(
+    market: int, status: str | None
+) -> None:
+    stage = Stage()
+    stage.quote(market, close_epoch_ns=RUN_NS + 5)
+    assert [type(told) for told in stage.news()] == [BookSet]
+    wanted = [] if status is None else [StatusChange(RUN_NS + 5, market, status)]
+    assert list(stage.mirror.news(RUN_NS + 4)) == []
+    assert list(stage.mirror.news(RUN_NS + 5)) == wanted
+    stage.quote(market, close_epoch_ns=RUN_NS + 5)
+    assert [type(told) for told in stage.mirror.news(RUN_NS + 6)] == [BookSet], "not opened again"
+    stage.quote(market, close_epoch_ns=RUN_NS + 9)
+    later = [told for told in stage.mirror.news(RUN_NS + 7) if isinstance(told, StatusChange)]
+    assert [told.status for told in later] == (["active"] if status else []), "its close has moved"
+
+
 def test_slots_that_nobody_has_written_are_not_looked_at() -> None:
     stage = Stage()
     stage.quote(K)

@@ -21,10 +21,9 @@ FULL = 10**9  # ns: by then everything is answered
 
 def count(office: PaperOffice, venue: str) -> dict[str, int]:
     """What is counted of its orders, in contracts."""
-    told = office.log.counts[venue]
     return {
-        name.removeprefix("paper_").removesuffix("_e6"): value // 1_000_000
-        for name, value in told.items() if name.startswith("paper_") and value
+        name.removesuffix("_e6"): value // 1_000_000
+        for name, value in office.told.counts[venue].items() if name.endswith("_e6")
     }  # fmt: skip
 
 
@@ -76,6 +75,15 @@ def test_the_venue_holds_takers_back_after_the_way(moves_at_ms: int, got_e6: int
     assert count(office, "polymarket") == {
         "claimed": 10, **({"got": 10} if got_e6 else {"moved": 10})
     }  # fmt: skip
+
+
+def test_a_held_order_meets_nothing_where_the_book_is_doubted_by_then() -> None:
+    office = PaperOffice()
+    office.see(30, HELD, False)
+    office.buy_polymarket(buy=True, maker="5.20", taker="10", token=DELAYED_YES)
+    office.advance(FULL)
+    assert office.account.tokens_e6.get(DELAYED_YES, 0) == 0
+    assert count(office, "polymarket") == {"claimed": 10, "unknown": 10}
 
 
 def test_two_orders_on_their_way_share_what_is_there() -> None:
@@ -159,6 +167,59 @@ def test_a_market_that_is_listed_while_the_run_goes_on_can_be_traded() -> None:
     assert filled(office.answers[after]) == "4.00"
 
 
+def test_what_is_held_of_a_level_is_told_with_the_fill_and_untold_with_the_level() -> None:
+    office = PaperOffice()
+    sent = office.buy_kalshi("0.5300", "14.00")
+    office.advance(49 * MS)
+    assert not any(map(any, office.told.held.values()))
+    office.advance(MS)
+    assert filled(office.answers[sent]) == "14.00"
+    assert office.told.held[KALSHI] == ([], [(e6("0.52"), e6("10")), (e6("0.53"), e6("4"))])
+    assert office.way is not None
+    office.show(60, KALSHI, BIDS, levels(("0.52", "3"), ("0.54", "9")))
+    office.advance(20 * MS)
+    office.way.look()
+    assert office.told.held[KALSHI] == ([], [(e6("0.52"), e6("3"))])
+
+
+def test_an_order_that_its_venue_refuses_has_had_nothing() -> None:
+    """Of the book it could have: its cash, or all or nothing, said no."""
+    office = PaperOffice()
+    none = office.buy_kalshi("0.5200", "20.00", time_in_force="fill_or_kill")
+    dear = office.buy_polymarket(buy=True, maker="1060", taker="2000")
+    office.advance(FULL)
+    assert [office.answers[each][0] for each in (none, dear)] == [409, 400]
+    assert count(office, "kalshi") == {"claimed": 10, "refused": 10}
+    assert "got" not in count(office, "polymarket") and "refused" in count(office, "polymarket")
+    assert not any(map(any, office.told.held.values()))
+
+
+def test_orders_are_counted_once_with_how_they_filled_and_what_they_waited() -> None:
+    office = PaperOffice()
+    for size in ("4.00", "8.00", "2.00"):
+        office.buy_kalshi("0.5200", size)
+    order = {"buy": True, "maker": "5.20", "taker": "10", "token": DELAYED_YES}
+    office.buy_polymarket(**order)
+    office.buy_polymarket(buy=True, maker="53.00", taker="100")  # 30 are there
+    office.advance(FULL)
+    told = office.told.counts
+    assert [told["kalshi"][name] for name in ("orders", "full", "partial")] == [3, 1, 1]
+    assert [told["polymarket"][name] for name in ("orders", "full", "partial")] == [2, 1, 1]
+    assert sorted(office.told.waits) == [
+        ("held", 60 * MS), *[("kalshi", 50 * MS)] * 3, *[("polymarket", 10 * MS)] * 2
+    ]  # fmt: skip
+
+
+def test_a_dear_limit_pays_what_the_book_shows_and_takes_the_side_it_asks_for() -> None:
+    office = PaperOffice()
+    bought = office.buy_kalshi("0.9900", "12.00")
+    office.advance(FULL)
+    sold = office.buy_kalshi("0.0100", "12.00", side="ask")
+    office.advance(FULL)
+    prices = [office.answers[each][1]["average_fill_price"] for each in (bought, sold)]
+    assert prices == ["0.5216", "0.4700"], "10 at the touch and 2 behind it; the bids hold 30"
+
+
 def test_fees_are_those_of_the_simulated_venues_to_the_unit() -> None:
     office, kalshi, polymarket = PaperOffice(), Desk(), Office(MARKETS[2])
     polymarket.book(BIDS, ASKS)
@@ -205,7 +266,7 @@ def history(seed: int) -> list[Any]:
     office.advance(FULL)
     fills = [fill["fill_count"] for status, fill in office.answers.values() if status == 201]
     return [fills, office.kalshi.account.cash_e6, office.account.cash_e6,
-            dict(office.log.counts["kalshi"]), dict(office.log.counts["polymarket"])]  # fmt: skip
+            office.told.counts]
 
 
 def test_equal_seeds_give_equal_fills_and_another_seed_gives_others() -> None:
