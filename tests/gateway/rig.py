@@ -50,6 +50,10 @@ FILLS = "/trade-api/v2/portfolio/fills"
 SIZE = 10_000_000
 
 
+WAIT_S = 30.0
+LIFE_NS = 10**9  # of an intent
+
+
 PARAMS = DeskParams(  # patient: a busy machine is slow
     dust_e6=100_000, query_gap_ns=1_000_000, delay_grace_ns=1_000_000,
     signal_age_max_ns=10_000_000_000, time_cap_ns=10_000_000_000,
@@ -161,11 +165,12 @@ class Rig:
         return state, REASONS[why]
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Let everything run until this holds; fails after five seconds."""
+        """Let everything run until this holds; fails after WAIT_S seconds."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + 5.0
+        end = loop.time() + WAIT_S
         while not holds():
             assert loop.time() < end, f"it never held; reports: {self.reported()}"
+            self.scene.clock()  # time passes
             await asyncio.sleep(0)
 
     async def ready(self) -> None:
@@ -177,7 +182,7 @@ class Rig:
 
     def fire(
         self, *, buy_e6: int = 420_000, sell_e6: int = 500_000, size_e6: int = SIZE,
-        age_ns: int = 10**9,
+        age_ns: int = LIFE_NS,
     ) -> int:  # fmt: skip
         """BUY at Kalshi, SELL at Polymarket. A busy machine is slow to take it: it may be old."""
         self.scene.beat()

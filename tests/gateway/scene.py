@@ -62,6 +62,7 @@ __all__ = ["KALSHI", "POLY", "SECRETS", "Entry", "Scene", "Signer", "fee", "fee_
 KALSHI, POLY = 0, 1  # instruments, venue numbers, feeds and accounts alike
 SET = 2, 3, 4  # instruments of a set of three, row 1 of the pairs
 EPOCH, RUN = 5, 7
+LOOK_NS = 2_000_000
 POINT_RULE = 1 | 1 << 4 | 31 << 8 | 1 << 16  # at least the strike, at one point in time, exactly
 SECRETS = ApiSecrets(api_key="key", secret="c2VjcmV0", passphrase="pass", address="0xaa")
 KALSHI_FACTS = {
@@ -163,6 +164,7 @@ class Scene:
     def __init__(self, set_at: int = -1) -> None:
         self.segment = Segment.private()
         self.skew_ns = 0
+        self._passed_ns = self._seen_ns = time.monotonic_ns()
         self.venue_of = {KALSHI: KALSHI, POLY: POLY}
         if set_at >= 0:
             self.venue_of |= dict.fromkeys(SET, set_at)
@@ -182,8 +184,13 @@ class Scene:
         self.quote(POLY, bid=500_000, ask=520_000)
 
     def clock(self) -> int:
-        """The machine's time, moved on by `skew_ns`."""
-        return time.monotonic_ns() + self.skew_ns
+        """The machine's time, moved on by `skew_ns`. From one look to the next no more than LOOK_NS
+        pass: while the machine lets us wait, time stands still.
+        """
+        seen_ns = time.monotonic_ns()
+        self._passed_ns += min(seen_ns - self._seen_ns, LOOK_NS)
+        self._seen_ns = seen_ns
+        return self._passed_ns + self.skew_ns
 
     def _tables(self) -> None:
         names = {KALSHI: "KX-1", POLY: "slug-1"}

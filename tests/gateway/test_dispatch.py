@@ -12,7 +12,7 @@ import pytest
 from gateway import journal as j
 from gateway.ports import Request
 from shm_layout import KILL, P_REJECTED, REASONS, cell, word_store
-from tests.gateway.rig import kalshi_filled, play, poly_filled, running
+from tests.gateway.rig import LIFE_NS, kalshi_filled, play, poly_filled, running
 from tests.gateway.scene import KALSHI, POLY
 
 POOL_COUNTERS = ("pool_hits", "pool_misses", "pool_walks")
@@ -92,8 +92,10 @@ def test_connections_of_legs_that_are_not_signed_go_back(tmp_path: Path, lacks: 
             else:
                 rig.signer.is_empty = True
             for _ in range(5):
-                end = await rig.end_of(rig.fire(age_ns=20_000_000))
-                assert REASONS[end["reason"]] in ("no_signature", "stale")
+                number = rig.fire()
+                await rig.until(lambda: bool(rig.desk.reception.waiting))
+                rig.scene.skew_ns += LIFE_NS
+                assert REASONS[(await rig.end_of(number))["reason"]] == "stale"
             del rig.signer.__dict__["take_headers" if lacks == "headers" else "is_empty"]
             rig.signer.is_empty = False
             rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
@@ -108,8 +110,10 @@ def test_a_signed_order_whose_other_leg_has_no_headers_is_not_used_up(tmp_path: 
     async def story(path: Path) -> None:
         async with running(path) as rig:
             rig.signer.take_headers = lambda *_, **__: None  # type: ignore[method-assign]
-            end = await rig.end_of(rig.fire(age_ns=20_000_000))
-            assert REASONS[end["reason"]] in ("no_signature", "stale")
+            number = rig.fire()
+            await rig.until(lambda: rig.signer.count >= 3)  # taken, and tried again
+            rig.scene.skew_ns += LIFE_NS
+            assert REASONS[(await rig.end_of(number))["reason"]] == "stale"
             taken = [number.to_bytes(32, "big") for number in range(1, rig.signer.count + 1)]
             assert taken and rig.signer.given_back == taken
             assert rig.desk.reports.counted("pool_misses") == 0
