@@ -14,7 +14,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from ops.venues.tls import TlsPaths, make_tls
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
-LIMIT_S = 10.0  # of waiting for anything in a test
+LIMIT_S = 60.0  # of waiting for anything in a test
 
 
 def authority(folder: Path) -> TlsPaths:

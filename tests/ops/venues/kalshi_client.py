@@ -39,7 +39,7 @@ async def hear(link: ClientConnection, count: int) -> list[Frame]:
     """The next frames; each is one JSON line ending with a newline."""
     frames = []
     for _ in range(count):
-        text = await asyncio.wait_for(link.recv(), 10)
+        text = await asyncio.wait_for(link.recv(), 60)
         assert isinstance(text, str)
         assert text.endswith("\n")
         frames.append(json.loads(text))
@@ -52,7 +52,7 @@ def run(
     """Run `body(session)` beside the venues of `script`."""
     session = rig.session(tls, KEY, script, **options)
     try:
-        asyncio.run(asyncio.wait_for(body(session), 30))
+        asyncio.run(asyncio.wait_for(body(session), 200))
     finally:
         session.stop()
 

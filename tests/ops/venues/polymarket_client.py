@@ -31,7 +31,7 @@ def run(tls: TlsPaths, script: rig.ToyScript, body: Body, **options: Any) -> dic
     """Run `body` beside the venues of `script`; the venue's counters."""
     session = rig.session(tls, KEY, script, **options)
     try:
-        asyncio.run(asyncio.wait_for(body(session), 30))
+        asyncio.run(asyncio.wait_for(body(session), 200))
     finally:
         _, counts = session.stop()
     return counts["polymarket"]
@@ -42,7 +42,7 @@ async def connect(session: rig.Session, path: str) -> ClientConnection:
 
 
 async def hear(link: ClientConnection) -> Any:
-    return json.loads(await asyncio.wait_for(link.recv(), 10))
+    return json.loads(await asyncio.wait_for(link.recv(), 60))
 
 
 async def subscribe(
@@ -99,5 +99,5 @@ async def user_channel(
     first = {"auth": auth, "type": "user"}
     await link.send(json.dumps(first if whole else {**first, "markets": [CONDITION]}))
     await link.send("PING")
-    assert await asyncio.wait_for(link.recv(), 10) == "PONG"
+    assert await asyncio.wait_for(link.recv(), 60) == "PONG"
     return link

@@ -263,12 +263,20 @@ class Session:
         self.context = ssl.create_default_context(cafile=str(tls.ca))
         self.ports: dict[str, dict[str, int]] = self.expect("ready")[1]
 
-    def expect(self, word: str, seconds: float = 20.0) -> tuple[Any, ...]:
+    def expect(self, word: str, seconds: float = 60.0) -> tuple[Any, ...]:
         """The next message, which must begin with `word`."""
         assert self.conn.poll(seconds), f"no message in {seconds} s, wanted {word}"
         message: tuple[Any, ...] = self.conn.recv()
         assert message[0] == word, message
         return message
+
+    def faults(self) -> list[Any]:
+        """Rows of the faults that were done so far; whatever else is told first is passed over."""
+        self.conn.send(("faults",))
+        while (message := self.conn.recv())[0] != "faults":
+            continue
+        found: list[Any] = message[1]
+        return found
 
     def start(self) -> int:
         """Let the script run from now; the stamp."""
@@ -289,7 +297,7 @@ class Session:
                 self.requests = message[1]
             if message[0] == "log":
                 break
-        self._worker.join(10)
+        self._worker.join(60)
         assert not self._worker.is_alive()
         return message[1], message[2]
 

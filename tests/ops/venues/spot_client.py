@@ -18,7 +18,7 @@ from tests.ops.venues.rig import read_lines
 def get(session: rig.Session, venue: str, path: str, **headers: str) -> tuple[int, Any, Any]:
     """(status, body, headers) of one request."""
     port = session.ports[venue]["rest"]
-    link = http.client.HTTPSConnection("127.0.0.1", port, context=session.context, timeout=10)
+    link = http.client.HTTPSConnection("127.0.0.1", port, context=session.context, timeout=60)
     try:
         link.request("GET", path, headers=headers)
         answer = link.getresponse()
@@ -32,7 +32,7 @@ async def connect(session: rig.Session, venue: str, path: str) -> ClientConnecti
 
 
 async def hear(link: ClientConnection) -> Any:
-    return json.loads(await asyncio.wait_for(link.recv(), 10))
+    return json.loads(await asyncio.wait_for(link.recv(), 60))
 
 
 async def hear_until(link: ClientConnection, holds: Any) -> Any:

@@ -36,7 +36,7 @@ def recorded(name: str) -> Any:
 def run(tls: TlsPaths, body: Any, **options: Any) -> dict[str, int]:
     session = rig.session(tls, KEY, SCRIPT, exchanges=(EXCHANGE,), **options)
     try:
-        asyncio.run(asyncio.wait_for(body(session), 30))
+        asyncio.run(asyncio.wait_for(body(session), 200))
     finally:
         _, counts = session.stop()
     return counts["binance"]

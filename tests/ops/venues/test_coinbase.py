@@ -38,7 +38,7 @@ async def connect(session: rig.Session) -> ClientConnection:
 
 
 async def hear(link: ClientConnection) -> Any:
-    return json.loads(await asyncio.wait_for(link.recv(), 10))
+    return json.loads(await asyncio.wait_for(link.recv(), 60))
 
 
 def subscribe(*channels: Any, kind: str = "subscribe") -> str:
@@ -50,7 +50,7 @@ def run(tls: TlsPaths, body: Any, **options: Any) -> None:
     session = rig.session(tls, KEY, script, **options)
     try:
         assert list(session.ports) == ["coinbase"], "only venues with data are served"
-        asyncio.run(asyncio.wait_for(body(session), 30))
+        asyncio.run(asyncio.wait_for(body(session), 200))
     finally:
         session.stop()
 

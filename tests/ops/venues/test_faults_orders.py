@@ -22,7 +22,7 @@ from tests.ops.venues.rig import BEGIN_NS, CONDITION, TICKER, TOKEN_YES, K, P, e
 
 BOOKS = [LevelSet(BEGIN_NS, market, side, e6(price), e6("500"))
          for market in (K, P) for side, price in ((BID, "0.40"), (ASK, "0.52"))]  # fmt: skip
-UNKNOWN = (aiohttp.ClientError, TimeoutError)
+SILENT = ("half_open", "silence", "late")  # nothing comes, for a while or for ever
 Told = dict[str, Any]
 
 
@@ -38,7 +38,7 @@ def played(
     script = rig.script_of(*BOOKS, *later)
     session = rig.session(tls, kalshi_client.KEY, script, faults=plan, told_files=(str(told),))
     try:
-        asyncio.run(asyncio.wait_for(body(session), 30))
+        asyncio.run(asyncio.wait_for(body(session), 200))
     finally:
         session.stop()
     found: Told = json.loads(told.read_bytes())
@@ -46,8 +46,18 @@ def played(
 
 
 async def sent(session: rig.Session, key: str = "a") -> tuple[int, Any]:
-    """An order for ten contracts; half a second is all it waits."""
-    return await asyncio.wait_for(post(session, order(key, "bid", "0.5200", "10.00")), 0.5)
+    """An order for ten contracts, and its answer."""
+    return await post(session, order(key, "bid", "0.5200", "10.00"))
+
+
+async def given_up(session: rig.Session) -> None:
+    """An order that is given up once its venue has done the fault; before, there is no answer."""
+    task = asyncio.create_task(sent(session))
+    while not task.done() and not session.faults():
+        await asyncio.wait({task}, timeout=0.01)
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait({task})
 
 
 @pytest.mark.parametrize(
@@ -63,15 +73,18 @@ async def sent(session: rig.Session, key: str = "a") -> tuple[int, Any]:
         ("garbage", {"executed": True}, True),
         ("half_open", {}, False),
         ("silence", {}, True),
-        ("late", {"delay_ms": 700}, True),
+        ("late", {"delay_ms": 2_000}, True),
     ],
 )
 def test_no_whole_answer_comes_and_the_order_is_carried_out_or_not(
     tls: TlsPaths, tmp_path: Path, kind: str, more: dict[str, Any], executed: bool
 ) -> None:
     async def body(session: rig.Session) -> None:
-        with pytest.raises(UNKNOWN):
-            await sent(session)
+        if kind in SILENT:
+            await given_up(session)
+        else:
+            with pytest.raises(aiohttp.ClientError):
+                await sent(session)
         assert (await sent(session, "b"))[0] == 201, "one was hit"
         while kind == "late" and len((await get(session, "/portfolio/orders"))[1]["orders"]) < 2:
             await asyncio.sleep(0)
@@ -142,7 +155,7 @@ def test_a_shut_port_drops_every_connection_and_takes_none_for_a_while(
 ) -> None:
     async def body(session: rig.Session) -> None:
         assert (await get(session, "/portfolio/balance"))[0] == 200
-        session.conn.send(("fault", Fault(venue="kalshi", kind="shut", delay_ms=400)))
+        session.conn.send(("fault", Fault(venue="kalshi", kind="shut", delay_ms=2_000)))
         session.start()
         with pytest.raises(aiohttp.ClientError):
             while True:
@@ -154,7 +167,7 @@ def test_a_shut_port_drops_every_connection_and_takes_none_for_a_while(
                 assert (await get(session, "/portfolio/balance"))[0] == 200
                 break
             except aiohttp.ClientError:
-                assert loop.time() - began < 10
+                assert loop.time() - began < 60
 
     step = LevelSet(BEGIN_NS + 50 * rig.MS, K, BID, e6("0.40"), e6("1"))
     told = played(tls, tmp_path, body, later=(step,))

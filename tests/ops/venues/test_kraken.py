@@ -32,7 +32,7 @@ def run(tls: TlsPaths, body: Any) -> dict[str, dict[str, int]]:
     made = exchanges(SCRIPT.products, SCRIPT.digest, ("kraken",))
     session = rig.session(tls, KEY, SCRIPT, exchanges=made)
     try:
-        asyncio.run(asyncio.wait_for(body(session), 30))
+        asyncio.run(asyncio.wait_for(body(session), 200))
     finally:
         _, counts = session.stop()
     return counts
@@ -92,7 +92,7 @@ def test_snapshot_and_updates_rebuild_the_book_and_its_checksum(tls: TlsPaths) -
         sides: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
         seen = 0
         while seen < len(TRADES):
-            frame = json.loads(await asyncio.wait_for(link.recv(), 10), parse_float=str)
+            frame = json.loads(await asyncio.wait_for(link.recv(), 60), parse_float=str)
             if frame.get("channel") != "book":
                 continue
             assert frame["type"] == ("snapshot" if seen == 0 else "update")

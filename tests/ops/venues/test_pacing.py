@@ -26,7 +26,7 @@ def test_the_alarm_never_rings_early(has_timerfd: bool, monkeypatch: pytest.Monk
             due_ns = time.monotonic_ns() + delay_ns
             alarm.set(time.monotonic_ns() + 3_600_000_000_000)
             alarm.set(due_ns)
-            late.append(await asyncio.wait_for(rung.get(), 10) - due_ns)
+            late.append(await asyncio.wait_for(rung.get(), 60) - due_ns)
         assert rung.empty()
         alarm.close()
         return late

@@ -119,12 +119,12 @@ def test_ping_is_answered_in_text_and_a_cut_spares_the_user_channel(tls: TlsPath
         user = await user_channel(session)
         for each in (link, user):
             await each.send("PING")
-            assert await asyncio.wait_for(each.recv(), 10) == "PONG"
+            assert await asyncio.wait_for(each.recv(), 60) == "PONG"
         session.start()
         with pytest.raises(websockets.ConnectionClosed):
             await hear(link)
         await user.send("PING")
-        assert await asyncio.wait_for(user.recv(), 10) == "PONG"
+        assert await asyncio.wait_for(user.recv(), 60) == "PONG"
         await user.close()
 
     run(tls, script, body)
