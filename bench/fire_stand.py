@@ -28,6 +28,7 @@ from shm_layout import COUNTERS, FEED_ROLE, HISTOGRAMS, VENUES, Segment, percent
 
 READY_S = 90.0  # feeds import, load kernels, connect, read facts
 ANSWER_S = 600.0  # the sender makes frames
+CARRIED = "instrument_ns"  # grows each time that the counters are carried
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -106,6 +107,15 @@ class Stand:
             )
         if build == "role":
             await self.until(lambda: all(self._is_trusted(feed) for feed in self.feeds), READY_S)
+            await self._counted_all()
+
+    async def _counted_all(self) -> None:
+        """Until each feed has carried its counters here once more: they come every 50 ms, and later
+        than the books, so what a start has applied is counted only now."""
+        seen = {feed: self.counted(feed, CARRIED) for feed in self.feeds}
+        await self.until(
+            lambda: all(self.counted(feed, CARRIED) > seen[feed] for feed in self.feeds), READY_S
+        )
 
     async def end_feeds(self) -> None:
         """End them; the sender stays."""

