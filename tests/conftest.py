@@ -1,4 +1,6 @@
-"""Where recorded data lies, and the compiled-kernel cache every test shares."""
+"""Where recorded data lies, the compiled-kernel cache every test shares, and that no property is
+false because the machine is slow.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ops import cache
 
 cache.use()
+
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent
 _SHARED = ROOT.parent / "shared"

@@ -29,7 +29,7 @@ def test_a_circuit_that_is_open_refuses_opening_orders_for_its_time_and_then_pro
     async def story(path: Path) -> None:
         async with running(path) as rig:
             health = rig.desk.lines[KALSHI].health
-            health.failures_max = 1
+            health.failures_max, health.open_ns = 1, 20 * 10**9
             rig.kalshi.script, rig.poly.script = [(503, {})], [FAK_NONE]
             number = rig.fire()
             await rig.until(lambda: health.is_open)

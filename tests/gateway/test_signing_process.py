@@ -32,7 +32,7 @@ from tests.gateway.signing_kit import (
     write_quote,
 )
 
-LIMIT_NS = 20_000 * MS_NS
+LIMIT_NS = 60_000 * MS_NS
 PR_GET_DUMPABLE = 3
 CONTEXT = multiprocessing.get_context("spawn")
 
@@ -79,7 +79,7 @@ class Rig:
         return process
 
     def until(self, is_true: Any) -> None:
-        """Turns of the client until it holds, at most 20 s."""
+        """Turns of the client until it holds, at most a minute."""
         until_ns = time.monotonic_ns() + LIMIT_NS
         while not is_true():
             self.client.pump(time.monotonic_ns())
@@ -101,27 +101,33 @@ def _rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 
 def test_headers_and_orders_come_from_another_process_and_again_after_its_death(rig: Rig) -> None:
+    began_ns = time.monotonic_ns()
     pool = OrderPool(rig.client, rig.main, params=pool_params(levels=0), clock=time.time_ns)
     rig.client.keep("POST", ORDERS_PATH, 4)
-    rig.until(lambda: rig.client.fresh(time.monotonic_ns()))
-    lines = rig.client.take_headers("POST", ORDERS_PATH, time.monotonic_ns())
-    assert lines is not None and header_dict(lines)["KALSHI-ACCESS-KEY"] == KALSHI_ID
+    lines: list[bytes] = []
+
+    def has_headers() -> bool:
+        found = rig.client.take_headers("POST", ORDERS_PATH, time.monotonic_ns())
+        lines.extend([found] if found is not None else [])
+        return bool(lines)
+
+    rig.until(has_headers)
+    assert header_dict(lines[0])["KALSHI-ACCESS-KEY"] == KALSHI_ID
     rig.until(lambda: pool.pump(time.monotonic_ns()) >= 0 and len(pool) > 20)
 
     def ask() -> Any:
         return pool.take_order(3, 0, BUY, 450_000, 10_200_000, 5, time.monotonic_ns())
 
-    killed_ns = time.monotonic_ns()
     rig.process.kill()  # SIGKILL with requests on their way
     rig.process.join()
     assert ask() is None
     rig.process = rig.spawn()
     rig.until(lambda: ask() is not None)
     rig.until(lambda: rig.client.fresh(time.monotonic_ns()))
-    # each request had one answer: a signature, or that it had become too old meanwhile; only where
-    # the successor took longer to come than a request is waited for, answers find nobody waiting
+    # each request had one answer: a signature, or that it had become too old meanwhile; only what
+    # took longer than a request is waited for finds nobody waiting
     assert rig.client.gaps == 0 and rig.client.unknown <= rig.client.lost
-    assert rig.client.lost == 0 or time.monotonic_ns() - killed_ns > LOST_NS
+    assert rig.client.lost == 0 or time.monotonic_ns() - began_ns > LOST_NS
     assert set(rig.client.refused) <= {"stamp"}
 
 
