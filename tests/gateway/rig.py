@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import uvloop
 
 from engine.unwind import plan_lone
+from gateway import drift, opening, operator
 from gateway import journal as j
 from gateway.desk import Desk, DeskParams, VenueLine
 from gateway.kalshi import CREATE, KalshiVenue
@@ -138,7 +140,10 @@ class Rig:
         )
         lines = {}
         for number, venue, double in venues:
-            address = Address(host="localhost", port=double.port, context=self._trusted)
+            address = Address(
+                host="localhost", port=double.port, context=self._trusted,
+                connect_max_ns=int(WAIT_S * 1e9),
+            )  # fmt: skip
             pool = Pool(address, clock, size=3, warm=venue.warm())
             bucket = Bucket(rate=1_000, burst=1_000, reserve=10)
             lines[number] = VenueLine(venue=venue, pool=pool, bucket=bucket)
@@ -163,6 +168,12 @@ class Rig:
         state = word_load(self.scene.segment.words, at + cell(GATE, "state"))
         why = word_load(self.scene.segment.words, at + cell(GATE, "reason"))
         return state, REASONS[why]
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a venue has not answered a read yet."""
+        readers = [seat.link for line in self.desk.lines.values() for seat in line.pool._readers]
+        return any(link is not None and link.is_open and not link.is_free for link in readers)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Let everything run until this holds; fails after WAIT_S seconds."""
@@ -251,10 +262,16 @@ async def running(tmp_path: Path, params: DeskParams = PARAMS) -> AsyncIterator[
 
 
 def play(story: Callable[[Path], Awaitable[None]], tmp_path: Path) -> None:
+    """Run it; the desk waits for the venues' figures as long as a busy machine needs."""
+
     async def whole() -> None:
         await story(tmp_path)
 
-    uvloop.run(whole())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "AUDIT_S", WAIT_S)
+        patch.setattr(operator, "ASK_S", WAIT_S)
+        patch.setattr(drift, "LOOK_S", WAIT_S)
+        uvloop.run(whole())
 
 
 def seen_later() -> Seen:
