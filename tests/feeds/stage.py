@@ -19,7 +19,7 @@ from feeds.feed import Feed, FeedParams
 from feeds.lane import Lane
 from feeds.session import State
 from shm_layout import Segment, word_store
-from tests.feeds.loopback import authority, server_context, until, ws_server
+from tests.feeds.loopback import LIMIT_S, authority, server_context, until, ws_server
 from tests.feeds.rig import Clock, Market, Rig, write_instrument
 
 TICKER = "KXBTC15M-26SEP061000-00"
@@ -176,7 +176,7 @@ async def stage(folder: Path, **params: Any) -> AsyncIterator[Stage]:
             yield made
         finally:
             stop.set()
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, LIMIT_S)
             feed.close()
     await runner.cleanup()
 

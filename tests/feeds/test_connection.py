@@ -14,7 +14,7 @@ from websockets.http11 import Response
 
 from feeds.connection import Connection, tls_context
 from feeds.update import FeedError
-from tests.feeds.loopback import Handler, authority, listen, until, ws_server
+from tests.feeds.loopback import LIMIT_S, Handler, authority, listen, until, ws_server
 from tests.feeds.rig import Clock
 
 
@@ -138,7 +138,7 @@ def test_a_message_beyond_the_limit_closes_the_link_with_1009(parts: int) -> Non
         seen.append(socket.protocol.close_rcvd)
 
     async def test(connection: Connection, heard: Heard) -> None:
-        await asyncio.wait_for(connection.closed(), 5)
+        await asyncio.wait_for(connection.closed(), LIMIT_S)
         await until(lambda: seen)
 
     heard = run(handler, test, limit_bytes=4_000)
@@ -165,7 +165,7 @@ def test_closed_returns_whether_the_venue_says_so_or_just_goes() -> None:
         socket.transport.abort()
 
     async def test(connection: Connection, heard: Heard) -> None:
-        await asyncio.wait_for(connection.closed(), 5)
+        await asyncio.wait_for(connection.closed(), LIMIT_S)
         connection.send(b"into the void")
         connection.ping()
 
@@ -214,7 +214,7 @@ def test_fragments_out_of_order_close_the_link(frames: tuple[Frame, ...]) -> Non
         await listen(socket)
 
     async def test(connection: Connection, heard: Heard) -> None:
-        await asyncio.wait_for(connection.closed(), 5)
+        await asyncio.wait_for(connection.closed(), LIMIT_S)
 
     assert run(handler, test).texts == []
 

@@ -12,7 +12,7 @@ from feeds.feed import Feed, FeedParams
 from feeds.polymarket_check import BookCheck
 from feeds.update import FeedError
 from shm_layout import Segment
-from tests.feeds.loopback import until
+from tests.feeds.loopback import LIMIT_S, until
 from tests.feeds.rig import Clock, Market, write_instrument
 
 SECOND_NS = 10**9
@@ -76,7 +76,7 @@ def test_a_venue_without_a_sequence_has_its_books_checked(monkeypatch: pytest.Mo
         task = asyncio.create_task(feed.main(stop))
         await until(lambda: len(turns) >= 3)
         stop.set()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, LIMIT_S)
 
     asyncio.run(main())
     assert len(set(turns)) == 1
