@@ -21,8 +21,11 @@ from ops import cache, clock, control
 ROOT = Path(__file__).resolve().parent.parent.parent
 FAKES = [sys.executable, "-m", "tests.ops.fakes"]
 REAL = [sys.executable, "-m", "ops.supervisor_cli"]
-PATIENT = {  # a busy machine is slow: neither a late signal nor a slow unwind ends a test's run
+PATIENT = {  # a busy machine is slow: no late signal, slow unwind, start or beat ends a test's run
     "ARB_EDGE_SIGNAL_AGE_MAX_MS": "500",
+    "ARB_PROCESSES_READY_MAX_S": "180",
+    "ARB_PROCESSES_HANG_MAX_MS": "60000",
+    "ARB_EDGE_BEAT_MAX_MS": "5000",
     "ARB_LIMITS_UNWIND_TIME_MAX_MS": "10000",
     "ARB_LIMITS_MISMATCHES_MAX": "10000",
 }
@@ -69,13 +72,19 @@ class Engine:
 
     def wait_until_trading(self) -> dict[str, Any]:
         """Until time counts. Its status."""
-        until(lambda: bool(self.status().get("counts_from")), 60, "trading")
-        return self.status()
+        found: dict[str, Any] = {}
+
+        def is_trading() -> bool:
+            found.update(self.status())
+            return bool(found.get("counts_from"))
+
+        until(is_trading, 180, "trading")
+        return found
 
     def status(self) -> dict[str, Any]:
         """As the socket tells it; {} while nobody answers."""
         try:
-            return control.ask(self.state_dir, "status", 5.0)
+            return control.ask(self.state_dir, "status")
         except control.NotRunning:
             assert self.process is not None
             assert self.process.poll() is None, self.process.communicate()
@@ -90,13 +99,13 @@ class Engine:
         """A whole command."""
         return subprocess.run(
             [*self.command, *words], cwd=ROOT, env=self.environment, text=True, capture_output=True,
-            timeout=100, check=False,
+            timeout=180, check=False,
         )  # fmt: skip
 
     def end(self) -> tuple[int, str, str]:
         """Wait for the background start: exit code, standard output, standard error."""
         assert self.process is not None
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=180)
         return self.process.returncode, out, err
 
     def everyone(self) -> list[psutil.Process]:
@@ -133,14 +142,14 @@ def engine(tmp_path: Path, **more: Any) -> Iterator[Engine]:
     (tmp_path / "kernels").symlink_to(kernels)
     folder = cache.use()
     if not cache.is_warm(folder):
-        cache.start_warming(folder).communicate(timeout=300)
+        cache.start_warming(folder).communicate(timeout=900)
     made = Engine(tmp_path, f"arbtest{os.getpid()}-{tmp_path.name[-8:]}", **more)
     try:
         yield made
     finally:
         if made.process is not None and made.process.poll() is None:
             made.process.send_signal(signal.SIGTERM)
-            made.process.communicate(timeout=30)
+            made.process.communicate(timeout=180)
 
 
 def one_object(text: str) -> dict[str, Any]:

@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 import signal
 import stat
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from ops import control
+from ops import clock, control
 from ops.summary import KEYS
 from shm_layout import FEED_ROLE, LIVE_EPOCH_AT, Segment, word_load
 from tests.ops.rig import Engine, alive, engine, one_object, until
+from tests.session.held import Held
+
+WAIT_S = 60  # for what must come, however busy the machine is
 
 
 def told(made: Engine, text: str) -> bool:
@@ -32,18 +36,25 @@ def is_replaced(made: Engine, killed: int) -> bool:
 
 def test_a_run_ends_with_one_object_on_standard_output_and_leaves_nothing(tmp_path: Path) -> None:
     with engine(tmp_path) as made:
+        began_ns = clock.mono_ns()
         made.start("--for", "0.3", "--json", "--seed", "7")
-        made.wait_until_trading()
-        everyone = made.everyone()
+        everyone: dict[int, psutil.Process] = {}  # all ever seen: it may end between two looks
+
+        def is_over() -> bool:
+            with suppress(psutil.NoSuchProcess):
+                everyone.update((one.pid, one) for one in made.everyone())
+            return made.process is not None and made.process.poll() is not None
+
+        until(is_over, 180, "its end")
         assert len(everyone) >= 8  # supervisor, tracker, nursery, five children
         code, out, err = made.end()
         assert code == 0, err
         found = one_object(out)
         assert tuple(found) == KEYS
         assert (found["mode"], found["seed"], found["exit_reason"]) == ("sim", 7, "0.3 s are over")
-        assert 0.3 <= found["seconds"] < 1
+        assert 0.3 <= found["seconds"] < (clock.mono_ns() - began_ns) / clock.SECOND_NS
         assert set(found["venues"]) == {"kalshi", "polymarket"}
-        assert alive(everyone) == []
+        assert alive([*everyone.values()]) == []
         assert made.leftovers() == []
 
 
@@ -87,25 +98,27 @@ def test_the_commands_act_and_a_second_start_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_dead_child_counts_no_more_at_once_and_comes_back_by_its_row(tmp_path: Path) -> None:
-    with engine(tmp_path, settings={"ARB_PROCESSES_BACKOFF_MS": "300"}) as made:
+    with engine(tmp_path, settings={"ARB_PROCESSES_BACKOFF_MS": "1500"}) as made:
         made.start()
         made.wait_until_trading()
         segment = Segment.attach(made.name)
         live_at = LIVE_EPOCH_AT + FEED_ROLE
         assert word_load(segment.words, live_at) == 1
+        held = Held([made.pid("supervisor"), made.pid("feed kalshi")])
         os.kill(made.pid("feed kalshi"), signal.SIGKILL)
-        spent = until(lambda: word_load(segment.words, live_at) == 0, 2, "epoch withdrawn")
-        assert spent < 0.2
+        spent = until(lambda: word_load(segment.words, live_at) != 1, WAIT_S, "epoch withdrawn")
+        assert spent < 0.2 + held.seconds()
+        assert word_load(segment.words, live_at) == 0, "withdrawn when it died, not when it is back"
         assert control.ask(tmp_path, "status")["state"] == "ACTIVE"  # the rest goes on
-        until(lambda: word_load(segment.words, live_at) == 2, 5, "a new epoch")
-        until(lambda: told(made, "feed kalshi trusted again"), 5, "trusted again")
+        until(lambda: word_load(segment.words, live_at) == 2, WAIT_S, "a new epoch")
+        until(lambda: told(made, "feed kalshi trusted again"), WAIT_S, "trusted again")
 
         os.kill(made.pid("detector"), signal.SIGKILL)
-        until(lambda: made.status()["state"] == "REDUCING", 2, "REDUCING without a detector")
-        until(lambda: made.status()["state"] == "ACTIVE", 5, "ACTIVE with a detector")
+        until(lambda: made.status()["state"] == "REDUCING", WAIT_S, "REDUCING without a detector")
+        until(lambda: made.status()["state"] == "ACTIVE", WAIT_S, "ACTIVE with a detector")
         os.kill(made.pid("gateway"), signal.SIGKILL)
-        until(lambda: made.status()["state"] == "HALTED", 2, "HALTED without a gateway")
-        until(lambda: made.status()["state"] == "ACTIVE", 5, "ACTIVE once reconciled")
+        until(lambda: made.status()["state"] == "HALTED", WAIT_S, "HALTED without a gateway")
+        until(lambda: made.status()["state"] == "ACTIVE", WAIT_S, "ACTIVE once reconciled")
         rows = {row["name"]: row["restarts"] for row in made.status()["processes"]}
         assert (rows["feed kalshi"], rows["detector"], rows["gateway"], rows["canceller"]) == (
             1,
@@ -127,8 +140,8 @@ def test_a_killed_supervisor_leaves_nothing_but_the_canceller_and_that_not_for_l
         assert made.process is not None
         made.process.kill()
         made.process.communicate()
-        until(lambda: alive(others) == [], 2, "all but the canceller gone")
-        until(lambda: alive(everyone) == [], 5, "the canceller gone")
+        until(lambda: alive(others) == [], WAIT_S, "all but the canceller gone")
+        until(lambda: alive(everyone) == [], WAIT_S, "the canceller gone")
         assert made.leftovers() == []
 
 
@@ -146,18 +159,18 @@ def test_a_dead_nursery_ends_the_run(tmp_path: Path) -> None:
 
 
 def test_what_hangs_is_killed_and_what_dies_too_often_ends_the_run(tmp_path: Path) -> None:
-    settings = {"ARB_PROCESSES_HANG_MAX_MS": "2000", "ARB_PROCESSES_RESTARTS_MAX": "2"}
+    settings = {"ARB_PROCESSES_HANG_MAX_MS": "5000", "ARB_PROCESSES_RESTARTS_MAX": "2"}
     with engine(tmp_path, settings=settings, faults="feed kalshi=hang,detector=crash") as made:
         made.start()
         made.wait_until_trading()
-        until(lambda: told(made, "feed kalshi does not beat for 2000 ms"), 10, "a hang")
-        until(lambda: told(made, "feed kalshi trusted again"), 10, "trusted again")
+        until(lambda: told(made, "feed kalshi does not beat for 5000 ms"), WAIT_S, "a hang")
+        until(lambda: told(made, "feed kalshi trusted again"), WAIT_S, "trusted again")
         assert told(made, "detector died (died of an error"), made.status()["events"]
         assert "told to crash" in (tmp_path / "log" / "engine.log").read_text()
         for _ in range(2):
             killed = made.pid("canceller")
             os.kill(killed, signal.SIGKILL)
-            until(partial(is_replaced, made, killed), 10, "the canceller back")
+            until(partial(is_replaced, made, killed), WAIT_S, "the canceller back")
         os.kill(made.pid("canceller"), signal.SIGKILL)
         code, out, _ = made.end()
         assert code == 5

@@ -33,7 +33,8 @@ from tests.session.deaths import Death, Scene, doubled, too_late, untrusted, unt
 from tests.session.witness import Witness
 
 MS_NS = 1_000_000
-SENT_NS = 5_000 * MS_NS
+SEEN_NS = 5_000 * MS_NS  # of the desk's last look
+LATER_NS = 400 * MS_NS  # a busy machine had no time for the bytes
 INTENT_ID = intent_id(ORIGIN_DETECTOR, 1, 1)
 
 
@@ -53,7 +54,8 @@ def quote(scene: Scene, instrument: int, number: int, publish_ns: int, trust: in
 def leg(scene: Scene, number: int, key: int = 7, intent: int = INTENT_ID) -> None:
     """One leg of an intent was sent."""
     scene.witness.legs.append(
-        shown(REPORT, intent=intent, leg=number, send_ns=SENT_NS, order_key=[key] * 8)
+        shown(REPORT, intent=intent, leg=number, taken_ns=SEEN_NS, send_ns=SEEN_NS + LATER_NS,
+              order_key=[key] * 8)
     )
 
 
@@ -66,7 +68,7 @@ def scene(tmp_path: Path) -> Scene:
         body = row(INSTRUMENT, index=instrument, feed=instrument)
         segment.write("instruments", instrument, body)
         segment.write("quotes", instrument, row(QUOTE, instrument=instrument, size_min_e6=E6))
-        quote(made, instrument, 1, SENT_NS - 400 * MS_NS)
+        quote(made, instrument, 1, SEEN_NS - 400 * MS_NS)
         leg(made, instrument, key=7 + instrument)
     segment.write("pairs", 0, row(PAIR, index=0, a=0, b=1, same=1, approved=1))
     made.witness.intents[INTENT_ID] = shown(
@@ -78,8 +80,8 @@ def scene(tmp_path: Path) -> Scene:
 
 
 def test_a_run_in_order_raises_no_complaint(scene: Scene) -> None:
-    scene.deaths.append(Death("feed kalshi", 1, SENT_NS - 240 * MS_NS))
-    quote(scene, 0, 2, SENT_NS - 5 * MS_NS, trust=NO_SNAPSHOT)  # too late for the desk to see
+    scene.deaths.append(Death("feed kalshi", 1, SEEN_NS - 240 * MS_NS))
+    quote(scene, 0, 2, SEEN_NS - 5 * MS_NS, trust=NO_SNAPSHOT)  # too late for the desk to see
     assert (too_late(scene), untrusted(scene), doubled(scene), scene.lone()) == ([], [], [], {})
 
 
@@ -97,32 +99,32 @@ def bet(scene: Scene, **price: int) -> list[str]:
 
 def test_a_bet_on_a_price_that_proves_nothing_is_seen(scene: Scene) -> None:
     assert untrusted_prices(scene.witness) == [], "a pair stands on no price"
-    assert bet(scene, trust=0, recv_ns=SENT_NS - 2_900 * MS_NS) == []
-    assert bet(scene, trust=0, recv_ns=SENT_NS - 3_100 * MS_NS) == [
-        "price (3, 1, 9): 3.1 s old when sent"
+    assert bet(scene, trust=0, recv_ns=SEEN_NS - 2_900 * MS_NS) == []
+    assert bet(scene, trust=0, recv_ns=SEEN_NS - 3_100 * MS_NS) == [
+        "price (3, 1, 9): 3.1 s old when seen"
     ]
-    assert bet(scene, trust=2, recv_ns=SENT_NS) == ["price (3, 1, 9): trust 2"]
+    assert bet(scene, trust=2, recv_ns=SEEN_NS) == ["price (3, 1, 9): trust 2"]
     scene.witness.prices.clear()
     assert (
-        bet(scene) == bet(scene, epoch=2, trust=0, recv_ns=SENT_NS) == ["price (3, 1, 9): trust -1"]
+        bet(scene) == bet(scene, epoch=2, trust=0, recv_ns=SEEN_NS) == ["price (3, 1, 9): trust -1"]
     )
 
 
 @pytest.mark.parametrize("feed", ["feed kalshi", "feed polymarket"])
 def test_an_order_long_after_its_writers_death_is_seen(scene: Scene, feed: str) -> None:
-    scene.deaths.append(Death(feed, 1, SENT_NS - 260 * MS_NS))
+    scene.deaths.append(Death(feed, 1, SEEN_NS - 260 * MS_NS))
     assert len(too_late(scene)) == 2  # both legs stood on that quote
-    scene.deaths[0] = Death(feed, 2, SENT_NS - 260 * MS_NS)
+    scene.deaths[0] = Death(feed, 2, SEEN_NS - 260 * MS_NS)
     assert too_late(scene) == [], "another life of it"
 
 
 @pytest.mark.parametrize("instrument", [0, 1])
 def test_an_order_on_an_untrusted_quote_is_seen(scene: Scene, instrument: int) -> None:
-    quote(scene, instrument, 2, SENT_NS - 30 * MS_NS, trust=NO_SNAPSHOT)
+    quote(scene, instrument, 2, SEEN_NS - 30 * MS_NS, trust=NO_SNAPSHOT)
     assert len(untrusted(scene)) == 2
-    quote(scene, instrument, 3, SENT_NS - 25 * MS_NS)
+    quote(scene, instrument, 3, SEEN_NS - 25 * MS_NS)
     assert untrusted(scene) == [], "trusted again before it left"
-    quote(scene, instrument, 1, SENT_NS - 400 * MS_NS, trust=NO_SNAPSHOT)
+    quote(scene, instrument, 1, SEEN_NS - 400 * MS_NS, trust=NO_SNAPSHOT)
     assert len(untrusted(scene)) == 2, "decided on it"
 
 

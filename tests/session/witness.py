@@ -6,7 +6,7 @@ read after the run has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,7 @@ from shm_layout import (
     cell,
     intent_parts,
     kind_of_role,
+    run_epoch_ns,
     word_load,
 )
 from tests.ops.rig import Engine, alive, one_object, until
@@ -186,16 +187,18 @@ class Witness:
             found[index] = int(row["trust"]) if row is not None and is_its else None
         return found
 
-    def trusted(self, venue: str) -> int:
+    def trusted(self, venue: str) -> set[int]:
         """Instruments of a venue that may be traded on."""
-        return sum(trust == 0 for trust in self.trust_of(venue).values())
+        return {index for index, trust in self.trust_of(venue).items() if trust == 0}
 
-    def clock_start_ns(self, segments: tuple[tuple[int, int], ...]) -> int:
-        """Machine stamp of the first moment of a timeline with these segments."""
-        row = self.segment.read("run_clock")
-        assert row is not None and row["mono_base_ns"]
-        offset = {epoch: offset for offset, epoch in segments}[int(row["begin_epoch_ns"])]
-        return int(row["mono_base_ns"]) - offset
+    def closed(self, instruments: Iterable[int]) -> set[int]:
+        """Those whose close has come, by the run's clock."""
+        run_ns = int(run_epoch_ns(self.segment.words, clock.mono_ns()))
+        rows = {index: self.segment.read("quotes", index) for index in instruments}
+        return {
+            index for index, row in rows.items()
+            if row is not None and 0 < row["close_epoch_ns"] <= run_ns
+        }  # fmt: skip
 
     def _word(self, at: int) -> int:
         return int(word_load(self.segment.words, at))
