@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_both_sides_send_orders_that_their_venues_take() -> None:
     bench, rows, stores = send.measure(4, 200)
     found: dict[str, Any] = send.figures(bench, rows, stores)

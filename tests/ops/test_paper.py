@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ops import clock
+from ops import clock, control
 from ops.config import ConfigError, load
 from ops.gateway_role import build_gateway
 from ops.inspector import Inspector
@@ -25,7 +25,7 @@ from ops.status_text import text
 from ops.top_view import Wish, once
 from ops.venues.paper_told import Told
 from shm_layout import ROLES, LayoutError, Segment
-from tests.ops.rig import REAL, engine, until
+from tests.ops.rig import REAL, engine
 from tests.ops.test_sim import PORTS
 from tests.orders.checker import violations
 from tests.orders.evidence import Keeper, gather
@@ -167,10 +167,10 @@ def test_figures_are_what_the_paper_venues_told_in_the_segment() -> None:
 # ---- a whole run
 
 
-@pytest.mark.timeout(300)  # kernels may have to be compiled first
+@pytest.mark.timeout(900)  # kernels may have to be compiled first
 def test_a_paper_run_trades_and_both_sides_hold_the_same(tmp_path: Path) -> None:
     with engine(tmp_path, command=list(REAL)) as made:
-        made.start("--mode", "paper", "--for", "12", "--json")
+        made.start("--mode", "paper", "--json")
         witness = Witness.of(made)
         keeper = Keeper(made.state_dir)
         status = made.wait_until_trading()
@@ -180,8 +180,9 @@ def test_a_paper_run_trades_and_both_sides_hold_the_same(tmp_path: Path) -> None
         }
         view = Inspector(made.name, clock.mono_ns).look()
         assert view.mode == "paper" and "PAPER" in once(view, (), 80, Wish()).splitlines()[0]
-        until(lambda: "kalshi" in (made.status().get("paper") or {}), 30, "a paper order")
+        witness.until(lambda: _has_filled(made.status()), 120, "fills at both venues")
         later = made.status()
+        assert "error" not in control.ask(made.state_dir, "stop")
         summary = witness.to_the_end(made, 60)
         evidence = gather(made.state_dir, keeper, witness, clock.mono_ns())
     assert "PAPER" in text(status) and "paper orders: kalshi" in text(later)
@@ -189,6 +190,13 @@ def test_a_paper_run_trades_and_both_sides_hold_the_same(tmp_path: Path) -> None
     _check(summary, evidence.records)
     read = {(read.venue, read.outcome) for read in evidence.reads}
     assert {venue for venue, _ in read} == {"kalshi", "polymarket"}
+
+
+def _has_filled(status: dict[str, Any]) -> bool:
+    """Contracts were had at both, and the engine has heard of it."""
+    told = status.get("paper") or {}
+    both = all(told.get(name, {}).get("got_e6", 0) > 0 for name in ("kalshi", "polymarket"))
+    return both and status["fills"] > 0
 
 
 def _check(summary: dict[str, Any], records: list[dict[str, Any]]) -> None:

@@ -168,7 +168,7 @@ def sizes(made: Engine) -> list[int]:
     return [int(body.view(INTENT)[0]["size_e6_0"]) for _, body in reader.drain()]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_engine_of_a_real_run_keeps_to_the_new_limits(tmp_path: Path) -> None:
     """Sizes fall with the first reload and rise again with one while halted (the gateway's side:
     tests/gateway/test_params.py)."""
@@ -177,11 +177,11 @@ def test_the_engine_of_a_real_run_keeps_to_the_new_limits(tmp_path: Path) -> Non
     with engine(tmp_path, command=REAL) as made:
         made.start("--config", str(path), "--seed", "7")
         made.wait_until_trading()
-        until(lambda: bool(sizes(made)), 60, "an intent")
+        until(lambda: bool(sizes(made)), 180, "an intent")
         path.write_text('[limits]\nsize_max = "6"\n')
         reloaded(made, 0)
         before = len(sizes(made))
-        until(lambda: len(sizes(made)) > before, 60, "an intent after it")
+        until(lambda: len(sizes(made)) > before, 180, "an intent after it")
         assert max(sizes(made)[before:]) <= 6 * 10**6 < max(sizes(made)[:before])
         path.write_text('[limits]\nsize_max = "100"\n')
         assert reloaded(made, 3)["refused"]
@@ -189,4 +189,4 @@ def test_the_engine_of_a_real_run_keeps_to_the_new_limits(tmp_path: Path) -> Non
         reloaded(made, 0)
         made.run("resume")
         before = len(sizes(made))
-        until(lambda: max(sizes(made)[before:], default=0) > 6 * 10**6, 60, "a larger intent")
+        until(lambda: max(sizes(made)[before:], default=0) > 6 * 10**6, 180, "a larger intent")

@@ -103,9 +103,11 @@ def test_no_recording_is_an_error_in_words(tmp_path: Path) -> None:
 
 def test_a_simulated_session_trades_and_leaves_nothing(tmp_path: Path) -> None:
     with engine(tmp_path, command=list(REAL)) as made:
-        made.start("--for", "4", "--json")
+        made.start("--json")
         made.wait_until_trading()
         everyone = made.everyone()
+        until(lambda: _has_shown_all(made.status()), 120, "a fill, and venues that are trusted")
+        assert control.ask(tmp_path, "stop")
         code, out, err = made.end()
         assert code == 0, err
         found = one_object(out)
@@ -130,6 +132,12 @@ def test_a_simulated_session_trades_and_leaves_nothing(tmp_path: Path) -> None:
             assert found["stages_ns"][name]["count"] > 0
         assert alive(everyone) == []
         assert made.leftovers() == []
+
+
+def _has_shown_all(status: dict[str, Any]) -> bool:
+    """What the summary is asked for below, so far."""
+    rows = [row for name, row in status["feeds"].items() if name != "coingecko"]
+    return status["fills"] > 0 and all((row["trusted_ratio"] or 0) > 0.6 for row in rows)
 
 
 def _by_gateway(found: dict[str, Any]) -> list[int]:
@@ -171,7 +179,7 @@ def _is_trusted(made: Engine, name: str) -> bool:
 
 @pytest.mark.kill
 @pytest.mark.skipif(IS_SHORT, reason="tests/session/test_deaths.py kills each of them too")
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_each_process_killed_under_load_comes_back_and_status_tells(tmp_path: Path) -> None:
     settings = {"ARB_PROCESSES_BACKOFF_MS": "300"}
     with engine(tmp_path, command=list(REAL), settings=settings) as made:

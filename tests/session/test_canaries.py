@@ -17,7 +17,7 @@ import pytest
 from tests.ops.rig import REAL, Engine, engine, until
 from tests.session.canaries import Scanner, api_secrets, below, private_keys
 
-pytestmark = pytest.mark.timeout(400)  # the first run of a build compiles its kernels
+pytestmark = pytest.mark.timeout(900)  # the first run of a build compiles its kernels
 
 KEY_FILES = ("kalshi.pem", "polymarket.key")
 API_FILE = "polymarket.api"
@@ -53,7 +53,7 @@ def _looked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looked]:
     with engine(folder, command=list(REAL)) as made:
         made.start("--json")
         made.wait_until_trading()
-        until(lambda: made.status()["orders"] >= 4, 60, "orders")
+        until(lambda: made.status()["orders"] >= 4, 180, "orders")
         keys = private_keys(*(find(folder, name) for name in KEY_FILES))
         secrets = api_secrets(find(folder, API_FILE))
         scanner = Scanner(keys | secrets)

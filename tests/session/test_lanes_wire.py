@@ -93,7 +93,7 @@ async def floor(
         yield Floor(feed, segment, clock, INDEX[venue])
     finally:
         stop.set()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 60)
         feed.close()
 
 
@@ -121,7 +121,7 @@ def untrusted_after_cuts(venue: str, folder: Path, *, lanes: int) -> tuple[int, 
             return untrusted, counted("reconnects")
 
     try:
-        return asyncio.run(asyncio.wait_for(main(), 60))
+        return asyncio.run(asyncio.wait_for(main(), 200))
     finally:
         session.stop()
 
@@ -161,6 +161,6 @@ def test_without_any_stream_the_venues_books_are_polled_and_never_trusted(
             assert on.feed.publisher.counted("polls") >= 1
 
     try:
-        asyncio.run(asyncio.wait_for(main(), 60))
+        asyncio.run(asyncio.wait_for(main(), 200))
     finally:
         session.stop()

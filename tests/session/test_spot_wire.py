@@ -88,7 +88,7 @@ class Floor:
             yield feed
         finally:
             stop.set()
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 60)
             feed.close()
             del self.feeds[venue]
 
@@ -121,7 +121,7 @@ def play(
     tls = make_tls(folder)
     session = rig.session(tls, KEY, SCRIPT, exchanges=PLAYED, **options)
     try:
-        asyncio.run(asyncio.wait_for(act(Floor(session, tls)), 60))
+        asyncio.run(asyncio.wait_for(act(Floor(session, tls)), 200))
     finally:
         _, counts = session.stop()
     return counts
