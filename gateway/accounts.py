@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.holding import Position, fees_of, held_apart, netted
 from gateway.memory import Memory
 from gateway.order import Order
 from gateway.ports import NO, YES, Held, Market
@@ -19,30 +20,6 @@ from gateway.standing import Standing
 from shm_layout import BUY, E6, P_UNKNOWN
 
 DAY_NS = 86_400_000_000_000
-
-
-@dataclass(slots=True)
-class Position:
-    """Holdings of one instrument. `cost_e6` of each token: what was paid for what is still held;
-    `open_fee_e6`: what opening that cost in fees, not yet in any result.
-    """
-
-    yes_e6: int = 0
-    no_e6: int = 0
-    cost_yes_e6: int = 0
-    cost_no_e6: int = 0
-    fees_e6: int = 0
-    open_fee_e6: int = 0
-
-    @property
-    def net_e6(self) -> int:
-        """Signed, in YES terms."""
-        return self.yes_e6 - self.no_e6
-
-    @property
-    def cost_e6(self) -> int:
-        """What all of it cost."""
-        return self.cost_yes_e6 + self.cost_no_e6
 
 
 @dataclass(slots=True)
@@ -261,9 +238,14 @@ class Accounts:
 
     # ---- fills
 
+    def is_gone(self, order: Order) -> bool:
+        """Whether another market has the number of the order's market by now."""
+        return self.markets[order.instrument].generation != order.generation
+
     def fold(self, order: Order) -> int:
         """Book what the order's evidence says beyond what is booked. Idempotent. Returns the cash
-        moved without fees.
+        moved without fees. Of a market that is gone nothing is held any more: only what it costs is
+        booked, and what it brings when the venue shows it.
         """
         to = order.booked()
         size_e6 = to.filled_e6 - order.folded.filled_e6
@@ -272,10 +254,16 @@ class Accounts:
         if not (size_e6 or notional_e6 or fee_e6):
             return 0
         order.folded = to
-        market = self.markets[order.instrument]
+        market, buys = self.markets[order.instrument], order.placing.side == BUY
+        if self.is_gone(order):
+            moved_e6 = -notional_e6 if buys else notional_e6
+            lost_e6 = min(moved_e6 - fee_e6, 0)
+            self.cash[market.account].cash_e6 += lost_e6
+            self.realized_day_e6 += lost_e6
+            self.refresh(order.instrument)
+            return moved_e6
         position = self.position(order.instrument)
         position.fees_e6 += fee_e6
-        buys = order.placing.side == BUY
         before_e6 = position.yes_e6 + position.no_e6
         if self.nets[market.venue]:
             moved_e6, realized_e6, closed_e6 = netted(position, buys, size_e6, notional_e6)
@@ -284,7 +272,7 @@ class Accounts:
                 position, order.placing.token, buys, size_e6, notional_e6
             )
         self.realized_day_e6 += realized_e6
-        self.realized_day_e6 -= _fees(position, before_e6, size_e6, closed_e6, fee_e6)
+        self.realized_day_e6 -= fees_of(position, before_e6, size_e6, closed_e6, fee_e6)
         self.cash[market.account].cash_e6 += moved_e6 - fee_e6
         self.refresh(order.instrument)
         return moved_e6
@@ -319,82 +307,3 @@ def _open_cost(booking: Booking) -> int:
     """The worst cost of what may still fill, pro rata, rounded up."""
     order = booking.order
     return -(-booking.cost_e6 * order.unresolved_e6() // order.size_e6)
-
-
-def _fees(position: Position, before_e6: int, size_e6: int, closed_e6: int, fee_e6: int) -> int:
-    """Fees that go into a result now: of what closes, its own and its share of those that opening
-    cost. Those of what opens wait in the position. `before_e6`: contracts held before.
-    """
-    own_e6 = fee_e6 * closed_e6 // size_e6 if size_e6 > 0 else 0
-    if size_e6 <= 0 and not position.cost_e6:
-        own_e6 = fee_e6  # a correction of what is closed already
-    share_e6 = position.open_fee_e6 * closed_e6 // before_e6 if before_e6 else 0
-    position.open_fee_e6 += fee_e6 - own_e6 - share_e6
-    return own_e6 + share_e6
-
-
-def held_apart(
-    position: Position, token: int, buys: bool, size_e6: int, notional_e6: int
-) -> tuple[int, int, int]:
-    """Tokens: (cash moved, realised, closed). A negative size takes a failed trade back. What was
-    not known to be held is sold without a result.
-    """
-    held_e6 = position.yes_e6 if token == YES else position.no_e6
-    cost_e6 = position.cost_yes_e6 if token == YES else position.cost_no_e6
-    closed_e6 = 0
-    if buys:
-        held_e6, cost_e6 = held_e6 + size_e6, cost_e6 + notional_e6
-        moved_e6, realized_e6 = -notional_e6, 0
-    else:
-        closed_e6 = max(min(size_e6, held_e6), 0)
-        part_e6 = notional_e6 * closed_e6 // size_e6 if size_e6 > 0 else notional_e6
-        released_e6 = _released(cost_e6, size_e6, held_e6)
-        held_e6, cost_e6 = held_e6 - size_e6, cost_e6 - released_e6
-        moved_e6, realized_e6 = notional_e6, part_e6 - released_e6
-    if token == YES:
-        position.yes_e6, position.cost_yes_e6 = held_e6, max(cost_e6, 0)
-    else:
-        position.no_e6, position.cost_no_e6 = held_e6, max(cost_e6, 0)
-    return moved_e6, realized_e6, closed_e6
-
-
-def netted(position: Position, buys: bool, size_e6: int, notional_e6: int) -> tuple[int, int, int]:
-    """One signed position, price in YES terms: (cash moved, realised, closed). Closes first, then
-    opens.
-    """
-    closing_held_e6 = position.no_e6 if buys else position.yes_e6
-    closed_e6 = max(min(size_e6, closing_held_e6), 0)
-    opened_e6 = size_e6 - closed_e6
-    part_e6 = notional_e6 * closed_e6 // size_e6 if size_e6 else 0
-    rest_e6 = notional_e6 - part_e6
-    if buys:
-        got_e6, paid_e6 = closed_e6 - part_e6, rest_e6  # closing NO at yes price p brings 1−p
-        released_e6 = _released(position.cost_no_e6, closed_e6, position.no_e6)
-        position.no_e6, position.cost_no_e6 = (
-            position.no_e6 - closed_e6,
-            position.cost_no_e6 - released_e6,
-        )
-        position.yes_e6, position.cost_yes_e6 = (
-            position.yes_e6 + opened_e6,
-            max(position.cost_yes_e6 + paid_e6, 0),
-        )
-    else:
-        got_e6, paid_e6 = part_e6, opened_e6 - rest_e6
-        released_e6 = _released(position.cost_yes_e6, closed_e6, position.yes_e6)
-        position.yes_e6, position.cost_yes_e6 = (
-            position.yes_e6 - closed_e6,
-            position.cost_yes_e6 - released_e6,
-        )
-        position.no_e6, position.cost_no_e6 = (
-            position.no_e6 + opened_e6,
-            max(position.cost_no_e6 + paid_e6, 0),
-        )
-    realized_e6 = got_e6 - released_e6 if closed_e6 else 0
-    return got_e6 - paid_e6, realized_e6, closed_e6
-
-
-def _released(cost_e6: int, size_e6: int, held_e6: int) -> int:
-    """The cost that goes with `size_e6` of `held_e6`, at the average."""
-    if held_e6 <= 0:
-        return 0
-    return cost_e6 * min(size_e6, held_e6) // held_e6

@@ -102,7 +102,7 @@ class Desk:
         self._tell_run()
         self.ledger = Ledger(
             self.accounts, self.reports, journal, fee, clock, params.dust_e6,
-            self._on_lone, self._on_journal, self._on_done,
+            self._on_lone, self._on_journal, self._on_done, self.gate.gone,
         )  # fmt: skip
         epoch = self.intake.epoch if epoch is None else epoch
         self.unwinder = Unwinder(

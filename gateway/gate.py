@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from gateway.order import Order
 from gateway.reports import Reports
-from shm_layout import ACTIVE, HALTED, REASONS, reason
+from shm_layout import ACTIVE, BUY, HALTED, REASONS, VENUES, reason
 
-STARTING = reason("halted")
+STARTING, UNKNOWN = reason("halted"), reason("unknown_outcome")
 log = logging.getLogger("gateway")
 
 
@@ -31,6 +32,16 @@ class Gate:
         self._reports.count("halts")
         self.held = why
         self._reports.gate(HALTED, why, self._clock())
+
+    def gone(self, order: Order, more_e6: int) -> None:
+        """A trade of a market that was paid out and forgotten failed, or came only now; or its
+        partner is alone for that."""
+        side = "bought" if order.side == BUY else "sold"
+        self.halt(
+            UNKNOWN,
+            f"{VENUES[order.venue]} order {order.key}: {more_e6}e-6 contracts {side} in a market"
+            " that is over, or beside one: what is held there is not in our books",
+        )
 
     def open(self, now_ns: int) -> None:
         """Reconciled: trade, unless something holds the gate down."""

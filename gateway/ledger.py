@@ -4,7 +4,8 @@ last word each.
 Every piece of evidence about an order comes through `learn` or `trade`, in any order and any
 number of times. An intent ends when all its orders are final; what a leg then holds that not all
 others do is handed to `on_lone`. Evidence that comes later (a failed trade, exact amounts) is
-booked the same way and can make a leg lone again.
+booked the same way and can make a leg lone again. If it comes so late that another market has the
+number of its market, nothing of it is held or given back: `on_gone` hears of it.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ class Ledger:
     on_lone: Callable[[Work, Sequence[int]], None]
     on_journal: Callable[[], None]
     on_done: Callable[[Order], None]
+    on_gone: Callable[[Order, int], None]  # contracts more (or less) of a market that is gone
     works: OrderedDict[int, Work] = field(default_factory=OrderedDict)
     open: dict[int, Work] = field(default_factory=dict)
     # ended, but lone or with an order that is not final
@@ -296,6 +298,9 @@ class Ledger:
         order.cash_e6 += self.accounts.fold(order)
         if order.folded != before:
             order.booked_ns = now_ns
+        more_e6 = order.folded.filled_e6 - before.filled_e6
+        if more_e6 and self.accounts.is_gone(order):
+            self.on_gone(order, more_e6)
         if order.is_final and self.accounts.release(order) and order.placed == P_DONE:
             self.on_done(order)
         self.reports.leg(work.intent, order, self.accounts, work.taken_ns, now_ns)
@@ -355,7 +360,11 @@ class Ledger:
 
     def _hand_on(self, work: Work, alone: Sequence[int]) -> None:
         """Contracts of each leg that are alone now, 0 of those that have none."""
-        if any(alone):
+        if any(alone) and any(self.accounts.is_gone(order) for order in work.orders):
+            for order, size_e6 in zip(work.orders, alone, strict=True):
+                if size_e6 and not self.accounts.is_gone(order):
+                    self.on_gone(order, size_e6)
+        elif any(alone):
             work.is_lone = True
             self.uneasy[work.intent.id] = work
             self.on_lone(work, alone)

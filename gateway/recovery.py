@@ -92,11 +92,14 @@ def recover(past: Past, ledger: Ledger, take_up: TakeUp, stand: TakeUp, now_ns: 
     """Rebuild this run's intents. What was on its way is lost until it is found; nothing is
     booked: the venues' own figures are read after everything is final. Ended intents stay ended;
     a leg of theirs that is still alone is taken up where the predecessor stopped; one that it gave
-    up stands until an operator resumes.
+    up stands until an operator resumes. Of markets that are gone nothing is alone any more, and
+    what went wrong there blocks nobody who has their number now.
     """
+    is_gone = ledger.accounts.is_gone
     for number in past.mismatched:
         orders = past.works[number].orders
-        ledger.accounts.standing.mismatch([order.instrument for order in orders])
+        there = [order.instrument for order in orders if not is_gone(order)]
+        ledger.accounts.standing.mismatch(there)
     ended = [work for work in past.works.values() if work.ended]
     for work in past.works.values():
         for order in work.orders:
@@ -113,9 +116,11 @@ def recover(past: Past, ledger: Ledger, take_up: TakeUp, stand: TakeUp, now_ns: 
         work.handed_e6 = work.alone_e6 if given_up is None else given_up
         alone = lone_of(work, work.handed_e6, ledger.dust_e6)
         tries = [child for child in past.works.values() if child.parent is work]
-        if not any(alone):
+        if any(map(is_gone, work.orders)):
+            work.is_lone = False
+        elif not any(alone):
             continue
-        if given_up is None:
+        elif given_up is None:
             work.is_lone = True
             take_up(work, alone, tries, now_ns)
         elif work.is_lone:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gateway.accounts import Cash, Position, held_apart, netted
+from gateway.accounts import Cash
+from gateway.holding import Position, held_apart, netted
 from gateway.ledger import Work
 from gateway.order import Amounts
 from gateway.ports import Market

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -12,7 +13,7 @@ from gateway import ledger as ledger_module
 from gateway.accounts import Accounts
 from gateway.intent import Intent
 from gateway.ledger import Ledger, Work
-from gateway.order import E_ACK, E_SEND, Order
+from gateway.order import E_ACK, E_FINISH, E_SEND, Order
 from gateway.ports import NO, Facts, Fill, Outcome, Placing
 from shm_layout import (
     ACTIVE,
@@ -21,6 +22,7 @@ from shm_layout import (
     REASONS,
     ROUND_DOWN,
     S_CONFIRMED,
+    S_FAILED,
     S_MATCHED,
     SELL,
     cell,
@@ -48,7 +50,7 @@ def ledger() -> Ledger:
     quiet = Quiet()
     return Ledger(
         accounts, quiet, quiet, fee_of, lambda: 1, 1,  # type: ignore[arg-type]
-        lambda *_: None, lambda: None, lambda _order: None,
+        lambda *_: None, lambda: None, lambda _order: None, lambda *_: None,
     )  # fmt: skip
 
 
@@ -65,6 +67,46 @@ def sent(book: Ledger, number: int, legs: Sequence[int] = (1,)) -> Work:
     work = Work(intent, orders, [SIZE] * len(legs), [FACTS] * len(legs), 1)
     book.add(work)
     return work
+
+
+@pytest.mark.parametrize("gone", [(1,), (1, 2), (2,)])
+def test_a_trade_that_fails_after_its_number_is_another_markets_is_told_and_never_traded_on(
+    gone: tuple[int, ...],
+) -> None:
+    """It took tokens from the market that has the number now, and its partner was given back
+    there."""
+    book, told, alone = ledger(), list[tuple[int, int]](), list[object]()
+    book.on_gone = lambda order, more_e6: told.append((order.instrument, more_e6))
+    book.on_lone = lambda *found: alone.append(found)
+    work = sent(book, 1, (1, 2))
+    for order in work.orders:
+        book.trade(Fill(order.key, f"t{order.leg}", SIZE, SIZE // 2, 0, S_MATCHED))
+    assert work.ended and book.accounts.position(1).no_e6 == SIZE and not told
+    for number in gone:
+        book.accounts.settle(number, 0)  # NO pays
+        market = book.accounts.markets[number]
+        book.accounts.add_market(replace(market, generation=2))
+    cash_e6 = book.accounts.cash[1].cash_e6
+    first = work.orders[0]
+    book.trade(Fill(first.key, "t0", SIZE, SIZE // 2, 0, S_FAILED))
+    assert not alone and not work.is_lone
+    assert told == ([(1, -SIZE)] if 1 in gone else []) + ([(2, SIZE)] if 2 not in gone else [])
+    if 1 in gone:
+        assert book.accounts.position(1).net_e6 == 0, "the new market holds nothing"
+        assert book.accounts.cash[1].cash_e6 == cash_e6, "what comes back counts when it is there"
+
+
+def test_one_that_comes_so_late_costs_what_it_cost() -> None:
+    book = ledger()
+    work = sent(book, 1)
+    market = book.accounts.markets[1]
+    book.learn(work, work.orders[0], Outcome(E_FINISH, 0, 0, 0, 0, True))
+    book.accounts.add_market(replace(market, generation=2))
+    cash_e6, told = book.accounts.cash[1].cash_e6, list[int]()
+    book.on_gone = lambda _order, more_e6: told.append(more_e6)
+    book.trade(Fill(work.orders[0].key, "t", SIZE, SIZE // 2, 7, S_MATCHED))
+    assert book.accounts.cash[1].cash_e6 == cash_e6 - SIZE // 2 - 7 and told == [SIZE]
+    assert book.accounts.position(1).net_e6 == 0
 
 
 def test_an_unwind_whose_trade_fails_is_alone_again(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from gateway.recovery import past_of
-from shm_layout import BUY, E6, SELL
+from gateway.recovery import ONE_LEGGED, TakeUp, past_of, recover
+from shm_layout import BUY, E6, P_DONE, SELL
+from tests.gateway.test_late import ledger
 
 RUN, INTENT = 7, 5
 ORDER = {
@@ -27,3 +30,33 @@ def test_what_was_given_up_is_read_as_any_version_told_it(
     records = [ORDER, {"k": "left", "intent": INTENT, "e6": told, "as": 6}]
     past = past_of(records, RUN, lambda _: None)
     assert past.given_up == {INTENT: each} and past.works[INTENT].is_lone
+
+
+OUTS = [
+    {"k": "out", "key": key, "placed": P_DONE, "why": 0, "vid": key, "exact": True, "ns": 2,
+     "cum": [filled_e6, filled_e6 // 2, 0]}
+    for key, filled_e6 in (("a", 10 * E6), ("b", 0))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_of_markets_that_are_gone_nothing_is_alone(*, is_gone: bool, is_left: bool) -> None:
+    """A gateway that began anew blocked the window that has the number now, and went on giving the
+    leg of the one before back there."""
+    records = [ORDER, *OUTS, {"k": "end", "intent": INTENT, "why": ONE_LEGGED}]
+    if is_left:
+        records.append({"k": "left", "intent": INTENT, "e6": [10 * E6, 0], "as": 6})
+    past, book, taken = past_of(records, RUN, lambda _: None), ledger(), list[str]()
+    for market in list(book.accounts.markets.values()) if is_gone else ():
+        book.accounts.add_market(replace(market, generation=2))
+    past.mismatched *= 3
+
+    def heard(name: str) -> TakeUp:
+        return lambda *_: taken.append(name)
+
+    recover(past, book, heard("take_up"), heard("stand"), 1)
+    assert taken == ([] if is_gone else ["stand" if is_left else "take_up"])
+    standing, work = book.accounts.standing, book.works[INTENT]
+    assert [standing.is_blocked(number) for number in (0, 1)] == [not is_gone] * 2
+    assert work.is_lone is not is_gone and work.handed_e6 == [10 * E6, 0]
