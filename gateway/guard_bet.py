@@ -4,9 +4,10 @@ Nothing hedges it, so what justifies it is judged again on our own reading: the 
 told to have against exact fees at the limit, and the price that value came from, which must be
 trusted, written by a feed that lives, fresh, and still where it was. It may have moved neither way:
 which way helps is the model's to say, and it decides anew in a moment. At last that fair value
-against the one that the model's own last terms, read by us, make of that price: it may flatter the
-bet by no more than a newer round of terms or a newer stamp explains, and where the strategy is set
-to count with a formula of its own, by no more than such a formula may be off. Compiled and pure.
+against the one that the model's own last terms, read by us, make of that price, with the share in
+it that the market's middle has by our reading: the model behind it may flatter the bet by no more
+than a newer round of terms or a newer stamp explains. Where the strategy is set to count with a
+formula of its own, by no more than such a formula may be off. Compiled and pure.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -90,7 +91,8 @@ def check_price(mem: Words, instrument: int, now: int) -> int:
 @njit(cache=True)
 def check_fair(mem: Words, leg: int, now: int) -> int:
     """The model speaks of this very market now, of the price the bet was valued with, and by what
-    it says the bet is worth nearly what it claims."""
+    it says the bet is worth nearly what it claims. Where the market has a share, what the model is
+    off by counts for the rest, and so does what it may be."""
     at, told = m.TERMS_AT, mem[m.INTENT_AT + m.B_FAIR]
     if not mem[at + m.KT_READ] or not mem[at + m.MT_VALID] >= now:
         return R_STALE
@@ -104,5 +106,7 @@ def check_fair(mem: Words, leg: int, now: int) -> int:
     if not 0 < ours < E6:
         return R_OFF_MODEL
     flatters = told - ours if mem[leg + m.L_SIDE] == BUY else ours - told
-    most = mem[m.P_FORMULA_OFF] if mem[at + m.KT_FORMULA] else mem[m.P_FAIR_OFF]
+    if mem[at + m.KT_FORMULA]:
+        return 0 if flatters <= mem[m.P_FORMULA_OFF] else R_OFF_MODEL
+    most = mem[m.P_FAIR_OFF] * (E6 - mem[at + m.MT_MARKET]) // E6
     return 0 if flatters <= most else R_OFF_MODEL

@@ -163,8 +163,9 @@ X_EPOCH, X_TRUST, X_RECV, X_LAST, X_BID, X_ASK = (
     cell(SPOT, name) for name in ("epoch", "trust", "recv_ns", "last_e8", "bid_e8", "ask_e8")
 )
 X_VALUE, X_EVENT = cell(INDEX, "value_e8"), cell(SPOT, "event_epoch_ns")
-MT_INSTRUMENT, MT_GENERATION, MT_VALID, MT_SLOT = (
-    cell(MARKET_TERMS, name) for name in ("instrument", "generation", "valid_until_ns", "spot_slot")
+MT_INSTRUMENT, MT_GENERATION, MT_VALID, MT_SLOT, MT_MARKET = (
+    cell(MARKET_TERMS, name)
+    for name in ("instrument", "generation", "valid_until_ns", "spot_slot", "market_e6")
 )
 Q_FEE_KIND, Q_FEE_RATE, Q_FEE_EXPONENT, Q_FEE_UNIT, Q_FEE_MODE = (
     cell(QUOTE, name)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from engine.cells import D_ASKS, D_BIDS, D_GENERATION
 from engine.fair import fair_e6
 from engine.fees import charged_as, fee_e6
+from engine.had import had_of
 from engine.pricing import O_FAIR, OUT_CELLS, value_market
 from engine.sizes import token_price, token_size_e6
 from engine.strategies.table import FAIR_THEIRS, S_FAIR
+from engine.strategies.view import with_market
 from gateway import memory as m
 from gateway.frame import direct
 from gateway.guard import judge
@@ -26,7 +29,10 @@ from shm_layout import (
     FLAG_UNWIND,
     KIND_MODEL,
     LAYOUT_HASH,
+    LEVELS,
     MAIN,
+    NO_ASK_E6,
+    NO_BID_E6,
     REASONS,
     ROUND_UP,
     STRATEGIES_MAX,
@@ -38,6 +44,7 @@ from shm_layout import (
 )
 
 STRATEGIES_AT, VALUES = MAIN.at["strategies"], cell(STRATEGY, "values")
+HAD_AT = MAIN.at["had"]
 assert OUT_CELLS <= BODY <= m.TERMS_CELLS - m.KT_WORK
 REDUCE_ONLY = REASONS.index("reduce_only")
 PRICE_LEAST_E6 = 100  # finest tick either venue has
@@ -70,9 +77,26 @@ def worst_fee(
 
 
 @njit(cache=True)
+def touch_left(words: Words, mem: Words, row: Words, levels: int, had: int) -> int:
+    """Best price on a side of a bet's quote, as we read it, of which paper orders have not had all:
+    `levels` and `had` are the first cells of the side in QUOTE and in HAD. `row` is work.
+    """
+    at, instrument = m.LOOKS_AT, mem[m.INTENT_AT + m.N_LEG + m.L_INSTRUMENT]
+    is_had = slot_load(words, HAD_AT + instrument * ENTRY, row, BODY) > 0
+    is_had = is_had and row[D_GENERATION] == mem[at + m.Q_GENERATION]
+    for level in range(LEVELS):
+        price, size = mem[at + levels + 2 * level], mem[at + levels + 2 * level + 1]
+        if size > (had_of(row, had, price) if is_had else 0):
+            return price
+    return NO_BID_E6 if levels == m.Q_BIDS else NO_ASK_E6
+
+
+@njit(cache=True)
 def value_bet(words: Words, mem: Words) -> None:
     """What the model's terms, as we read them, make of the price that a bet was decided on; its
-    stamp is that of our own reading. And how its strategy is set to count."""
+    stamp is that of our own reading. And how its strategy is set to count: with the model's chance,
+    in which the market's middle, as we read it, has its share, or with a formula of its own.
+    """
     leg = m.INTENT_AT + m.N_LEG
     instrument = mem[leg + m.L_INSTRUMENT]
     if not (mem[m.TERMS_AT + m.KT_READ] and mem[m.PRICE_AT + m.KP_READ]):
@@ -80,12 +104,16 @@ def value_bet(words: Words, mem: Words) -> None:
     known, price = m.INSTRUMENTS_AT + instrument * m.INSTRUMENT_CELLS, mem[m.INTENT_AT + m.B_PRICE]
     rule, cap, stamp = mem[known + m.I_RULE], mem[known + m.I_CAP], mem[m.PRICE_AT + m.X_EVENT]
     at, which = m.TERMS_AT + m.KT_WORK, mem[m.INTENT_AT + m.B_STRATEGY]
-    out = mem[at : at + OUT_CELLS].view(np.float64)
-    if value_market(mem, np.int64(m.TERMS_AT), rule, cap, price, stamp, out):
-        mem[m.TERMS_AT + m.KT_FAIR] = fair_e6(out[O_FAIR], mem[leg + m.L_SIDE])
     row, slot = mem[at : at + BODY], STRATEGIES_AT + which * ENTRY
     if 0 <= which < STRATEGIES_MAX and slot_load(words, slot, row, BODY) > 0:
         mem[m.TERMS_AT + m.KT_FORMULA] = row[VALUES + S_FAIR] == FAIR_THEIRS
+    out = mem[at : at + OUT_CELLS].view(np.float64)
+    if value_market(mem, np.int64(m.TERMS_AT), rule, cap, price, stamp, out):
+        chance, share = out[O_FAIR], mem[m.TERMS_AT + m.MT_MARKET]
+        if mem[m.TERMS_AT + m.KT_FORMULA] == 0:
+            bid = touch_left(words, mem, row, m.Q_BIDS, D_BIDS)
+            chance = with_market(chance, share, bid, touch_left(words, mem, row, m.Q_ASKS, D_ASKS))
+        mem[m.TERMS_AT + m.KT_FAIR] = fair_e6(chance, mem[leg + m.L_SIDE])
 
 
 @njit(cache=True)

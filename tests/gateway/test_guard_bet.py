@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from gateway.guard_bet import PRICE_MAX_NS
@@ -13,21 +14,27 @@ from gateway.ledger import Work
 from gateway.ports import YES, Placing
 from gateway.standing import unhedged_e6
 from shm_layout import (
+    BODY,
     BUY,
     E6,
     FLAG_REDUCE,
+    HAD,
     HALTED,
     KIND_CROSS_VENUE,
     KIND_MODEL,
     NO_INSTRUMENT,
+    QUOTE,
+    REASONS,
     REDUCING,
     SELL,
+    cell,
 )
 from tests.gateway.guard_case import (
     CLOSE_NS,
     INDEX_SLOT,
     NOW,
     PRICE,
+    SEGMENT,
     SIZE,
     Case,
     Row,
@@ -105,6 +112,16 @@ def by_formula(fair_e6: int) -> Break:
     return apply
 
 
+def of_share(share_e6: int, fair_e6: int) -> Break:
+    """The market's middle, 0.41, has this share in a chance that the bet says is so much."""
+
+    def apply(c: Case) -> None:
+        c.terms(market_e6=share_e6)
+        c.told(fair_e6=fair_e6)
+
+    return apply
+
+
 BREAKS: list[tuple[str, Break]] = [
     ("killed", standing(state=-1)),
     ("halted", standing(state=HALTED)),
@@ -162,6 +179,8 @@ BREAKS: list[tuple[str, Break]] = [
     ("off_model", by_formula(760_000)),
     ("off_model", lambda c: (params(fair_off_e6=40_000)(c), c.told(fair_e6=550_000))),
     ("off_model", lambda c: (params(formula_off_e6=240_000)(c), by_formula(750_000)(c))),
+    ("off_model", of_share(200_000, 531_000)),
+    ("off_model", of_share(500_000, 500_000)),
     ("off_model", lambda c: c.terms(strike_e8=-1)),
     ("off_model", lambda c: c.terms(strike_e8=PRICE + 10**11)),
     ("off_model", lambda c: c.terms(sigma_e12=0)),
@@ -212,6 +231,9 @@ def test_each_rule_refuses_alone(wanted: str, breaks: Break) -> None:
         lambda c: c.price(recv_ns=NOW - PRICE_MAX_NS),
         lambda c: c.told(spot_e8=PRICE + MOVE // 2),
         lambda c: c.told(fair_e6=550_000),  # a little more than the model makes of it now
+        of_share(200_000, 520_000),
+        of_share(500_000, 475_000),
+        lambda c: (of_share(500_000, 740_000)(c), by_formula(740_000)(c)),  # it asks no market
         by_formula(740_000),
         lambda c: (params(formula_off_e6=270_000)(c), by_formula(760_000)(c)),
         lambda c: c.terms(strike_e8=PRICE // 2),  # worth more than it claims
@@ -224,6 +246,21 @@ def test_at_the_edge_it_still_passes(passes: Break) -> None:
     subject = bet()
     passes(subject)
     assert subject.reason() == "done"
+
+
+def test_the_middle_is_that_of_what_paper_orders_left() -> None:
+    subject = bet()
+    of_share(500_000, 500_000)(subject)
+    quote = subject.looks[0].quote
+    assert quote is not None
+    quote[cell(QUOTE, "asks") + 2 : cell(QUOTE, "asks") + 4] = [600_000, 100 * E6]
+    row = np.zeros(BODY, np.int64)
+    view = row.view(HAD)[0]
+    view["instrument"], view["asks"][:2] = KALSHI, (420_000, quote[cell(QUOTE, "asks") + 1])
+    for generation, wanted in ((1, "done"), (2, "off_model")):  # the market's, and another's
+        view["generation"] = generation
+        SEGMENT.write("had", KALSHI, row)
+        assert REASONS[subject.compiled(SEGMENT)] == wanted
 
 
 def test_a_sale_is_worth_what_the_other_token_is() -> None:

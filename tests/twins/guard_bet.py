@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from gateway.intent import REASONED, Intent, Leg
 from gateway.params import DeskParams
 from gateway.ports import Market
-from shm_layout import BUY, E6, INDEX, MARKET_TERMS, REASONS, SPOT, cell
+from shm_layout import BUY, E6, INDEX, MARKET_TERMS, QUOTE, REASONS, SPOT, cell
 from tests.gateway.scene import POINT_RULE
 from tests.twins.fair import at_a_point
 
@@ -17,6 +17,7 @@ PRICE_MAX_NS, AHEAD_MAX_NS = 3 * 10**9, 10**9
 R = {name: place for place, name in enumerate(REASONS)}
 _X = {name: cell(SPOT, name) for name in SPOT.names or ()}
 _M = {name: cell(MARKET_TERMS, name) for name in MARKET_TERMS.names or ()}
+_Q = {name: cell(QUOTE, name) for name in ("bids", "asks")}
 _VALUE = cell(INDEX, "value_e8")
 
 
@@ -45,12 +46,14 @@ class Price(NamedTuple):
 
 
 class Look(Protocol):
-    """Of a leg: itself, its market, and what it costs at its limit."""
+    """Of a leg: itself, its market and quote, and what it costs at its limit."""
 
     @property
     def leg(self) -> Leg: ...
     @property
     def market(self) -> Market | None: ...
+    @property
+    def quote(self) -> list[int] | None: ...
     @property
     def cost_e6(self) -> int: ...
 
@@ -73,9 +76,10 @@ def bet(
     assert market is not None
     if why := _price(told, market, price, params, now_ns):
         return why
-    assert price is not None
-    most_e6 = params.formula_off_e6 if price.is_formula else params.fair_off_e6
-    return _fair(told, leg, market, price, most_e6, now_ns)
+    assert price is not None and looks[0].quote is not None
+    bid_e6, ask_e6 = looks[0].quote[_Q["bids"]], looks[0].quote[_Q["asks"]]
+    middle = (max(bid_e6, 0) + min(ask_e6, E6)) / 2 / E6
+    return _fair(told, leg, market, price, middle, params, now_ns)
 
 
 def _price(
@@ -105,9 +109,11 @@ def _middle(cells: Sequence[int]) -> int:
 
 
 def _fair(
-    told: dict[str, int], leg: Leg, market: Market, price: Price, most_e6: int, now_ns: int
-) -> int:
-    """The bet claims little more than the model's terms make of its price."""
+    told: dict[str, int], leg: Leg, market: Market, price: Price, middle: float,
+    params: DeskParams, now_ns: int,
+) -> int:  # fmt: skip
+    """The bet claims little more than the model's terms make of its price, in which the market's
+    middle has its share; so it has in what the model may be off by."""
     if price.terms is None or price.cells is None:
         return R["stale"]
     terms = {name: price.terms[at] for name, at in _M.items()}
@@ -120,6 +126,11 @@ def _fair(
     chance = _chance(terms, market.rule, told["spot_e8"], price.cells[_X["event_epoch_ns"]])
     if chance is None:
         return R["off_model"]
+    most_e6 = params.formula_off_e6
+    if not price.is_formula:
+        share = terms["market_e6"] / E6
+        chance = chance * (1 - share) + middle * share
+        most_e6 = params.fair_off_e6 * (E6 - terms["market_e6"]) // E6
     if leg.side == BUY:
         return R["off_model"] if told["fair_e6"] > floor(chance * E6) + most_e6 else 0
     return R["off_model"] if told["fair_e6"] < ceil(chance * E6) - most_e6 else 0
