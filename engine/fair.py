@@ -261,7 +261,7 @@ def near_extremes(chance: float, spot: float, target: float, high: float, low: f
     if spot < target and target > high > 0:
         return chance / (1 + 2 * (target - high) / high)
     if spot > target and 0 < target < low:
-        return chance / (1 + 2 * (low - target) / target)
+        return chance / (1 + 2 * (low - target) / low)
     return chance
 
 

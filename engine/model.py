@@ -324,7 +324,8 @@ class Model:
         view["number"], view["valid_until_ns"] = market.number, now_ns + VALID_NS
         is_known = market.strike_e8 is not None and found.start is None
         view["strike_e8"] = market.strike_e8 if is_known else NONE_NS
-        view["slope_e6"], view["lift_e6"] = (round(one * E6) for one in found.tilt)
+        slope, lift = found.tilt
+        view["slope_e6"], view["lift_e6"] = max(round(slope * E6), 1), round(lift * E6)  # 0: none
         view["market_e6"] = round(self._habits.market * E6)
         view["close_epoch_ns"], view["spot_slot"] = found.close_ns, found.slot
         view["basis_e8"], view["basis_sd_e8"] = round(found.basis * E8), round(found.error * E8)

@@ -59,8 +59,8 @@ def _beyond(
     compare: int, spot: float, strike: float, upper: float, low: float, high: float
 ) -> Tilt:
     """Getting to a target beyond the extremes is less likely; so not getting there is more."""
-    if compare == BETWEEN:  # its nearer bound must be reached
-        target = strike if spot < strike else upper
+    if compare == BETWEEN:  # its nearer bound must be reached, unless spot is there already
+        target = min(max(spot, strike), upper)
         return Tilt(float(near_extremes(1.0, spot, target, high, low)))
     less = float(near_extremes(1.0, spot, strike, high, low))
     if compare not in (*_UPWARD, *_DOWNWARD):

@@ -370,6 +370,6 @@ def test_time_decay_is_off_and_says_what_it_is() -> None:
 def test_targets_beyond_what_was_ever_seen_are_less_likely_if_wanted() -> None:
     adjusted = fair.near_extremes
     assert adjusted(0.3, 100.0, 150.0, 120.0, 10.0) == pytest.approx(0.3 / (1 + 2 * 30 / 120))
-    assert adjusted(0.3, 100.0, 8.0, 120.0, 10.0) == pytest.approx(0.3 / (1 + 2 * 2 / 8))
+    assert adjusted(0.3, 100.0, 8.0, 120.0, 10.0) == pytest.approx(0.3 / (1 + 2 * 2 / 10))
     for spot, target in ((100.0, 110.0), (100.0, 50.0), (160.0, 150.0), (5.0, 8.0)):
         assert adjusted(0.3, spot, target, 120.0, 10.0) == 0.3

@@ -45,7 +45,7 @@ def test_who_bets_against_such_a_target_is_surer(compare: int) -> None:
 
 
 def test_a_target_below_all_lows_likewise() -> None:
-    less = 1 / (1 + 2 * (50 - 40) / 40)
+    less = 1 / (1 + 2 * (50 - 40) / 50)
     assert tilt(BELOW, 80_000.0, 40.0) == (pytest.approx(less), 0.0)
     slope, lift = tilt(ABOVE, 80_000.0, 40.0)
     assert slope * 0.97 + lift == pytest.approx(1 - less * 0.03)
@@ -53,8 +53,10 @@ def test_a_target_below_all_lows_likewise() -> None:
 
 def test_a_range_counts_by_the_bound_that_must_be_reached() -> None:
     assert tilt(BETWEEN, 80_000.0, 150_000.0, 151_000.0)[0] == pytest.approx(1 / 1.5)
-    assert tilt(BETWEEN, 80_000.0, 30.0, 40.0)[0] == pytest.approx(1 / (1 + 2 * 10 / 40))
+    assert tilt(BETWEEN, 80_000.0, 30.0, 40.0)[0] == pytest.approx(1 / (1 + 2 * 10 / 50))
     assert tilt(BETWEEN, 80_000.0, 119_000.0, 151_000.0) == PLAIN
+    assert tilt(BETWEEN, 119_500.0, 119_000.0, 151_000.0) == PLAIN, "spot is in it already"
+    assert tilt(BETWEEN, 45.0, 30.0, 60.0) == PLAIN
 
 
 @pytest.mark.parametrize(
