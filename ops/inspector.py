@@ -19,6 +19,7 @@ from ops.inspector_fair import Fair, fair_of
 from ops.inspector_pairs import Pair, pair_of
 from ops.inspector_strategies import strategies_of
 from ops.inspector_view import Cash, Latency, Order, Position, Process, Quote, View
+from ops.inspector_why import first_unfit
 from ops.paper_rows import paper_rows
 from ops.worth import held_worth_e6
 
@@ -82,7 +83,7 @@ class Inspector:
             gate=STATE.get(int(gate["state"]), "?"),
             kill=int(segment.table("kill")[0]["word"]),
             quotes=quotes,
-            pairs=self._pairs(identities, bodies, now_ns),
+            pairs=self._pairs(identities, bodies, quotes, now_ns),
             fairs=self._fairs(identities, bodies, now_ns),
             strategies=strategies_of(segment, now_ns),
             processes=self._processes(now_ns),
@@ -162,9 +163,17 @@ class Inspector:
         )
 
     def _pairs(
-        self, identities: dict[int, np.void], bodies: dict[int, np.void], now_ns: int
+        self,
+        identities: dict[int, np.void],
+        bodies: dict[int, np.void],
+        quotes: tuple[Quote, ...],
+        now_ns: int,
     ) -> tuple[Pair, ...]:
         assert self._segment is not None
+        trusts = {quote.index: quote.trust for quote in quotes}
+        for index, row in self._rows("positions", shm.INSTRUMENTS_MAX):
+            if row["blocked"] and _is_of(identities, index, row["generation"]):
+                trusts[index] = (*trusts.get(index, ()), "blocked until resume")
         run_ns = int(shm.run_epoch_ns(self._segment.words, now_ns))
         parameters = dict(self._rows("parameters", 1)).get(0)
         terms = dict(self._rows("terms", shm.PAIRS_MAX))
@@ -179,6 +188,10 @@ class Inspector:
                 terms=terms.get(index),
                 now_ns=now_ns,
                 run_epoch_ns=run_ns,
+                unfit=first_unfit(
+                    (identities.get(at), bodies.get(at), trusts.get(at, ()), run_ns)
+                    for at in (int(row[leg]) for leg in _legs(row))
+                ),
             )
             for index, row in self._rows("pairs", shm.PAIRS_MAX)
             if row["b"] != shm.NO_INSTRUMENT  # of one market the fair values tell

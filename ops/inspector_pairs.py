@@ -14,6 +14,7 @@ from engine.complement import lay
 from engine.edge import fee_terms
 from engine.fees import FEE_REFUSED_E6, fee_e6
 from engine.sizes import token_price
+from ops.inspector_why import ABSENT, NOT_APPROVED, left_out, touch_out
 
 YEAR_S = 31_536_000
 WAITS = "waits for terms"  # the model has said nothing of a pair that needs it, or too long ago
@@ -47,7 +48,9 @@ class Way:
     absent. `size_e6` is shown at both touches; `pays_e6` the contracts the detector's rule would
     take now (edge and hurdle met, sizes legal), whatever state or trust say. `gross_e6` is before
     fees, `off` what comes off besides; `sure_e6` what a contract of each leg pays together, at
-    least; `seconds` until both markets have closed, None: not known.
+    least; `seconds` until both markets have closed, None: not known. `wanted_e6` must be left at
+    least; `why`: what keeps it from being opened (ops/inspector_why.py), empty: nothing that is
+    seen here.
     """
 
     text: str
@@ -58,6 +61,8 @@ class Way:
     off: Off = Off()
     seconds: int | None = None
     sure_e6: int = shm.E6
+    wanted_e6: int | None = None
+    why: str = ""
 
     @property
     def fees_e6(self) -> int | None:
@@ -130,9 +135,10 @@ def pair_of(
     now_ns: int,
     run_epoch_ns: int,
     paying: int = 0,
+    unfit: str = "",
 ) -> Pair:
     """A pair's row with the edge each way; without a quote of every leg there is none. `now_ns` is
-    machine time, for the validity of the terms."""
+    machine time, for the validity of the terms; `unfit`: why a leg may not be opened in."""
     (venue_a, ticker_a), (venue_b, _) = labels[:2]
     books = _all(quotes)
     if terms is not None and terms["generation"] != row["generation"]:
@@ -140,8 +146,9 @@ def pair_of(
     offs = [_off(row, books, way, parameters, terms, now_ns, run_epoch_ns) for way in (0, 1)]
     closes = _closes(books) if books is not None else None
     seconds = None if closes is None else max(-(-(max(closes) - run_epoch_ns) // 10**9), 0)
+    keeps = unfit or ("" if row["approved"] else NOT_APPROVED)
     ways = [
-        _way(row, books, len(labels), way, parameters, offs[way], seconds) for way in (0, 1)
+        _way(row, books, len(labels), way, parameters, offs[way], seconds, keeps) for way in (0, 1)
     ]
     return Pair(
         index=int(row["index"]),
@@ -242,21 +249,26 @@ def _way(
     parameters: np.void | None,
     off: Off,
     seconds: int | None,
+    keeps: str,
 ) -> Way:
     legs, pays_e6 = _legs(row, count, direction)
     sides = [int(legs[leg * LEG_CELLS + B_SIDE]) for leg in range(count)]
     text = _text(sides, count > 2)
-    if rows is None:
-        return Way(text=text, edge_e6=None, size_e6=0, pays_e6=0)
+    if rows is None or parameters is None:
+        return Way(text=text, edge_e6=None, size_e6=0, pays_e6=0, why=keeps or off.why or ABSENT)
     gross, edge, size = _at_the_touch(rows, sides, pays_e6)
-    pays = 0
-    if edge is not None and parameters is not None and not off.why:
-        edge_min = max(int(parameters["edge_min_e6"]), int(row["edge_min_e6"]))
+    pays, edge_min = 0, max(int(parameters["edge_min_e6"]), int(row["edge_min_e6"]))
+    if edge is not None and not off.why:
         cap, walks = int(parameters["size_max_e6"]), int(parameters["switches"]) & 1
         pays = int(basket(rows, legs, count, pays_e6, edge_min, off.sum_e6, cap, walks)[0])
+    left_e6 = None if edge is None else edge - off.sum_e6
+    why = keeps or off.why or left_out(edge_min, left_e6, pays)
+    if not why:
+        quotes = rows.reshape(-1, shm.BODY).view(shm.QUOTE)[:, 0]
+        why = touch_out(list(quotes), sides, parameters)
     return Way(
         text=text, edge_e6=edge, size_e6=size, pays_e6=pays, gross_e6=gross, off=off,
-        seconds=seconds, sure_e6=pays_e6,
+        seconds=seconds, sure_e6=pays_e6, wanted_e6=edge_min, why=why,
     )  # fmt: skip
 
 

@@ -91,12 +91,15 @@ EDGES = Table(
         _off("hurdle", "hurdle_e6", rank=3),
         _off("capital", "capital_e6", rank=2),
         _figure("left", lambda row: row.way.left_e6, cents),
+        _figure("wanted", lambda row: row.way.wanted_e6, cents, rank=4),
         _figure("a year", lambda row: row.way.year_e6, percent, rank=1),
-        _said("why not", lambda row: str(row.way.off.why), rank=4),
+        _said("why not", lambda row: str(row.way.why), least=18),
     ),
-    style=lambda row: "bold green" if row.way.pays_e6 else "",
-    note="what comes off a contract, and what is left of it",
+    style=lambda row: "bold green" if row.way.pays_e6 and not row.way.why else "",
+    note="what comes off a contract, what is left of it, and what keeps it from being taken",
 )
+
+
 def window(row: Fair) -> str:
     """Where a window stands: "opens in 30 s", "open, 30 s left", "closed", "paid 1"."""
     if row.settlement_e6 is not None:
@@ -138,7 +141,8 @@ def edge_rows(view: View) -> list[dict[str, Any]]:
             "pair": pair.index, "way": way.text, "gross_e6": way.gross_e6, "fees_e6": way.fees_e6,
             "dead_zone_e6": way.off.dead_zone_e6, "delay_e6": way.off.delay_e6,
             "hurdle_e6": way.off.hurdle_e6, "capital_e6": way.off.capital_e6,
-            "left_e6": way.left_e6, "year_e6": way.year_e6, "why": way.off.why,
+            "left_e6": way.left_e6, "wanted_e6": way.wanted_e6, "year_e6": way.year_e6,
+            "why": way.why,
         }
         for pair in view.pairs
         for way in pair.ways

@@ -179,7 +179,9 @@ PAIRS = Table(
         Column("best", lambda row: cents(row.best_e6),
                lambda row: (row.best_e6 is not None, row.best_e6 or 0), rank=7),
     ),
-    style=lambda row: "bold green" if any(way.pays_e6 for way in row.ways) else "",
+    style=lambda row: (
+        "bold green" if any(way.pays_e6 and not way.why for way in row.ways) else ""
+    ),
     note="edge a contract after fees, and contracts it pays for",
 )  # fmt: skip
 

@@ -38,13 +38,15 @@ def scene(segment: shm.Segment, now_ns: int, **parameters: int) -> None:
     segment.write("run_clock", 0, body(shm.RUN_CLOCK, begin_epoch_ns=RUN_0, speed_e6=E6))
     for index, bid in ((0, 510_000), (1, 600_000)):
         quote(segment, index, bid, bid + 10_000, now_ns, close_epoch_ns=RUN_0 + DAY_NS)
-    values = {"edge_min_e6": 5_000, "size_max_e6": 20 * E6, "delay_max_ns": SECOND} | parameters
+    values = {"edge_min_e6": 5_000, "size_max_e6": 20 * E6, "delay_max_ns": SECOND,
+              "price_high_e6": E6, "spread_max_e6": E6} | parameters  # fmt: skip
     segment.write("parameters", 0, body(shm.PARAMETERS, number=1, **values))
 
 
 def pair(segment: shm.Segment, **more: int) -> None:
-    row = body(shm.PAIR, generation=1, a=0, b=1, a_generation=1, b_generation=1, same=1,
-               approved=1, delay_max_ns=SECOND, **more)  # fmt: skip
+    row = body(shm.PAIR, **{"generation": 1, "a": 0, "b": 1, "a_generation": 1,
+                            "b_generation": 1, "same": 1, "approved": 1,
+                            "delay_max_ns": SECOND} | more)  # fmt: skip
     segment.write("pairs", 0, row)
 
 
@@ -96,6 +98,39 @@ def test_why_a_pair_does_not_trade_at_all_is_said(
         assert seen(segment).pairs[0].ways[0].seconds is None
     ways = seen(segment).pairs[0].ways
     assert [way.off.why for way in ways] == [why, why] and not any(way.pays_e6 for way in ways)
+
+
+@pytest.mark.parametrize(
+    ("why", "spoil"),
+    [
+        ("", {}),
+        ("not approved", {"approved": 0}),
+        ("a: gap", {"trust": shm.GAP}),
+        ("a: closed", {"status": shm.ST_CLOSED}),
+        ("a: crossed", {"bids": [530_000, E6, *[shm.NO_BID_E6, 0] * 4]}),
+        ("a side is absent", {"asks": [shm.NO_ASK_E6, 0] * 5}),
+        ("below 6.00c", {"edge_min_e6": 60_000}),
+        ("no legal size", {"size_max_e6": 9_999}),
+        ("a: beyond the band", {"price_low_e6": 520_001}),
+        ("a: wide spread", {"spread_max_e6": 9_999}),
+        ("a: thin touch", {"liquidity_min_e6": 13 * E6 + 1}),  # 25 at 0.52
+    ],
+)
+def test_each_way_says_what_keeps_it_from_being_taken(
+    segment: shm.Segment, why: str, spoil: dict[str, int | list[int]]
+) -> None:
+    """Five cents are left, and nothing was to be seen of why nobody took them."""
+    now_ns = mono_ns()
+    names = {of: set(shm.RECORDS[of].names or ()) for of in ("pair", "quote", "parameters")}
+    told = {of: {k: v for k, v in spoil.items() if k in known} for of, known in names.items()}
+    scene(segment, now_ns, **told["parameters"])
+    quote(segment, 0, 510_000, 520_000, now_ns, close_epoch_ns=RUN_0 + DAY_NS, **told["quote"])
+    pair(segment, **({} if "edge_min_e6" in spoil else told["pair"]))
+    view = seen(segment)
+    row = view.pairs[0].ways[0]
+    assert row.why == edge_rows(view)[0]["why"] == why
+    head, found = lines(EDGES, ordered(EDGES, view, Wish()), 100, Wish())
+    assert "why not" in head and why in found[0][0] and (found[0][1] == "bold green") == (not why)
 
 
 def test_what_is_shown_is_what_the_detector_takes_off() -> None:

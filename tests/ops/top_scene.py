@@ -92,7 +92,8 @@ def fill(segment: shm.Segment, now_ns: int, extra: int = 0) -> None:
         segment.write("pairs", index, row)
     segment.write(
         "parameters", 0,
-        body(shm.PARAMETERS, number=1, edge_min_e6=5_000, size_max_e6=20 * E6, delay_max_ns=10**9),
+        body(shm.PARAMETERS, number=1, edge_min_e6=5_000, size_max_e6=20 * E6, delay_max_ns=10**9,
+             price_high_e6=E6, spread_max_e6=E6),
     )  # fmt: skip
     process(segment, shm.SUPERVISOR, "supervisor", now_ns, live=0)
     process(segment, shm.DETECTOR, "detector", now_ns, core=1)
