@@ -128,7 +128,7 @@ def bets_text(bets: Mapping[str, Any]) -> str:
     """What the model took in one market alone."""
     return (
         f"{bets['intents']:,} · {bets['fills']:,} filled,"
-        f" {dollars(bets['filled_e6'])} contracts worth {dollars(bets['fair_e6'])} at fair value"
+        f" {bets['filled_e6'] // E6:,} contracts worth {dollars(bets['fair_e6'])} at fair value"
         " when they were decided on"
     )
 

@@ -321,11 +321,13 @@ def percentiles(values: list[int]) -> dict[str, int | None]:
 class Hedge(NamedTuple):
     """A row of the pairs: its markets (two, or the outcomes of a set), whether both ask the same,
     and a bit for each direction that is not sure: what is held that way pays nothing for sure.
+    `is_apart`: its markets settle on an index each, so that near the strike both may lose.
     """
 
     legs: tuple[int, ...]
     same: bool
     barred: int = 0
+    is_apart: bool = False
 
 
 def matched_e6(hedges: Sequence[Hedge], held_e6: Mapping[int, int]) -> int:
@@ -343,7 +345,7 @@ def unmatched(
     """
     left = dict(held_e6)
     worth_e6 = 0
-    for legs, same, barred in hedges:
+    for legs, same, barred, _ in hedges:
         turns = [-1 if same and place else 1 for place in range(len(legs))]
         held = [left.get(leg, 0) * turn for leg, turn in zip(legs, turns, strict=True)]
         sign = 1 if held[0] > 0 else -1

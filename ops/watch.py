@@ -50,7 +50,7 @@ _RECORD = {"quotes": QUOTE, "spot": SPOT}
 def hedge_of(pair: np.void) -> Hedge:
     """A row of the pairs as what is held is matched by it."""
     legs = tuple(int(pair[name]) for name in "abcd"[: 2 + int(pair["more"])])
-    return Hedge(legs, bool(pair["same"]), int(pair["barred"]))
+    return Hedge(legs, bool(pair["same"]), int(pair["barred"]), bool(pair["needs_terms"]))
 
 
 @dataclass(frozen=True, slots=True)

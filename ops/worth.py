@@ -1,9 +1,10 @@
 """What a run's profit is made of: what is closed, what is sure, and what is open.
 
 Closed is what has settled or was given back. Sure are contracts that pay a dollar together whatever
-happens: a pair's two legs, both tokens of one market. Open is the rest, bets and lone legs: what
-they cost, and what they are worth at the model's fair value now, rounded against us; of a market
-without a fair value that counts it is not known. Opposite positions in one market are one net
+happens: a pair's two legs, both tokens of one market. A pair of two indices is counted there too,
+and told apart: in its dead zone both legs lose. Open is the rest, bets and lone legs: what they
+cost, and what they are worth at the model's fair value now, rounded against us; of a market without
+a fair value that counts it is not known. Opposite positions in one market are one net
 position here as at the venue, so what a later bet takes back is closed and no longer open.
 
 Costs are with fees. Fees are told by market and not by contract: each contract held bears the mean
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from ops.tally import Tally, unmatched
+from ops.tally import Tally, matched_e6, unmatched
 from shm_layout import E6, ST_SETTLED, Segment
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 class Worth:
     """Dollars in 1e-6. `closed_e6` and `sure_e6` are profits, the others money: closed + sure less
     open cost is what the run has made if everything open is lost. `unknown_cost_e6` is part of
-    `open_cost_e6`; `open_worth_e6` is of what is known alone.
+    `open_cost_e6`; `open_worth_e6` is of what is known alone. `apart_e6`: what those pairs pay that
+    are sure but for their dead zone; `sure_e6` counts on it.
     """
 
     closed_e6: int = 0
@@ -36,6 +38,7 @@ class Worth:
     unknown_cost_e6: int = 0
     open_markets: int = 0
     unknown_markets: int = 0
+    apart_e6: int = 0
 
     @property
     def worst_e6(self) -> int:
@@ -48,7 +51,8 @@ def worth(watch: Watch, tally: Tally, gained_e6: int, now_ns: int) -> Worth:
     held = watch.held()
     net = {index: int(row["position_e6"]) for index, row in held.items()}
     paired_e6, left = unmatched(watch.pairs, net)
-    found = Worth(closed_e6=gained_e6, sure_e6=paired_e6)
+    apart_e6 = matched_e6([pair for pair in watch.pairs if pair.is_apart], net)
+    found = Worth(closed_e6=gained_e6, sure_e6=paired_e6, apart_e6=apart_e6)
     for index, row in held.items():
         yes_e6, no_e6 = int(row["yes_e6"]), int(row["no_e6"])
         both_e6, alone_e6 = yes_e6 + no_e6, abs(left.get(index, 0))

@@ -11,7 +11,7 @@ from rich.console import Console
 from ops.figures import dollars, effective, microseconds
 from ops.screen import one_line, picture
 from ops.status_text import text
-from ops.summary import faults_done
+from ops.summary import bets_text, faults_done
 
 STATUS: dict[str, Any] = {
     "mode": "sim", "pid": 100, "segment": "arb", "seconds": 12.3, "state": "ACTIVE",
@@ -20,7 +20,7 @@ STATUS: dict[str, Any] = {
     "fills": 39, "one_legged": 1, "profit_e6": 2_345_678,
     "profit": {"closed_e6": 12_345_678, "sure_e6": 20_000_000, "open_cost_e6": 30_000_000,
                "open_worth_e6": 26_000_000, "unknown_cost_e6": 5_000_000, "open_markets": 3,
-               "unknown_markets": 1},
+               "unknown_markets": 1, "apart_e6": 0},
     "tick_to_order_ns": {
         "count": 20, "p50": 61_000, "p99": 200_000, "p999": 300_000, "max": 400_000,
     },
@@ -102,3 +102,10 @@ def test_money_rounds_against_us() -> None:
 def test_nothing_measured_is_said_so() -> None:
     nothing = {"count": 0, "p50": None, "p99": None, "p999": None, "max": None}
     assert microseconds(nothing) == "none"
+
+
+def test_contracts_of_bets_are_no_dollars() -> None:
+    bets = {"intents": 1_234, "fills": 7, "filled_e6": 1_500_900_000, "fair_e6": 700_000_000}
+    assert bets_text(bets) == (
+        "1,234 · 7 filled, 1,500 contracts worth $700.00 at fair value when they were decided on"
+    )

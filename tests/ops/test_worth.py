@@ -183,6 +183,19 @@ def test_fees_of_the_market_that_had_the_number_before_are_not_of_this_one(held:
     assert held.worth(-5 * E6).open_cost_e6 == 5_070_000
 
 
+def test_what_both_legs_may_lose_is_told_beside_what_is_sure(held: Held) -> None:
+    """Two indices: near the strike neither leg of the complete pair pays."""
+    held.watch.identity.pairs[0].view(PAIR)[0]["needs_terms"] = 1
+    held.watch.renew(held.watch.identity)
+    held.hold(KALSHI, yes=100, cost=4_000)
+    held.hold(POLYMARKET, no=70, cost=3_850)
+    found = held.worth(-78_500_000)
+    assert (found.sure_e6, found.apart_e6) == (70 * E6 - 66_500_000, 70 * E6)
+    assert profit_line(asdict(found)).startswith("closed $0.00 · sure $3.50 if $70.00 of two ")
+    assert profit_parts(asdict(found))[1].endswith("but for $70.00 that pairs of two indices pay: "
+                                                   "there both may lose")  # fmt: skip
+
+
 def test_people_read_each_part() -> None:
     found = asdict(Worth(closed_e6=-3_940_000, sure_e6=21_820_000))
     assert profit_line(found) == "closed -$3.94 · sure $21.82 · nothing open"
