@@ -113,7 +113,7 @@ def test_only_one_warms_at_a_time(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == b"asks\n"
         (tmp_path / "done").touch()
-    assert other.wait(timeout=60) == 7
+    assert other.wait(timeout=280) == 7
     other.stdout.close()
 
 

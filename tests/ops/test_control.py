@@ -59,7 +59,7 @@ def raw(folder: Path, line: bytes) -> bytes:
     os.chdir(folder)  # a socket's path is short
     try:
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
+            client.settimeout(60)
             client.connect(SOCKET)
             client.sendall(line)
             return client.makefile("rb").readline()

@@ -159,7 +159,7 @@ def test_a_tied_process_dies_with_its_parent() -> None:
 
 def test_a_process_whose_parent_is_another_ends_at_once() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", TIED, "stranger"], cwd=ROOT, capture_output=True, timeout=60,
+        [sys.executable, "-c", TIED, "stranger"], cwd=ROOT, capture_output=True, timeout=280,
         check=False,
     )  # fmt: skip
     assert ended.stdout == b""

@@ -30,7 +30,7 @@ def segment() -> Iterator[shm.Segment]:
 def top(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "ops.top_cli", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False, env=os.environ,
+        cwd=ROOT, capture_output=True, text=True, timeout=280, check=False, env=os.environ,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 

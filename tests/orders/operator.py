@@ -31,7 +31,7 @@ class Operator:
         assert why in LIFTED, f"halted for {why}"
         self.halts[why] += 1
         assert "error" not in control.ask(self._state_dir, "resume")
-        self._witness.until(lambda: bool(gate["state"] != HALTED), 10, f"no HALT for {why}")
+        self._witness.until(lambda: bool(gate["state"] != HALTED), 60, f"no HALT for {why}")
 
     def pass_time(self, seconds: float) -> None:
         """Trade for so long."""
@@ -41,4 +41,4 @@ class Operator:
             self.look()
             return clock.mono_ns() > until_ns
 
-        self._witness.until(is_over, seconds + 30, "the end of the time")
+        self._witness.until(is_over, seconds + 120, "the end of the time")

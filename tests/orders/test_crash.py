@@ -37,7 +37,7 @@ SETTINGS = {
 LIFE_S = 60  # a gateway that does not come to the place where it is to die is killed from outside
 QUIET_NS = 3 * clock.SECOND_NS  # longer than any question waits for its answer
 LIFTED = ("one_legged", "unknown_outcome")  # the second by a venue too busy to answer in time
-BACK_S = 60  # at most, on a busy machine, from a death until the successor has asked both venues
+BACK_S = 120  # at most, on a busy machine, from a death until the successor has asked both venues
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Killing:
             self.halts[why] += 1
             self.scene.command("resume")
             self.witness.until(
-                lambda: gate["state"] != HALTED or not self.epoch(), 5, f"no HALT for {why}"
+                lambda: gate["state"] != HALTED or not self.epoch(), BACK_S, f"no HALT for {why}"
             )
 
     def kill_one(self) -> None:
@@ -98,12 +98,12 @@ class Killing:
             self.lift()
             return now_ns - began_ns > limit_ns
 
-        self.witness.until(is_over, LIFE_S + 5, f"the end of {told}")
+        self.witness.until(is_over, LIFE_S + 60, f"the end of {told}")
         point = told.point
         if self.epoch() == epoch:
             alive_ns = clock.mono_ns()
             self.scene.kill("gateway")
-            self.witness.until(lambda: self.epoch() != epoch, 5, "its death")
+            self.witness.until(lambda: self.epoch() != epoch, BACK_S, "its death")
             point = ANY
         self.died[point] += 1
         self.down_ns.append((alive_ns, 0))
@@ -118,7 +118,7 @@ class Killing:
                 told, since_ns = len(self.witness.legs), clock.mono_ns()
             return clock.mono_ns() - since_ns > QUIET_NS
 
-        self.witness.until(is_told, 30, "nothing more to tell")
+        self.witness.until(is_told, 120, "nothing more to tell")
 
     def come_back(self) -> None:
         """Wait until a gateway has reconciled; the time without one is over."""
@@ -140,11 +140,11 @@ def run(tmp_path: Path, seed: int) -> tuple[Evidence, Killing]:
         (tmp_path / "log" / PEACE).touch()
         killing.come_back()
         killing.scene.until_trading()
-        killing.scene.until_quiet(60)
+        killing.scene.until_quiet(120)
         killing.until_told()
         ended_ns = clock.mono_ns()
         killing.scene.command("stop")
-        witness.to_the_end(made, 30)
+        witness.to_the_end(made, 180)
         told = made.run("audit", "verify", "--json")
         assert told.returncode == 0, told.stdout + told.stderr
     keeper.poll()

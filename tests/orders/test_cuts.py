@@ -34,7 +34,7 @@ SETTINGS = {
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
     "ARB_FEEDS_LANES": "1",
 }  # fmt: skip
-TRADED_S = 90
+TRADED_S = 240
 QUIET_NS = 3 * clock.SECOND_NS  # longer than any question waits for its answer
 
 
@@ -53,7 +53,7 @@ def run(tmp_path: Path, seed: int) -> Evidence:
         assert "error" not in control.ask(tmp_path, "halt")
         ended_ns = clock.mono_ns()
         assert "error" not in control.ask(tmp_path, "stop")
-        witness.to_the_end(made, 30)
+        witness.to_the_end(made, 180)
     return gather(tmp_path, keeper, witness, ended_ns)
 
 

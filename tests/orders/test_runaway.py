@@ -27,7 +27,7 @@ from tests.session.deaths import Scene
 from tests.session.runaway import FORMS, RATE
 from tests.session.witness import Witness
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
 FLOOD_S = 5 if os.environ.get("ARB_SHORT") else 30
 COMMAND = [sys.executable, "-m", "tests.session.runaway"]
@@ -52,7 +52,7 @@ LOOSE = {
 SPANS = {"second": 1, "minute": 60, "day": 86_400}
 MARKET_MAX_E6 = 400_000_000
 RECORDS_MAX = 50  # of a journal, for each order of it
-EARLY_S = 60
+EARLY_S = 120
 QUIET_NS = 5 * clock.SECOND_NS
 
 
@@ -115,7 +115,7 @@ def until_told(witness: Witness) -> None:
             told, since_ns = len(witness.legs), clock.mono_ns()
         return clock.mono_ns() - since_ns > QUIET_NS
 
-    witness.until(is_told, 60, "nothing more to tell")
+    witness.until(is_told, 120, "nothing more to tell")
 
 
 def flood(tmp_path: Path, settings: dict[str, str], *, settles: bool = True) -> Flood:
@@ -138,7 +138,7 @@ def flood(tmp_path: Path, settings: dict[str, str], *, settles: bool = True) -> 
                 scene.command("resume")
             return told.exists()
 
-        until(is_over, 3 * FLOOD_S + 10, "the end of the flood")
+        until(is_over, 3 * FLOOD_S + 120, "the end of the flood")
         scene.command("halt")
         if settles:
             until_told(witness)
@@ -146,7 +146,7 @@ def flood(tmp_path: Path, settings: dict[str, str], *, settles: bool = True) -> 
         held = costs(witness)
         ended_ns = clock.mono_ns()
         scene.command("stop")
-        witness.to_the_end(made, 60)
+        witness.to_the_end(made, 180)
     keeper.poll()
     lines = (line.split(" ", 1) for line in told.read_text().splitlines())
     forms = {int(number): form for number, form in lines}

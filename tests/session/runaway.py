@@ -1,7 +1,7 @@
 # ruff: noqa: E402  (the kernel cache comes before numba)
 """`arb-supervisor` whose detector runs away when it is told to (SIGUSR1): for ARB_FLOOD_S seconds
-it writes 5,000 intents a second beside its own, whatever anyone says. `python -m
-tests.session.runaway start` runs it.
+it writes 5,000 intents a second beside its own, whatever anyone says; on a busy machine longer,
+until it has written a quarter of them. `python -m tests.session.runaway start` runs it.
 
 Each is one of its own newest decisions with fresh stamps: repeated as it was, of another size, a
 thousand times as large, or with its legs swapped in each way. Once it is over, a line for each
@@ -88,13 +88,13 @@ class Runaway:
         self._detector = step.__self__
         self._bases: deque[Any] = deque(maxlen=BASES)
         self._told: list[str] = []
-        self._begin_ns = self._end_ns = self._written = self._seen = 0
+        self._begin_ns = self._end_ns = self._least = self._written = self._seen = 0
         self.close = self._real.close
         signal.signal(signal.SIGUSR1, self._tell)
 
     def _tell(self, *_: object) -> None:
         seconds = float(os.environ["ARB_FLOOD_S"])
-        self._begin_ns = clock.mono_ns()
+        self._begin_ns, self._least = clock.mono_ns(), int(seconds * RATE / 4)
         self._end_ns = self._begin_ns + int(seconds * clock.SECOND_NS)
 
     def idle(self) -> None:
@@ -126,7 +126,7 @@ class Runaway:
             self._bases += [row[LINE:].copy() for row in rows]
 
     def _flood(self, now_ns: int) -> None:
-        if now_ns >= self._end_ns:
+        if now_ns >= self._end_ns and self._written > self._least:
             self._end_ns = 0
             Path(os.environ["ARB_FLOOD_TOLD"]).write_text("".join(self._told))
             return
