@@ -127,7 +127,7 @@ def node_config(provider: PolymarketInstrumentProviderConfig) -> TradingNodeConf
         exec_engine=LiveExecEngineConfig(reconciliation=True),
         data_clients={POLYMARKET: data},
         exec_clients={POLYMARKET: trade},
-        timeout_connection=20.0,
+        timeout_connection=60.0,
         timeout_disconnection=5.0,
         timeout_post_stop=0.5,
     )
@@ -142,7 +142,7 @@ async def hear(node: TradingNode, done: asyncio.Event) -> None:
         pass  # the list of what was heard shows what was not
     finally:
         await node.stop_async()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.judges, pytest.mark.timeout(600)]
 
 CLIENT, FILE = "nautilus_trader", "nautilus_judge.py"
 STEP_NS = 500 * rig.MS
-STEPS = 100  # the last beyond the longest hearing: the judge decides when it has heard enough
+STEPS = 420  # the last beyond the longest hearing: the judge decides when it has heard enough
 Keep = Callable[[Heard], Heard]
 
 
@@ -42,7 +42,7 @@ def moving_script() -> rig.ToyScript:
     return hearing.script(*events)
 
 
-def run(client_python: PythonOf, tls: TlsPaths, *, seconds: float = 40) -> Heard:
+def run(client_python: PythonOf, tls: TlsPaths, *, seconds: float = 150) -> Heard:
     """`seconds`: when to stop if not everything wanted has been heard."""
     given = {
         "key": rig.POLY_KEY,

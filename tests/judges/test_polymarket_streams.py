@@ -28,10 +28,10 @@ PRICE_E8 = 80_000 * 10**8
 Keep = Callable[[Heard], Heard]
 
 
-def run(client_python: PythonOf, tls: TlsPaths, *, seconds: float = 30) -> Heard:
+def run(client_python: PythonOf, tls: TlsPaths, *, seconds: float = 150) -> Heard:
     events: list[tuple[int, Event]] = [
         (step * STEP_NS, event)
-        for step in range(1, 150)
+        for step in range(1, 700)
         for event in (
             LevelSet(0, POLY, BID, rig.e6("0.48"), rig.e6(str(step))),
             LevelSet(0, POLY, BID, rig.e6("0.49"), rig.e6(str(step % 2))),
@@ -40,7 +40,7 @@ def run(client_python: PythonOf, tls: TlsPaths, *, seconds: float = 30) -> Heard
     ]
     events += [
         (second * SECOND_NS, IndexTick(0, "btcusd", PRICE_E8 + second * 10**8))
-        for second in range(-70, 60)
+        for second in range(-70, 210)
     ]
     more: dict[str, Any] = {"market": MARKET, "user": USER, "seconds": seconds}
     more |= {"spot": PRICES, "mean": PRICES}
