@@ -27,7 +27,7 @@ def test_a_renamed_field_ends_trading_on_its_venue_and_is_told_once(tmp_path: Pa
     plan = tmp_path / "faults.toml"
     plan.write_text(FAULT)
     with engine(tmp_path, command=list(REAL)) as made:
-        made.start("--for", "20", "--faults", str(plan))
+        made.start("--faults", str(plan))
         witness = Witness.of(made)
 
         def told() -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from shm_layout import CANCELLER
 from tests.session.deaths import Scene, trading
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
 TIMES = 4  # what the first order does not find in the book, the next command does
 
@@ -48,9 +49,13 @@ def test_books_agree_and_flatten_ends_with_nothing_at_the_venues(tmp_path: Path)
 
 def kill_and_look(scene: Scene) -> None:
     """Killed, it flattens nothing; lifted, it is halted; resumed, it trades."""
+    done = scene.witness.counter(CANCELLER, "cancels")
     code, found = said(scene, "kill")
-    assert code == 0 and (found["cancelled"], found["venues"]) == (2, 2)
-    scene.witness.until(lambda: bool(scene.engine.status()["killed"]), 5, "the word seen")
+    assert code in (0, 6) and found["venues"] == 2  # 6: a busy machine's venue confirms it later
+    scene.witness.until(
+        lambda: scene.witness.counter(CANCELLER, "cancels") == done + 2, 60, "both cancels"
+    )
+    scene.witness.until(lambda: bool(scene.engine.status()["killed"]), 60, "the word seen")
     told = scene.engine.run("flatten", "--yes")
     assert told.returncode == 3 and "resume --halted" in told.stderr
     told = scene.engine.run("resume", "--halted")
