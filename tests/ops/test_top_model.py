@@ -131,6 +131,8 @@ def test_each_way_says_what_keeps_it_from_being_taken(
     assert row.why == edge_rows(view)[0]["why"] == why
     head, found = lines(EDGES, ordered(EDGES, view, Wish()), 100, Wish())
     assert "why not" in head and why in found[0][0] and (found[0][1] == "bold green") == (not why)
+    _, (narrow, *_) = lines(EDGES, ordered(EDGES, view, Wish()), 80, Wish())
+    assert narrow[0].endswith(why)
 
 
 def test_what_is_shown_is_what_the_detector_takes_off() -> None:
