@@ -14,23 +14,26 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from math import isnan, nan, sqrt
+from math import isnan, log, nan, sqrt
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from engine import sigma as slow
 from engine.composite import ERROR
 from engine.fair import CAP, digital, fair_yes, widening
 from engine.fair_rules import Rule, kalshi_rule, polymarket_rule
-from engine.volatility import HALF_LIFE_S, SAMPLE_S, ewma_tick
+from engine.volatility import HALF_LIFE_S, SAMPLE_S, YEAR_S, ewma_tick
 
 DATA = Path(os.environ.get("ARB_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _WARM_S = 120.0  # of spot before a volatility counts
 _LATE_S = 2.0  # a trade older than that is no tick of its second
 _MID_AGE_S = 5.0
 _STEP_S = 5
+_STEP_MAX_S = 900.0  # between two opens that tell how much spot moves
+HISTORY_FROM = 6
 # The recorder of the books had a clock that was 20 s slow: its spot of "T−20" is the next window's
 # open within a cent in nine of ten windows (tests/bench/test_calibration.py), and at its "T−10"
 # every book is sure of the winner.
@@ -56,9 +59,40 @@ class Sample:
     ask: float = nan
 
 
+class Shipped:
+    """Volatility per root second as the model has it (engine/sigma.py); NaN until there were
+    enough ticks. Its history is what the opens of the windows before moved by, as a run begins with
+    that of the month before; of fewer than HISTORY_FROM steps, the default."""
+
+    def __init__(self) -> None:
+        self._sigma, self._from_s = slow.Sigma(), nan
+        self._open = nan, nan
+        self._moved, self._steps, self._seconds = 0.0, 0, 0.0
+
+    def opened(self, price: float, at_s: float) -> None:
+        """The open of a window, before its ticks."""
+        (before_s, before), self._open = self._open, (at_s, price)
+        if at_s - before_s <= _STEP_MAX_S:
+            self._moved += log(price / before) ** 2
+            self._seconds, self._steps = self._seconds + at_s - before_s, self._steps + 1
+        if self._steps >= HISTORY_FROM:
+            self._sigma.history(sqrt(self._moved / self._seconds * YEAR_S))
+
+    def tick(self, price: float, at_s: float) -> None:
+        """A price, not before the last one."""
+        self._from_s = at_s if isnan(self._from_s) else self._from_s
+        self._sigma.take(price, int(at_s * slow.SECOND_NS))
+
+    def at(self, now_s: float) -> float:
+        """The newest, NaN while it rests on too little."""
+        return self._sigma.per_root_second if now_s - self._from_s >= _WARM_S else nan
+
+
 class Sigma:
-    """Volatility per root second from ticks as they come; NaN until there are enough. The windows
-    are too short for engine/sigma.py, whose twenty minutes rest on a history."""
+    """An EWMA from ticks as they come; NaN until there are enough. For recordings that engine/
+    sigma.py cannot be fed with: prices half a minute and more apart, or a quarter of an hour with
+    nothing before it (there its history would decide: 0.138 beside 0.128 of the sessions, from the
+    0.64 a year of another day)."""
 
     def __init__(self, sample_s: float = SAMPLE_S, half_life_s: float = HALF_LIFE_S) -> None:
         self._state = np.full(3, np.nan)
@@ -118,9 +152,10 @@ def _cent_off(mid: float) -> dict[str, float]:
 
 def polymarket_books(root: Path) -> Iterator[Sample]:
     """July 2026, five minutes: books read from T−100 to T−10 s, Binance spot, Chainlink outcome."""
-    sigma = Sigma()
+    sigma = Shipped()
     for row in _lines(root / "polymarket_btc5m_books" / "ladder.jsonl.gz"):
         close_s = row["window_ts"] + 300
+        sigma.opened(row["open_px"], row["window_ts"])
         for seen in sorted(row["samples"], key=lambda seen: float(seen["t"])):
             left_s, spot = -seen["t"] - _BOOKS_LATE_S, seen["spot"]
             sigma.tick(spot, close_s - left_s)

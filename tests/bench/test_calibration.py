@@ -16,7 +16,16 @@ import pytest
 from bench import calibration
 from bench import calibration_bets as bets
 from bench.calibration_plot import Panel, draw
-from bench.calibration_samples import Sample, Session, _of_window, polymarket_books
+from bench.calibration_samples import (
+    HISTORY_FROM,
+    Sample,
+    Session,
+    Shipped,
+    _of_window,
+    polymarket_books,
+)
+from engine.sigma import Sigma
+from engine.volatility import YEAR_S
 from tests.conftest import DATA, recorded
 
 CLOSE = 1_778_502_600.0
@@ -148,6 +157,26 @@ def test_a_book_is_priced_by_spot_up_to_then(tmp_path: Path) -> None:
     low, high = _ladder(tmp_path, 64_000.0), _ladder(tmp_path, 66_000.0)
     assert str(low[:-1]) == str(high[:-1]) and len(low) == 16
     assert low[-1].ours < 0.1 and high[-1].ours > 0.9
+
+
+def test_the_books_are_priced_with_the_volatility_that_the_model_would_have() -> None:
+    told, model = Shipped(), Sigma()
+    rng = np.random.default_rng(7)
+    price, opens = 60_000.0, list[float]()
+    for window in range(12):
+        at_s = 1_785_106_200.0 + 300 * window
+        opens.append(price)
+        told.opened(price, at_s)
+        if window >= HISTORY_FROM:
+            steps = np.diff(np.log(opens))
+            model.history(sqrt(float(np.mean(steps**2)) / 300 * YEAR_S))
+        for second in range(300):
+            price *= float(np.exp(rng.normal(0, 1e-4)))
+            told.tick(price, at_s + second)
+            model.take(price, int((at_s + second) * 1e9))
+        assert told.at(at_s + 299) == pytest.approx(model.per_root_second), window
+    assert told.at(at_s + 299) == pytest.approx(1e-4, rel=0.1)
+    assert isnan(Shipped().at(at_s))
 
 
 # ---- the recordings
