@@ -27,8 +27,11 @@ def get(session: rig.Session, venue: str, path: str, **headers: str) -> tuple[in
         link.close()
 
 
-async def connect(session: rig.Session, venue: str, path: str) -> ClientConnection:
-    return await websockets.connect(session.url(venue, "ws", path), ssl=session.context)
+async def connect(
+    session: rig.Session, venue: str, path: str, kind: type[ClientConnection] = ClientConnection
+) -> ClientConnection:
+    url = session.url(venue, "ws", path)
+    return await websockets.connect(url, ssl=session.context, create_connection=kind)
 
 
 async def hear(link: ClientConnection) -> Any:

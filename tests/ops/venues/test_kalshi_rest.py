@@ -172,21 +172,22 @@ def test_batches_and_groups_go_over_the_wire(tls: TlsPaths) -> None:
 
 
 def test_reads_lag_by_half_a_second_unless_told_otherwise(tls: TlsPaths) -> None:
+    """Here by half a minute: a busy machine is slow to ask."""
+
     async def body(session: rig.Session) -> None:
         assert (await post(session, order("a", "bid", "0.5200", "2.00")))[0] == 201
         assert (await get(session, "/portfolio/orders"))[1]["orders"] == []
 
     (lag,) = [each for each in fields(VenuesSpec) if each.name == "kalshi_read_lag_ns"]
     assert lag.default == 500 * MS
-    run(tls, rig.script_of(), body, kalshi_read_lag_ns=lag.default)
+    run(tls, rig.script_of(), body, kalshi_read_lag_ns=60 * lag.default)
 
 
 def test_the_write_bucket_refuses_and_refills(tls: TlsPaths) -> None:
     async def body(session: rig.Session) -> None:
-        bodies = [order(str(number), "bid", "0.0100", "1.00") for number in range(4)]
-        statuses = [(await post(session, body_of))[0] for body_of in bodies]
-        assert statuses[0] == 201
-        assert 429 in statuses
+        bodies = [order(str(number), "bid", "0.0100", "1.00") for number in range(8)]
+        answers = await asyncio.gather(*(post(session, one) for one in bodies))
+        assert {status for status, _ in answers} == {201, 429}
         assert (await get(session, "/account/limits"))[1]["write"]["refill_rate"] == 10
 
     run(tls, rig.script_of(), body, kalshi_tokens_per_s=10)
