@@ -18,6 +18,8 @@ import shm_layout as shm
 
 SHM = Path("/dev/shm")
 ROOT = Path(shm.__file__).parent
+LIMIT_S = 100  # of waiting for another process: a busy machine is slow
+LIMIT_NS = LIMIT_S * 10**9
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def run(
     """A process of its own that imports shm_layout from here."""
     command = [*prefix, sys.executable, "-c", textwrap.dedent(source), *arguments]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
 
 
@@ -238,7 +240,7 @@ def test_the_name_goes_when_the_creator_alone_is_killed(name: str) -> None:
         name,
     )
     assert done.returncode == -9
-    assert gone_within(SHM / name, 5_000_000_000)
+    assert gone_within(SHM / name, LIMIT_NS)
 
 
 def gone_within(path: Path, limit_ns: int) -> bool:
@@ -276,7 +278,7 @@ def test_the_same_reader_through_sharedmemory_does_unlink_it(name: str) -> None:
         SharedMemory(sys.argv[1])
     """
     run(source, name)
-    assert gone_within(SHM / name, 5_000_000_000)
+    assert gone_within(SHM / name, LIMIT_NS)
     made.unlink()  # the name was taken away: still harmless
     assert made._owned is None
 
@@ -367,5 +369,5 @@ def test_two_makers_at_once_leave_one_owner_and_its_file(name: str) -> None:
         assert shm.Segment.attach(name, shm.CHANNEL, run_id=winner)
     finally:
         for process in both:
-            process.communicate("go\n", timeout=20)
-    assert gone_within(SHM / name, 5_000_000_000)
+            process.communicate("go\n", timeout=LIMIT_S)
+    assert gone_within(SHM / name, LIMIT_NS)

@@ -16,7 +16,7 @@ import pytest
 import uvloop
 
 from engine.unwind import plan_lone
-from gateway import drift, opening, operator
+from gateway import drift, operator
 from gateway import journal as j
 from gateway.desk import Desk, DeskParams, VenueLine
 from gateway.kalshi import CREATE, KalshiVenue
@@ -52,7 +52,7 @@ FILLS = "/trade-api/v2/portfolio/fills"
 SIZE = 10_000_000
 
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 LIFE_NS = 10**9  # of an intent
 
 
@@ -268,7 +268,6 @@ def play(story: Callable[[Path], Awaitable[None]], tmp_path: Path) -> None:
         await story(tmp_path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "AUDIT_S", WAIT_S)
         patch.setattr(operator, "ASK_S", WAIT_S)
         patch.setattr(drift, "LOOK_S", WAIT_S)
         uvloop.run(whole())

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from gateway import journal as j
+from gateway import opening
 from gateway.frame import J_SIZE
 from shm_layout import (
     ACTIVE,
@@ -26,6 +27,7 @@ from tests.gateway.rig import (
     PARAMS,
     POSITIONS,
     SIZE,
+    WAIT_S,
     Rig,
     kalshi_filled,
     play,
@@ -324,8 +326,8 @@ def test_a_delayed_order_is_live_until_its_delay_is_over_then_zero_if_nobody_kno
 ) -> None:
     async def story(path: Path) -> None:
         async with running(path) as rig:
-            delay = {"taker_delay_ns": 150_000_000}
-            rig.scene.quote(POLY, bid=500_000, ask=520_000, **delay)
+            delay_ns = 5 * 10**9
+            rig.scene.quote(POLY, bid=500_000, ask=520_000, taker_delay_ns=delay_ns)
             rig.kalshi.script = [kalshi_filled("10.00"), kalshi_filled("10.00", "0.4000")]
 
             def delayed(seen: Seen) -> Reply:
@@ -342,7 +344,8 @@ def test_a_delayed_order_is_live_until_its_delay_is_over_then_zero_if_nobody_kno
             await rig.until(lambda: len(rig.legs(number)) >= 4)
             reads = [seen.path for seen in rig.poly.seen if seen.path.startswith("/data/order/")]
             assert not rig.ended(number) and not reads
-            rig.scene.skew_ns += 200_000_000
+            rig.scene.skew_ns += delay_ns + 50_000_000
+            rig.scene.beat()
             end = await rig.end_of(number)
             assert REASONS[end["reason"]] == "one_legged"
             await rig.until(lambda: not rig.desk.unwinder.cases)
@@ -352,8 +355,10 @@ def test_a_delayed_order_is_live_until_its_delay_is_over_then_zero_if_nobody_kno
 
 
 def test_at_a_planned_end_it_says_where_it_differs_from_the_venues(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(opening, "AUDIT_S", WAIT_S)
+
     async def story(path: Path) -> None:
         async with running(path) as rig:
             rig.desk.accounts.cash[POLY].cash_e6 = 1_000_000
@@ -364,8 +369,10 @@ def test_at_a_planned_end_it_says_where_it_differs_from_the_venues(
 
 
 def test_with_the_venues_own_figures_there_is_no_drift(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(opening, "AUDIT_S", WAIT_S)
+
     async def story(path: Path) -> None:
         async with running(path) as rig:
             rig.desk.accounts.cash[POLY].cash_e6 = 0

@@ -172,6 +172,6 @@ def test_two_intents_in_one_turn_take_two_connections_each_and_the_third_finds_n
             scene.ring(rig.eventfd)
             await rig.until(lambda: len(rig.kalshi.orders) == 3 and len(rig.poly.orders) == 3)
             end = await rig.end_of(numbers[3])
-            assert REASONS[end["reason"]] in ("no_connection", "paused_pair")
+            assert REASONS[end["reason"]] == "no_connection"
 
     play(story, tmp_path)

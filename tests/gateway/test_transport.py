@@ -16,7 +16,7 @@ from gateway import transport as t
 from tests.gateway.venue_double import SILENT, Double
 
 REQUEST = b"POST /order HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
-WAIT_NS = 30_000_000_000  # a busy machine is slow, and the clock here stands
+WAIT_NS = 60_000_000_000  # a busy machine is slow, and the clock here stands
 WARM = b"GET /time HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
