@@ -61,7 +61,7 @@ UNWIND_S = 0.005  # while a leg is alone
 STEPS_MAX = 8  # steps of one turn
 DRAIN_MAX = 64  # entries of the rings taken in one step
 TICK_NS = 10_000_000
-ASK_NS = 50_000_000
+ASK_NS = 50_000_000  # while no leg is alone
 SETTLE_NS = 1_000_000_000
 UNKNOWN, ONE_LEGGED, JOURNAL, RATE = (
     reason(n) for n in ("unknown_outcome", "one_legged", "journal", "limit_rate")
@@ -275,7 +275,7 @@ class Desk:
         for line in self.lines.values():
             line.pool.tick(now_ns)
             line.venue.tick()
-        if now_ns - self._asked_ns >= ASK_NS:
+        if now_ns - self._asked_ns >= (TICK_NS if self.unwinder.cases else ASK_NS):
             self._asked_ns = now_ns
             self.resolver.step(now_ns)
             self.drift.step(now_ns, is_open=self.opening.is_done)

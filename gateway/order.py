@@ -132,6 +132,7 @@ class Order:
     absence_ns: int = 0  # from when on a venue that does not know it has never had it
     absent_count: int = 0
     next_query_ns: int = 0
+    asked_ns: int = 0  # when the last question about it left
     queries: int = 0
     refines: int = 0  # questions about a final order that were answered
     recheck: bool = False  # ask once more: a user channel was down

@@ -318,6 +318,10 @@ def _accepted(answer: dict[str, Any], placing: Placing, size_e6: int, key: str) 
 def _order_frame(row: dict[str, Any]) -> Outcome:
     """An order as the channel or a read shows it: its matched size, no amounts. Fields may be
     empty on kills.
+
+    MATCHED is said of an order that is over, filled whole or not (nautilus_trader issue 4787,
+    2026-08; the venue rounds, issue 3728), and what a FAK leaves is dead: with a size it is the
+    last word. Takers may hear of their trades only, so the trades are asked for as well.
     """
     word = str(row.get("status") or "").upper().removeprefix("ORDER_STATUS_")
     ended = (
@@ -326,6 +330,6 @@ def _order_frame(row: dict[str, Any]) -> Outcome:
     matched = row.get("size_matched")
     filled_e6 = amount(matched) if matched else None
     event = E_FINISH if ended else ORDER_STATES.get(word, E_LOSE)
-    if word == "MATCHED" and (filled_e6 or 0) >= amount(row.get("original_size") or "0"):
+    if word == "MATCHED" and filled_e6:
         event = E_FINISH
     return Outcome(event, 0, filled_e6, venue_id=str(row.get("id") or ""), text=word[:200])

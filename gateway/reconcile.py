@@ -2,8 +2,10 @@
 at the start.
 
 Nothing is sent again. An order that is in no list in two reads past the read lag never arrived, or
-was killed in its delay (polymarket reference, section 8). Reads fail and are tried again with a
-bound; what stays unknown counts as filled.
+was killed in its delay (polymarket reference, section 8). One that is told to have filled in part
+is asked about soon; before the lag is over, rows of trades are all it filled only if nobody has
+told more for a moment. Reads fail and are tried again with a bound; what stays unknown counts as
+filled.
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ from gateway.order import E_ABSENT, Order
 from gateway.params import DeskParams
 from gateway.ports import Market, Outcome, Query, Reader, Snapshot, Venue, VenueError
 from gateway.transport import Answer, Pool
-from shm_layout import P_DELAYED, P_NEW, P_SENT, S_MATCHED, S_MINED, VENUES
+from shm_layout import P_ACKED, P_DELAYED, P_LIVE, P_NEW, P_SENT, S_MATCHED, S_MINED, VENUES
 
 ABSENT_READS = 2
+RELEASE_NS = 20_000_000  # from the end of a delay until reads may have what was matched
+QUIET_NS = 20_000_000  # from the last trade told until others of the same match would be
+HELD = frozenset((P_ACKED, P_LIVE, P_DELAYED))  # the venue has it, and its end is not told
 REFINE_NS = 2_000_000_000
 SLOW_FACTOR = 4
 TASKS_MAX = 16
@@ -140,9 +145,17 @@ class Resolver:
             order.absence_ns = self._absence_ns(work, order, now_ns)
         if order.next_query_ns == 0:
             order.next_query_ns = self._first_ns(order, now_ns)
-        if now_ns < order.next_query_ns:
+        told_ns = self._told_in_part_ns(order)
+        if now_ns < order.next_query_ns and not order.asked_ns < told_ns <= now_ns:
             return False
         return not order.is_final or order.recheck or order.wants_refining
+
+    @staticmethod
+    def _told_in_part_ns(order: Order) -> int:
+        """From when on a read has the whole of one that was told to have filled, and that is over
+        therefore, for it cannot rest; 0: nothing was told, or all.
+        """
+        return order.booked_ns + QUIET_NS if order.booked_ns and order.placed in HELD else 0
 
     def _absence_ns(self, work: Work, order: Order, now_ns: int) -> int:
         """From when on the venue's reads must have what became of it: past the taker delay, a grace
@@ -153,11 +166,14 @@ class Resolver:
         return since_ns + delay_ns + self.venues[order.venue].query_delay_ns
 
     def _first_ns(self, order: Order, now_ns: int) -> int:
-        """When to ask first. One that is held back has an answer: its fill may be seen sooner."""
+        """When to ask first. One that is held back has an answer: its fill may be seen as soon as
+        it is let go.
+        """
         if order.is_final:
             return now_ns + REFINE_NS
         if order.placed == P_DELAYED:
-            return order.absence_ns - self.venues[order.venue].query_delay_ns
+            lag_ns = self.venues[order.venue].query_delay_ns + self.params.delay_grace_ns
+            return order.absence_ns - lag_ns + RELEASE_NS
         return order.absence_ns
 
     async def _ask(self, work: Work, order: Order) -> None:
@@ -179,13 +195,15 @@ class Resolver:
             side=order.placing.side,
             sent_epoch_s=self.run_time_of(order.send_ns or work.taken_ns) // 10**9,
         )
-        asked_ns = self.clock()
+        asked_ns = order.asked_ns = self.clock()
         outcome, fills = await self.venues[order.venue].query(self.readers[order.venue], query)
         for fill in fills:
             self.ledger.trade(fill)
         if outcome is not None:
             order.absent_count = 0
-            self.ledger.learn(work, order, outcome)
+            is_early = asked_ns < min(self._told_in_part_ns(order), order.absence_ns)
+            if not is_early or outcome.filled_e6 is not None:
+                self.ledger.learn(work, order, outcome)
         elif not order.is_final and asked_ns >= order.absence_ns:  # a channel's opening asks sooner
             order.absent_count += 1
             if order.absent_count >= ABSENT_READS:

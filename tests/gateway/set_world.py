@@ -15,7 +15,8 @@ from gateway.ports import Held, PlanLone
 from gateway.recovery import past_of, recover
 from gateway.transport import Answer
 from shm_layout import BUY, E6, KIND_COMPLEMENT, SELL
-from tests.gateway.lone_world import MS, SIZE, Clock, PlainVenue, World
+from tests.gateway.lone_world import SIZE, Clock, World
+from tests.gateway.plain_venue import MS, PlainVenue
 from tests.gateway.scene import KALSHI, POLY, SET
 
 

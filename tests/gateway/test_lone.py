@@ -25,7 +25,8 @@ from shm_layout import (
     cell,
     word_store,
 )
-from tests.gateway.lone_world import DELAY_NS, MS, REPLY_NS, SIZE, World, is_active
+from tests.gateway.lone_world import SIZE, World, is_active
+from tests.gateway.plain_venue import CANCELED, DELAY_NS, MS, REPLY_NS, ROW, TELLS
 from tests.gateway.scene import KALSHI, POLY
 
 PARAMS = DeskParams(dust_e6=100_000)
@@ -150,6 +151,45 @@ def test_where_takers_are_held_back_a_second_completion_would_come_too_late(
         await world.settle()
         assert [number for number, _ in world.orders[2:]] == [POLY, KALSHI]
         assert world.venues[KALSHI].net_e6 == 0 and is_active(world)
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("tells", TELLS)
+def test_a_completion_held_back_and_filled_in_part_is_known_within_the_time_cap(
+    tmp_path: Path, tells: str
+) -> None:
+    """It cannot rest, so what is left of it is dead as soon as the venue says what it matched."""
+
+    async def story(world: World) -> None:
+        await lone(world, shown={BUY: (400_000, 430_000), SELL: (510_000, 530_000)})
+        poly = world.venues[POLY]
+        poly.bids, poly.delays, poly.tells = [(510_000, 4 * E6)], True, tells
+        world.scene.quote(POLY, bid=510_000, ask=530_000, taker_delay_ns=DELAY_NS)
+        await world.settle()
+        assert [number for number, _ in world.orders[2:]] == [POLY, KALSHI], tells
+        assert is_active(world), world.gate
+        assert (world.venues[KALSHI].net_e6, poly.net_e6) == (4 * E6, -4 * E6)
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("tells", TELLS)
+def test_a_completion_killed_in_its_delay_is_zero_only_if_the_venue_says_so(
+    tmp_path: Path, tells: str
+) -> None:
+    """Where nobody tells, absence proves nothing before the read lag is over: the leg stands."""
+
+    async def story(world: World) -> None:
+        await lone(world, shown={BUY: (400_000, 430_000), SELL: (510_000, 530_000)})
+        poly = world.venues[POLY]
+        poly.bids, poly.delays, poly.tells = [], True, tells
+        world.scene.quote(POLY, bid=510_000, ask=530_000, taker_delay_ns=DELAY_NS)
+        await world.settle()
+        assert world.orders[2][0] == POLY
+        is_told = tells in (CANCELED, ROW)
+        assert is_active(world) == is_told, world.gate
+        assert world.venues[KALSHI].net_e6 == (0 if is_told else SIZE)
 
     play(story, tmp_path)
 

@@ -21,19 +21,8 @@ from gateway.params import DeskParams
 from gateway.ports import Lone, Missing, PlanLone
 from ops.venues.fees import KalshiFeeTerms
 from shm_layout import BUY, E6, HALTED, SELL
-from tests.gateway.lone_world import (
-    LOST,
-    MS,
-    NEVER,
-    REPLY_NS,
-    SIZE,
-    Levels,
-    Order,
-    Trade,
-    World,
-    is_active,
-    play_all,
-)
+from tests.gateway.lone_world import SIZE, World, is_active, play_all
+from tests.gateway.plain_venue import LOST, MS, NEVER, REPLY_NS, Levels, Order, Trade
 from tests.gateway.scene import KALSHI, POLY
 
 PARAMS = DeskParams(dust_e6=100_000)

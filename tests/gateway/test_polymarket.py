@@ -241,7 +241,8 @@ def test_user_frames_of_the_fixtures() -> None:
     ("status", "kind", "matched", "event"),
     [("LIVE", "PLACEMENT", "0", E_REST), ("DELAYED", "PLACEMENT", "0", E_DELAY), ("MATCHED",
     "UPDATE", "10", E_FINISH),
-     ("MATCHED", "UPDATE", "4", E_ACK), ("CANCELED", "CANCELLATION", "4", E_FINISH),
+     ("MATCHED", "UPDATE", "4", E_FINISH), ("MATCHED", "UPDATE", "0", E_ACK),
+     ("MATCHED", "UPDATE", "", E_ACK), ("CANCELED", "CANCELLATION", "4", E_FINISH),
      ("UNMATCHED", "UPDATE", "0", E_FINISH), ("ORDER_STATUS_LIVE", "UPDATE", "4", E_REST),
      ("NEW_WORD", "UPDATE", "0", E_LOSE)],
 )  # fmt: skip

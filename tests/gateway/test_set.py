@@ -13,7 +13,8 @@ import pytest
 
 from gateway.memory import M_UNHEDGED
 from shm_layout import HALTED, KILL_AT, SELL, word_store
-from tests.gateway.lone_world import MS, REPLY_NS, SIZE, is_active
+from tests.gateway.lone_world import SIZE, is_active
+from tests.gateway.plain_venue import MS, REPLY_NS
 from tests.gateway.scene import KALSHI, POLY, SET
 from tests.gateway.set_world import SetWorld
 from tests.gateway.test_set_table import DEEP, LIMITS, PARAMS, play, shift, show

@@ -17,7 +17,8 @@ from engine.unwind import Plan, plan_lone
 from gateway.params import DeskParams
 from gateway.ports import Lone, Missing, PlanLone
 from shm_layout import BUY, E6, HALTED, SELL
-from tests.gateway.lone_world import MS, REPLY_NS, SIZE, Trade, is_active, play_all
+from tests.gateway.lone_world import SIZE, is_active, play_all
+from tests.gateway.plain_venue import MS, REPLY_NS, Trade
 from tests.gateway.scene import KALSHI, POLY, SET
 from tests.gateway.set_world import SetWorld
 

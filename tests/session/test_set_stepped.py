@@ -30,7 +30,8 @@ from shm_layout import (
     RUN_CLOCK,
     word_store,
 )
-from tests.gateway.lone_world import MS, is_active
+from tests.gateway.lone_world import is_active
+from tests.gateway.plain_venue import MS
 from tests.gateway.scene import EPOCH, KALSHI, POLY, SET
 from tests.gateway.set_world import SetWorld
 from tests.gateway.test_lone import PARAMS
