@@ -6,7 +6,10 @@ same in two looks that are further apart than the read lag. That alone is no pro
 of one size, and two of them, each booked here a moment before a look, differ by the same (seen
 2026-11-21). So what we booked less than the read lag before the question is not judged either, nor
 what an order that is not yet settled could still explain, nor a market that is not open: what it
-pays comes at another moment there than here.
+pays comes at another moment there than here. Only where that is fetched with tokens, and known, is
+the cash judged meanwhile: as long as they are there, so much of ours is not, and then it is.
+
+What a second look could not judge is looked at again soon, a bounded number of times.
 
 An order or a fill that is not ours, and a difference that stands, halt and are named. It is looked
 at until an operator resumes, who has looked too: what still differs then is part of our books.
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,7 +35,7 @@ from gateway.ports import Market, Sighting, Snapshot, VenueError
 from gateway.reconcile import Resolver, snapshots
 from gateway.reports import Reports
 from gateway.run_times import RunTimes
-from shm_layout import QUOTE, S_CONFIRMED, S_FAILED, ST_ACTIVE, VENUES, cell, reason
+from shm_layout import E6, QUOTE, S_CONFIRMED, S_FAILED, ST_ACTIVE, VENUES, cell, reason
 
 if TYPE_CHECKING:
     from gateway.desk import Desk
@@ -40,6 +44,7 @@ FOREIGN, UNKNOWN = reason("foreign"), reason("unknown_outcome")
 LOOK_S = 20.0  # for both venues to answer
 SECOND_NS = 1_000_000_000
 APART_NS = SECOND_NS  # beyond the read lag, from a look that found something to the next
+AGAIN_MAX = 10  # looks in a row for what could not be judged again
 FILLS_NS = 120 * SECOND_NS  # back to here fills are looked at, at least
 UNCLEAR_NS = 60 * SECOND_NS  # an order may be unsettled at its venue for so long
 NAMED_MAX = 20
@@ -75,6 +80,7 @@ class Drift:
     since_ns: int = 0
     is_looking: bool = False
     _due_ns: int = 0
+    _again: int = 0  # looks in a row so far for what could not be judged again
     _last: Found = field(default_factory=Found)
     _named: Found = field(default_factory=Found)
     _accepted: set[str] = field(default_factory=set)
@@ -111,6 +117,17 @@ class Drift:
         self._due_ns = now_ns
         return is_changed
 
+    def told(self, found: Sequence[Snapshot]) -> None:
+        """What an operator was told to differ is named too: resuming takes it over. `found`: every
+        market's figures, asked for when nothing had moved for the read lag.
+        """
+        now_ns, named = self.clock(), self._named
+        looked = self._found(self.accounts.known, found, [], set(), now_ns)
+        self._named = Found(
+            {**named.deltas, **looked.deltas}, {**named.strangers, **looked.strangers}
+        )
+        self._soon(now_ns)
+
     async def _look(self) -> None:
         try:
             found = await asyncio.wait_for(self._ask(), LOOK_S)
@@ -122,25 +139,38 @@ class Drift:
         finally:
             self.is_looking = False
         self.reports.count("looks")
-        now_ns, last, self._last = self.clock(), self._last, found
-        if is_second := bool(last.deltas or last.strangers):
-            self._last = Found()
-        if self._named.deltas or ((found.deltas or found.strangers) and not is_second):
-            lags_ns = [venue.query_delay_ns for venue in self.resolver.venues.values()]
-            self._due_ns = now_ns + max(lags_ns, default=0) + APART_NS
+        now_ns, last = self.clock(), self._last
+        is_second = bool(last.deltas or last.strangers)
+        open_deltas = self._open(last, found)
+        self._last = Found(open_deltas) if is_second else found
+        is_first = bool(found.deltas or found.strangers) and not is_second
+        if self._named.deltas or open_deltas or is_first:
+            self._soon(now_ns)
         else:
             self._due_ns = now_ns + self.every_ns
         deltas = {place: x for place, x in found.deltas.items() if last.deltas.get(place) == x}
         strangers = {key: x for key, x in found.strangers.items() if key in last.strangers}
-        if not deltas and not strangers and (is_second or not found.deltas):
+        if not deltas and not strangers and not open_deltas and (is_second or not found.deltas):
             self.reports.looked(now_ns)
         if self.gate.held:
-            self._again(found, deltas)
+            self._anew(found, deltas)
         elif deltas or strangers:
             self._named = Found(deltas, strangers)
             self._halt()
 
-    def _again(self, found: Found, deltas: Mapping[Place, Delta]) -> None:
+    def _soon(self, now_ns: int) -> None:
+        """The next look is just beyond the read lag."""
+        lags_ns = [venue.query_delay_ns for venue in self.resolver.venues.values()]
+        self._due_ns = now_ns + max(lags_ns, default=0) + APART_NS
+
+    def _open(self, last: Found, found: Found) -> dict[Place, Delta]:
+        """What differed and could not be judged again, for a few looks: no answer to it yet."""
+        known = found.deltas.keys() | found.same
+        deltas = {place: x for place, x in last.deltas.items() if place not in known}
+        self._again = self._again + 1 if deltas else 0
+        return deltas if self._again < AGAIN_MAX else {}
+
+    def _anew(self, found: Found, deltas: Mapping[Place, Delta]) -> None:
         """What was named and differs no more is forgotten, what differs otherwise is named anew:
         who resumes takes over what was told and is there. Anything else has a HALT of its own.
         """
@@ -182,10 +212,20 @@ class Drift:
         for number, venue in resolver.venues.items():
             since_s = self.run_times.at(since_ns) // SECOND_NS
             seen += await venue.fills(resolver.readers[number], self.accounts.known, since_s)
-        unsettled |= self._unsettled(asked_ns)
+        return self._found(asked, found, seen, unsettled, asked_ns)
+
+    def _found(
+        self, asked: Sequence[Market], found: Sequence[Snapshot], seen: Sequence[Sighting],
+        unsettled: set[int], asked_ns: int,
+    ) -> Found:  # fmt: skip
+        """What differs in the figures of `asked`, less what is explained; `unsettled`: markets that
+        were so when they were asked for.
+        """
         self._fetched(found, {market.instrument for market in asked})
-        judged = self._judged(asked, found, unsettled, asked_ns)
-        deltas = {place: x for place, x in self._deltas(found).items() if place in judged}
+        waits = self._waits(asked, found)
+        unsettled = unsettled | self._unsettled(asked_ns)
+        judged = self._judged(asked, found, waits, unsettled, asked_ns)
+        deltas = {place: x for place, x in self._deltas(found, waits).items() if place in judged}
         return Found(deltas, self._strangers(found, seen), judged - deltas.keys())
 
     def _touched(self) -> list[Market]:
@@ -198,24 +238,49 @@ class Drift:
         if self._last.deltas or self._last.strangers or self._named.deltas:
             differed = self._last.deltas.keys() | self._named.deltas.keys()
             wanted = {instrument for _, instrument, _ in differed}
+            accounts = {account for _, instrument, account in differed if instrument < 0}
+            unpaid = self.accounts.redeem_e6
+            wanted |= {n for n in unpaid if self.accounts.markets[n].account in accounts}
         wanted |= set({market.account: market.instrument for market in reversed(known)}.values())
         return [market for market in known if market.instrument in wanted]
 
     def _fetched(self, found: Sequence[Snapshot], asked: set[int]) -> None:
-        """What settled markets have paid is fetched once their tokens are gone."""
-        held = {row.instrument for shot in found for row in shot.held if row.yes_e6 or row.no_e6}
-        for instrument in (self.accounts.redeem_e6.keys() & asked) - held:
-            del self.accounts.redeem_e6[instrument]
-            self.reports.publish(instrument, self.accounts, self.clock())
+        """What settled markets have paid is fetched once their tokens are gone: now, at their
+        venue.
+        """
+        accounts, now_ns = self.accounts, self.clock()
+        for instrument in (accounts.redeem_e6.keys() & asked) - _held(found).keys():
+            del accounts.redeem_e6[instrument]
+            accounts.cash[accounts.markets[instrument].account].paid_ns = now_ns
+            self.reports.publish(instrument, accounts, now_ns)
+
+    def _waits(self, asked: Sequence[Market], found: Sequence[Snapshot]) -> dict[int, int]:
+        """By instrument what our cash has and the venue's has not, in markets that settled here and
+        are paid by fetching: what the tokens bring that are still there. The others are not known.
+        """
+        accounts, held, waits = self.accounts, _held(found), {}
+        shown = {market.instrument for market in asked}
+        for number, market in accounts.markets.items():
+            value_e6 = self.intake.settlement_e6(number, market.generation)
+            ours = accounts.positions.get(number)
+            is_ours = ours is not None and (ours.yes_e6 or ours.no_e6)
+            unpaid_e6 = accounts.redeem_e6.get(number, 0)
+            is_hidden = unpaid_e6 and number not in shown
+            if value_e6 is None or is_ours or is_hidden or accounts.nets[market.venue]:
+                continue
+            yes_e6, no_e6 = held.get(number, (0, 0))
+            waits[number] = min((yes_e6 * value_e6 + no_e6 * (E6 - value_e6)) // E6, unpaid_e6)
+        return waits
 
     def _judged(
-        self, asked: Sequence[Market], found: Sequence[Snapshot], unsettled: set[int], asked_ns: int
-    ) -> frozenset[Place]:
+        self, asked: Sequence[Market], found: Sequence[Snapshot], waits: Mapping[int, int],
+        unsettled: set[int], asked_ns: int,
+    ) -> frozenset[Place]:  # fmt: skip
         """Places of which nothing explains a difference."""
         shut, known, venues = self._shut(), self.accounts.markets, self.resolver.venues
-        held = {row.instrument for shot in found for row in shot.held if row.yes_e6 or row.no_e6}
         named = {instrument for _, instrument, _ in self._named.deltas}
-        paying = shut & (held | named | self.accounts.positions.keys())
+        paying = shut & (_held(found).keys() | named | self.accounts.positions.keys())
+        paying = (paying | self.accounts.redeem_e6.keys()) - waits.keys()
         open_accounts = {known[number].account for number in unsettled | paying}
         judged = {
             _place(Row(VENUES.index(market.venue), market.instrument))
@@ -228,14 +293,24 @@ class Drift:
                 judged.add(_place(Row(venue, account=row.account)))
         return frozenset(judged)
 
-    def _deltas(self, found: Sequence[Snapshot]) -> dict[Place, Delta]:
-        """Where the venues' figures are not ours."""
-        deltas: dict[Place, Delta] = {}
-        for row in differences(self.accounts, self.ledger, list(self.resolver.venues), found):
-            delta = row.theirs[0] - row.ours[0], row.theirs[1] - row.ours[1]
-            is_rounding = row.instrument < 0 and abs(delta[0]) <= CASH_SLACK_E6
-            if not row.key and not is_rounding:
+    def _deltas(
+        self, found: Sequence[Snapshot], waits: Mapping[int, int]
+    ) -> dict[Place, Delta]:  # fmt: skip
+        """Where the venues' figures are not ours; `waits`: what of ours they cannot have yet."""
+        accounts, deltas = self.accounts, {}
+        numbers = list(self.resolver.venues)
+        for row in differences(accounts, self.ledger, numbers, found):
+            if row.instrument >= 0:
+                delta = row.theirs[0] - row.ours[0], row.theirs[1] - row.ours[1]
                 deltas[_place(row)] = delta
+        less_e6: Counter[int] = Counter()
+        for instrument, amount_e6 in waits.items():
+            less_e6[accounts.markets[instrument].account] += amount_e6
+        for venue, snapshot in zip(numbers, found, strict=True):
+            for account, theirs_e6 in snapshot.cash_e6.items():
+                more_e6 = theirs_e6 + less_e6[account] - accounts.cash[account].cash_e6
+                if abs(more_e6) > CASH_SLACK_E6:
+                    deltas[_place(Row(venue, account=account))] = more_e6, 0
         return deltas
 
     def _strangers(self, found: Sequence[Snapshot], seen: Sequence[Sighting]) -> dict[str, str]:
@@ -288,6 +363,12 @@ def _is_unclear(order: Order, now_ns: int) -> bool:
         return True
     is_sure = not order.folded.filled_e6 or order.settled in (S_CONFIRMED, S_FAILED)
     return not is_sure and now_ns - order.send_ns < UNCLEAR_NS
+
+
+def _held(found: Sequence[Snapshot]) -> dict[int, tuple[int, int]]:
+    """(YES, NO) of what the venues say is held."""
+    rows = [row for shot in found for row in shot.held if row.yes_e6 or row.no_e6]
+    return {row.instrument: (row.yes_e6, row.no_e6) for row in rows}
 
 
 def _place(row: Row) -> Place:

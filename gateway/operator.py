@@ -2,7 +2,8 @@
 the reports ring.
 
 Neither believes our own books: both end with what the venues say, read once their figures must have
-our newest fills in them. A difference found raises a HALT, as one found at the start would.
+our newest fills in them. A difference found raises a HALT, as one found at the start would, and is
+named as one that was found while trading (gateway/drift.py): who resumes takes it over.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def differences(
 
 @dataclass(slots=True, kw_only=True)
 class Operator:
-    """One at a time of each kind; what comes meanwhile is answered with `paused_pair`."""
+    """One at a time of each kind; what comes meanwhile is answered with `paused_pair`. `told`: the
+    venues' figures that differ from ours.
+    """
 
     accounts: Accounts
     ledger: Ledger
@@ -80,6 +83,7 @@ class Operator:
     gate: Gate
     flattener: Flattener
     clock: Callable[[], int]
+    told: Callable[[Sequence[Snapshot]], None]
     is_asking: bool = field(default=False)
 
     def take(self, command: int, number: int, now_ns: int, *, is_open: bool) -> None:
@@ -115,6 +119,7 @@ class Operator:
         if rows:
             for row in rows:
                 log.warning("differs: %s", row.text)
+            self.told(found)
             self.gate.halt(UNKNOWN, f"our books and the venues' differ in {len(rows)} places")
         if is_flatten:
             self._end(number, self._left(found), why)
@@ -187,5 +192,5 @@ def operator_of(
     )  # fmt: skip
     return Operator(
         accounts=desk.accounts, ledger=desk.ledger, resolver=desk.resolver, reports=desk.reports,
-        gate=desk.gate, flattener=flattener, clock=clock,
+        gate=desk.gate, flattener=flattener, clock=clock, told=lambda found: desk.drift.told(found),
     )  # fmt: skip

@@ -15,13 +15,15 @@ import orjson
 import pytest
 
 from gateway.commands import RECONCILE
-from shm_layout import ACTIVE, HALTED, REASONS, int_to_text
+from gateway.drift import AGAIN_MAX
+from shm_layout import ACTIVE, HALTED, REASONS, ST_SETTLED, int_to_text
 from tests.gateway.rig import (
     BALANCE,
     FILLS,
     ORDERS,
     PARAMS,
     POSITIONS,
+    SIZE,
     Rig,
     kalshi_filled,
     play,
@@ -53,6 +55,7 @@ class Look:
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
         self.cash_e6 = self.contracts_e6 = 0  # what Kalshi has beyond our books
+        self.poly_e6, self.tokens_e6 = 0, (0, 0)  # the same of Polymarket; YES and NO tokens
         self.now_ns = 0
         rig.kalshi.reads[BALANCE] = self._balance
         rig.kalshi.reads[POSITIONS] = self._positions
@@ -72,10 +75,10 @@ class Look:
         accounts = self.rig.desk.accounts
         position = accounts.position(POLY)
         if "token_id=111" in seen.query:
-            return 200, {"balance": str(position.yes_e6)}
+            return 200, {"balance": str(position.yes_e6 + self.tokens_e6[0])}
         if "token_id=222" in seen.query:
-            return 200, {"balance": str(position.no_e6)}
-        return 200, {"balance": str(accounts.cash[POLY].cash_e6)}
+            return 200, {"balance": str(position.no_e6 + self.tokens_e6[1])}
+        return 200, {"balance": str(accounts.cash[POLY].cash_e6 + self.poly_e6)}
 
     async def look(self) -> None:
         """Until one more look is over."""
@@ -307,6 +310,182 @@ def test_what_a_settled_market_has_just_paid_is_not_missed_yet(tmp_path: Path, l
                 look.now_ns += late_s * SECOND_NS
                 await look.look()
             assert look.rig.gate == ((HALTED, "unknown_outcome") if late_s else (ACTIVE, "done"))
+
+    play(story, tmp_path)
+
+
+def settled(look: Look, value_e6: int) -> None:
+    """Ten NO tokens at Polymarket: their market has settled, and what it pays is not fetched."""
+    accounts = look.rig.desk.accounts
+    accounts.position(POLY).no_e6 = accounts.position(POLY).cost_no_e6 = SIZE
+    accounts.refresh(POLY)
+    facts = {"status": ST_SETTLED, "settlement_e6": value_e6}
+    look.rig.scene.quote(POLY, bid=0, ask=0, **facts)
+    accounts.settle(POLY, value_e6)
+    look.tokens_e6, look.poly_e6 = (0, SIZE), -SIZE * (1_000_000 - value_e6) // 1_000_000
+
+
+@pytest.mark.parametrize("value_e6", [0, 250_000, 1_000_000])
+@pytest.mark.parametrize("beyond_e6", [0, 3_000_000, -3_000_000])
+def test_cash_is_judged_while_a_payout_waits_to_be_fetched(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, beyond_e6: int, value_e6: int
+) -> None:
+    """Either it is in, and the tokens are gone, or it is not: no other amount is explained."""
+
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig, cash = look.rig, look.rig.desk.accounts.cash[POLY]
+            settled(look, value_e6)
+            had_e6 = cash.cash_e6
+            look.poly_e6 += beyond_e6
+            with caplog.at_level(logging.ERROR, "gateway"):
+                await look.twice()
+            assert rig.gate == ((HALTED, "unknown_outcome") if beyond_e6 else (ACTIVE, "done"))
+            if beyond_e6:
+                assert f"{beyond_e6}e-6 dollars" in named(caplog)
+                rig.scene.resume()
+                await rig.until(lambda: rig.gate[0] == ACTIVE)
+                assert cash.cash_e6 == had_e6 + beyond_e6, "what waits is still ours"
+                look.poly_e6 -= beyond_e6
+            await look.twice()
+            look.tokens_e6, look.poly_e6 = (0, 0), 0  # fetched
+            for _ in range(3):
+                await look.twice()
+            assert rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_payout_and_its_tokens_need_not_move_in_one_moment(
+    tmp_path: Path, is_there: bool
+) -> None:
+    """Cash is read first: the tokens may go in between; or they are shown a moment too long."""
+
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            settled(look, 0)
+            await look.look()
+            if is_there:
+                look.poly_e6 = 0
+            else:
+                look.tokens_e6 = (0, 0)
+            await look.look()
+            look.tokens_e6, look.poly_e6 = (0, 0), 0
+            await look.twice()
+            assert look.rig.gate == (ACTIVE, "done")
+            look.poly_e6 = -3_000_000
+            for _ in range(2):
+                await look.twice()
+            assert look.rig.gate == (HALTED, "unknown_outcome"), "it is judged again"
+
+    play(story, tmp_path)
+
+
+def test_a_market_that_is_shut_and_not_settled_leaves_the_cash_unjudged(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            position = look.rig.desk.accounts.position(POLY)
+            position.no_e6 = position.cost_no_e6 = SIZE
+            look.rig.scene.quote(POLY, bid=0, ask=0, status=4)
+            look.poly_e6 = 10_000_000
+            await look.twice()
+            assert look.rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+def test_a_difference_that_could_not_be_judged_again_is_looked_at_again_soon(
+    tmp_path: Path,
+) -> None:
+    """Something was booked just before the second look: it is no answer, and no reason to wait."""
+
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            look.stand()
+            look.now_ns += 5 * SECOND_NS
+            look.contracts_e6 = 2_000_000
+            await look.look()
+            look.now_ns += 5 * SECOND_NS
+            await look.trade("t-1")
+            await look.look()
+            assert look.rig.gate == (ACTIVE, "done"), "it was not judged"
+            drift = look.rig.desk.drift
+            assert drift._due_ns - look.now_ns < 5 * SECOND_NS < EVERY_NS
+            look.now_ns += 5 * SECOND_NS
+            await look.look()
+            assert look.rig.gate == (HALTED, "unknown_outcome")
+
+    play(story, tmp_path)
+
+
+def test_what_can_never_be_judged_again_is_given_up_after_some_looks(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            look.stand()
+            look.now_ns += 5 * SECOND_NS
+            look.contracts_e6 = -2_000_000
+            await look.look()
+            drift = look.rig.desk.drift
+            for count in range(AGAIN_MAX):
+                look.now_ns += 5 * SECOND_NS
+                await look.trade(f"t-{count}")
+                assert drift._due_ns - look.now_ns < EVERY_NS / 2
+                await look.look()
+            assert drift._due_ns - look.now_ns == EVERY_NS
+            assert look.rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+@pytest.mark.parametrize("what", ["cash", "contracts", "order"])
+def test_what_reconcile_finds_is_ours_after_one_resume(tmp_path: Path, what: str) -> None:
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig, accounts = look.rig, look.rig.desk.accounts
+            before_e6 = accounts.cash[KALSHI].cash_e6, accounts.position(KALSHI).net_e6
+            if what == "order":
+                rig.kalshi.reads[ORDERS] = rows("orders", FOREIGN_ORDER)
+            else:
+                setattr(look, f"{what}_e6", -2_000_000)
+            rig.desk.operator.take(RECONCILE, 7, rig.scene.clock(), is_open=True)
+            rig.scene.skew_ns += 10 * SECOND_NS
+            await rig.until(lambda: rig.gate[0] == HALTED)
+            await rig.until(lambda: not rig.desk.operator.is_asking)
+            rig.desk.drift.is_looking = True  # no look before the operator's word
+            setattr(look, f"{what}_e6", 0)
+            rig.scene.resume()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            rig.desk.drift.is_looking = False
+            after_e6 = accounts.cash[KALSHI].cash_e6, accounts.position(KALSHI).net_e6
+            moved = tuple(new - old for new, old in zip(after_e6, before_e6, strict=True))
+            wanted = {"cash": (-2_000_000, 0), "contracts": (0, -2_000_000), "order": (0, 0)}
+            assert moved == wanted[what]
+            for _ in range(2):
+                await look.twice()
+            assert rig.gate == (ACTIVE, "done")
+
+    play(story, tmp_path)
+
+
+def test_what_reconcile_finds_of_a_payout_that_waits_is_not_taken_over(tmp_path: Path) -> None:
+    """It comes yet: who took it over would miss it then."""
+
+    async def story(path: Path) -> None:
+        async with looking(path) as look:
+            rig, cash = look.rig, look.rig.desk.accounts.cash[POLY]
+            settled(look, 0)
+            had_e6 = cash.cash_e6
+            rig.desk.operator.take(RECONCILE, 7, rig.scene.clock(), is_open=True)
+            rig.scene.skew_ns += 10 * SECOND_NS
+            await rig.until(lambda: not rig.desk.operator.is_asking)
+            rig.scene.resume()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            assert cash.cash_e6 == had_e6
+            look.tokens_e6, look.poly_e6 = (0, 0), 0  # fetched
+            for _ in range(3):
+                await look.twice()
+            assert rig.gate == (ACTIVE, "done")
 
     play(story, tmp_path)
 
