@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from dataclasses import replace
 
+from gateway.polymarket_reads import BALANCES, BURST, LOOKS_NS, WITHIN_NS
 from ops import series
 from ops.assets import AssetError, Assets
 from ops.config_read import Mistakes, Told
@@ -12,6 +13,7 @@ from ops.extremes import extremes_of
 from ops.settings import INTERVALS
 from ops.strategy_settings import GROUP, STRATEGIES
 
+S_NS, MS_NS = 1_000_000_000, 1_000_000
 Values = MutableMapping[tuple[str, str], Told]
 ORDER = (  # section.key at most section.key, or below it
     ("edge.price_low", "below", "edge.price_high"),
@@ -49,12 +51,21 @@ def check_together(told: Values, mistakes: Mistakes) -> None:
         if low.value > high.value or (how == "below" and low.value == high.value):
             other = f"{high.written!r} of {high_name} ({high.where})"
             mistakes.add(low.where, f"{low_name}: found {low.written!r}, wanted {how} {other}")
+    _check_looks(told, mistakes)
     _check_assets(told, mistakes)
     intervals = told.get(("updown", "intervals"))
     for each in intervals.value if intervals is not None else ():
         if intervals is not None and each not in INTERVALS:
             wanted = f"wanted one of {', '.join(INTERVALS)}"
             mistakes.add(intervals.where, f"updown.intervals: found {each!r}, {wanted}")
+
+
+def _check_looks(told: Values, mistakes: Mistakes) -> None:
+    every = told.get(("gateway", "drift_check_ms"))
+    if every is not None and every.value < LOOKS_NS:
+        why = f"a look may read {BURST + 1} balances of polymarket, which allows {BALANCES}"
+        wanted = f"wanted {LOOKS_NS // MS_NS} or more: {why} in {WITHIN_NS // S_NS} s"
+        mistakes.add(every.where, f"gateway.drift_check_ms: found {every.written!r}, {wanted}")
 
 
 def _check_assets(told: Values, mistakes: Mistakes) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.strategies.table import REFERENCE
+from gateway.polymarket_reads import LOOKS_NS
 from ops import config, config_text, supervisor_cli
 from ops.config import SECTIONS, ConfigError, load, loaded
 from ops.settings import keys_of
@@ -96,6 +97,11 @@ def test_the_environment_overlays_the_file_overlays_the_profile(tmp_path: Path) 
     assert settings.limits.size_max_e6 == 10_000_000
     assert settings.limits.order_max_e6 == 30_000_000
     assert settings.limits.market_max_e6 == load("testing").limits.market_max_e6
+
+
+def test_a_look_may_be_as_often_as_the_venue_answers_it(tmp_path: Path) -> None:
+    path = written(tmp_path, "[gateway]\ndrift_check_ms = 10000\n")
+    assert load("testing", path).gateway.drift_ns == LOOKS_NS == 10**10
 
 
 def test_asset_and_interval_choose_the_windows_by_any_name() -> None:
@@ -209,6 +215,9 @@ WRONG: dict[str, tuple[str | bytes, int, str]] = {
         "wanted below '90000' of strategies.settlement_sniper.left_max_ms"),
     "a strategy twice": ("[strategies.latency]\n[spot]\n[strategies.latency]\n", 1,
         "[strategies.latency]: found again in line 3"),
+    "looks that exceed a venue's limit": ("[gateway]\ndrift_check_ms = 9999\n", 2,
+        "gateway.drift_check_ms: found '9999', wanted 10000 or more: a look may read 151 balances"
+        " of polymarket, which allows 200 in 10 s"),
     "waits that shrink": ("[processes]\nbackoff_max_ms = 5\n", 0,
         "processes.backoff_ms: found '50'"),
 }  # fmt: skip
