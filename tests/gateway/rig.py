@@ -181,7 +181,7 @@ class Rig:
         end = loop.time() + WAIT_S
         while not holds():
             assert loop.time() < end, f"it never held; reports: {self.reported()}"
-            self.scene.clock()  # time passes
+            self.scene.beat()  # time passes, and the feeds live
             await asyncio.sleep(0)
 
     async def ready(self) -> None:

@@ -186,6 +186,7 @@ def test_a_successor_finds_what_its_predecessor_had_on_the_wire(tmp_path: Path) 
             "taker_fees_dollars": "0.170600",
         }
         rig.kalshi.reads[ORDERS] = (200, {"orders": [row], "cursor": ""})
+        rig.scene.quote(POLY, bid=0, ask=520_000)  # nobody to complete the pair with
         held = {"ticker": "KX-1", "position_fp": "10.00"}
         rig.kalshi.reads[POSITIONS] = (200, {"market_positions": [held], "cursor": ""})
         rig.kalshi.script = [kalshi_filled("10.00", "0.4000")]
@@ -345,7 +346,6 @@ def test_a_delayed_order_is_live_until_its_delay_is_over_then_zero_if_nobody_kno
             reads = [seen.path for seen in rig.poly.seen if seen.path.startswith("/data/order/")]
             assert not rig.ended(number) and not reads
             rig.scene.skew_ns += delay_ns + 50_000_000
-            rig.scene.beat()
             end = await rig.end_of(number)
             assert REASONS[end["reason"]] == "one_legged"
             await rig.until(lambda: not rig.desk.unwinder.cases)

@@ -15,7 +15,7 @@ import pytest
 
 from shm_layout import ACTIVE, GATE, GATEWAY, HALTED, LIVE_EPOCH_AT, REASONS, cell, word_store
 from tests.gateway.rig import FAK_NONE, PARAMS, POSITIONS, Rig, kalshi_filled, play, poly_filled
-from tests.gateway.scene import KALSHI
+from tests.gateway.scene import KALSHI, POLY
 
 
 @asynccontextmanager
@@ -77,11 +77,11 @@ def test_a_successor_gives_back_what_its_predecessor_had_not(
                 rig.scene.quote(KALSHI, bid=0, ask=420_000)
                 await rig.until(lambda: rig.desk.unwinder.cases[0].left_e6 == 6_000_000)
             held(rig, left)
+            rig.scene.quote(POLY, bid=0, ask=520_000)  # nobody to complete the pair with
             before = len(rig.kalshi.orders)
             await replace()
             await rig.until(lambda: len(rig.desk.unwinder.cases) == 1)
             rig.kalshi.script = [kalshi_filled(left, "0.4000")]
-            rig.scene.beat()
             rig.scene.quote(KALSHI, bid=400_000, ask=420_000)
             await rig.until(lambda: not rig.desk.unwinder.cases)
             (again,) = [order.json for order in rig.kalshi.orders[before:]]
