@@ -18,7 +18,7 @@ from bench.calibration_samples import Sample
 from engine import cells as c
 from engine.strategies.model_edge import model_edge
 from engine.strategies.table import G_FIRES, REFERENCE, row_of
-from engine.strategies.view import V_FAIR, V_LEFT, V_Z, VIEW_CELLS, with_market
+from engine.strategies.view import V_FAIR, V_LEFT, V_Z, VIEW_CELLS, middle_of, with_market
 from shm_layout import BODY, BUY, E6, FEE_QUADRATIC, NO_ASK_E6, NO_BID_E6
 
 RATE_E6 = 70_000  # of takers, both venues: a rate of 0.07, exponent 1
@@ -37,7 +37,7 @@ def bet(sample: Sample, share: float) -> tuple[float, float] | None:
     rows[c.Q_FEE_KIND], rows[c.Q_FEE_RATE], rows[c.Q_FEE_EXPONENT] = FEE_QUADRATIC, RATE_E6, 1
     rows[c.Q_FEE_UNIT] = 1
     view[V_LEFT] = sample.seconds
-    view[V_FAIR] = with_market(sample.ours, round(share * E6), bid, ask)
+    view[V_FAIR] = with_market(sample.ours, share, middle_of(bid, ask))
     view[V_Z] = _NORMAL.inv_cdf(min(max(sample.plain, 1e-9), 1 - 1e-9))
     side, _, edge, _, gate = model_edge(view, rows, 0, 0, _PARAMETERS, 0)
     if gate != G_FIRES:

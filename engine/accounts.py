@@ -91,9 +91,11 @@ def apply_instrument(mem: Words, row: Words) -> None:
     held = m.INSTRUMENT_AT + instrument * BODY
     known = mem[held + c.I_GENERATION]
     weigh(mem, instrument, m.i64(-1))
-    copy_row(mem, held, row)
-    if known not in (0, mem[held + c.I_GENERATION]):
+    is_another = known not in (0, row[c.I_GENERATION])
+    if is_another:
         forget_market(mem, instrument)
+    copy_row(mem, held, row)
+    if is_another:
         place = m.POSITION_AT + instrument * m.POSITION_CELLS
         mem[place + m.PO_POSITION] = 0
         mem[place + m.PO_COST] = 0

@@ -33,7 +33,7 @@ from engine.pricing import (
     price_market,
 )
 from engine.risk import cash_room
-from engine.stakes import house_of, stake
+from engine.stakes import house_of, stake, staked_beside
 from engine.strategies import select as s
 from engine.strategies.cross_timeframe import fit, implied_sigma
 from engine.strategies.table import (
@@ -49,7 +49,10 @@ from engine.strategies.view import (
     TRIGGER_MODEL,
     TRIGGER_QUOTE,
     TRIGGER_SPOT,
+    V_MIDDLE,
+    V_MOVED,
     V_SECONDS,
+    V_SHARE,
     V_SIGMA,
     V_SIGMA_FITTED,
     V_SIGMA_IMPLIED,
@@ -58,6 +61,7 @@ from engine.strategies.view import (
     VIEW_CELLS,
     Floats,
     is_by,
+    middle_of,
     show_flow,
     show_market,
     with_market,
@@ -157,15 +161,26 @@ def trigger_of(mem: Words, instrument: int) -> int:
 
 
 @njit(cache=True)
+def moved_since_priced(mem: Words, instrument: int, chance: float) -> float:
+    """What our chance of YES has moved by since we saw the touch change its price; nothing if that
+    is now. Sizes may change: a maker who only counts anew stands by its price."""
+    house, quote = house_of(instrument), m.QUOTE_AT + instrument * BODY
+    bid, ask = mem[quote + c.Q_BIDS], mem[quote + c.Q_ASKS]
+    if mem[house + m.H_BID] != bid or mem[house + m.H_ASK] != ask:
+        mem[house + m.H_BID], mem[house + m.H_ASK] = bid, ask
+        mem[house + m.H_PRICED] = int(chance * 1e12)
+    return chance - mem[house + m.H_PRICED] * 1e-12
+
+
+@njit(cache=True)
 def show(mem: Words, instrument: int) -> bool:
     """Fill the view of a market. False: it has no fair value now."""
     price, view = floats(mem, PRICE_AT, OUT_CELLS), floats(mem, VIEW_AT, VIEW_CELLS)
     if not price_market(mem, instrument, price):
         return False
     terms, quote = m.MARKET_AT + instrument * BODY, m.QUOTE_AT + instrument * BODY
-    fair = with_market(
-        price[O_FAIR], mem[terms + c.MT_MARKET], mem[quote + c.Q_BIDS], mem[quote + c.Q_ASKS]
-    )
+    middle = middle_of(mem[quote + c.Q_BIDS], mem[quote + c.Q_ASKS])
+    share = mem[terms + c.MT_MARKET] / E6
     show_market(
         view,
         price[O_SPOT],
@@ -175,9 +190,11 @@ def show(mem: Words, instrument: int) -> bool:
         price[O_LEFT],
         price[O_LENGTH],
         price[O_SIGMA],
-        fair,
+        with_market(price[O_FAIR], share, middle),
         trigger_of(mem, instrument),
     )
+    view[V_MIDDLE], view[V_SHARE] = middle, share
+    view[V_MOVED] = moved_since_priced(mem, instrument, price[O_FAIR])
     slot = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_SPOT_SLOT]
     if is_price_usable(mem, slot):
         strike = mem[terms + c.MT_STRIKE]
@@ -284,7 +301,7 @@ def choose_bet(
     case[s.C_OFF], case[s.C_RUN] = off_e6, mem[m.META + m.M_RUN]
     case[s.C_HELD], case[s.C_CAP] = held_side(mem, instrument), cap_e6
     case[s.C_BANKROLL] = max(cash_room(mem, instrument), 0)
-    case[s.C_STAKED] = mem[at + m.PO_EXPOSURE]
+    case[s.C_STAKED] = mem[at + m.PO_EXPOSURE] + staked_beside(mem, instrument)
     case[s.C_ROOM] = max(min(mem[c.A_MARKET] - mem[at + m.PO_EXPOSURE], mem[c.A_ORDER]), 0)
     case[s.C_WALK_BUDGET] = mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET
     house = house_of(instrument) + m.H_SEEN

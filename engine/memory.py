@@ -56,6 +56,7 @@ _BLOCKS = (
     ("venue_sum", VENUES_MAX),
     ("event_sum", EVENTS_MAX),
     ("asset_sum", ASSETS_MAX),
+    ("asset_staked", ASSETS_MAX),  # by bets, where asset_sum is of all that is held
     ("cash", ACCOUNTS_MAX * CASH_CELLS),
     ("flight_id", FLIGHTS_MAX),
     ("flight", FLIGHTS_MAX * FLIGHT_CELLS),
@@ -109,7 +110,9 @@ FLIGHT_ID, FLIGHT, POSITION_AT, PAIR_STATE = (
     AT["position"],
     AT["pair_state"],
 )
-ASSET_SUM, MARKET_ORDERS = AT["asset_sum"], AT["market_orders"]
+ASSET_SUM, ASSET_STAKED, MARKET_ORDERS = (
+    AT[name] for name in ("asset_sum", "asset_staked", "market_orders")
+)
 HEAD, NEXT, TOUCHED, TIMERS = AT["head"], AT["next"], AT["touched"], AT["timers"]
 INSTRUMENT_AT, PAIR_AT, TERMS_AT, QUOTE_AT = AT["instrument"], AT["pair"], AT["terms"], AT["quote"]
 MARKET_AT, SPOT_AT, SPOT_HEAD, BET_AT, LEGS_AT = (
@@ -197,11 +200,12 @@ FL_BODY, FL_REPORTED = (
 
 # of a market that strategies look at: quote, price and terms (their numbers, and the price's slot)
 # it was last decided on; σ that its own middle implied (1e-12 per √second) with seconds of variance
-# (1e-9) and when; then SEEN_CELLS of engine/strategies/select.py, and what each strategy has at
-# stake here in 1e-6 dollars
+# (1e-9) and when; then SEEN_CELLS of engine/strategies/select.py, what each strategy has at stake
+# here in 1e-6 dollars, the prices of the touch and our own chance (1e-12) when they became that
 H_QUOTE, H_SLOT, H_SPOT, H_TERMS, H_IMPLIED, H_SECONDS, H_IMPLIED_AT = range(7)
 H_SEEN, H_SPENT = 8, 8 + 2 * COUNT
-assert H_SPENT + COUNT <= HOUSE_CELLS
+H_BID, H_ASK, H_PRICED = range(H_SPENT + COUNT, H_SPENT + COUNT + 3)
+assert H_PRICED < HOUSE_CELLS
 
 COUNTER_NAMES = COUNTERS["detector"]
 (

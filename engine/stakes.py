@@ -1,4 +1,5 @@
-"""What each strategy has at stake: dollars in all markets and in each, its orders, its last one.
+"""What each strategy has at stake: dollars in all markets and in each, its orders, its last one;
+and what all of them have on one asset, whatever the window: one price decides its markets.
 
 An order counts at its worst cash when it is written. Its terminal report gives back what was not
 filled, and the order too if it never went out; what was filled stays until the market holds nothing
@@ -16,7 +17,7 @@ from engine import memory as m
 from engine.strategies.select import N_ORDERS, SEEN_CELLS, note_order
 from engine.strategies.table import COUNT, ROW_CELLS
 from engine.wide import mul_div_floor
-from shm_layout import LAYOUT_HASH, REASONS, Words
+from shm_layout import BODY, LAYOUT_HASH, REASONS, Words
 
 assert m.H_SEEN + SEEN_CELLS <= m.H_SPENT
 # ends of an order that a venue was sent
@@ -39,6 +40,22 @@ def house_of(instrument: int) -> int:
 
 
 @njit(cache=True)
+def asset_of(mem: Words, instrument: int) -> int:
+    """Cell of what bets have at stake on the asset of a market."""
+    asset = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_ASSET]
+    return m.ASSET_STAKED + asset % m.ASSETS_MAX
+
+
+@njit(cache=True)
+def staked_beside(mem: Words, instrument: int) -> int:
+    """Dollars that bets have at stake in the other markets of its asset."""
+    house, beside = house_of(instrument) + m.H_SPENT, mem[asset_of(mem, instrument)]
+    for strategy in range(COUNT):
+        beside -= mem[house + strategy]
+    return beside
+
+
+@njit(cache=True)
 def stake(mem: Words, instrument: int, strategy: int, dollars_e6: int) -> None:
     """An order of a strategy goes out in a market."""
     if not 0 <= strategy < COUNT:
@@ -48,6 +65,7 @@ def stake(mem: Words, instrument: int, strategy: int, dollars_e6: int) -> None:
     spent = mem[m.SPENT_AT : m.SPENT_AT + COUNT]
     note_order(seen, spent, strategy, mem[m.META + m.M_RUN], dollars_e6)
     mem[house + m.H_SPENT + strategy] += dollars_e6
+    mem[asset_of(mem, instrument)] += dollars_e6
 
 
 @njit(cache=True)
@@ -57,6 +75,7 @@ def take_back(mem: Words, instrument: int, strategy: int, dollars_e6: int) -> No
     less = min(dollars_e6, mem[house])
     mem[house] -= less
     mem[m.SPENT_AT + strategy] -= less
+    mem[asset_of(mem, instrument)] -= less
 
 
 @njit(cache=True)
@@ -90,10 +109,11 @@ def settle_stakes(mem: Words, instrument: int) -> None:
 
 @njit(cache=True)
 def forget_market(mem: Words, instrument: int) -> None:
-    """The slot is another market's now: nothing of the one before holds for it."""
+    """The slot becomes another market's: nothing of the one before, whose row is still there, holds
+    for it."""
     house = house_of(instrument)
     for strategy in range(COUNT):
-        mem[m.SPENT_AT + strategy] -= mem[house + m.H_SPENT + strategy]
+        take_back(mem, instrument, strategy, mem[house + m.H_SPENT + strategy])
     for i in range(m.HOUSE_CELLS):
         mem[house + i] = 0
 

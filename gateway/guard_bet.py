@@ -106,7 +106,6 @@ def check_fair(mem: Words, leg: int, now: int) -> int:
     if not 0 < ours < E6:
         return R_OFF_MODEL
     flatters = told - ours if mem[leg + m.L_SIDE] == BUY else ours - told
-    if mem[at + m.KT_FORMULA]:
-        return 0 if flatters <= mem[m.P_FORMULA_OFF] else R_OFF_MODEL
-    most = mem[m.P_FAIR_OFF] * (E6 - mem[at + m.MT_MARKET]) // E6
+    most = mem[m.P_FORMULA_OFF] if mem[at + m.KT_FORMULA] else mem[m.P_FAIR_OFF]
+    most = most * (E6 - mem[at + m.MT_MARKET]) // E6
     return 0 if flatters <= most else R_OFF_MODEL

@@ -15,7 +15,7 @@ from engine.had import had_of
 from engine.pricing import O_FAIR, OUT_CELLS, value_market
 from engine.sizes import token_price, token_size_e6
 from engine.strategies.table import FAIR_THEIRS, S_FAIR
-from engine.strategies.view import with_market
+from engine.strategies.view import middle_of, with_market
 from gateway import memory as m
 from gateway.frame import direct
 from gateway.guard import judge
@@ -94,8 +94,8 @@ def touch_left(words: Words, mem: Words, row: Words, levels: int, had: int) -> i
 @njit(cache=True)
 def value_bet(words: Words, mem: Words) -> None:
     """What the model's terms, as we read them, make of the price that a bet was decided on; its
-    stamp is that of our own reading. And how its strategy is set to count: with the model's chance,
-    in which the market's middle, as we read it, has its share, or with a formula of its own.
+    stamp is that of our own reading, and the market's middle, as we read it, has its share in it.
+    And whether its strategy is set to count with the model's chance or with a formula of its own.
     """
     leg = m.INTENT_AT + m.N_LEG
     instrument = mem[leg + m.L_INSTRUMENT]
@@ -109,10 +109,10 @@ def value_bet(words: Words, mem: Words) -> None:
         mem[m.TERMS_AT + m.KT_FORMULA] = row[VALUES + S_FAIR] == FAIR_THEIRS
     out = mem[at : at + OUT_CELLS].view(np.float64)
     if value_market(mem, np.int64(m.TERMS_AT), rule, cap, price, stamp, out):
-        chance, share = out[O_FAIR], mem[m.TERMS_AT + m.MT_MARKET]
-        if mem[m.TERMS_AT + m.KT_FORMULA] == 0:
-            bid = touch_left(words, mem, row, m.Q_BIDS, D_BIDS)
-            chance = with_market(chance, share, bid, touch_left(words, mem, row, m.Q_ASKS, D_ASKS))
+        chance, share = out[O_FAIR], mem[m.TERMS_AT + m.MT_MARKET] / E6
+        bid = touch_left(words, mem, row, m.Q_BIDS, D_BIDS)
+        middle = middle_of(bid, touch_left(words, mem, row, m.Q_ASKS, D_ASKS))
+        chance = with_market(chance, share, middle)
         mem[m.TERMS_AT + m.KT_FAIR] = fair_e6(chance, mem[leg + m.L_SIDE])
 
 

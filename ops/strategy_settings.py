@@ -78,6 +78,7 @@ class Latency(Strategy):
     """Spot has traded, quotes have not followed."""
 
     confidence_e6: int = key("confidence", FACTOR, 0, 1, DOWN)
+    moved_min_e6: int = key("moved_min", FACTOR, 0, 1, UP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

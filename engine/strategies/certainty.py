@@ -8,9 +8,9 @@ from __future__ import annotations
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, is_ours, judge, side_of, token_of
+from engine.strategies.judge import blocked, chance_of, judge, side_of
 from engine.strategies.table import G_TIME, G_TRIGGER, G_UNKNOWN, G_Z, S_CAP, own_places
-from engine.strategies.view import TRIGGER_QUOTE, V_FAIR, V_LEFT, V_TRIGGER, V_Z, Floats, is_by
+from engine.strategies.view import TRIGGER_QUOTE, V_LEFT, V_TRIGGER, V_Z, Floats, is_by
 from shm_layout import LAYOUT_HASH, Words
 
 P_LOW, P_MIDDLE, P_HIGH, P_CAP_LOW, P_CAP_MIDDLE, P_CONFIDENCE = own_places("certainty")
@@ -46,5 +46,5 @@ def certainty(
     if not abs(z) >= params[at + P_LOW] * 1e-6:
         return blocked(G_Z)
     side = side_of(z)
-    token = token_of(side, view[V_FAIR]) if is_ours(params, at) else normal_cdf(abs(z))
+    token = chance_of(view, params, at, side, normal_cdf(abs(z)))
     return judge(rows, quote, side, token, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

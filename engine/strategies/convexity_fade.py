@@ -8,7 +8,7 @@ from __future__ import annotations
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, is_ours, judge_both
+from engine.strategies.judge import blocked, chance_of, judge_both
 from engine.strategies.table import (
     G_DISTANCE,
     G_REGIME,
@@ -21,14 +21,13 @@ from engine.strategies.view import (
     TRIGGER_QUOTE,
     V_DISTANCE,
     V_DOMINANT,
-    V_FAIR,
     V_LEFT,
     V_TRIGGER,
     V_Z,
     Floats,
     is_by,
 )
-from shm_layout import LAYOUT_HASH, Words
+from shm_layout import BUY, LAYOUT_HASH, Words
 
 P_DISTANCE, P_LEFT, P_TREND, P_CONFIDENCE = own_places("convexity_fade")
 
@@ -54,5 +53,5 @@ def convexity_fade(
         return blocked(G_DISTANCE)
     if not view[V_DOMINANT] < params[at + P_TREND] * 1e-6:
         return blocked(G_REGIME)
-    yes = view[V_FAIR] if is_ours(params, at) else normal_cdf(view[V_Z])
+    yes = chance_of(view, params, at, BUY, normal_cdf(view[V_Z]))
     return judge_both(rows, quote, yes, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

@@ -12,11 +12,10 @@ import math
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, is_ours, judge_both
+from engine.strategies.judge import blocked, chance_of, judge_both
 from engine.strategies.table import G_OUTLIER, G_TIME, G_TRIGGER, G_UNKNOWN, own_places
 from engine.strategies.view import (
     TRIGGER_MODEL,
-    V_FAIR,
     V_LEFT,
     V_SIGMA,
     V_SIGMA_FITTED,
@@ -26,7 +25,7 @@ from engine.strategies.view import (
     Floats,
     is_by,
 )
-from shm_layout import LAYOUT_HASH, Words
+from shm_layout import BUY, LAYOUT_HASH, Words
 
 P_OUTLIER, P_CONFIDENCE = own_places("cross_timeframe")
 _HALVINGS = 60
@@ -107,5 +106,6 @@ def cross_timeframe(
         return blocked(G_UNKNOWN)
     if not abs(math.log(implied / fitted)) >= params[at + P_OUTLIER] * 1e-6:
         return blocked(G_OUTLIER)
-    yes = view[V_FAIR] if is_ours(params, at) else normal_cdf(view[V_Z] * view[V_SIGMA] / fitted)
+    theirs = normal_cdf(view[V_Z] * view[V_SIGMA] / fitted)
+    yes = chance_of(view, params, at, BUY, theirs)
     return judge_both(rows, quote, yes, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

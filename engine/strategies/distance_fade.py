@@ -7,9 +7,9 @@ import math
 
 from numba import njit
 
-from engine.strategies.judge import blocked, is_ours, judge, side_of, token_of
+from engine.strategies.judge import blocked, chance_of, judge, side_of
 from engine.strategies.table import G_DISTANCE, G_TIME, G_UNKNOWN, own_places
-from engine.strategies.view import V_DISTANCE, V_FAIR, V_FRACTION, V_LEFT, Floats
+from engine.strategies.view import V_DISTANCE, V_FRACTION, V_LEFT, Floats
 from shm_layout import LAYOUT_HASH, Words
 
 P_DISTANCE, P_SCALE, P_CONFIDENT = own_places("distance_fade")
@@ -41,9 +41,7 @@ def distance_fade(
     if not off_strike > params[at + P_DISTANCE] * 1e-9:
         return blocked(G_DISTANCE)
     side = side_of(view[V_DISTANCE])
-    if is_ours(params, at):
-        token = token_of(side, view[V_FAIR])
-    else:
-        token = their_fair(off_strike, view[V_FRACTION], params[at + P_SCALE] * 1e-9)
+    theirs = their_fair(off_strike, view[V_FRACTION], params[at + P_SCALE] * 1e-9)
+    token = chance_of(view, params, at, side, theirs)
     confidence = min(max(off_strike / (params[at + P_CONFIDENT] * 1e-9), 0.3), 1.0)
     return judge(rows, quote, side, token, confidence, off_e6, params, at)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, is_ours, judge, side_of, token_of, token_touch
+from engine.strategies.judge import blocked, chance_of, judge, side_of, token_touch
 from engine.strategies.table import (
     G_NO_QUOTE,
     G_PRICE,
@@ -16,7 +16,7 @@ from engine.strategies.table import (
     G_Z,
     own_places,
 )
-from engine.strategies.view import V_DOMINANT, V_FAIR, V_LEFT, V_Z, Floats
+from engine.strategies.view import V_DOMINANT, V_LEFT, V_Z, Floats
 from shm_layout import LAYOUT_HASH, Words
 
 P_Z, P_LEFT, P_PRICE, P_TREND, P_CONFIDENCE = own_places("extreme_buyer")
@@ -48,5 +48,5 @@ def extreme_buyer(
         return blocked(G_NO_QUOTE)
     if price >= params[at + P_PRICE]:
         return blocked(G_PRICE)
-    token = token_of(side, view[V_FAIR]) if is_ours(params, at) else normal_cdf(-abs(z))
+    token = chance_of(view, params, at, side, normal_cdf(-abs(z)))
     return judge(rows, quote, side, token, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

@@ -32,7 +32,15 @@ from engine.strategies.table import (
     S_EDGE_MIN,
     S_FAIR,
 )
-from engine.strategies.view import V_SECONDS, V_Z, Floats
+from engine.strategies.view import (
+    V_FAIR,
+    V_MIDDLE,
+    V_SECONDS,
+    V_SHARE,
+    V_Z,
+    Floats,
+    with_market,
+)
 from shm_layout import BUY, E6, LAYOUT_HASH, NO_BID_E6, SELL, Words
 
 CAP_SLACK = 1e-9  # 1 − (1 − CAP) is not CAP to the last bit
@@ -66,6 +74,16 @@ def token_of(side: int, yes: float) -> float:
 def is_ours(params: Words, at: int) -> bool:
     """Our model's probability counts, not the strategy's own figure."""
     return params[at + S_FAIR] == FAIR_OURS
+
+
+@njit(cache=True, _nrt=False)
+def chance_of(view: Floats, params: Words, at: int, side: int, theirs: float) -> float:
+    """Chance of the token that a side buys: our model's, or the strategy's own figure. The market's
+    middle has the same share in both: who shows nothing beside it gets no more weight by a cruder
+    formula."""
+    if is_ours(params, at):
+        return token_of(side, view[V_FAIR])
+    return with_market(theirs, view[V_SHARE], token_of(side, view[V_MIDDLE]))
 
 
 @njit(cache=True, _nrt=False)

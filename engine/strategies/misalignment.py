@@ -13,12 +13,11 @@ import math
 from numba import njit
 
 from engine.fair import normal_cdf
-from engine.strategies.judge import blocked, is_ours, judge_both
+from engine.strategies.judge import blocked, chance_of, judge_both
 from engine.strategies.table import G_MISALIGNMENT, G_TIME, G_TRIGGER, G_UNKNOWN, own_places
 from engine.strategies.view import (
     TRIGGER_SPOT,
     V_ELAPSED,
-    V_FAIR,
     V_MEAN_DISTANCE,
     V_SECONDS,
     V_SIGMA,
@@ -28,7 +27,7 @@ from engine.strategies.view import (
     density,
     is_by,
 )
-from shm_layout import LAYOUT_HASH, Words
+from shm_layout import BUY, LAYOUT_HASH, Words
 
 P_ELAPSED, P_SHIFT, P_CONFIDENCE = own_places("misalignment")
 
@@ -55,5 +54,5 @@ def misalignment(
         return blocked(G_UNKNOWN)
     if not density(view[V_Z]) * abs(z) >= params[at + P_SHIFT] * 1e-6:
         return blocked(G_MISALIGNMENT)
-    yes = view[V_FAIR] if is_ours(params, at) else normal_cdf(z)
+    yes = chance_of(view, params, at, BUY, normal_cdf(z))
     return judge_both(rows, quote, yes, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

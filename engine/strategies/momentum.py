@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from engine.strategies.judge import blocked, is_ours, judge, side_of, token_of, token_touch
+from engine.strategies.judge import blocked, chance_of, judge, side_of, token_touch
 from engine.strategies.table import (
     G_DISTANCE,
     G_NET,
@@ -19,7 +19,6 @@ from engine.strategies.table import (
 )
 from engine.strategies.view import (
     V_DISTANCE,
-    V_FAIR,
     V_FRACTION,
     V_NET,
     V_RATE,
@@ -71,6 +70,6 @@ def momentum(
         return blocked(G_NO_QUOTE)
     if price >= params[at + P_PRICE]:
         return blocked(G_PRICE)
-    token = token_of(side, view[V_FAIR]) if is_ours(params, at) else params[at + P_THEIRS] * 1e-6
+    token = chance_of(view, params, at, side, params[at + P_THEIRS] * 1e-6)
     confidence = min(max(view[V_RATE], 0.3), 0.8)
     return judge(rows, quote, side, token, confidence, off_e6, params, at)

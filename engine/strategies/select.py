@@ -68,7 +68,7 @@ from shm_layout import BUY, E6, LAYOUT_HASH, ROUND_UP, SELL, Words
     C_ROOM,  # dollars left under the market's cap
     C_CAP,  # contracts that all other limits leave
     C_WALK_BUDGET,  # budget orders may take more than the touch
-    C_STAKED,  # dollars at stake in this market already, those of orders under way with them
+    C_STAKED,  # dollars at stake here, orders under way with them, and of bets on the same asset
 ) = range(8)
 CASE_CELLS = 8
 # `seen`: what a strategy did in this market before
@@ -247,8 +247,9 @@ def size_order(
 def dollars_for(
     which: int, view: Floats, touch: int, edge: int, case: Words, params: Words, spent: Words
 ) -> int:
-    """Dollars of one order. Half-Kelly is of the position: of bankroll and stake together, less
-    what is at stake; then the strategy's cap on one order, its total, and the market's."""
+    """Dollars of one order. Half-Kelly is of the position, and all bets on an asset are one: of
+    bankroll and stake together, less what is at stake; then the strategy's cap on one order, its
+    total, and the market's."""
     at = which * ROW_CELLS
     cap = tier_cap_e6(view, params, at) if which == CERTAINTY else params[at + S_CAP]
     whole = mul_div_floor(case[C_BANKROLL] + case[C_STAKED], kelly_e6(edge, touch, E6), i64(E6))

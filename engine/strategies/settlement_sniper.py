@@ -11,7 +11,7 @@ import math
 
 from numba import njit
 
-from engine.strategies.judge import blocked, is_ours, judge, side_of, token_of
+from engine.strategies.judge import blocked, chance_of, judge, side_of
 from engine.strategies.table import (
     FAIR_THEIRS,
     G_DISTANCE,
@@ -22,7 +22,7 @@ from engine.strategies.table import (
     S_FAIR,
     own_places,
 )
-from engine.strategies.view import V_DISTANCE, V_FAIR, V_LEFT, V_VELOCITY, Floats
+from engine.strategies.view import V_DISTANCE, V_LEFT, V_VELOCITY, Floats
 from shm_layout import LAYOUT_HASH, Words
 
 P_LEFT_MIN, P_LEFT_MAX, P_DISTANCE, P_REVERSAL, P_CONFIDENCE = own_places("settlement_sniper")
@@ -69,5 +69,5 @@ def settlement_sniper(
     side, theirs = side_of(distance), their_fair(abs(distance), left)
     if params[at + S_FAIR] == FAIR_THEIRS and not theirs >= 0.0:
         return blocked(G_TABLE)
-    token = token_of(side, view[V_FAIR]) if is_ours(params, at) else theirs
+    token = chance_of(view, params, at, side, theirs)
     return judge(rows, quote, side, token, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

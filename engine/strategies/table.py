@@ -32,13 +32,13 @@ ROW_CELLS = 16  # parameters of one strategy: the common ones, then its own
 
 GATES = (
     "fires", "off", "trigger", "unknown", "time", "distance", "trades", "velocity", "net_volume",
-    "reversal", "z", "regime", "misalignment", "outlier", "table", "no_quote", "price", "delay",
-    "edge", "confidence", "house_view", "cooldown", "orders", "limit", "size",
+    "reversal", "z", "regime", "misalignment", "outlier", "table", "no_quote", "price", "lag",
+    "delay", "edge", "confidence", "house_view", "cooldown", "orders", "limit", "size",
 )  # fmt: skip
 (
     G_FIRES, G_OFF, G_TRIGGER, G_UNKNOWN, G_TIME, G_DISTANCE, G_TRADES, G_VELOCITY, G_NET,
-    G_REVERSAL, G_Z, G_REGIME, G_MISALIGNMENT, G_OUTLIER, G_TABLE, G_NO_QUOTE, G_PRICE, G_DELAY,
-    G_EDGE, G_CONFIDENCE, G_HOUSE_VIEW, G_COOLDOWN, G_ORDERS, G_LIMIT, G_SIZE,
+    G_REVERSAL, G_Z, G_REGIME, G_MISALIGNMENT, G_OUTLIER, G_TABLE, G_NO_QUOTE, G_PRICE, G_LAG,
+    G_DELAY, G_EDGE, G_CONFIDENCE, G_HOUSE_VIEW, G_COOLDOWN, G_ORDERS, G_LIMIT, G_SIZE,
 ) = range(len(GATES))  # fmt: skip
 
 GATE_BITS = 5  # of a gate's number, where those of all strategies stand in one cell
@@ -69,7 +69,10 @@ REFERENCE: dict[str, dict[str, int]] = {  # total of the first three and of mode
         left_min_ns=5_000 * _MS, left_max_ns=90_000 * _MS, distance_min_e9=588_000,
         reversal_max_e12=29_400_000, confidence_e6=950_000,
     ),
-    "latency": _strategy(30_000, 20_000, 80_000, 200, 50, confidence_e6=600_000),  # confidence ours
+    "latency": _strategy(
+        30_000, 20_000, 80_000, 200, 50,
+        confidence_e6=600_000, moved_min_e6=20_000,  # both ours
+    ),
     "certainty": _strategy(
         20_000, 50_000, 100_000, 1_000, 15,
         z_low_e6=1_500_000, z_middle_e6=2_500_000, z_high_e6=3_000_000,

@@ -6,8 +6,9 @@ is false, so a strategy that forgets to ask does not fire. What decides is how t
 distance and z are those of the expected settlement value, which is spot before the averaging
 window and nearly fixed at its end, not of the newest price.
 
-Cells are odd or even in YES and NO: distance, z, velocity, net volume and the distance of the
-60 s mean change their sign for the mirrored market, fair becomes its complement, all else stays.
+Cells are odd or even in YES and NO: distance, z, velocity, net volume, the distance of the 60 s
+mean and what fair moved by change their sign for the mirrored market, fair and the middle become
+their complement, all else stays.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -44,7 +45,10 @@ Floats = npt.NDArray[np.float64]
     V_TRIGGER,  # what made us look: bits of TRIGGER_*
     V_SIGMA_IMPLIED,  # what the market's own middle implies, per √second
     V_SIGMA_FITTED,  # what the windows of other lengths imply for this one
-) = range(19)
+    V_MIDDLE,  # of the market's own quote
+    V_SHARE,  # of it in a chance that is bet on
+    V_MOVED,  # of our model's probability alone, since the touch last changed its price
+) = range(22)
 VIEW_CELLS = 24
 TRIGGER_SPOT, TRIGGER_QUOTE, TRIGGER_MODEL = 1, 2, 4
 UNKNOWN = math.nan
@@ -102,11 +106,15 @@ def show_market(
 
 
 @njit(cache=True)
-def with_market(fair: float, share_e6: int, bid: int, ask: int) -> float:
-    """A chance in which the market's middle has this share. A side that nobody offers stands at the
-    end of the scale; NaN stays NaN."""
-    middle = (max(bid, 0) + min(ask, E6)) / (2.0 * E6)
-    return fair + share_e6 / E6 * (middle - fair)
+def middle_of(bid: int, ask: int) -> float:
+    """A market's own chance of YES. A side that nobody offers stands at the end of the scale."""
+    return (max(bid, 0) + min(ask, E6)) / (2.0 * E6)
+
+
+@njit(cache=True)
+def with_market(chance: float, share: float, middle: float) -> float:
+    """A chance in which the market's middle has this share; NaN stays NaN."""
+    return chance + share * (middle - chance)
 
 
 @njit(cache=True, _nrt=False)

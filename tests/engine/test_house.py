@@ -1,5 +1,5 @@
 """All strategies in the detector: each alone fires on ring entries and not when it is off, their
-parameters come by the control ring, and what an order has at stake is given back."""
+parameters come by the control ring (what they have at stake: tests/engine/test_stakes.py)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from fractions import Fraction
 
 import pytest
 
-from engine import memory as m
 from engine.replay import replay
 from engine.strategies import table
-from engine.strategies.select import N_ORDERS
 from engine.strategies.table import GATES, STRATEGIES
 from shm_layout import (
     BET,
     BUY,
     E6,
-    HALTED,
     K_ACCOUNT,
     KIND_MODEL,
-    NO_INSTRUMENT,
     REFUSAL,
     REPORT,
     SELL,
@@ -32,7 +28,7 @@ from shm_layout import (
 )
 from tests.engine import bets as b
 from tests.engine import windows as w
-from tests.engine.world import KALSHI, MS, RUN_0, SECOND, World, detector_of, field_of, record
+from tests.engine.world import KALSHI, MS, SECOND, World, detector_of, field_of, record
 from tests.twins import detector as twin
 
 SEED = 20261121
@@ -175,6 +171,52 @@ def test_the_more_of_a_chance_is_the_markets_the_less_edge_is_left(share: int, g
         assert replay(world.tape) == [intents[0].tobytes()]
 
 
+@pytest.mark.parametrize(("share", "gate"), [(0, "fires"), (E6, "edge")])
+def test_the_market_has_its_share_in_a_strategys_own_figure_too(share: int, gate: str) -> None:
+    world, detector = w.misalignment("misalignment", fair=table.FAIR_THEIRS)
+    w.terms(world, market_e6=share)
+    intents = world.step(detector)
+    assert gate_now(world, "misalignment") == gate and len(intents) == (gate == "fires")
+    assert replay(world.tape) == [intent.tobytes() for intent in intents]
+
+
+def resized(world: World) -> None:
+    world.quote(0, KALSHI, ((490_000, w.LEVEL // 2),), ((510_000, w.LEVEL // 2),))
+
+
+def priced_anew(world: World) -> None:
+    w.book(world, 49, 52)
+
+
+def come_back(world: World) -> None:
+    w.spot(world, 80_002)
+
+
+@pytest.mark.parametrize(
+    ("change", "gate"), [(resized, "fires"), (priced_anew, "lag"), (come_back, "lag")]
+)
+def test_latency_wants_a_touch_priced_before_our_chance_moved(
+    change: Callable[[World], None], gate: str
+) -> None:
+    world, detector = w.latency("latency")
+    change(world)
+    intents = world.step(detector)
+    assert gate_now(world, "latency") == gate and len(intents) == (gate == "fires")
+    bodies = [intent.tobytes() for intent in intents]
+    assert replay(world.tape) == bodies == twin.run(world.tape)
+
+
+def test_a_touch_that_only_disagrees_with_us_is_not_late() -> None:
+    world, detector = w.opened("latency", "model_edge")
+    w.spot(world, 80_060)
+    w.book(world, 49, 51)  # where spot is now it would be worth two thirds
+    (intent,) = world.step(detector)
+    assert STRATEGIES[reason_of(intent, "strategy")] == "model_edge"
+    assert gate_now(world, "latency") == "lag"
+    w.trade(world, 80_061)
+    assert world.step(detector) == [] and gate_now(world, "latency") == "lag"
+
+
 def test_a_detector_that_starts_later_knows_the_strategies_from_their_slots() -> None:
     world, _ = w.distance_fade("distance_fade")
     world.seen["control_ring"] = 5_000
@@ -258,87 +300,6 @@ def test_no_strategy_chooses_on_what_is_late_or_doubtful(change: Callable[[World
     change(world)
     assert world.step(detector) == []
     assert all(told(world, name, "orders") == 0 for name in STRATEGIES)
-
-
-def test_an_order_that_filled_nothing_gives_all_it_had_at_stake_back() -> None:
-    world, detector = w.distance_fade("distance_fade")
-    (intent,) = world.step(detector)
-    cash = field_of(intent, "cash_e6_0")
-    assert told(world, "distance_fade", "spent_e6") == cash > 0
-    world.end(intent, "nothing_filled")
-    assert world.step(detector) == []  # within the cooldown
-    assert told(world, "distance_fade", "spent_e6") == 0
-    assert gate_now(world, "distance_fade") == "cooldown"
-
-
-@pytest.mark.parametrize(("reason", "orders"), [("stale", 0), ("nothing_filled", 1)])
-def test_a_refused_intent_is_no_order_and_one_that_was_sent_is(reason: str, orders: int) -> None:
-    world, detector = w.distance_fade("distance_fade")
-    (intent,) = world.step(detector)
-    world.set_state(HALTED)
-    world.end(intent, reason)
-    world.step(detector)
-    at = m.HOUSE_AT + m.H_SEEN + 2 * STRATEGIES.index("distance_fade") + N_ORDERS
-    assert detector._mem[at] == orders
-
-
-def test_what_was_filled_stays_at_stake_until_the_market_holds_nothing() -> None:
-    world, detector = w.distance_fade("distance_fade")
-    (intent,) = world.step(detector)
-    cash, size = field_of(intent, "cash_e6_0"), field_of(intent, "size_e6_0")
-    part = size // 4
-    world.leg(intent, 0, part, position_cost_e6=cash // 4)
-    world.end(intent, "partial", part)
-    world.step(detector)
-    left = told(world, "distance_fade", "spent_e6")
-    assert left == cash - cash * (size - part) // size and left >= cash // 4
-    world.append("reports", K_ACCOUNT, record(REPORT, instrument=0, generation=1, account=-1))
-    world.step(detector)
-    assert told(world, "distance_fade", "spent_e6") == 0
-
-
-def test_an_unknown_outcome_stays_at_stake() -> None:
-    world, detector = w.distance_fade("distance_fade")
-    (intent,) = world.step(detector)
-    world.end(intent, "unknown_outcome")
-    world.step(detector)
-    assert told(world, "distance_fade", "spent_e6") == field_of(intent, "cash_e6_0")
-
-
-def test_another_market_in_the_slot_begins_with_nothing() -> None:
-    world, detector = w.distance_fade("distance_fade")
-    (intent,) = world.step(detector)
-    world.end(intent, "unknown_outcome")
-    world.instrument(0, 0, generation=2)
-    w.book(world, 58, 60)
-    world.step(detector)
-    assert told(world, "distance_fade", "spent_e6") == 0
-    house = detector._mem[m.HOUSE_AT : m.HOUSE_AT + m.HOUSE_CELLS]
-    assert not house.any()
-
-
-def test_a_strategys_total_holds_over_all_markets() -> None:
-    world, detector = w.distance_fade("distance_fade", total_e6=40_000)
-    place = {"settlement_rule": w.RULE.cell, "open_epoch_ns": RUN_0, "spot_slot": w.SPOT_SLOT}
-    world.instrument(1, 0, index_slot=1, **place)
-    world.pair(1, 1, NO_INSTRUMENT, needs_terms=1)
-    w.terms(world, 1)
-    w.book(world, 58, 60, 1)
-    intents = world.step(detector)
-    spent = [field_of(intent, "cash_e6_0") for intent in intents]
-    assert len(spent) == 2 and sum(spent) <= 400 * E6 and spent[1] < spent[0] / 2
-    assert told(world, "distance_fade", "spent_e6") == sum(spent)
-
-
-def test_a_restarted_detector_counts_what_is_still_in_flight() -> None:
-    world, before = w.distance_fade("distance_fade")
-    (intent,) = world.step(before)
-    later = detector_of(world, epoch=2)
-    world.step(later)
-    assert told(world, "distance_fade", "spent_e6") == field_of(intent, "cash_e6_0")
-    world.end(intent, "nothing_filled")
-    world.step(later)
-    assert told(world, "distance_fade", "spent_e6") == 0
 
 
 def test_all_strategies_replay_to_the_byte_and_to_their_plain_twin() -> None:

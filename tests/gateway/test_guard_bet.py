@@ -181,6 +181,7 @@ BREAKS: list[tuple[str, Break]] = [
     ("off_model", lambda c: (params(formula_off_e6=240_000)(c), by_formula(750_000)(c))),
     ("off_model", of_share(200_000, 531_000)),
     ("off_model", of_share(500_000, 500_000)),
+    ("off_model", lambda c: (of_share(500_000, 0)(c), by_formula(590_000)(c))),
     ("off_model", lambda c: c.terms(strike_e8=-1)),
     ("off_model", lambda c: c.terms(strike_e8=PRICE + 10**11)),
     ("off_model", lambda c: c.terms(sigma_e12=0)),
@@ -233,7 +234,7 @@ def test_each_rule_refuses_alone(wanted: str, breaks: Break) -> None:
         lambda c: c.told(fair_e6=550_000),  # a little more than the model makes of it now
         of_share(200_000, 520_000),
         of_share(500_000, 475_000),
-        lambda c: (of_share(500_000, 740_000)(c), by_formula(740_000)(c)),  # it asks no market
+        lambda c: (of_share(500_000, 0)(c), by_formula(570_000)(c)),
         by_formula(740_000),
         lambda c: (params(formula_off_e6=270_000)(c), by_formula(760_000)(c)),
         lambda c: c.terms(strike_e8=PRICE // 2),  # worth more than it claims

@@ -175,10 +175,18 @@ class Bets(Money, ABC):
             run_ns=self.run, held=BUY if held[0] > 0 else SELL if held[0] < 0 else -1,
             bankroll=max(self.cash[account] - self.reserved("account", account), 0),
             room=max(room, 0), cap=p["size_max_e6"], walk_budget=bool(p["switches"] & 1),
-            staked=staked,
+            staked=staked + self.beside_at_stake(instrument),
         )  # fmt: skip
         least = max(p["edge_min_e6"], self.pairs[pair]["edge_min_e6"])
         return self.house.choose(instrument, self.market(instrument), off, least, case)
+
+    def beside_at_stake(self, instrument: int) -> int:
+        """Of bets in other markets of its asset."""
+        asset = self.instruments[instrument]["asset"]
+        return sum(
+            cash for (at, _), cash in self.house.at_stake.items()
+            if at != instrument and self.instruments[at]["asset"] == asset
+        )  # fmt: skip
 
     def bet(self, number: int, by_quote: bool) -> None:
         """Decide one market."""

@@ -126,11 +126,10 @@ def _fair(
     chance = _chance(terms, market.rule, told["spot_e8"], price.cells[_X["event_epoch_ns"]])
     if chance is None:
         return R["off_model"]
-    most_e6 = params.formula_off_e6
-    if not price.is_formula:
-        share = terms["market_e6"] / E6
-        chance = chance * (1 - share) + middle * share
-        most_e6 = params.fair_off_e6 * (E6 - terms["market_e6"]) // E6
+    share = terms["market_e6"] / E6
+    chance = chance * (1 - share) + middle * share
+    most_e6 = params.formula_off_e6 if price.is_formula else params.fair_off_e6
+    most_e6 = most_e6 * (E6 - terms["market_e6"]) // E6
     if leg.side == BUY:
         return R["off_model"] if told["fair_e6"] > floor(chance * E6) + most_e6 else 0
     return R["off_model"] if told["fair_e6"] < ceil(chance * E6) - most_e6 else 0

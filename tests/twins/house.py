@@ -54,6 +54,7 @@ class House:
         self.at_stake: dict[Holding, int] = defaultdict(int)
         self.decided: dict[int, tuple[int, int, int, int]] = {}  # market: what it was decided on
         self.implied: dict[int, tuple[float, float, int]] = {}  # market: σ, seconds, when
+        self.priced: dict[int, tuple[tuple[int, int], float]] = {}  # market: touch, chance then
         self.answers: dict[int, dict[str, Answer]] = {}  # market: those of the last decision
 
     def told(self, row: Row) -> None:
@@ -96,6 +97,7 @@ class House:
         self.orders = {name: row for name, row in self.orders.items() if name[0] != instrument}
         self.decided.pop(instrument, None)
         self.implied.pop(instrument, None)
+        self.priced.pop(instrument, None)
 
     # ---- trades
 
@@ -129,7 +131,8 @@ class House:
             "distance": (price - strike) / strike, "left": left, "seconds": seconds,
             "z": math.log(price / strike) / (sigma * math.sqrt(seconds)), "sigma": sigma,
             "elapsed": length / 1e9 - left, "fraction": left / (length / 1e9),
-            "fair": (1 - market) * ours + market * (bid + ask) / 2,
+            "fair": (1 - market) * ours + market * (bid + ask) / 2, "share": market,
+            "moved": self._moved(row["index"], (quote["bids0"], quote["asks0"]), ours),
             "trigger": self._trigger(row["index"], quote, terms, spot),
         }  # fmt: skip
         flow = self.flows[row["spot_slot"]]
@@ -149,6 +152,14 @@ class House:
             "dominant": share or None,
             "mean_distance": math.log(mean / strike_e8) if mean else None,
         }
+
+    def _moved(self, instrument: int, touch: tuple[int, int], ours: float) -> float:
+        """Since the touch got these prices."""
+        was, then = self.priced.get(instrument, ((0, 0), 0.0))
+        if was != touch:
+            then = int(ours * 1e12) * 1e-12
+            self.priced[instrument] = touch, then
+        return ours - then
 
     def _trigger(self, instrument: int, quote: Row, terms: Row, spot: Row) -> int:
         was = self.decided.get(instrument, (0, 0, 0, 0))

@@ -42,12 +42,14 @@ class Market:
     sigma_fitted: float | None = None
     off: int = 0
     delay_ns: int = 0
+    moved: float | None = None
+    share: float = 0.0
 
     def mirrored(self) -> Market:
         """NO of this market seen as YES."""
         odd = {
             name: None if value is None else -value
-            for name in ("distance", "z", "velocity", "net", "mean_distance")
+            for name in ("distance", "z", "velocity", "net", "mean_distance", "moved")
             for value in [getattr(self, name)]
         }
         fair = None if self.fair is None else 1.0 - self.fair
@@ -128,8 +130,14 @@ def both(m: Market, yes: float | None, confidence: float, p: Params) -> Answer:
 
 
 def either(m: Market, side: int, theirs: float | None, p: Params) -> float | None:
-    """Our model, or theirs where wanted."""
-    return of_side(side, m.fair) if p["fair"] == 0 else theirs
+    """Our model, or theirs where wanted, with the market's share in it."""
+    if p["fair"] == 0 or theirs is None:
+        return of_side(side, m.fair) if p["fair"] == 0 else None
+    bid = m.book.bids[0][0] if m.book.bids else 0
+    ask = m.book.asks[0][0] if m.book.asks else E6
+    middle = of_side(side, (bid + ask) / (2 * E6))
+    assert middle is not None
+    return theirs + m.share * (middle - theirs)
 
 
 def first(*gates: tuple[str, bool | None]) -> str | None:
@@ -209,11 +217,17 @@ def settlement_sniper(m: Market, p: Params) -> Answer:
 
 
 def latency(m: Market, p: Params) -> Answer:
-    stop = first(("trigger", m.trigger & 1 > 0), ("time", m.left is not None and m.left > 0))
+    stop = first(
+        ("trigger", m.trigger & 1 > 0), ("time", m.left is not None and m.left > 0),
+        ("unknown", m.moved is not None),
+        ("lag", m.moved is not None and abs(m.moved) >= p["moved_min_e6"] * 1e-6),
+    )  # fmt: skip
     if stop:
         return blocked(stop)
-    theirs = None if m.z is None else phi(m.z)
-    return both(m, either(m, BUY, theirs, p), p["confidence_e6"] * 1e-6, p)
+    assert m.moved is not None
+    side = sign(m.moved)
+    theirs = of_side(side, None if m.z is None else phi(m.z))
+    return judge(m, side, either(m, side, theirs, p), p["confidence_e6"] * 1e-6, p)
 
 
 def certainty(m: Market, p: Params) -> Answer:

@@ -12,7 +12,7 @@ from engine import basket
 from engine import cells as c
 from engine.strategies import select, table
 from engine.strategies import view as v
-from shm_layout import E6
+from shm_layout import E6, NO_ASK_E6, NO_BID_E6
 from tests.engine.test_edge import random_book, rows_of
 from tests.twins import choice
 from tests.twins import strategies as twin
@@ -24,7 +24,8 @@ CELLS = {
     "elapsed": v.V_ELAPSED, "fraction": v.V_FRACTION, "sigma": v.V_SIGMA, "fair": v.V_FAIR,
     "velocity": v.V_VELOCITY, "net": v.V_NET, "trades": v.V_TRADES, "rate": v.V_RATE,
     "dominant": v.V_DOMINANT, "mean_distance": v.V_MEAN_DISTANCE, "trigger": v.V_TRIGGER,
-    "sigma_implied": v.V_SIGMA_IMPLIED, "sigma_fitted": v.V_SIGMA_FITTED,
+    "sigma_implied": v.V_SIGMA_IMPLIED, "sigma_fitted": v.V_SIGMA_FITTED, "moved": v.V_MOVED,
+    "share": v.V_SHARE,
 }  # fmt: skip
 ALL_ON = {name: row | {"on": 1} for name, row in table.REFERENCE.items()}
 
@@ -35,6 +36,9 @@ def view_of(market: twin.Market) -> v.Floats:
     for name, cell in CELLS.items():
         if (value := getattr(market, name)) is not None:
             view[cell] = value
+    (bid, _), *_ = *market.book.bids, (NO_BID_E6, 0)
+    (ask, _), *_ = *market.book.asks, (NO_ASK_E6, 0)
+    view[v.V_MIDDLE] = v.middle_of(bid, ask)
     return view
 
 
@@ -116,7 +120,8 @@ def random_market(rng: random.Random) -> twin.Market:
         maybe(0.0, 7e-6, 8e-6, 2.9e-5, 3e-5), maybe(0.0, 1.5, 40.0), trades, trades / 30,
         plain(0.0, 0.5, 0.74, 0.75, 0.9), maybe(0.0, 0.0002, 0.001), rng.choice([1, 2, 3, 4, 7]),
         plain(0.0, 8.9e-5, 1.5e-4), plain(0.0, 8.9e-5, 1e-4), rng.choice([0, 0, 0, 5_000, -1]),
-        rng.choice([0, 0, 150_000_000, 10**9]),
+        rng.choice([0, 0, 150_000_000, 10**9]), maybe(0.0, 0.019, 0.02, 0.3),
+        rng.choice([0.0, 0.0, 0.5, 1.0]),
     )  # fmt: skip
     if distance is None or rng.random() < 0.5:
         return market

@@ -45,7 +45,7 @@ def market_of(view: v.Floats, book: Book) -> twin.Market:
         book, distance=view[v.V_DISTANCE], z=view[v.V_Z], seconds=view[v.V_SECONDS],
         left=view[v.V_LEFT], elapsed=view[v.V_ELAPSED], fraction=view[v.V_FRACTION], sigma=SIGMA,
         fair=view[v.V_FAIR], velocity=0.0, net=0.0, trades=60, rate=2.0, dominant=0.5,
-        mean_distance=0.0,
+        mean_distance=0.0, moved=view[v.V_FAIR] - 0.5,
     )  # fmt: skip
 
 

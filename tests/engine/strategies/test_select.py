@@ -46,7 +46,7 @@ LATE = twin.Market(
     Book(((780_000, 500 * E6),), ((800_000, 500 * E6), (830_000, 500 * E6), (990_000, 500 * E6))),
     distance=0.0016, z=3.2, seconds=20.0, left=45.0, elapsed=255.0, fraction=0.15, sigma=8.9e-5,
     fair=0.95, velocity=1e-6, net=2.0, trades=80, rate=2.7, dominant=0.55, mean_distance=0.0,
-    trigger=7,
+    trigger=7, moved=0.1,
 )  # fmt: skip
 NOW = choice.Case(run_ns=10**12)
 

@@ -32,6 +32,22 @@ def test_the_compiled_strategy_equals_the_plain_one(name: str) -> None:
     assert gates["fires"] > 10 and len(gates) > 4, gates
 
 
+@pytest.mark.parametrize("name", table.STRATEGIES)
+def test_where_all_of_a_chance_is_the_markets_no_formula_finds_an_edge(name: str) -> None:
+    if name == "model_edge":
+        return  # it has none of its own
+    rng, fired = random.Random(SEED), Counter[float]()
+    params = ALL_ON[name] | {"fair": table.FAIR_THEIRS, "edge_min_e6": 1, "confidence_min_e6": 0}
+    for _ in range(2_000):
+        market = random_market(rng)
+        bids, asks = market.book.bids, market.book.asks
+        if bids and asks and bids[0][0] >= asks[0][0]:
+            continue  # crossed: its middle is no price
+        for share in (0.0, 0.5, 1.0):
+            fired[share] += ask(name, replace(market, share=share), params)[4] == "fires"
+    assert fired[0.0] >= fired[0.5] > 0 == fired[1.0], fired
+
+
 cents = st.integers(1, 98)
 shares = st.integers(1, 10_000)
 
@@ -58,7 +74,7 @@ def markets(draw: st.DrawFn) -> twin.Market:
         trades=draw(st.integers(0, 500)), rate=draw(st.floats(0, 20)),
         dominant=draw(st.floats(0.5, 1)), mean_distance=draw(st.floats(-0.01, 0.01)),
         sigma_implied=draw(st.floats(1e-5, 1e-3)), sigma_fitted=draw(st.floats(1e-5, 1e-3)),
-        off=draw(st.sampled_from([0, 1_000])),
+        off=draw(st.sampled_from([0, 1_000])), moved=draw(st.floats(-0.5, 0.5)),
     )  # fmt: skip
 
 

@@ -47,10 +47,11 @@ def test_distance_and_z_are_those_of_the_expected_settlement_value() -> None:
 def test_the_market_has_its_share_in_a_chance(
     share: int, bid: int, ask: int, wanted: float
 ) -> None:
-    assert v.with_market(0.7, share, bid, ask) == pytest.approx(wanted)
-    mirrored = v.with_market(0.3, share, E6 - ask, E6 - bid)
+    middle = v.middle_of(bid, ask)
+    assert v.with_market(0.7, share / E6, middle) == pytest.approx(wanted)
+    mirrored = v.with_market(0.3, share / E6, v.middle_of(E6 - ask, E6 - bid))
     assert mirrored == pytest.approx(1 - wanted)
-    assert math.isnan(v.with_market(math.nan, share, bid, ask))
+    assert math.isnan(v.with_market(math.nan, share / E6, middle))
 
 
 def test_time_is_shown_in_seconds_and_in_fractions() -> None:
