@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 from gateway.throttle import STAMPS_MAX
 
 LIMIT_MAX_E6 = 10**12  # a million dollars: above it a limit is a typing error
+BURST = 150  # balances that are asked for at once at Polymarket, beside the cash
+BALANCES, WITHIN_NS = 200, 10_000_000_000  # so many it answers in so long (reference, section 10)
+LOOKS_NS = WITHIN_NS // (BALANCES // (BURST + 1))  # from one look at its figures to the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

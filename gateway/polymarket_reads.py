@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.answers import get_object
+from gateway.params import BURST
 from gateway.ports import Held, Market, Reader, VenueError
 
 PAGES_MAX = 20
 END_CURSOR = "LTE="
 ALL_MAX = 75  # markets of which every token is asked for
-BURST, PAUSE_S = 150, 0.1  # balances asked for at once, then between two
-BALANCES, WITHIN_NS = 200, 10_000_000_000  # so many are allowed in so long (reference, section 10)
-LOOKS_NS = WITHIN_NS // (BALANCES // (BURST + 1))  # from one snapshot to the next, at least
+PAUSE_S = 0.1  # between two balances, once so many were asked for at once
 
 
 async def balance(reader: Reader, query: str) -> int:

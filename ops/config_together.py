@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from dataclasses import replace
 
-from gateway.polymarket_reads import BALANCES, BURST, LOOKS_NS, WITHIN_NS
+from gateway.params import BALANCES, BURST, LOOKS_NS, WITHIN_NS
 from ops import series
 from ops.assets import AssetError, Assets
 from ops.config_read import Mistakes, Told

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.strategies.table import REFERENCE
-from gateway.polymarket_reads import LOOKS_NS
+from gateway.params import LOOKS_NS
 from ops import config, config_text, supervisor_cli
 from ops.config import SECTIONS, ConfigError, load, loaded
 from ops.settings import keys_of
