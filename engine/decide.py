@@ -118,8 +118,9 @@ def take_off(mem: Words, pair: int, direction: int) -> int:
     """What comes off each contract beside fees: hurdle, cost of capital until settlement (of n−1
     dollars, where the n outcomes of a set are sold), dead zone of this direction, risk of a taker
     delay. Below 0: not to be traded now, as the market holds takers back too long (-1) or the terms
-    that it needs are not there or have expired (-2). A row of one market has no dead zone, and
-    needs that market's terms.
+    that it needs are not there or have expired (-2). Any pair whose takers are held back needs
+    them: without, nobody knows what that costs. A row of one market has no dead zone, and needs
+    that market's terms.
     """
     row, terms = m.PAIR_AT + pair * BODY, m.TERMS_AT + pair * BODY
     a, b = mem[row + c.P_A], mem[row + c.P_B]
@@ -142,7 +143,7 @@ def take_off(mem: Words, pair: int, direction: int) -> int:
     has_terms = mem[terms + c.T_NUMBER] > 0
     has_terms = has_terms and mem[terms + c.T_GENERATION] == mem[row + c.P_GENERATION]
     if not has_terms:
-        return -2 if mem[row + c.P_NEEDS] != 0 else off
+        return -2 if mem[row + c.P_NEEDS] != 0 or delay > 0 else off
     if mem[terms + c.T_VALID] < mem[m.META + m.M_NOW]:
         return -2
     off += mem[terms + c.T_DEAD_ZONE + direction]

@@ -19,6 +19,7 @@ from ops.inspector_why import ABSENT, NOT_APPROVED, left_out, touch_out
 YEAR_S = 31_536_000
 WAITS = "waits for terms"  # the model has said nothing of a pair that needs it, or too long ago
 HELD_BACK = "taker delay too long"
+UNPRICED = "taker delay without terms"  # of a pair that is on no index: nobody says what it costs
 NO_CLOSE = "close not known"
 NOT_SURE = "not sure"  # this direction of a set may lose
 
@@ -228,6 +229,8 @@ def _off(
         why = WAITS if terms["valid_until_ns"] < now_ns else ""
     elif row["needs_terms"]:
         why = WAITS
+    elif delay > 0:
+        why = UNPRICED
     if rate_e6 and closes is None:
         why = NO_CLOSE
     if delay > min(int(parameters["delay_max_ns"]), int(row["delay_max_ns"])):

@@ -100,8 +100,7 @@ def _crypto(close: datetime, eastern: datetime, stamp: str) -> tuple[Play, ...]:
                 TAPERED_DECI_CENT, CRYPTO_SHARD,
             ),
             polymarket=polymarket_market(
-                f"btc-updown-15m-{window}", "Bitcoin Up or Down - 15 minutes", 10_000, 70_000,
-                taker_delay_ns=150_000_000,
+                f"btc-updown-15m-{window}", "Bitcoin Up or Down - 15 minutes", 10_000, 70_000
             ),
             kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=BTC, strike_bps=0,
         ),

@@ -116,11 +116,12 @@ def _spec(series: Series, close_s: int, begin_epoch_ns: int) -> MarketSpec:
     if series.venue == "polymarket":
         minutes, hours = series.length_s // 60, series.length_s // 3_600
         short, length = f"{minutes}m", f"{minutes} minutes"
+        delay_ns = 0 if series.length_s == LENGTHS_S["4h"] else 150_000_000  # polymarket.md 8
         if hours:
             short, length = f"{hours}h", f"{hours} hours"
         return polymarket_market(
             f"{coin}-updown-{short}-{open_s}", f"{name} Up or Down - {length}", 10_000,
-            70_000, taker_delay_ns=150_000_000, index=CHAINLINK[series.product],
+            70_000, taker_delay_ns=delay_ns, index=CHAINLINK[series.product],
             twap_ns=WINDOW_S * SECOND_NS, outcomes=("Up", "Down"), **common,
         )  # fmt: skip
     return kalshi_market(

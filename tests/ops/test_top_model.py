@@ -14,7 +14,7 @@ from engine import decide, memory
 from engine.strategies.table import GATE_BITS, GATES, REFERENCE, row_of
 from ops.clock import mono_ns
 from ops.inspector import Inspector
-from ops.inspector_pairs import HELD_BACK, NO_CLOSE, WAITS, YEAR_S, _off
+from ops.inspector_pairs import HELD_BACK, NO_CLOSE, UNPRICED, WAITS, YEAR_S, _off
 from ops.inspector_view import View
 from ops.top_model import EDGES, FAIRS, STRATEGIES, edge_rows, window
 from ops.top_view import Wish, lines, ordered
@@ -79,15 +79,24 @@ def test_every_part_that_comes_off_is_shown_and_sums_up(segment: shm.Segment) ->
 
 @pytest.mark.parametrize(
     ("spoil", "why"),
-    [("none", WAITS), ("old", WAITS), ("other", WAITS), ("delay", HELD_BACK), ("close", NO_CLOSE)],
+    [
+        ("none", WAITS),
+        ("old", WAITS),
+        ("other", WAITS),
+        ("delay", HELD_BACK),
+        ("close", NO_CLOSE),
+        ("on no index", UNPRICED),
+    ],
 )
 def test_why_a_pair_does_not_trade_at_all_is_said(
     segment: shm.Segment, spoil: str, why: str
 ) -> None:
     now_ns = mono_ns()
     scene(segment, now_ns, hurdle_year_e6=100_000)
-    pair(segment, needs_terms=1)
-    if spoil != "none":
+    pair(segment, needs_terms=int(spoil != "on no index"))
+    if spoil == "on no index":
+        quote(segment, 1, 600_000, 610_000, now_ns, taker_delay_ns=1, close_epoch_ns=RUN_0 + DAY_NS)
+    elif spoil != "none":
         until_ns = now_ns - 1 if spoil == "old" else now_ns + 60 * SECOND
         terms(segment, until_ns, generation=9 if spoil == "other" else 1)
     if spoil == "delay":
@@ -139,7 +148,7 @@ def test_what_is_shown_is_what_the_detector_takes_off() -> None:
     """The detector's own function in plain Python, over its own memory."""
     for needs, number, valid, delay, rate in (
         (0, 0, 0, 0, 0), (1, 1, 5, 0, 0), (1, 1, 5, 9, 50_000), (1, 0, 5, 0, 0), (1, 1, -5, 0, 0),
-        (0, 1, 5, 9, 0),
+        (0, 1, 5, 9, 0), (0, 0, 5, 9, 0),
     ):  # fmt: skip
         mem = memory.fresh()
         closes = RUN_0 + 3 * DAY_NS

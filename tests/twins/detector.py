@@ -248,7 +248,7 @@ class Plain(Bets):
                 return None
             off += terms[f"dead_zone_e6{direction}"]
             return off + (terms["delay_cost_e6"] if delay else 0)
-        return None if pair["needs_terms"] else off
+        return None if pair["needs_terms"] or delay else off
 
     def direction(self, number: int, direction: int, by_quote: bool) -> None:
         pair, p = self.pairs[number], self.parameters

@@ -53,7 +53,7 @@ def gaps() -> list[Episode]:
 def test_one_seed_is_one_script_on_every_machine_and_python() -> None:
     assert (
         digest_of(1, 10 * SECOND, windows=0)
-        == "f81f6c05ea2b302357e0dcd99deaaa7b84a412c11766a5949e05386a0edb43d2"
+        == "2b8d33fc34f87ffe4580a7824fdca18b0867f62133fc379b0b8d1ad88dd0ad88"
     )
 
 
@@ -224,7 +224,7 @@ def test_every_fact_a_venue_would_tell_is_there() -> None:
         play.polymarket.event for play in cast(BEGIN)
     ]
     assert [pair_of(play) for play in cast(BEGIN)] == list(script.pairs)
-    assert sum(spec.taker_delay_ns == 150_000_000 for spec in script.markets) == 1
+    assert not any(spec.taker_delay_ns for spec in script.markets)  # none closes within the day
     assert {spec.exchange_index for spec in script.markets} == {0, 2, 3}
 
 

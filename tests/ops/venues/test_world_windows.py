@@ -94,7 +94,7 @@ def test_the_pairs_play_the_same_with_and_without_the_layer(session: Session) ->
 def test_one_seed_is_one_script_with_its_windows() -> None:
     assert (
         digest_of(1, 10 * SECOND)
-        == "f903099170c56c31f7dd3285099a6a26b0f4068d7bdac3fdabc2bba1c3b18d55"
+        == "7166d1ee3714eb646c06a6bf7a5eb94c9d1de2822805f41acd632699970c5ffa"
     )
     assert (
         digest_of(1, SECOND) != digest_of(1, SECOND, windows=2) != digest_of(1, SECOND, windows=0)
