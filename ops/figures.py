@@ -19,9 +19,10 @@ def mode_said(mode: str) -> str:
 STATES = ("HALTED", "REDUCING", "ACTIVE")
 
 
-def effective(state: str, gate: str) -> str:
-    """The lower of the supervisor's trading state and the gateway's own ("STATE (reason)")."""
-    return min(state, gate.partition(" ")[0], key=STATES.index)
+def effective(supervisor: str, gate: str) -> str:
+    """The state in force: the lower of the supervisor's trading state and the gateway's own, both
+    as "STATE (reason)"."""
+    return min((told.partition(" ")[0] for told in (supervisor, gate)), key=STATES.index)
 
 
 def microseconds(figures: Mapping[str, int | None]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ops import clock
-from ops.figures import effective, microseconds, mode_said
+from ops.figures import microseconds, mode_said
 from ops.paper_text import paper_brief
 from ops.worth_text import profit_line
 
@@ -100,8 +100,8 @@ def one_line(found: Mapping[str, Any]) -> str:
         for name, feed in found["feeds"].items()
         if not feed["stands_by"]
     )
-    state = effective(found["state"], found["gate"])
-    why = "" if state == found["state"] else f", gate {found['gate']}"
+    state = found["state"]
+    why = "" if found["supervisor"].startswith(state) else f", gate {found['gate']}"
     paper = f"{mode_said(found['mode'])} · " if found["mode"] == "paper" else ""
     p50 = found["tick_to_order_ns"]["p50"]
     speed = f" · tick-to-order p50 {p50 / 1000:,.0f} us" if p50 else ""
@@ -117,12 +117,12 @@ def picture(found: Mapping[str, Any]) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    state = effective(found["state"], found["gate"])
+    state = found["state"]
     colour = {"ACTIVE": "green", "REDUCING": "yellow", "HALTED": "red"}[state]
     head = Text.assemble(
         (f" {state} ", f"bold reverse {colour}"),
-        f"  {mode_said(found['mode'])} · {found['seconds']:.0f} s · {found['state_reason']}"
-        f" · gate {found['gate']}",
+        f"  {mode_said(found['mode'])} · {found['seconds']:.0f} s"
+        f" · supervisor {found['supervisor']} · gate {found['gate']}",
     )
     money = Text.assemble(
         ("edges ", "dim"), f"{found['edges']:,}  ", ("intents ", "dim"), f"{found['intents']:,}  ",

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
+from ops.figures import effective
 from ops.index_rows import index_rows
 from ops.inspector_strategies import strategies_of
 from ops.paper_rows import paper_rows
@@ -31,6 +32,7 @@ REFUSED_MAX = 100  # pairs told: an answer has a limit
 def status(run: Supervisor) -> dict[str, Any]:
     """Everything a person asks first. Times in seconds or as named."""
     now_ns = clock.mono_ns()
+    supervisor, gate = f"{run.trading.text} ({run.trading.reason})", run.watch.gate_text()
     refused = refused_pairs(run.watch.segment, run.watch.identity)
     worth = run.worth()
     return {
@@ -39,10 +41,10 @@ def status(run: Supervisor) -> dict[str, Any]:
         "pid": os.getpid(),
         "segment": run.request.name,
         "seconds": round((now_ns - run.began_ns) / clock.SECOND_NS, 1),
-        "state": run.trading.text,
-        "state_reason": run.trading.reason,
+        "state": effective(supervisor, gate),
+        "supervisor": supervisor,
+        "gate": gate,
         "killed": run.commands.is_killed,
-        "gate": run.watch.gate_text(),
         **standing_rows(run.watch.segment, run.watch.identity.instruments),
         "todo": todo_rows(run.watch.segment, run.watch.identity.instruments),
         "venues": venues(run),

@@ -32,8 +32,8 @@ def text(found: Mapping[str, Any]) -> str:
     refusals = found.get("refusals", {})
     reasons = ", ".join(f"{name} {count:,}" for name, count in refusals.items())
     lines = [
-        f"{'KILLED, ' if found.get('killed') else ''}{found['state']} ({found['state_reason']}),"
-        f" gate {found['gate']}, {mode_said(found['mode'])},"
+        f"{'KILLED, ' if found.get('killed') else ''}{found['state']}: supervisor"
+        f" {found['supervisor']}, gate {found['gate']}, {mode_said(found['mode'])},"
         f" {found['seconds']:.0f} s, pid {found['pid']}, segment {found['segment']}",
         f"{found['edges']} edges, {found['intents']} intents, {found['orders']} orders,"
         f" {found['fills']} fills, {found['one_legged']} one-legged",

@@ -15,7 +15,8 @@ from ops.summary import bets_text, faults_done
 
 STATUS: dict[str, Any] = {
     "mode": "sim", "pid": 100, "segment": "arb", "seconds": 12.3, "state": "ACTIVE",
-    "state_reason": "running", "gate": "ACTIVE (done)", "cores": "not pinned: 2 cores, wanted 6",
+    "supervisor": "ACTIVE (started)", "gate": "ACTIVE (done)",
+    "cores": "not pinned: 2 cores, wanted 6",
     "waiting": {"detector": "spins 20 us, then futex"}, "edges": 1234, "intents": 20, "orders": 40,
     "fills": 39, "one_legged": 1, "profit_e6": 2_345_678,
     "profit": {"closed_e6": 12_345_678, "sure_e6": 20_000_000, "open_cost_e6": 30_000_000,
@@ -67,12 +68,28 @@ def test_one_line_says_state_trust_orders_and_money() -> None:
 
 
 def test_a_gateway_that_halted_by_itself_is_the_state_that_is_shown() -> None:
-    halted = STATUS | {"gate": "HALTED (one_legged)"}
+    halted = STATUS | {"state": "HALTED", "gate": "HALTED (one_legged)"}
     assert one_line(halted).startswith("12 s HALTED, gate HALTED (one_legged) · trusted")
     out = io.StringIO()
     Console(file=out, width=80, force_terminal=False).print(picture(halted))
     assert out.getvalue().startswith(" HALTED ")
-    assert effective("HALTED", "ACTIVE (done)") == "HALTED"
+    assert text(halted).startswith(
+        "HALTED: supervisor ACTIVE (started), gate HALTED (one_legged), sim, 12 s, pid 100"
+    )
+
+
+@pytest.mark.parametrize(
+    ("supervisor", "gate", "state"),
+    [
+        ("ACTIVE (started)", "ACTIVE (done)", "ACTIVE"),
+        ("ACTIVE (started)", "HALTED (one_legged)", "HALTED"),
+        ("HALTED (operator)", "ACTIVE (done)", "HALTED"),
+        ("REDUCING (detector)", "ACTIVE (done)", "REDUCING"),
+        ("REDUCING (detector)", "HALTED (drift)", "HALTED"),
+    ],
+)
+def test_the_lower_of_both_states_is_in_force(supervisor: str, gate: str, state: str) -> None:
+    assert effective(supervisor, gate) == state
 
 
 def test_what_was_refused_and_which_faults_were_done_is_told() -> None:

@@ -43,7 +43,8 @@ def test_a_standing_leg_and_a_blocked_market_are_named() -> None:
         "blocked": [{"venue": "polymarket", "market": "slug-1", "mismatches": 3}],
     }  # fmt: skip
     rest = {
-        "state": "HALTED", "state_reason": "", "gate": "HALTED (one_legged)", "mode": "sim",
+        "state": "HALTED", "supervisor": "ACTIVE (started)", "gate": "HALTED (one_legged)",
+        "mode": "sim",
         "seconds": 1.0, "pid": 1, "segment": "arb", "edges": 1, "intents": 1, "orders": 1,
         "fills": 1, "one_legged": 1, "cores": "", "waiting": {}, "processes": [], "feeds": {},
         "events": [],

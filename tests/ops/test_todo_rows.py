@@ -9,7 +9,7 @@ from ops.todo_rows import todo_rows
 from shm_layout import BODY, INSTRUMENT, POSITION, VENUES, Segment, Words, text_to_cells
 
 REST = {
-    "state": "ACTIVE", "state_reason": "", "gate": "ACTIVE (done)", "mode": "sim",
+    "state": "ACTIVE", "supervisor": "ACTIVE (started)", "gate": "ACTIVE (done)", "mode": "sim",
     "seconds": 1.0, "pid": 1, "segment": "arb", "edges": 1, "intents": 1, "orders": 1,
     "fills": 1, "one_legged": 0, "cores": "", "waiting": {}, "processes": [], "feeds": {},
     "events": [],

@@ -171,7 +171,7 @@ class Scene:
 
     def why_not(self) -> dict[str, Any]:
         """What may keep an engine from trading."""
-        asked = ("state", "state_reason", "gate", "standing", "blocked", "refusals", "pool")
+        asked = ("state", "supervisor", "gate", "standing", "blocked", "refusals", "pool")
         found, witness = self.engine.status(), self.witness
         signer = {name: witness.counter(SIGNER, name) for name in COUNTERS["signer"]}
         last = Counter(why for _, why in witness.terminals[-20:])

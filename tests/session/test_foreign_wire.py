@@ -72,6 +72,8 @@ def halted_for(scene: Scene, *texts: str) -> str:
 
     scene.witness.until(halted, HALT_S, f"a halt that names {texts}")
     assert gate(scene.witness) == "foreign"
+    told = scene.engine.status()
+    assert told["state"] == "HALTED" and told["supervisor"].startswith("ACTIVE"), told["supervisor"]
     return named()[-1]
 
 
