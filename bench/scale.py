@@ -190,6 +190,7 @@ def measure(markets: int, seconds: float) -> dict[str, Any]:
         started["all_trusted_s"] = made.until(lambda: all_trusted(segment, markets), "trust")
         time.sleep(min(SETTLE_S, seconds))
         status = control.ask(made.folder, "status")
+        made.until(lambda: all_trusted(segment, markets), "trust again")
         shown = {venue: books(segment, venue).trusted for venue in VENUES}
         found = steady(segment, processes(status), seconds)
         everyone = psutil.Process(made.process.pid).children(recursive=True)

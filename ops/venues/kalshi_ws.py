@@ -76,7 +76,7 @@ class KalshiHub:
         self._clock = clock
         self._subs: dict[str, list[Subscription]] = {channel: [] for channel in CHANNELS}
         self._by_link: dict[Link, dict[int, Subscription]] = {}
-        self._touched: set[KalshiMarket] = set()
+        self._touched: dict[KalshiMarket, None] = {}  # in the order of their changes
         self._tickers_sent: dict[str, tuple[str, ...]] = {}
         self._held: Held | None = None
         self._gone = 0
@@ -154,7 +154,7 @@ class KalshiHub:
         grew.
         """
         self.let_go()
-        self._touched.add(market)
+        self._touched[market] = None
         bodies: dict[bool, bytes] = {}
         for sub in self._subs["orderbook_delta"]:
             if sub.wants(market.ticker):
@@ -176,7 +176,7 @@ class KalshiHub:
         client_order_id: str = "",
     ) -> None:
         """One level changed by `delta_e6`."""
-        self._touched.add(market)
+        self._touched[market] = None
         if self._held and not self._held.is_met_by(market, side, price_e6, delta_e6, run_ns):
             self.let_go()
         bodies: dict[bool, bytes] = {}
@@ -258,7 +258,7 @@ class KalshiHub:
         """
         self.let_go()
         if self._touched:
-            touched, self._touched = self._touched, set()
+            touched, self._touched = self._touched, {}
             if self._subs["ticker"]:
                 for market in touched:
                     if not market.has_tickers:

@@ -135,7 +135,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
-        self._server.links.add(self)
+        self._server.links[self] = None
 
     def data_received(self, data: bytes) -> None:
         if self._server.faults is not None:
@@ -156,7 +156,7 @@ class Link(asyncio.Protocol):
         self._write()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server.links.discard(self)
+        self._server.links.pop(self, None)
         self._transport = None
         if self._server.faults is not None:
             self._server.faults.lost(self)
@@ -228,7 +228,7 @@ class WsServer:
     def __init__(self, *, venue: str, hub: Hub, log: VenueLog) -> None:
         self.venue = venue
         self.hub = hub
-        self.links: set[Link] = set()
+        self.links: dict[Link, None] = {}  # as they came
         self.dirty: list[Link] = []
         self.faults: Injector | None = None
         self._made = 0

@@ -100,7 +100,8 @@ def feed_of(venue: str, url: str, paths: TlsPaths, products: tuple[str, ...], **
     params = FeedParams(
         venue=venue, feed=VENUES.index(venue), ws_url=url, ca_file=paths.ca,
         products={name: place for place, name in enumerate(products)},
-        backoff_base_ns=1_000_000, backoff_max_ns=20_000_000, **more,
+        backoff_base_ns=1_000_000, backoff_max_ns=20_000_000,
+        link_silent_ns=60_000_000_000, link_dead_ns=120_000_000_000, **more,
     )  # fmt: skip
     return Heard(segment, venue, Feed(segment, params, 5, time.monotonic_ns, headers))
 

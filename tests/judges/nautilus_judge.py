@@ -45,9 +45,10 @@ class Judge(Strategy):
         super().__init__()
         self.witness = witness
         self.instrument_id = instrument_id
-        self.done = done
+        self.started, self.done = asyncio.Event(), done
         self.order: Any = None
         self.is_filled = False
+        self.deltas: int = GIVEN["deltas"]  # to be heard before it is done
         self.heard = {"deltas": 0, "quotes": 0, "trades": 0}
 
     def on_start(self) -> None:
@@ -56,6 +57,7 @@ class Judge(Strategy):
         self.subscribe_order_book_deltas(self.instrument_id, book_type=BookType.L2_MBP)
         self.subscribe_quote_ticks(self.instrument_id)
         self.subscribe_trade_ticks(self.instrument_id)
+        self.started.set()
 
     def on_order_book_deltas(self, deltas: Any) -> None:
         self.heard["deltas"] += 1
@@ -99,11 +101,12 @@ class Judge(Strategy):
 
     def on_order_filled(self, event: Any) -> None:
         self.is_filled = True
+        self.deltas = max(self.deltas, self.heard["deltas"] + 4)  # what it left comes on its own
         self._look()
 
     def _look(self) -> None:
         """Done once the script's last event, a trade, and the fill have been heard."""
-        if self.is_filled and self.heard["trades"] and self.heard["deltas"] >= GIVEN["deltas"]:
+        if self.is_filled and self.heard["trades"] and self.heard["deltas"] >= self.deltas:
             self.done.set()
 
 
@@ -133,10 +136,11 @@ def node_config(provider: PolymarketInstrumentProviderConfig) -> TradingNodeConf
     )
 
 
-async def hear(node: TradingNode, done: asyncio.Event) -> None:
-    """Run the node until the strategy is done."""
+async def hear(node: TradingNode, started: asyncio.Event, done: asyncio.Event) -> None:
+    """Run the node until the strategy is done; starting it does not count."""
     running = asyncio.ensure_future(node.run_async())
     try:
+        await asyncio.wait_for(started.wait(), 150)
         await asyncio.wait_for(done.wait(), GIVEN["seconds"])
     except TimeoutError:
         pass  # the list of what was heard shows what was not
@@ -158,7 +162,7 @@ def main() -> None:
     judge = Judge(witness, ours, done)
     node.trader.add_strategy(judge)
     node.build()
-    loop.run_until_complete(hear(node, done))
+    loop.run_until_complete(hear(node, judge.started, done))
     account = node.cache.account_for_venue(ours.venue)
     witness.note("account", {str(k): str(v) for k, v in account.balances_total().items()})
     positions = [position.to_dict() for position in node.cache.positions()]

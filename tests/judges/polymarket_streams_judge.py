@@ -22,7 +22,7 @@ async def listen(
     missing = set(wanted)
     async for event in handle:
         witness.note(f"{label} {event.type}", event)
-        missing.discard(event.type)
+        missing -= {event.type, getattr(event.payload, "order_event_type", "")}
         if not missing:
             enough.set()
 

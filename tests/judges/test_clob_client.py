@@ -36,7 +36,7 @@ def test_a_key_is_made_and_derived_again(heard: Heard) -> None:
 def test_the_venue_says_what_it_is(heard: Heard) -> None:
     assert heard.answer("get_ok") == "OK"
     assert heard.answer("get_version") == 2
-    assert abs(heard.answer("get_server_time") - time.time()) < 60
+    assert abs(heard.answer("get_server_time") - time.time()) < 600
 
 
 def test_books_ticks_and_market_facts_are_read(heard: Heard) -> None:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.judges, pytest.mark.timeout(600)]
 
 CLIENT, FILE = "polymarket-client", "polymarket_streams_judge.py"
 MARKET = ("book", "price_change", "last_trade_price", "best_bid_ask")
-USER = ("order", "trade")
+USER = ("order", "trade", "CANCELLATION")  # the answer to a cancel comes before its frame
 PRICES = ("subscribe", "update")
 STEP_NS, SECOND_NS = 300 * rig.MS, 1_000 * rig.MS
 PRICE_E8 = 80_000 * 10**8

@@ -95,6 +95,12 @@ class Engine:
         rows = {row["name"]: row["pid"] for row in self.status().get("processes", [])}
         return int(rows.get(name) or 0)
 
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
+        """A signal to one of its processes; never to a pid of 0, which is our whole group."""
+        pid = self.pid(name)
+        assert pid > 0, f"{name} does not run"
+        os.kill(pid, number)
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A whole command."""
         return subprocess.run(

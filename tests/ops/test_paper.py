@@ -29,6 +29,7 @@ from tests.ops.rig import REAL, engine
 from tests.ops.test_sim import PORTS
 from tests.orders.checker import violations
 from tests.orders.evidence import Keeper, gather
+from tests.orders.test_faults import until_quiet
 from tests.session.witness import Witness
 
 PAPER_PORTS = {"kalshi": {"rest": 11, "ws": 12}, "polymarket": {"rest": 13, "ws": 14}}
@@ -182,6 +183,8 @@ def test_a_paper_run_trades_and_both_sides_hold_the_same(tmp_path: Path) -> None
         assert view.mode == "paper" and "PAPER" in once(view, (), 80, Wish()).splitlines()[0]
         witness.until(lambda: _has_filled(made.status()), 120, "fills at both venues")
         later = made.status()
+        assert "error" not in control.ask(made.state_dir, "halt")
+        until_quiet(witness)  # a lone leg may be on its way back
         assert "error" not in control.ask(made.state_dir, "stop")
         summary = witness.to_the_end(made, 60)
         evidence = gather(made.state_dir, keeper, witness, clock.mono_ns())

@@ -105,7 +105,7 @@ def test_a_dead_child_counts_no_more_at_once_and_comes_back_by_its_row(tmp_path:
         live_at = LIVE_EPOCH_AT + FEED_ROLE
         assert word_load(segment.words, live_at) == 1
         held = Held([made.pid("supervisor"), made.pid("feed kalshi")])
-        os.kill(made.pid("feed kalshi"), signal.SIGKILL)
+        made.kill("feed kalshi")
         spent = until(lambda: word_load(segment.words, live_at) != 1, WAIT_S, "epoch withdrawn")
         assert spent < 0.2 + held.seconds()
         assert word_load(segment.words, live_at) == 0, "withdrawn when it died, not when it is back"
@@ -113,10 +113,10 @@ def test_a_dead_child_counts_no_more_at_once_and_comes_back_by_its_row(tmp_path:
         until(lambda: word_load(segment.words, live_at) == 2, WAIT_S, "a new epoch")
         until(lambda: told(made, "feed kalshi trusted again"), WAIT_S, "trusted again")
 
-        os.kill(made.pid("detector"), signal.SIGKILL)
+        made.kill("detector")
         until(lambda: made.status()["state"] == "REDUCING", WAIT_S, "REDUCING without a detector")
         until(lambda: made.status()["state"] == "ACTIVE", WAIT_S, "ACTIVE with a detector")
-        os.kill(made.pid("gateway"), signal.SIGKILL)
+        made.kill("gateway")
         until(lambda: made.status()["state"] == "HALTED", WAIT_S, "HALTED without a gateway")
         until(lambda: made.status()["state"] == "ACTIVE", WAIT_S, "ACTIVE once reconciled")
         rows = {row["name"]: row["restarts"] for row in made.status()["processes"]}
@@ -150,7 +150,7 @@ def test_a_dead_nursery_ends_the_run(tmp_path: Path) -> None:
         made.start()
         made.wait_until_trading()
         everyone = made.everyone()
-        os.kill(made.pid("nursery"), signal.SIGKILL)
+        made.kill("nursery")
         code, out, _ = made.end()
         assert code == 5
         assert "nursery died: every child dies with it" in out
@@ -171,7 +171,7 @@ def test_what_hangs_is_killed_and_what_dies_too_often_ends_the_run(tmp_path: Pat
             killed = made.pid("canceller")
             os.kill(killed, signal.SIGKILL)
             until(partial(is_replaced, made, killed), WAIT_S, "the canceller back")
-        os.kill(made.pid("canceller"), signal.SIGKILL)
+        made.kill("canceller")
         code, out, _ = made.end()
         assert code == 5
         assert "canceller died 3 times within 60 s (limit 2)" in out

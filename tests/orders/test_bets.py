@@ -15,6 +15,7 @@ from shm_layout import DETECTOR, E6, KIND_MODEL, MODEL
 from tests.ops.rig import REAL, engine
 from tests.orders.checker import violations
 from tests.orders.evidence import Keeper, gather
+from tests.orders.operator import Operator
 from tests.orders.test_faults import until_quiet
 from tests.session.witness import Witness
 
@@ -55,7 +56,13 @@ def test_bets_of_the_model_are_sent_filled_and_accounted_for(
         witness, keeper = Witness.of(made), Keeper(tmp_path)
         made.wait_until_trading()
         keeper.poll()
-        witness.until(lambda: len(filled(witness)) >= BETS, PATIENCE_S, f"{BETS} bets filled")
+        operator = Operator(witness, tmp_path)  # pairs trade beside the bets, and may halt
+
+        def has_filled() -> bool:
+            operator.look()
+            return len(filled(witness)) >= BETS
+
+        witness.until(has_filled, PATIENCE_S, f"{BETS} bets filled")
         status = made.status()
         model = next(row for row in status["processes"] if row["name"] == "model")
         assert model["ready"] and model["restarts"] == 0

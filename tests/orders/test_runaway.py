@@ -131,7 +131,7 @@ def flood(tmp_path: Path, settings: dict[str, str], *, settles: bool = True) -> 
         made.wait_until_trading()
         keeper.poll()
         scene.until_trading(EARLY_S)
-        os.kill(made.pid("detector"), signal.SIGUSR1)
+        made.kill("detector", signal.SIGUSR1)
 
         def is_over() -> bool:
             if scene.is_halted_by_gateway():

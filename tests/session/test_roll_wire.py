@@ -6,8 +6,6 @@ read again, and the index relay falls silent while one of the windows begins.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -171,7 +169,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
         tables = Tables(witness.segment)
         first_s = tables.of("kalshi", 60)[0].open_s
 
-        os.kill(made.pid("catalog"), signal.SIGKILL)
+        made.kill("catalog")
         assert made.run("reload").returncode == 0
 
         due_ns = 0

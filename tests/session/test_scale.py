@@ -15,17 +15,22 @@ from feeds.venues import VENUES as ROWS
 from ops.identity import identify, publish, row
 from ops.venues.world import make_world
 from shm_layout import BODY, NO_SNAPSHOT, QUOTE, ST_ACTIVE, ST_INITIALIZED, Segment
+from tests.ops.rig import PATIENT
 from tests.ops.test_identity import SETTINGS
 
 IS_SHORT = bool(os.environ.get("ARB_SHORT"))
 MARKETS, STEADY_S = (300, 5.0) if IS_SHORT else (1_000, 30.0)
 OWN_MAX_MIB = 24 + MARKETS * 0.12  # a feed: two books a market of 35 KiB, and what is beside them
-CPU_MAX = 60.0  # percent of a core: of any process; others may be using the machine
+CPU_MAX = 60.0  # percent of a core: of any process of the engine, of which the busiest needs 8
 
 
 @pytest.mark.books
 @pytest.mark.timeout(400)
-def test_a_thousand_markets_a_venue_start_are_trusted_trade_and_end() -> None:
+def test_a_thousand_markets_a_venue_start_are_trusted_trade_and_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in PATIENT.items():
+        monkeypatch.setenv(name, value)
     assert ROWS["polymarket"].markets_max < MARKETS, "its tokens need two connections"
     found = measure(MARKETS, STEADY_S)  # asserts trust of every open market, and that nothing stays
     assert all(count >= MARKETS for count in found["trusted"].values())
@@ -33,7 +38,8 @@ def test_a_thousand_markets_a_venue_start_are_trusted_trade_and_end() -> None:
     for venue in VENUES:
         assert found["processes"][f"feed {venue}"]["own_mib"] < OWN_MAX_MIB
         assert found["feeds"][venue]["frames_per_s"] > MARKETS / 10
-    assert max(one["cpu_percent"] for one in found["processes"].values()) < CPU_MAX
+    ours = {name: one for name, one in found["processes"].items() if name != "venues"}
+    assert max(one["cpu_percent"] for one in ours.values()) < CPU_MAX, ours
 
 
 def quoted(segment: Segment, index: int, **cells: int) -> None:

@@ -108,8 +108,8 @@ def test_recorded_numbers_pass_through_holes_and_cuts_included(tls: TlsPaths) ->
             LevelSet(BEGIN_NS + 2 * MS, K, BID, e6("0.48"), e6("5"), 43),
             LevelSet(BEGIN_NS + 3 * MS, K, BID, e6("0.48"), e6("6"), 47),
             ConnectionCut(BEGIN_NS + 4 * MS, "kalshi"),
-            BookSet(BEGIN_NS + 2_000 * MS, K, *levels, 1),
-            LevelSet(BEGIN_NS + 2_001 * MS, K, BID, e6("0.48"), e6("6"), 2),
+            BookSet(BEGIN_NS + 10_000 * MS, K, *levels, 1),
+            LevelSet(BEGIN_NS + 10_001 * MS, K, BID, e6("0.48"), e6("6"), 2),
         )
     )
 

@@ -85,9 +85,9 @@ def test_snapshot_and_updates_rebuild_the_book_and_its_checksum(tls: TlsPaths) -
     async def body(session: rig.Session) -> None:
         link = await connect(session, "kraken", "/v2")
         await hear(link)
-        session.start()
         await link.send(subscribe("book", depth=10))
         assert (await hear(link))["result"]["depth"] == 10
+        session.start()  # nothing trades before it is subscribed
 
         sides: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
         seen = 0
