@@ -22,6 +22,7 @@ from ops.kill_word import open_word
 DONE, USAGE, REFUSED, NOT_CONFIRMED, INTERRUPTED = 0, 2, 3, 6, 130
 CONFIRM_NS = 5 * clock.SECOND_NS  # for the canceller: it gives up after 4 s
 ANSWER_NS = 45 * clock.SECOND_NS  # for the gateway: 5 s quiet, 15 s of orders, 15 s of questions
+RESUME_NS = 2 * clock.SECOND_NS  # for the gate, which has its own reasons cleared first
 LOOK_NS = 20 * clock.MS_NS
 ASK_S = 5.0
 
@@ -54,6 +55,17 @@ def kill(asked: argparse.Namespace) -> int:
         err(f"arb-supervisor: kill: cancels not confirmed at {left} of {word.venues} venues: {said}"
             " (again: `arb-supervisor kill`)")  # fmt: skip
     return DONE if is_confirmed else NOT_CONFIRMED
+
+
+def resume(asked: argparse.Namespace) -> dict[str, Any]:
+    """Trade again, or with --halted only lift the kill word: the status, looked at until the
+    gateway has heard it. Raises NotRunning, Refused."""
+    answer = control.ask(cache.state_dir(), "lift" if asked.halted else "resume")
+    until_ns = clock.mono_ns() + RESUME_NS
+    while not asked.halted and answer.get("state") != "ACTIVE" and clock.mono_ns() < until_ns:
+        clock.sleep_ns(LOOK_NS)
+        answer = control.ask(cache.state_dir(), "status")
+    return answer
 
 
 def flatten(asked: argparse.Namespace) -> int:

@@ -249,8 +249,10 @@ def _talk(asked: argparse.Namespace) -> int:
     try:
         if asked.command in long:
             return long[asked.command](asked)
-        word = "lift" if asked.command == "resume" and asked.halted else asked.command
-        answer = control.ask(cache.state_dir(), word)
+        if asked.command == "resume":
+            answer = operator_cli.resume(asked)
+        else:
+            answer = control.ask(cache.state_dir(), asked.command)
     except control.Refused as error:
         return fail(f"{asked.command}: {error}", REFUSED)
     except control.NotRunning as error:
@@ -268,7 +270,8 @@ def _talk(asked: argparse.Namespace) -> int:
     elif asked.command == "stop":
         out("stop: done; the run has ended")
     else:
-        out(f"{asked.command}: done; trading state {answer.get('state', 'unknown')}")
+        out(f"{asked.command}: done; trading state {answer['state']}:"
+            f" supervisor {answer['supervisor']}, gate {answer['gate']}")  # fmt: skip
     return 0
 
 

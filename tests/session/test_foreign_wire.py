@@ -92,7 +92,9 @@ def test_a_foreign_order_and_a_foreign_fill_halt_and_are_named(tmp_path: Path) -
         halted_for(scene, "order at kalshi", ticker, "bid 5.00", order)
         code = made.run("status").stdout
         assert "HALT: foreign order at kalshi" in code and order in code
-        scene.command("resume")  # the operator has looked
+        told = made.run("resume")  # the operator has looked
+        assert told.returncode == 0, told.stderr
+        assert "supervisor ACTIVE (resumed by command), gate " in told.stdout, told.stdout
         scene.until_trading(60)
         in_peace(scene)
         ticker, shard = market(witness)
