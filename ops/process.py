@@ -212,7 +212,7 @@ def become(spec: RoleSpec) -> None:
         err(f"{spec.name}: {error}")
     finally:
         if spec.does_outlive:
-            _sweep(spec)
+            sweep(spec)
     sys.stderr.flush()
     os._exit(code)
 
@@ -358,10 +358,14 @@ def _run_call(role: CallRole, heart: Heart, stop: _StopFlag) -> int:
     return STOPPED
 
 
-def _sweep(spec: RoleSpec) -> None:
-    """The supervisor was killed: remove the files it could not."""
-    if Path(f"/proc/{spec.supervisor_pid}").exists():
-        return
+def sweep(spec: RoleSpec) -> None:
+    """The supervisor was killed: remove the files it could not. One whose exit code nobody has
+    asked for yet is as dead.
+    """
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        stat = Path(f"/proc/{spec.supervisor_pid}/stat").read_text()
+        if stat.rpartition(")")[2].split()[0] not in ("Z", "X"):
+            return
     for path in map(Path, spec.leftovers):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

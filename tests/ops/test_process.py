@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from ops.process import (
     LoopRole,
     RoleSpec,
     StepRole,
+    sweep,
 )
 from ops.watch import Watch
 from shm_layout import (
@@ -196,3 +199,24 @@ def test_watch_tells_what_the_gateway_made_of_its_state_once_it_was_active() -> 
     assert watch.gate_news() == []
     word_store(segment.words, at, ACTIVE)
     assert watch.gate_news()[0].startswith("gateway: trading state ACTIVE")
+
+
+def test_files_of_a_killed_supervisor_are_removed_before_anybody_asked_how_it_ended(
+    tmp_path: Path,
+) -> None:
+    """Its parent may be busy, or never ask: a zombie still has its place in /proc."""
+    folder, single = tmp_path / "run", tmp_path / "arb.sock"
+    folder.mkdir()
+    single.touch()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as supervisor:
+        spec = replace(SPEC, supervisor_pid=supervisor.pid, leftovers=(str(folder), str(single)))
+        sweep(spec)
+        assert folder.exists() and single.exists(), "it lives"
+        supervisor.kill()
+        os.waitid(os.P_PID, supervisor.pid, os.WEXITED | os.WNOWAIT)
+        assert Path(f"/proc/{supervisor.pid}").exists()
+        sweep(spec)
+        assert not folder.exists() and not single.exists()
+    folder.mkdir()
+    sweep(spec)
+    assert not folder.exists(), "and after"
