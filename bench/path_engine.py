@@ -57,7 +57,7 @@ EPOCH = 1
 TICK_S = 0.002
 STEP_NS = 20 * clock.MS_NS  # of a feed
 QUIET_TICKS = 25  # ticks without a new signature: the pool is as full as it gets
-PATIENCE_NS = 10 * clock.SECOND_NS  # what is held up is measured, not refused
+PATIENCE_NS = clock.SECOND_NS  # what is held up is measured, not refused
 PLENTY_E6 = 900_000_000_000
 FEEDS = ("kalshi", "polymarket")
 

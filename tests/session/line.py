@@ -52,7 +52,7 @@ class Ear(Link):
         super().__init__(server)
         self.frames: list[bytes] = []
         self.is_open = True
-        server.links.add(self)
+        server.links[self] = None
 
     def queue(self, text: bytes) -> None:
         """As the venue sends it."""
