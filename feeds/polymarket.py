@@ -39,7 +39,7 @@ from feeds.polymarket_frames import (
 )
 from feeds.polymarket_life import life
 from feeds.polymarket_markets import Tokens
-from feeds.polymarket_scan import BOOK, NOTHING, OUT_LOCAL, OUT_TICK, memory_of, scan
+from feeds.polymarket_scan import BOOK, NOTHING, OUT_LOCAL, OUT_TICK, PLAIN, memory_of, scan
 from feeds.scan import direct
 from feeds.seat import Seat
 from feeds.sentinel import LENGTHS, LOOK_MASK, Sentinel
@@ -204,13 +204,14 @@ class Polymarket:
             self._booked(local, told & ~BOOK, tick_e6, payload, recv_ns)
         elif told != NOTHING:
             self._is_dirty = not last
+            self._bare = self._bare if told == PLAIN else 0
             if told & BAD_LEVEL:
                 scaled(self._sentinel, "price_change", "price_changes.price", payload, recv_ns)
         self._wants_facts |= bool(told & OFF_GRID)
         if told & BROKEN:
             self._resync(recv_ns)
         if self._sentinel.is_drifted and told != NOTHING and not told & BROKEN:
-            self._sentinel.well("book" if told & BOOK else "price_change")
+            self._sentinel.well("book" if told & (BOOK | PLAIN) else "price_change")
         self._end(last)
 
     def _decoded(self, payload: Payload, recv_ns: int, last: bool) -> None:
@@ -318,7 +319,7 @@ class Polymarket:
                                 stamp_ns, recv_ns, last))  # fmt: skip
         self._is_dirty = not last
         self._wants_facts |= bool(told & OFF_GRID)
-        if told & BROKEN:
+        if told & BROKEN and not whole:  # of a whole book `_booked` decides
             self._resync(recv_ns)
         return told
 

@@ -43,8 +43,9 @@ from feeds.scan_object import (
 from feeds.update import MS_NS, STAMP_MAX_MS
 from shm_layout import ASK, BID, E6, Words
 
-# beside the bits that `replace` returns: not of one of our YES tokens; a whole book
-NOTHING, BOOK = 32, 64
+# beside the bits that `replace` returns: not of one of our YES tokens; a whole book that the caller
+# must look at; one that needs no look
+NOTHING, BOOK, PLAIN = 32, 64, 512
 _SNAPSHOTS = COUNTER["snapshots"]
 ROWS_MAX = 32  # of a change; more is decoded with types
 LEVELS_MAX = 1_000  # of a book, both sides
@@ -134,7 +135,7 @@ def _rows(payload, place, size, mem):
         return fall
     place = skip_space(payload, place + 1, size)
     local, count, bid, ask, closed = FALL, 0, NO_CLAIM, NO_CLAIM, False
-    is_mirror = False
+    mirror = FALL  # the market whose NO token has rows
     while not closed:
         if count == ROWS_MAX:
             return fall
@@ -146,12 +147,15 @@ def _rows(payload, place, size, mem):
                 return fall
             local, count = token >> 1, count + 1
             bid, ask = cell_of(mem, _ROW_BID), cell_of(mem, _ROW_ASK)
-        is_mirror |= token != FALL and token & 1 == 1
+        if token != FALL and token & 1 == 1:
+            if mirror != FALL and token >> 1 != mirror:
+                return fall
+            mirror = token >> 1
         place, closed = after(payload, place, size, CLOSE_BRACKET)
         if place == FALL:
             return fall
         place = skip_space(payload, place, size)
-    if is_mirror and count == 0:  # the NO token alone: for the decoder
+    if mirror != FALL and mirror != local:  # a NO token without its YES: for the decoder
         return fall
     return place, local, count, bid, ask
 
@@ -225,7 +229,8 @@ def scan(words, state, memory, frame, recv_ns, last):
     Returns FALL (nothing was done), NOTHING (not one of our YES tokens), or the bits of
     `book.replace`, with BOOK for a whole book that the caller must look at, as it is not published
     yet, whatever `last` says: memory[OUT_LOCAL] is whose, [OUT_TICK] its tick in 1e-6, 0 if it
-    names none. A good book of a market that was trusted before, on the grid known, needs no look.
+    names none. A good book of a market that was trusted before, on the grid known, needs no look:
+    PLAIN, and published with `last`.
     """
     size, payload, mem = len(frame), address(frame), address(memory)
     seen, local, count, bid, ask = _whole(payload, size, mem)
@@ -257,4 +262,4 @@ def scan(words, state, memory, frame, recv_ns, last):
     state[_SNAPSHOTS] += 1
     if last:
         flush(words, state)
-    return told
+    return np.int64(PLAIN)

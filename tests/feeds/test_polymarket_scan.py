@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feeds import polymarket_scan
-from feeds.polymarket_scan import BOOK, NOTHING
+from feeds.polymarket_scan import BOOK, NOTHING, PLAIN
 from feeds.scan import FALL
 from shm_layout import E6, GAP, QUOTE
 from tests.conftest import reference
@@ -110,6 +110,30 @@ def test_scanned_and_decoded_frames_leave_the_same(run: list[tuple[bytes, bool]]
     assert scanned == decoded, run
 
 
+GOOD = whole([("0.45", "3")], [("0.56", "4")], tick_size="0.01")
+DRESSED = changes(row("BUY", "0.46", "9", "0.46", "0.55"))
+BARE = changes(row("BUY", "0.44", "9", "", ""))
+ELSEWHERE = changes(row("BUY", "0.46", "9", "0.46", "0.56"),
+                    row("SELL", "0.58", "5", "0.40", "0.58", asset=OTHER_NO))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param([changes(row("BUY", "0.4655", "9", "0.46", "0.55")), BARE, BARE, BARE],
+                     id="a price off the scale has a touch all the same"),
+        pytest.param([GOOD, BARE, BARE, BARE], id="a book says nothing of what changes have"),
+        pytest.param([DRESSED, {**GOOD, "timestamp": DRESSED["timestamp"]}, BARE, BARE, BARE],
+                     id="nor takes it from them"),
+        pytest.param([DRESSED, GOOD], id="a book of before is asked for anew once"),
+        pytest.param([ELSEWHERE], id="rows of another market's NO token alone"),
+    ],
+)  # fmt: skip
+def test_what_a_drawn_run_seldom_has_leaves_the_same(run: list[Any]) -> None:
+    scanned, decoded = both(*((orjson.dumps(frame), True) for frame in run))
+    assert scanned == decoded
+
+
 def code(frame: Any, made: Rig | None = None) -> int:
     made = made or rig(Market("m", token_yes=int(YES), token_no=int(NO)))
     mem = polymarket_scan.memory_of({0: (YES, NO)})
@@ -127,15 +151,12 @@ def test_what_the_venue_sends_today_is_taken() -> None:
     assert code(CHANGE) >= 0 and code(SNAPSHOT[0]) & BOOK and code(SNAPSHOT[1]) == NOTHING
 
 
-GOOD = whole([("0.45", "3")], [("0.56", "4")], tick_size="0.01")
-
-
 def test_only_a_good_book_of_a_market_that_was_well_needs_no_look() -> None:
     made = line().rig
-    assert code(GOOD, made) == 0 and made.quote(0)["bids"].tolist()[:2] == [450_000, 3 * E6]
+    assert code(GOOD, made) == PLAIN and made.quote(0)["bids"].tolist()[:2] == [450_000, 3 * E6]
     assert code({**GOOD, "tick_size": "0.001"}, made) & BOOK
     assert code(whole([("0.45", "3")], [("0.45", "4")]), made) & BOOK
-    assert code(GOOD, made) == 0
+    assert code(GOOD, made) == PLAIN
     made.publisher.mark(0, raised=GAP, now_ns=5)
     assert code(GOOD, made) & BOOK
 
