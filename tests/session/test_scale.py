@@ -20,7 +20,8 @@ from tests.ops.test_identity import SETTINGS
 
 IS_SHORT = bool(os.environ.get("ARB_SHORT"))
 MARKETS, STEADY_S = (300, 5.0) if IS_SHORT else (1_000, 30.0)
-OWN_MAX_MIB = 24 + MARKETS * 0.12  # a feed: two books a market of 35 KiB, and what is beside them
+# a feed: two books a market of 35 KiB, what is beside them (18 MiB), what came while it was stalled
+OWN_MAX_MIB = 48 + MARKETS * 0.12
 CPU_MAX = 60.0  # percent of a core: of any process of the engine, of which the busiest needs 8
 
 
