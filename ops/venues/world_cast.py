@@ -1,8 +1,8 @@
 """Who plays in the seeded world: markets, pairs, and how their makers quote.
 
 Tickers, grids, fee rates and shards are those of the venues in autumn 2026; the markets themselves
-are made up. None of these closes: every close lies a day after the beginning, so a 15-minute
-ticker names a window that far ahead (those of `world_windows.py` do close).
+are made up. None of these closes: every close lies a day after the beginning, and none holds takers
+back (polymarket.md 8). Those of `world_windows.py` do close.
 """
 
 from __future__ import annotations
@@ -87,20 +87,19 @@ def cast(begin_epoch_ns: int, more: Callable[[str], Iterable[Play]] = _none) -> 
     close = close.replace(minute=close.minute // 15 * 15, second=0)
     eastern = close.astimezone(EASTERN)
     stamp = eastern.strftime("%y%b%d").upper()
-    plays = (*_crypto(close, eastern, stamp), *_others(close, stamp), *more(stamp))
+    plays = (*_crypto(eastern, stamp), *_others(close, stamp), *more(stamp))
     return tuple(_dated(play, begin_epoch_ns, close) for play in plays)
 
 
-def _crypto(close: datetime, eastern: datetime, stamp: str) -> tuple[Play, ...]:
-    window = int(close.timestamp()) - 900
+def _crypto(eastern: datetime, stamp: str) -> tuple[Play, ...]:
     return (
         Play(
             kalshi=kalshi_market(
-                kalshi_ticker("KXBTC15M", window + 900), "BTC up in the next 15 minutes",
+                f"KXBTCD-{stamp}{eastern:%H}-T89999.99", "Bitcoin price today: $90,000 or above",
                 TAPERED_DECI_CENT, CRYPTO_SHARD,
             ),
             polymarket=polymarket_market(
-                f"btc-updown-15m-{window}", "Bitcoin Up or Down - 15 minutes", 10_000, 70_000
+                "bitcoin-above-90000-on-tomorrow", "Bitcoin above $90,000?", 10_000, 70_000
             ),
             kalshi_quoting=_QUICK, polymarket_quoting=_SLOW, product=BTC, strike_bps=0,
         ),

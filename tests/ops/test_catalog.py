@@ -23,6 +23,7 @@ from ops.catalog import (
     gamma_window,
     kalshi_windows,
 )
+from ops.clock import SECOND_NS
 from ops.proposal import window_of
 from ops.series import Series
 from ops.settles import rule_of
@@ -226,11 +227,12 @@ def test_a_catalog_that_is_started_again_proposes_what_there_is() -> None:
 
 
 def test_kalshis_market_of_the_series_that_is_no_window_is_left_out() -> None:
-    """The seeded world has one that opened a day before its close."""
-    daily = [spec for spec in WORLD.markets if spec.ticker.startswith("KXBTC15M")]
-    body = orjson.dumps({"markets": [KalshiMarket(spec, "id").json() for spec in daily]})
+    """One that opened a day before its close."""
+    specs = [spec for spec in WORLD.markets if spec.ticker.startswith("KXBTC15M")]
+    daily = replace(specs[0], open_epoch_ns=specs[0].close_epoch_ns - 86_400 * SECOND_NS)
+    body = orjson.dumps({"markets": [KalshiMarket(spec, "id").json() for spec in (daily, *specs)]})
     found, wrong = kalshi_windows(KALSHI, body)
-    assert len(found) == len(daily) - 1 == 6 and wrong == []
+    assert len(found) == len(specs) == 6 and wrong == []
 
 
 def test_an_answer_that_cannot_be_read_is_one_line() -> None:

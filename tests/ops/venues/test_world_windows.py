@@ -94,7 +94,7 @@ def test_the_pairs_play_the_same_with_and_without_the_layer(session: Session) ->
 def test_one_seed_is_one_script_with_its_windows() -> None:
     assert (
         digest_of(1, 10 * SECOND)
-        == "7166d1ee3714eb646c06a6bf7a5eb94c9d1de2822805f41acd632699970c5ffa"
+        == "bdb7406cdc8d188b558fa71a684ab0b914271775354dc6e33ecb8eff8db2c1f5"
     )
     assert (
         digest_of(1, SECOND) != digest_of(1, SECOND, windows=2) != digest_of(1, SECOND, windows=0)
