@@ -84,8 +84,8 @@ LINE_CELLS = 8
 RECORD_CELLS = BODY_AT + BODY  # places as in a book: its trust, its body
 
 # What a call has to tell; 0: nothing. IDLE: a change by nothing, UNSTAMPED: no time of the event,
-# STALE: older than what the book knows (bits 5 and 6 are the scanners'). LOST: a change before this
-# one never came.
+# STALE: older than what the book knows. LOST: a change before this one never came. Bits 6 and 9 are
+# the scanners', for Polymarket, whose changes are never UNSTAMPED, 5 as well.
 NEGATIVE, BAD_LEVEL, MISMATCH, OFF_GRID, IDLE, UNSTAMPED = (1 << i for i in range(6))
 STALE, LOST = 1 << 7, 1 << 8
 BROKEN = NEGATIVE | BAD_LEVEL | OFF_GRID | STALE | LOST  # the book is no longer the venue's

@@ -207,9 +207,9 @@ class Polymarket:
             self._bare = self._bare if told == PLAIN else 0
             if told & BAD_LEVEL:
                 scaled(self._sentinel, "price_change", "price_changes.price", payload, recv_ns)
+            if told & BROKEN:
+                self._resync(recv_ns)
         self._wants_facts |= bool(told & OFF_GRID)
-        if told & BROKEN:
-            self._resync(recv_ns)
         if self._sentinel.is_drifted and told != NOTHING and not told & BROKEN:
             self._sentinel.well("book" if told & (BOOK | PLAIN) else "price_change")
         self._end(last)
@@ -283,7 +283,7 @@ class Polymarket:
 
     def _changes(self, event: PriceChange, payload: Payload, recv_ns: int, last: bool) -> None:
         rows = [each for each in event.price_changes if each.asset_id in self._yes]
-        if len(rows) * 2 < len(event.price_changes):
+        if len(rows) < len(event.price_changes):
             rows += mirrored(event, rows, self._no, self._tokens)
         if not rows:
             return

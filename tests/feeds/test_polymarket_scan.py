@@ -134,6 +134,16 @@ def test_what_a_drawn_run_seldom_has_leaves_the_same(run: list[Any]) -> None:
     assert scanned == decoded
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_rows_of_another_markets_no_token_are_taken(count: int) -> None:
+    """Beside one row of a YES token, and beside more of them than of the other's."""
+    made = line()
+    first, other = ELSEWHERE["price_changes"]
+    made.give({**ELSEWHERE, "price_changes": [*(first for _ in range(count)), other]})
+    quotes = [made.rig.quote(index)["bids"].tolist()[:2] for index in range(2)]
+    assert quotes == [[460_000, 9 * E6], [420_000, 5 * E6]]
+
+
 def code(frame: Any, made: Rig | None = None) -> int:
     made = made or rig(Market("m", token_yes=int(YES), token_no=int(NO)))
     mem = polymarket_scan.memory_of({0: (YES, NO)})
