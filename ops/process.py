@@ -18,7 +18,6 @@ import ctypes
 import gc
 import importlib
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -27,12 +26,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import forkserver, reduction, resource_tracker
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from ops import clock
 from ops.console import err
 from ops.faults import Faults
+from ops.run_folder import sweep
 from shm_layout import (
     FEED_ROLE,
     HISTOGRAM_CELLS,
@@ -212,7 +211,7 @@ def become(spec: RoleSpec) -> None:
         err(f"{spec.name}: {error}")
     finally:
         if spec.does_outlive:
-            sweep(spec)
+            sweep(spec.supervisor_pid, spec.leftovers)
     sys.stderr.flush()
     os._exit(code)
 
@@ -356,21 +355,6 @@ def _run_call(role: CallRole, heart: Heart, stop: _StopFlag) -> int:
     done.set()
     thread.join()
     return STOPPED
-
-
-def sweep(spec: RoleSpec) -> None:
-    """The supervisor was killed: remove the files it could not. One whose exit code nobody has
-    asked for yet is as dead.
-    """
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        stat = Path(f"/proc/{spec.supervisor_pid}/stat").read_text()
-        if stat.rpartition(")")[2].split()[0] not in ("Z", "X"):
-            return
-    for path in map(Path, spec.leftovers):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def counters_at(segment: Segment, role: int) -> int:

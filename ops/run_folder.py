@@ -8,10 +8,11 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ops.control import SOCKET, Lock
+from ops.control import LOCK, SOCKET, Lock, read_note
 
 
 class RunFolder:
@@ -38,6 +39,25 @@ class RunFolder:
     def remove(self) -> None:
         """It and everything in it."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def sweep(supervisor_pid: int, leftovers: Iterable[str]) -> None:
+    """If the supervisor was killed, remove the files it could not; not the socket of the next run,
+    which is in its place."""
+    if is_alive(supervisor_pid):
+        return
+    for path in map(Path, leftovers):
+        if path.name != SOCKET or read_note(path.with_name(LOCK)).get("pid") == supervisor_pid:
+            _remove(path)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs. One whose exit code nobody has asked for yet does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def _remove(path: Path) -> None:

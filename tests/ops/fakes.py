@@ -21,6 +21,7 @@ cache.use()
 from ops.config import Settings
 from ops.identity import Identity, identify, row
 from ops.process import RoleSpec
+from ops.run_folder import is_alive
 from ops.session import Plan, Request, SessionError
 from ops.venues.script import MarketSpec, PairSpec, SetSpec, Timeline
 from shm_layout import (
@@ -166,7 +167,7 @@ class Canceller(Beater):
 
     def step(self, now_ns: int) -> int:
         """Leave half a second after the supervisor's death."""
-        if not Path(f"/proc/{self.spec.supervisor_pid}").exists():
+        if not is_alive(self.spec.supervisor_pid):
             self.gone_ns = self.gone_ns or now_ns
             if now_ns - self.gone_ns > clock.SECOND_NS // 2:
                 os.kill(os.getpid(), 15)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.config import load
+from ops.control import LOCK, SOCKET
 from ops.identity import identify
 from ops.process import (
     BEAT_NS,
@@ -22,8 +23,8 @@ from ops.process import (
     LoopRole,
     RoleSpec,
     StepRole,
-    sweep,
 )
+from ops.run_folder import sweep
 from ops.watch import Watch
 from shm_layout import (
     ACTIVE,
@@ -205,18 +206,21 @@ def test_files_of_a_killed_supervisor_are_removed_before_anybody_asked_how_it_en
     tmp_path: Path,
 ) -> None:
     """Its parent may be busy, or never ask: a zombie still has its place in /proc."""
-    folder, single = tmp_path / "run", tmp_path / "arb.sock"
+    folder, single, note = tmp_path / "arb-run", tmp_path / SOCKET, tmp_path / LOCK
     folder.mkdir()
     single.touch()
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as supervisor:
-        spec = replace(SPEC, supervisor_pid=supervisor.pid, leftovers=(str(folder), str(single)))
-        sweep(spec)
+        note.write_text(json.dumps({"pid": supervisor.pid}))
+        leftovers = str(folder), str(single)
+        sweep(supervisor.pid, leftovers)
         assert folder.exists() and single.exists(), "it lives"
         supervisor.kill()
         os.waitid(os.P_PID, supervisor.pid, os.WEXITED | os.WNOWAIT)
         assert Path(f"/proc/{supervisor.pid}").exists()
-        sweep(spec)
+        sweep(supervisor.pid, leftovers)
         assert not folder.exists() and not single.exists()
     folder.mkdir()
-    sweep(spec)
-    assert not folder.exists(), "and after"
+    single.touch()
+    note.write_text(json.dumps({"pid": supervisor.pid + 1}))
+    sweep(supervisor.pid, leftovers)
+    assert not folder.exists() and single.exists(), "and after; not the socket of the next run"
