@@ -191,7 +191,8 @@ class ControlServer:
 
 def ask(folder: Path, command: str, timeout_s: float = 30.0, **more: Any) -> dict[str, Any]:
     """The supervisor's answer; for `stop`, once the run has ended. `more`: beside the command.
-    Raises NotRunning."""
+    Raises NotRunning, also where it ended or took no more clients before it answered."""
+    answer: dict[str, Any] = {}
     try:
         with (
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client,
@@ -204,10 +205,14 @@ def ask(folder: Path, command: str, timeout_s: float = 30.0, **more: Any) -> dic
                 answer = _parsed(file.readline(ANSWER_MAX))
                 if command == "stop":
                     file.read()
-            return answer
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # closed: it ended, or took no more clients
     except TimeoutError as error:
         raise NotRunning(
             f"{folder}: the supervisor does not answer within {timeout_s:.0f} s"
         ) from error
     except OSError as error:
         raise NotRunning(f"no engine is running in {folder}") from error
+    if not answer:
+        raise NotRunning(f"{folder}: the supervisor has closed the connection without an answer")
+    return answer

@@ -16,15 +16,6 @@ def mode_said(mode: str) -> str:
     return {"paper": "PAPER: no order is real"}.get(mode, mode)
 
 
-STATES = ("HALTED", "REDUCING", "ACTIVE")
-
-
-def effective(supervisor: str, gate: str) -> str:
-    """The state in force: the lower of the supervisor's trading state and the gateway's own, both
-    as "STATE (reason)"."""
-    return min((told.partition(" ")[0] for told in (supervisor, gate)), key=STATES.index)
-
-
 def microseconds(figures: Mapping[str, int | None]) -> str:
     """p50 p99 p99.9 max of a set of figures."""
     if not figures["count"]:

@@ -19,7 +19,7 @@ from ops.inspector_why import ABSENT, NOT_APPROVED, left_out, touch_out
 YEAR_S = 31_536_000
 WAITS = "waits for terms"  # the model has said nothing of a pair that needs it, or too long ago
 HELD_BACK = "taker delay too long"
-UNPRICED = "taker delay without terms"  # of a pair that is on no index: nobody says what it costs
+UNPRICED = "taker delay without terms"  # nobody says what it costs
 NO_CLOSE = "close not known"
 NOT_SURE = "not sure"  # this direction of a set may lose
 

@@ -1,4 +1,5 @@
-"""The operator's commands that end in something at the venues: kill, flatten, reconcile.
+"""The operator's commands that wait for somebody: for the canceller kill, for the gateway resume,
+flatten and reconcile.
 
 Each shows what it found, as text or as one JSON object; NOT_CONFIRMED is the exit code when a venue
 did not confirm in time, something is left, or books differ. Imports nothing heavy: `kill` must work
@@ -57,15 +58,24 @@ def kill(asked: argparse.Namespace) -> int:
     return DONE if is_confirmed else NOT_CONFIRMED
 
 
-def resume(asked: argparse.Namespace) -> dict[str, Any]:
-    """Trade again, or with --halted only lift the kill word: the status, looked at until the
-    gateway has heard it. Raises NotRunning, Refused."""
+def resume(asked: argparse.Namespace) -> int:
+    """Trade again, or with --halted only lift the kill word, and show what state it came to: the
+    gateway has its own reasons to stay halted. Raises NotRunning."""
     answer = control.ask(cache.state_dir(), "lift" if asked.halted else "resume")
     until_ns = clock.mono_ns() + RESUME_NS
     while not asked.halted and answer.get("state") != "ACTIVE" and clock.mono_ns() < until_ns:
         clock.sleep_ns(LOOK_NS)
         answer = control.ask(cache.state_dir(), "status")
-    return answer
+    out(json.dumps(answer) if asked.json else state_line("resume", answer))
+    if asked.halted or answer["state"] == "ACTIVE":
+        return DONE
+    return _failed("resume: not trading, `arb-supervisor status` says more", NOT_CONFIRMED)
+
+
+def state_line(command: str, answer: Mapping[str, Any]) -> str:
+    """What a command has made of the trading state."""
+    return (f"{command}: done; trading state {answer['state']}:"
+            f" supervisor {answer['supervisor']}, gate {answer['gate']}")  # fmt: skip
 
 
 def flatten(asked: argparse.Namespace) -> int:

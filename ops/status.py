@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ops import clock
-from ops.figures import effective
 from ops.index_rows import index_rows
 from ops.inspector_strategies import strategies_of
 from ops.paper_rows import paper_rows
@@ -19,6 +18,7 @@ from ops.sim_spot import FALLBACK
 from ops.standing_rows import standing_rows
 from ops.terms_rows import fair_rows, terms_rows
 from ops.todo_rows import todo_rows
+from ops.trading import TEXT
 from ops.usage import Used
 from ops.worth import rows
 from shm_layout import COUNTERS, DETECTOR, FEED_ROLE, GATEWAY, NURSERY, SUPERVISOR, VENUES
@@ -41,7 +41,7 @@ def status(run: Supervisor) -> dict[str, Any]:
         "pid": os.getpid(),
         "segment": run.request.name,
         "seconds": round((now_ns - run.began_ns) / clock.SECOND_NS, 1),
-        "state": effective(supervisor, gate),
+        "state": TEXT[min(run.trading.state, run.watch.gate("state"))],  # in force: the lower one
         "supervisor": supervisor,
         "gate": gate,
         "killed": run.commands.is_killed,

@@ -243,16 +243,14 @@ def _talk(asked: argparse.Namespace) -> int:
 
     long = {
         "kill": operator_cli.kill,
+        "resume": operator_cli.resume,
         "flatten": operator_cli.flatten,
         "reconcile": operator_cli.reconcile,
     }
     try:
         if asked.command in long:
             return long[asked.command](asked)
-        if asked.command == "resume":
-            answer = operator_cli.resume(asked)
-        else:
-            answer = control.ask(cache.state_dir(), asked.command)
+        answer = control.ask(cache.state_dir(), asked.command)
     except control.Refused as error:
         return fail(f"{asked.command}: {error}", REFUSED)
     except control.NotRunning as error:
@@ -270,8 +268,7 @@ def _talk(asked: argparse.Namespace) -> int:
     elif asked.command == "stop":
         out("stop: done; the run has ended")
     else:
-        out(f"{asked.command}: done; trading state {answer['state']}:"
-            f" supervisor {answer['supervisor']}, gate {answer['gate']}")  # fmt: skip
+        out(operator_cli.state_line(asked.command, answer))
     return 0
 
 

@@ -34,7 +34,7 @@ def fair_rows(segment: Segment, identity: Identity, now_ns: int) -> list[dict[st
 
 
 def terms_rows(segment: Segment, identity: Identity, now_ns: int) -> list[dict[str, Any]]:
-    """A row per pair of which the model has spoken, or that waits for it: dead zone of both
+    """A row per pair of which the model has spoken, or that needs its terms: dead zone of both
     directions and delay cost in 1e-6 dollars a contract, the basis of the indices in 1e-8."""
     rows: list[dict[str, Any]] = []
     said: Sequence[Any] = identity.said

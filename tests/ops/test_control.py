@@ -9,13 +9,22 @@ import socket
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.control import LINE_MAX, SOCKET, AlreadyRunning, ControlServer, Lock, NotRunning, ask
+from ops.control import (
+    CLIENTS_MAX,
+    LINE_MAX,
+    SOCKET,
+    AlreadyRunning,
+    ControlServer,
+    Lock,
+    NotRunning,
+    ask,
+)
 
 
 @contextmanager
@@ -55,16 +64,11 @@ def serving(folder: Path) -> Iterator[list[str]]:
 
 def raw(folder: Path, line: bytes) -> bytes:
     """What the server says to any bytes."""
-    before = Path.cwd()
-    os.chdir(folder)  # a socket's path is short
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(60)
-            client.connect(SOCKET)
-            client.sendall(line)
-            return client.makefile("rb").readline()
-    finally:
-        os.chdir(before)
+    with chdir(folder), socket.socket(socket.AF_UNIX) as client:  # a socket's path is short
+        client.settimeout(60)
+        client.connect(SOCKET)
+        client.sendall(line)
+        return client.makefile("rb").readline()
 
 
 def test_a_command_is_answered_and_the_socket_is_private(tmp_path: Path) -> None:
@@ -90,6 +94,16 @@ def test_nonsense_is_refused_and_does_not_reach_the_supervisor(tmp_path: Path) -
         assert raw(tmp_path, b"x" * (LINE_MAX + 10) + b"\n") == b""
         assert heard == []
         assert ask(tmp_path, "status") == {"did": "status"}
+
+
+def test_one_client_too_many_is_told_that_nobody_answers(tmp_path: Path) -> None:
+    with serving(tmp_path), ExitStack() as others:
+        with chdir(tmp_path):
+            for _ in range(CLIENTS_MAX):
+                client = others.enter_context(socket.socket(socket.AF_UNIX))
+                client.connect(SOCKET)
+        with pytest.raises(NotRunning, match="without an answer"):
+            ask(tmp_path, "status")
 
 
 def test_nobody_there_is_said(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""`resume` says which trading state it came to, not the one that stood when it was asked."""
+"""`resume` says which trading state it came to, not the one that stood when it was asked, and fails
+where nothing is traded."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +12,8 @@ import pytest
 
 from ops import clock, control, operator_cli
 
-LIFTED = {"state": "ACTIVE", "gate": "ACTIVE (done)"}
-HALTED = {"state": "HALTED", "gate": "HALTED (one_legged)"}
+LIFTED = {"state": "ACTIVE", "supervisor": "ACTIVE (operator)", "gate": "ACTIVE (done)"}
+HALTED = {"state": "HALTED", "supervisor": "ACTIVE (operator)", "gate": "HALTED (one_legged)"}
 
 
 class Engine:
@@ -42,22 +44,34 @@ def engine_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Engine]:
     return made
 
 
+def resume(*, halted: bool = False, as_json: bool = False) -> int:
+    return operator_cli.resume(argparse.Namespace(halted=halted, json=as_json))
+
+
 @pytest.mark.parametrize("lifted_after", [0, 3])
-def test_resume_waits_for_the_gate(engine_of: Callable[[int], Engine], lifted_after: int) -> None:
+def test_resume_waits_for_the_gate(
+    engine_of: Callable[[int], Engine], lifted_after: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     engine = engine_of(lifted_after)
-    assert operator_cli.resume(argparse.Namespace(halted=False)) == LIFTED
+    assert resume(as_json=True) == operator_cli.DONE
+    assert json.loads(capsys.readouterr().out) == LIFTED
     assert engine.asked == ["resume"] + ["status"] * lifted_after
 
 
-def test_a_gate_that_stays_down_is_told_after_a_while(engine_of: Callable[[int], Engine]) -> None:
+def test_a_gate_that_stays_down_is_told_after_a_while(
+    engine_of: Callable[[int], Engine], capsys: pytest.CaptureFixture[str]
+) -> None:
     engine = engine_of(10**9)
-    assert operator_cli.resume(argparse.Namespace(halted=False)) == HALTED
+    assert resume() == operator_cli.NOT_CONFIRMED
     assert engine.now_ns == operator_cli.RESUME_NS and set(engine.asked[1:]) == {"status"}
+    told = capsys.readouterr()
+    assert "HALTED: supervisor ACTIVE (operator), gate HALTED (one_legged)" in told.out
+    assert told.err.startswith("arb-supervisor: resume: not trading")
 
 
 def test_the_kill_word_is_lifted_without_waiting_to_trade(
     engine_of: Callable[[int], Engine],
 ) -> None:
     engine = engine_of(10**9)
-    assert operator_cli.resume(argparse.Namespace(halted=True)) == HALTED
+    assert resume(halted=True) == operator_cli.DONE
     assert engine.asked == ["lift"] and engine.now_ns == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops.figures import dollars, effective, microseconds
+from ops.figures import dollars, microseconds
 from ops.screen import one_line, picture
 from ops.status_text import text
 from ops.summary import bets_text, faults_done
@@ -76,20 +76,6 @@ def test_a_gateway_that_halted_by_itself_is_the_state_that_is_shown() -> None:
     assert text(halted).startswith(
         "HALTED: supervisor ACTIVE (started), gate HALTED (one_legged), sim, 12 s, pid 100"
     )
-
-
-@pytest.mark.parametrize(
-    ("supervisor", "gate", "state"),
-    [
-        ("ACTIVE (started)", "ACTIVE (done)", "ACTIVE"),
-        ("ACTIVE (started)", "HALTED (one_legged)", "HALTED"),
-        ("HALTED (operator)", "ACTIVE (done)", "HALTED"),
-        ("REDUCING (detector)", "ACTIVE (done)", "REDUCING"),
-        ("REDUCING (detector)", "HALTED (drift)", "HALTED"),
-    ],
-)
-def test_the_lower_of_both_states_is_in_force(supervisor: str, gate: str, state: str) -> None:
-    assert effective(supervisor, gate) == state
 
 
 def test_what_was_refused_and_which_faults_were_done_is_told() -> None:

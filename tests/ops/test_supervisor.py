@@ -17,7 +17,17 @@ import pytest
 
 from ops import clock, control
 from ops.summary import KEYS
-from shm_layout import FEED_ROLE, LIVE_EPOCH_AT, Segment, word_load
+from shm_layout import (
+    ACTIVE,
+    FEED_ROLE,
+    GATE,
+    HALTED,
+    LIVE_EPOCH_AT,
+    Segment,
+    cell,
+    word_load,
+    word_store,
+)
 from tests.ops.rig import Engine, alive, engine, one_object, until
 from tests.session.held import Held
 
@@ -58,6 +68,19 @@ def test_a_run_ends_with_one_object_on_standard_output_and_leaves_nothing(tmp_pa
         assert made.leftovers() == []
 
 
+def resumes_only_with_the_gate(made: Engine) -> None:
+    """The lower of the supervisor's state and the gate's is in force."""
+    segment = Segment.attach(made.name)
+    gate = segment.at("gate") + cell(GATE, "state")
+    word_store(segment.words, gate, HALTED)
+    found = made.status()
+    assert (found["state"], found["supervisor"][:6]) == ("HALTED", "ACTIVE")
+    resumed = made.run("resume")
+    assert (resumed.returncode, resumed.stderr.count("\n")) == (6, 1)
+    word_store(segment.words, gate, ACTIVE)
+    assert made.run("resume").returncode == 0
+
+
 def test_the_commands_act_and_a_second_start_is_refused(tmp_path: Path) -> None:
     with engine(tmp_path) as made:
         made.start()
@@ -86,6 +109,7 @@ def test_the_commands_act_and_a_second_start_is_refused(tmp_path: Path) -> None:
         assert control.ask(tmp_path, "halt")["state"] == "HALTED"
         assert control.ask(tmp_path, "resume")["state"] == "ACTIVE"
         assert "error" in control.ask(tmp_path, "dance")
+        resumes_only_with_the_gate(made)
         everyone = made.everyone()
         stopped = made.run("stop")
         assert (stopped.returncode, stopped.stderr) == (0, "")
