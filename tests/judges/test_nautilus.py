@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.judges, pytest.mark.timeout(600)]
 
 CLIENT, FILE = "nautilus_trader", "nautilus_judge.py"
 STEP_NS = 500 * rig.MS
-STEPS = 420  # the last beyond the longest hearing: the judge decides when it has heard enough
+STEPS = 620  # the last beyond the longest start and hearing: who hears decides when to end
 Keep = Callable[[Heard], Heard]
 
 
