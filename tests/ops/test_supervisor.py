@@ -70,7 +70,7 @@ def test_a_run_ends_with_one_object_on_standard_output_and_leaves_nothing(tmp_pa
 
 def resumes_only_with_the_gate(made: Engine) -> None:
     """The lower of the supervisor's state and the gate's is in force."""
-    segment = Segment.attach(made.name)
+    segment = Segment.attach(made.name, writable=True)
     gate = segment.at("gate") + cell(GATE, "state")
     word_store(segment.words, gate, HALTED)
     found = made.status()
