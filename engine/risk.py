@@ -3,11 +3,11 @@
 Money limits are dollars at worst (cash of the legs, fees included, in the dearer form): per order,
 market, venue, account cash, event, asset, total, and unhedged (all legs but the cheapest of every
 intent in flight, so of two the dearer; plus what the row already holds of some legs without the
-others), which also stays below the loss allowed a day, as does a bet on one market with what is
-held there; what was lost the gateway alone counts. Legs that share an account, a venue or an event
-share what is left there. Each limit that bound has its counter (`cut_…`). Order rates are fixed
-windows of run time; they and the orders of a market start at zero with the detector. The gateway
-counts again on its own numbers.
+others), which also stays below the loss allowed a day, as does a bet with what all bets have at
+stake in any market. What was lost the gateway alone counts, and what bets of a detector before this
+one hold. Legs that share an account, a venue or an event share what is left there. Each limit that
+bound has its counter (`cut_…`). Order rates are fixed windows of run time; they and the orders of a
+market start at zero with the detector. The gateway counts again on its own numbers.
 """
 
 # mypy: disable-error-code="no-any-return, return-value"
@@ -21,6 +21,7 @@ from engine.basket import B_INSTRUMENT, B_SIDE, B_UNIT, LEG_CELLS
 from engine.fees import SIZE_MAX_E6
 from engine.legs import count_of, market_of
 from engine.sizes import token_price
+from engine.strategies.table import COUNT
 from engine.wide import mul_div_floor
 from shm_layout import BODY, BUY, E6, LAYOUT_HASH, Words
 
@@ -280,10 +281,23 @@ def limit_size(mem: Words, legs: Words, count: int, spare: int) -> int:
 
 
 @njit(cache=True)
-def bet_size(mem: Words, a: int, unit: int, spare: int) -> int:
-    """`limit_size` of one leg alone, which can lose what it costs and has nothing to be without.
-    What its market holds already may be lost on the same day.
+def at_risk_e6(mem: Words, a: int) -> int:
+    """Dollars that may be lost on the day of one more bet on market `a`: what may stand alone, what
+    bets have at stake in any market, and what else this one holds. All bets may lose at once; what
+    is hedged elsewhere may not.
     """
+    own = beside = 0
+    for strategy in range(COUNT):
+        staked = mem[m.HOUSE_AT + a * m.HOUSE_CELLS + m.H_SPENT + strategy]
+        own += staked
+        beside += mem[m.SPENT_AT + strategy] - staked
+    here = max(own, mem[m.POSITION_AT + a * m.POSITION_CELLS + m.PO_EXPOSURE])
+    return mem[m.META + m.M_UNHEDGED] + beside + here
+
+
+@njit(cache=True)
+def bet_size(mem: Words, a: int, unit: int, spare: int) -> int:
+    """`limit_size` of one leg alone, which can lose what it costs and has nothing to be without."""
     roll_windows(mem)
     size = leg_size(mem, m.i64(SIZE_MAX_E6), a, unit, spare)
     size = lower(mem, size, size_in(venue_room(mem, a), unit, spare), m.i64(m.C_CUT_VENUE))
@@ -291,9 +305,7 @@ def bet_size(mem: Words, a: int, unit: int, spare: int) -> int:
     size = lower(mem, size, size_in(asset_room(mem, a), unit, spare), m.i64(m.C_CUT_ASSET))
     left = size_in(mem[c.A_TOTAL] - mem[m.META + m.M_TOTAL], unit, spare)
     size = lower(mem, size, left, m.i64(m.C_CUT_TOTAL))
-    at_risk = mem[m.META + m.M_UNHEDGED]
-    at_risk += mem[m.POSITION_AT + a * m.POSITION_CELLS + m.PO_EXPOSURE]
-    left = size_in(mem[c.A_DAY] - at_risk, unit, spare)
+    left = size_in(mem[c.A_DAY] - at_risk_e6(mem, a), unit, spare)
     return lower(mem, size, left, m.i64(m.C_CUT_DAY))
 
 

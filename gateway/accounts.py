@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.holding import Position, fees_of, held_apart, netted
+from gateway.holding import Position, fill
 from gateway.memory import Memory
 from gateway.order import Order
 from gateway.ports import NO, YES, Held, Market
@@ -90,6 +90,7 @@ class Accounts:
         market = self.markets[instrument]
         position = self.positions.get(instrument) or Position()
         cost_e6, (yes_free_e6, no_free_e6) = position.cost_e6, self.free_tokens(instrument)
+        staked_e6 = position.staked_e6
         cash_e6 = self.cash[market.account].cash_e6
         for booking in self.flights.values():
             order = booking.order
@@ -99,9 +100,11 @@ class Accounts:
             cash_e6 -= open_cost_e6
             if order.instrument == instrument:
                 cost_e6 += open_cost_e6
+                staked_e6 += open_cost_e6 if order.is_bet else 0
         free = {"yes_free_e6": yes_free_e6, "no_free_e6": no_free_e6}
         self.memory.held(instrument, **free, net_e6=position.net_e6)
         self.memory.exposure(instrument, cost_e6)
+        self.memory.staked(instrument, staked_e6)
         self.memory.cash(market.account, cash_e6)
         self.memory.day_loss(self.day_loss_e6)
 
@@ -118,10 +121,11 @@ class Accounts:
         held: Sequence[Held],
         starts: Mapping[int, int],
         costs: Mapping[int, tuple[int, int, int]] | None = None,
+        bets: Mapping[int, Position] | None = None,
     ) -> None:
         """Take what a venue says. `starts`: the run's first cash, where a predecessor left it;
-        `costs`: (YES, NO, cost) of its positions. Holdings whose cost is not known count at the
-        worst: a dollar each.
+        `costs`: (YES, NO, cost) of its positions; `bets`: what bets alone opened, by market.
+        Holdings whose cost is not known count at the worst: a dollar each.
         """
         for account, amount_e6 in cash_e6.items():
             row = self.cash[account]
@@ -134,6 +138,10 @@ class Accounts:
             if (yes_e6, no_e6) == (found.yes_e6, found.no_e6) and 0 in (yes_e6, no_e6):
                 position.cost_yes_e6 = cost_e6 if yes_e6 else 0
                 position.cost_no_e6 = cost_e6 if no_e6 else 0
+            opened = (bets or {}).get(found.instrument)
+            position.bet_e6 = opened.bet_e6 if opened is not None else 0
+            if opened is not None and found.yes_e6 + found.no_e6 > 0:
+                position.open_fee_e6 = opened.open_fee_e6
         self.refresh()
 
     # ---- in flight
@@ -262,17 +270,12 @@ class Accounts:
             self.realized_day_e6 += lost_e6
             self.refresh(order.instrument)
             return moved_e6
-        position = self.position(order.instrument)
-        position.fees_e6 += fee_e6
-        before_e6 = position.yes_e6 + position.no_e6
-        if self.nets[market.venue]:
-            moved_e6, realized_e6, closed_e6 = netted(position, buys, size_e6, notional_e6)
-        else:
-            moved_e6, realized_e6, closed_e6 = held_apart(
-                position, order.placing.token, buys, size_e6, notional_e6
-            )
+        position, nets = self.position(order.instrument), self.nets[market.venue]
+        amounts = size_e6, notional_e6, fee_e6
+        moved_e6, realized_e6 = fill(
+            position, nets, order.placing.token, buys, amounts, order.is_bet
+        )
         self.realized_day_e6 += realized_e6
-        self.realized_day_e6 -= fees_of(position, before_e6, size_e6, closed_e6, fee_e6)
         self.cash[market.account].cash_e6 += moved_e6 - fee_e6
         self.refresh(order.instrument)
         return moved_e6

@@ -16,7 +16,7 @@ from __future__ import annotations
 from numba import njit
 
 from gateway import memory as m
-from gateway.guard_bet import check_bet
+from gateway.guard_bet import at_risk, check_bet
 from gateway.order_record import put_id
 from gateway.throttle import DAY_NS, MINUTE_NS, R_MOST, R_STAMPS, R_TOTAL, SECOND_NS, STAMPS_MAX
 from shm_layout import (
@@ -323,8 +323,7 @@ def check_limits(mem: Words, legs: int) -> int:
     if not mem[m.M_OPEN] < mem[m.P_OPEN]:
         return R_RATE
     if mem[m.INTENT_AT + m.N_KIND] == KIND_MODEL:  # it has no leg to be without, and may lose all
-        own = m.INSTRUMENTS_AT + mem[m.INTENT_AT + m.N_LEG + m.L_INSTRUMENT] * m.INSTRUMENT_CELLS
-        if not mem[m.M_DAY_LOSS] + mem[own + m.I_EXPOSURE] + total <= mem[m.P_DAY]:
+        if not at_risk(mem) + total <= mem[m.P_DAY]:
             return R_DAY
     elif not mem[m.M_UNHEDGED] + total - least <= mem[m.P_UNHEDGED]:  # all but one may fill
         return R_UNHEDGED

@@ -55,6 +55,17 @@ def check_bet(mem: Words, cost: int, now: int) -> int:
 
 
 @njit(cache=True)
+def at_risk(mem: Words) -> int:
+    """Dollars that may be gone by the day's end beside this bet: what was lost, what stands alone
+    or may, what bets have at risk in any market, and what else its own holds. What is hedged in
+    other markets is not among it."""
+    instrument = mem[m.INTENT_AT + m.N_LEG + m.L_INSTRUMENT]
+    own = mem[m.STAKED_AT + instrument]
+    here = max(own, mem[m.INSTRUMENTS_AT + instrument * m.INSTRUMENT_CELLS + m.I_EXPOSURE])
+    return mem[m.M_DAY_LOSS] + mem[m.M_UNHEDGED] + mem[m.M_STAKED] - own + here
+
+
+@njit(cache=True)
 def price_now(mem: Words, is_index: bool) -> int:
     """The price in the slot as it was read: an index value, else the middle of bid and ask, or the
     last trade where there are not both."""

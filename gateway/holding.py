@@ -4,6 +4,7 @@ where a venue nets. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.ports import YES
@@ -12,7 +13,8 @@ from gateway.ports import YES
 @dataclass(slots=True)
 class Position:
     """Holdings of one instrument. `cost_e6` of each token: what was paid for what is still held;
-    `open_fee_e6`: what opening that cost in fees, not yet in any result.
+    `open_fee_e6`: what opening that cost in fees, not yet in any result. `bet_e6`: what bets opened
+    of it, fees with it, at most what is left of all.
     """
 
     yes_e6: int = 0
@@ -21,6 +23,7 @@ class Position:
     cost_no_e6: int = 0
     fees_e6: int = 0
     open_fee_e6: int = 0
+    bet_e6: int = 0
 
     @property
     def net_e6(self) -> int:
@@ -31,6 +34,35 @@ class Position:
     def cost_e6(self) -> int:
         """What all of it cost."""
         return self.cost_yes_e6 + self.cost_no_e6
+
+    @property
+    def staked_e6(self) -> int:
+        """What bets have at risk in it: nothing hedges them. Where a pair's leg is held too, what
+        is given back counts as the leg's, so not too little is left here.
+        """
+        return min(self.bet_e6, self.cost_e6 + self.open_fee_e6)
+
+
+def fill(
+    position: Position, nets: bool, token: int, buys: bool, amounts: Sequence[int], is_bet: bool
+) -> tuple[int, int]:
+    """Book contracts, notional and fee, all negative if a trade failed: (cash moved without fees,
+    result with the fees that go into it). `is_bet`: a bet's, which stakes what it opens.
+    """
+    size_e6, notional_e6, fee_e6 = amounts
+    held_e6, position.bet_e6 = position.yes_e6 + position.no_e6, position.staked_e6
+    was = position.cost_yes_e6, position.cost_no_e6, position.open_fee_e6
+    position.fees_e6 += fee_e6
+    if nets:
+        moved_e6, realized_e6, closed_e6 = netted(position, buys, size_e6, notional_e6)
+    else:
+        moved_e6, realized_e6, closed_e6 = held_apart(position, token, buys, size_e6, notional_e6)
+    realized_e6 -= fees_of(position, held_e6, size_e6, closed_e6, fee_e6)
+    now = position.cost_yes_e6, position.cost_no_e6, position.open_fee_e6
+    if is_bet:
+        position.bet_e6 += sum(max(to - before, 0) for before, to in zip(was, now, strict=True))
+    position.bet_e6 = position.staked_e6
+    return moved_e6, realized_e6
 
 
 def fees_of(position: Position, before_e6: int, size_e6: int, closed_e6: int, fee_e6: int) -> int:

@@ -28,6 +28,7 @@ from shm_layout import (
     E6,
     FLAG_TRUE_UP,
     FLAG_UNWIND,
+    KIND_MODEL,
     P_DONE,
     P_REJECTED,
     P_UNKNOWN,
@@ -133,6 +134,7 @@ class Ledger:
         work.parent = self.works.get(intent.parent) if ours else None
         for order, cost_e6 in zip(work.orders, work.costs_e6, strict=True):
             self.by_key[order.key] = (work, order)
+            order.is_bet = intent.kind == KIND_MODEL
             self.accounts.reserve(order, cost_e6, is_ours=ours)
         self.tell()
 

@@ -66,6 +66,7 @@ _BLOCKS = (
     ("slots", PRODUCTS_MAX),
     ("price", PRICE_CELLS),
     ("terms", TERMS_CELLS),
+    ("staked", INSTRUMENTS_MAX),
 )
 
 
@@ -86,13 +87,14 @@ LOOKS_AT, VENUES_AT, ACCOUNTS_AT = AT["looks"], AT["venues"], AT["accounts"]
 INSTRUMENTS_AT, PAIRS_AT, EVENTS_AT, ASSETS_AT, RATE_AT, SLOTS_AT, PRICE_AT = (
     AT[name] for name in ("instruments", "pairs", "events", "assets", "rate", "slots", "price")
 )  # `slots`: the feed that writes a slot of the block `spot`, plus 1; `price`: one as just read
+STAKED_AT = AT["staked"]  # by instrument: what bets have at risk there; M_STAKED: everywhere
 TERMS_AT = AT["terms"]  # what the model last said of a bet's market, as just read
 
 # meta: cursors stand side by side, as rings_wait wants them
 (
     M_INTENTS, M_CONTROL, M_LAPS, M_RUN, M_STATE, M_TOTAL, M_DAY_LOSS, M_UNHEDGED, M_OPEN,
-    M_JOURNAL,
-) = range(META_AT, META_AT + 10)  # fmt: skip
+    M_JOURNAL, M_STAKED,
+) = range(META_AT, META_AT + 11)  # fmt: skip
 
 # what was found: head, then a row for each leg as its venue will see it
 F_ID, F_FLAGS, F_LEGS, F_EXPIRES, F_PAIR = range(5)
@@ -289,6 +291,12 @@ class Memory:
             cells[ASSETS_AT + cells[row + I_ASSET]] += moved_e6
             cells[VENUES_AT + cells[row + I_VENUE] * VENUE_CELLS + V_EXPOSURE] += moved_e6
             cells[M_TOTAL] += moved_e6
+
+    def staked(self, instrument: int, cost_e6: int) -> None:
+        """Worst cost of what bets hold and have in flight of an instrument; the sum follows."""
+        assert 0 <= instrument < INSTRUMENTS_MAX, instrument
+        self.cells[M_STAKED] += cost_e6 - self.cells[STAKED_AT + instrument]
+        self.cells[STAKED_AT + instrument] = cost_e6
 
     def exposures(self, instrument: int) -> tuple[int, int, int, int]:
         """Exposure of an instrument, its event, its venue, and of everything."""

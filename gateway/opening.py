@@ -24,7 +24,7 @@ from gateway.reception import Reception
 from gateway.reconcile import Resolver, drift, snapshots
 from gateway.recovery import Past, past_of, recover
 from gateway.reports import Reports
-from gateway.restart import books_of
+from gateway.restart import books_of, staked_of
 from gateway.run_times import RunTimes
 from shm_layout import VENUES, reason
 
@@ -69,9 +69,10 @@ class Opening:
         found = await self._snapshots()
         now_ns = self.clock()
         self._name_differences(past, found)
-        starts = self.reports.starts(self.accounts)
+        starts, accounts = self.reports.starts(self.accounts), self.accounts
+        bets = staked_of(past.works.values(), accounts.markets, accounts.nets)
         for snapshot in found:
-            self.accounts.start(snapshot.cash_e6, snapshot.held, starts, costs)
+            accounts.start(snapshot.cash_e6, snapshot.held, starts, costs, bets)
         today, then = (self.run_times.at(at_ns) // DAY_NS for at_ns in (now_ns, left_ns))
         self.accounts.take_day(self.run_times.at(now_ns), loss_e6 if today == then else 0)
         for instrument in self.accounts.markets:

@@ -136,6 +136,7 @@ class Order:
     queries: int = 0
     refines: int = 0  # questions about a final order that were answered
     recheck: bool = False  # ask once more: a user channel was down
+    is_bet: bool = False  # no other leg hedges what it fills
 
     @property
     def is_final(self) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.accounts import Cash
-from gateway.holding import Position, held_apart, netted
+from gateway.holding import Position, fill, held_apart, netted
 from gateway.ledger import Work
 from gateway.order import Amounts
 from gateway.ports import Market
-from shm_layout import BUY, E6
+from shm_layout import BUY, E6, KIND_MODEL
 
 NOTHING = Amounts(0, 0, 0)
 Place = tuple[int, int]  # instrument, generation: a number is another market's after its window
@@ -40,6 +40,24 @@ class Books:
     markets: Mapping[int, Market]
     positions: dict[int, Position]
     cash: dict[int, Cash]
+
+
+def staked_of(
+    works: Iterable[Work], markets: Mapping[int, Market], nets: Mapping[str, bool]
+) -> dict[int, Position]:
+    """What the bets among these intents opened in each market that is still there, by what was
+    found of their orders, as if nothing else had been traded in it.
+    """
+    found: dict[int, Position] = {}
+    for work in works:
+        order, market = work.orders[0], markets.get(work.orders[0].instrument)
+        is_its = market is not None and market.generation == order.generation
+        if market is None or not is_its or work.intent.kind != KIND_MODEL:
+            continue
+        position = found.setdefault(order.instrument, Position())
+        buys, token = order.placing.side == BUY, order.placing.token
+        fill(position, nets[market.venue], token, buys, order.booked(), is_bet=True)
+    return found
 
 
 def books_of(

@@ -79,7 +79,7 @@ class Standing:
 
 def unhedged_e6(under_way: Sequence[Work]) -> int:
     """Worst cost of what may stand alone: all but the cheapest leg of each intent under way, and
-    what is lone. A bet stands for itself: its market's limits count it.
+    what is lone. A bet stands for itself: its market's limits count it, and the day's.
     """
     total_e6 = 0
     for work in under_way:

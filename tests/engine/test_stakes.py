@@ -6,13 +6,15 @@ from __future__ import annotations
 import pytest
 
 from engine import memory as m
+from engine.detector import Detector
 from engine.replay import replay
 from engine.strategies.select import N_ORDERS
 from engine.strategies.table import STRATEGIES
 from shm_layout import E6, HALTED, K_ACCOUNT, NO_INSTRUMENT, REPORT
 from tests.engine import windows as w
+from tests.engine.bets import LAGS, one_market
 from tests.engine.test_house import gate_now, told
-from tests.engine.world import RUN_0, detector_of, field_of, record
+from tests.engine.world import KALSHI, RUN_0, World, detector_of, field_of, record
 from tests.twins import detector as twin
 
 
@@ -105,6 +107,54 @@ def test_what_bets_have_on_an_asset_counts_in_all_its_windows(asset: int, orders
         assert field_of(other, "instrument_0") == 1 - taken
     bodies = [intent.tobytes() for intent in world.intents]
     assert replay(world.tape) == bodies == twin.run(world.tape)
+
+
+def two_windows(**parameters: int) -> tuple[World, Detector]:
+    """Of two coins and two events: nothing but the day is common to them."""
+    world, detector = one_market(**parameters)
+    place = {"settlement_rule": w.RULE.cell, "open_epoch_ns": RUN_0, "spot_slot": w.SPOT_SLOT}
+    world.instrument(1, KALSHI, event=1, index_slot=1, asset=1, **place)
+    world.pair(1, 1, NO_INSTRUMENT, needs_terms=1)
+    w.terms(world, 1)
+    return world, detector
+
+
+def bets_in(world: World, detector: Detector, instrument: int) -> int:
+    """Dollars of the bets that a book which lags makes there."""
+    world.quote(instrument, KALSHI, *LAGS)
+    intents = world.step(detector)
+    assert all(field_of(intent, "instrument_0") == instrument for intent in intents)
+    return sum(field_of(intent, "cash_e6_0") for intent in intents)
+
+
+def test_bets_in_all_markets_together_stay_below_what_a_day_may_lose() -> None:
+    world, detector = two_windows(day_max_e6=100 * E6)
+    cash = bets_in(world, detector, 0)
+    assert 90 * E6 < cash <= 100 * E6
+    assert cash + bets_in(world, detector, 1) <= 100 * E6, "the first one is in flight"
+    for intent in world.intents:
+        size, cost = field_of(intent, "size_e6_0"), field_of(intent, "cash_e6_0")
+        world.leg(intent, 0, size, position_cost_e6=cost)
+        world.end(intent, filled_e6=size)
+    world.step(detector)
+    bets_in(world, detector, 1)
+    assert sum(field_of(each, "cash_e6_0") for each in world.intents) <= 100 * E6, "it is held"
+    assert detector.counter("cut_day") >= 2
+    for instrument in (0, 1):
+        gone = record(REPORT, instrument=instrument, generation=1, account=-1)
+        world.append("reports", K_ACCOUNT, gone)
+    later = sum(field_of(each, "cash_e6_0") for each in world.step(detector))
+    assert 90 * E6 < later <= 100 * E6, "settled, it is at stake no more"
+    bodies = [intent.tobytes() for intent in world.intents]
+    assert replay(world.tape) == bodies == twin.run(world.tape)
+
+
+def test_what_is_held_hedged_in_other_markets_is_no_loss_of_the_day() -> None:
+    world, detector = two_windows(day_max_e6=100 * E6)
+    row = record(REPORT, instrument=1, generation=1, account=-1, position_e6=2_000 * E6,
+                 position_cost_e6=900 * E6)  # fmt: skip
+    world.append("reports", K_ACCOUNT, row)
+    assert 90 * E6 < bets_in(world, detector, 0) <= 100 * E6
 
 
 def test_a_restarted_detector_counts_what_is_still_in_flight() -> None:

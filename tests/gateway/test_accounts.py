@@ -30,13 +30,14 @@ def accounts(cash: int = 100 * ONE) -> Accounts:
 
 def filled(
     book: Accounts, instrument: int, token: int, side: int, size: int, price: int, fee: int = 0,
-    intent: int = 1
+    intent: int = 1, *, is_bet: bool = False
 ) -> Order:  # fmt: skip
     """An order that filled all of `size` at `price`, folded."""
     order = Order(
         intent, 0, instrument, instrument, 1, side, price, size, Placing(token, side, price)
     )
     order.move(E_SEND)
+    order.is_bet = is_bet
     order.learn(Outcome(E_FINISH, 0, size, price * size // ONE, fee, True))
     book.fold(order)
     return order
@@ -241,3 +242,28 @@ def test_a_successor_goes_on_with_the_days_loss_and_the_costs_it_finds() -> None
     assert book.day_loss_e6 == 7 * ONE
     book.roll_day(2 * 86_400_000_000_000)
     assert book.day_loss_e6 == 0
+
+
+def test_what_bets_opened_is_at_risk_until_it_is_closed_whatever_else_is_held() -> None:
+    book = accounts()
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000, 60_000, is_bet=True)
+    filled(book, 0, YES, BUY, 10 * ONE, 300_000, 40_000)  # a leg of a pair
+    position = book.position(0)
+    assert position.staked_e6 == 4_060_000
+    filled(book, 0, YES, SELL, 10 * ONE, 350_000)  # given back: it need not have been the bet's
+    assert position.staked_e6 == position.cost_e6 + position.open_fee_e6 == 3_550_000
+    filled(book, 0, YES, SELL, 10 * ONE, 350_000)
+    assert position.staked_e6 == 0
+    filled(book, 0, YES, BUY, 10 * ONE, 300_000)
+    assert position.staked_e6 == 0, "nothing of the bet is left"
+    filled(book, 0, YES, SELL, 20 * ONE, 300_000, is_bet=True)
+    assert (position.no_e6, position.staked_e6) == (10 * ONE, 7 * ONE), "what it opened itself"
+
+
+def test_a_trade_of_a_bet_that_fails_is_at_risk_no_more() -> None:
+    book = accounts()
+    order = filled(book, 1, YES, BUY, 10 * ONE, 400_000, is_bet=True)
+    order.trade(Fill("", "a", 10 * ONE, 4 * ONE, 0, S_MATCHED))
+    order.trade(Fill("", "a", 10 * ONE, 4 * ONE, 0, S_FAILED))
+    book.fold(order)
+    assert book.position(1).staked_e6 == 0

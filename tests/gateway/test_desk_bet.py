@@ -12,12 +12,13 @@ import pytest
 
 from gateway import journal as j
 from gateway.intent import REASONED
-from gateway.memory import M_UNHEDGED, PR_LEGS
+from gateway.memory import M_STAKED, M_UNHEDGED, PR_LEGS
 from shm_layout import (
     ACTIVE,
     BET,
     BODY,
     BUY,
+    E6,
     FEED_ROLE,
     INTENT,
     K_PAIR,
@@ -35,7 +36,16 @@ from shm_layout import (
     ring_append,
     word_store,
 )
-from tests.gateway.rig import SIZE, Rig, kalshi_filled, play, poly_filled, running
+from tests.gateway.rig import (
+    PARAMS,
+    SIZE,
+    Rig,
+    kalshi_filled,
+    play,
+    poly_filled,
+    running,
+    seen_later,
+)
 from tests.gateway.scene import EPOCH, KALSHI, POLY, body
 from tests.gateway.test_desk_successor import held, lives
 from tests.gateway.venue_double import HOLD
@@ -222,5 +232,72 @@ def test_a_gateway_that_dies_with_a_bet_on_the_wire_asks_what_became_of_it(tmp_p
             await rig.end_of(number)
             assert not rig.desk.unwinder.cases and len(rig.kalshi.orders) == 1
             assert all(leg["placed"] != P_DONE or leg["leg"] == 0 for leg in rig.legs(number))
+
+    play(story, tmp_path)
+
+
+DAY_E6 = PARAMS.day_max_e6
+
+
+def staked(rig: Rig) -> int:
+    """What bets have at risk, as the last look reads it."""
+    return int(rig.desk.memory.cells[M_STAKED])
+
+
+async def refused(rig: Rig) -> str:
+    """What becomes of a bet of $5.13 at Polymarket, the day's loss $8 below its limit."""
+    rig.fund(500_000_000)
+    rig.desk.accounts.realized_day_e6 = 8 * E6 - DAY_E6
+    rig.desk.accounts.refresh()
+    rig.scene.quote(POLY, bid=500_000, ask=520_000)
+    below = PRICE + 45 * 10**8
+    end = await rig.end_of(fire(rig, POLY, SELL, 500_000, below, fair_e6=400_000))
+    return REASONS[end["reason"]]
+
+
+def test_a_bet_in_flight_or_held_takes_room_of_the_day_in_every_market(tmp_path: Path) -> None:
+    """The gateway by itself: no detector counts here."""
+
+    async def story(path: Path) -> None:
+        async with lives(path) as (rig, replace):
+            ready(rig)
+            rig.kalshi.script = [HOLD, kalshi_filled("10.00")(seen_later())]
+            rig.poly.script = [poly_filled("5", "10")]
+            number = fire(rig)
+            await rig.until(lambda: bool(rig.kalshi.orders))
+            assert staked(rig) >= 4_370_600 and await refused(rig) == "limit_day"
+            rig.kalshi.release.set()
+            await rig.end_of(number)
+            assert staked(rig) == 4_370_000 and await refused(rig) == "limit_day"
+            held(rig, "10.00")
+            await replace()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            ready(rig)
+            assert staked(rig) == 4_370_000 and await refused(rig) == "limit_day"
+            rig.desk.accounts.settle(KALSHI, E6)
+            assert staked(rig) == 0 and await refused(rig) == "done"
+
+    play(story, tmp_path)
+
+
+def test_a_bet_that_filled_nothing_gives_its_room_back(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            ready(rig)
+            rig.kalshi.script = [kalshi_filled("0.00")]
+            rig.poly.script = [poly_filled("5", "10")]
+            await rig.end_of(fire(rig))
+            assert staked(rig) == 0 and await refused(rig) == "done"
+
+    play(story, tmp_path)
+
+
+def test_a_pair_is_hedged_and_takes_no_room_from_a_bet(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with running(path) as rig:
+            ready(rig)
+            rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
+            await rig.end_of(rig.fire())
+            assert rig.desk.accounts.position(KALSHI).cost_e6 and staked(rig) == 0
 
     play(story, tmp_path)

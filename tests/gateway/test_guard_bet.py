@@ -11,6 +11,7 @@ import pytest
 
 from gateway.guard_bet import PRICE_MAX_NS
 from gateway.ledger import Work
+from gateway.order import Order
 from gateway.ports import YES, Placing
 from gateway.standing import unhedged_e6
 from shm_layout import (
@@ -79,6 +80,10 @@ def of_kind(kind: int) -> Break:
     return apply
 
 
+def lost_part(c: Case, dollars_e6: int) -> None:
+    c.accounts.realized_day_e6 = -dollars_e6
+
+
 def without_terms(c: Case) -> None:
     assert c.standing.price is not None
     c.standing = c.standing._replace(price=c.standing.price._replace(terms=None))
@@ -118,6 +123,20 @@ def of_share(share_e6: int, fair_e6: int) -> Break:
     def apply(c: Case) -> None:
         c.terms(market_e6=share_e6)
         c.told(fair_e6=fair_e6)
+
+    return apply
+
+
+def staked(instrument: int, cost: int, in_flight: int = 0) -> Break:
+    """Another bet is held, and one more under way."""
+
+    def apply(c: Case) -> None:
+        position = c.accounts.position(instrument)
+        position.cost_yes_e6 = position.bet_e6 = cost
+        if in_flight:
+            placing = Placing(YES, BUY, 500_000)
+            order = Order(7, 0, KALSHI, instrument, 1, BUY, 500_000, SIZE, placing, is_bet=True)
+            c.accounts.reserve(order, in_flight, is_ours=False)
 
     return apply
 
@@ -193,6 +212,11 @@ BREAKS: list[tuple[str, Break]] = [
     ("limit_day", lost),
     ("limit_day", params(day_max_e6=COST + 99)),
     ("limit_day", held(KALSHI, 20 * E6 - COST)),
+    ("limit_day", staked(9, 20 * E6 - COST - 99)),
+    ("limit_day", staked(9, 10 * E6, 10 * E6 - COST - 99)),
+    ("limit_day", lambda c: (staked(9, 10 * E6)(c), held(KALSHI, 10 * E6 - COST - 99)(c))),
+    ("limit_day", lambda c: (staked(9, 10 * E6)(c), lost_part(c, 10 * E6 - COST - 99))),
+    ("limit_day", standing(unhedged_e6=20 * E6 - COST - 99)),
     ("limit_order", params(order_max_e6=COST + 99)),
     ("limit_market", params(market_max_e6=COST + 99, order_max_e6=COST + 99 - 1)),
     ("limit_event", params(event_max_e6=COST + 99)),
@@ -239,7 +263,12 @@ def test_each_rule_refuses_alone(wanted: str, breaks: Break) -> None:
         lambda c: (params(formula_off_e6=270_000)(c), by_formula(760_000)(c)),
         lambda c: c.terms(strike_e8=PRICE // 2),  # worth more than it claims
         params(day_max_e6=COST + 100),
-        standing(unhedged_e6=10**12),  # no leg of it can be alone
+        lambda c: (  # no leg of it can be alone
+            standing(unhedged_e6=20 * E6 - COST - 100)(c),
+            params(unhedged_max_e6=1)(c),
+        ),
+        staked(9, 10 * E6, 10 * E6 - COST - 100),
+        held(9, 100 * E6),  # a leg of a pair: it is hedged
         cash(KALSHI, COST + 100),
     ],
 )

@@ -117,9 +117,11 @@ def break_money(c: Case, chance: random.Random, leg_at: int) -> None:
         object.__setattr__(c.params, name, max(limit_e6, 1))
     elif what == 2:
         own = c.looks[leg_at].leg.instrument
-        c.accounts.position(chance.choice((own, own, 9))).cost_yes_e6 = chance.choice(
+        position = c.accounts.position(chance.choice((own, own, 9)))
+        position.cost_yes_e6 = chance.choice(
             (95_629_300, 94_749_990, 94_749_991, 190_379_290, 290_379_291, 490_379_291, 10**12)
         )
+        position.bet_e6 = position.cost_yes_e6 % 3 * 7_814_650
     elif what == 3:
         c.accounts.realized_day_e6 = -chance.choice((0, 19_999_999, 20_000_000))
     elif what == 4:

@@ -16,7 +16,9 @@ from gateway.memory import (
     I_NO_FREE,
     I_YES_FREE,
     M_DAY_LOSS,
+    M_STAKED,
     RATE_AT,
+    STAKED_AT,
     V_COST,
     Memory,
 )
@@ -27,7 +29,7 @@ from gateway.throttle import DAY_NS, RATE_CELLS, SECOND_NS, STAMPS_MAX, Bucket, 
 from shm_layout import BUY, REASONS, SELL
 from tests.gateway.scene import KALSHI, POLY
 from tests.gateway.test_look import Line
-from tests.twins.guard import exposure
+from tests.twins.guard import exposure, staked
 
 ONE, SEED = 1_000_000, 20261121
 MARKETS = [
@@ -40,7 +42,8 @@ MARKETS = [
 
 def agree(book: Accounts, text: str) -> None:
     """Every number of the memory against the accounts, counted afresh."""
-    memory = book.memory
+    memory, bets = book.memory, staked(book)
+    assert memory.cells[M_STAKED] == sum(bets.values()), text
     assert memory.cells[M_DAY_LOSS] == book.day_loss_e6, text
     for account in book.cash:
         assert memory.cells[ACCOUNTS_AT + account] == book.cash_free(account), text
@@ -50,6 +53,7 @@ def agree(book: Accounts, text: str) -> None:
         assert held == book.free_tokens(number), text
         assert memory.cells[row + I_NET] == position.net_e6, text
         assert memory.exposures(number) == exposure(book, number), text
+        assert memory.cells[STAKED_AT + number] == bets.get(number, 0), text
 
 
 def happen(book: Accounts, chance: random.Random, orders: list[Order], number: int) -> None:
@@ -62,6 +66,7 @@ def happen(book: Accounts, chance: random.Random, orders: list[Order], number: i
         placing, size = Placing(token, side, price), chance.randrange(1, 900) * 10_000
         order = Order(number, 0, 0, instrument, 1, side, price, size, placing, key=str(number))
         order.move(E_SEND)
+        order.is_bet = chance.random() < 0.5
         book.reserve(order, price * size // ONE + 17, is_ours=chance.random() < 0.5)
         orders.append(order)
     elif what < 6:

@@ -13,8 +13,8 @@ from gateway.ledger import Work
 from gateway.memory import Memory
 from gateway.order import Amounts, Order
 from gateway.ports import Placing
-from gateway.restart import Start, books_of
-from shm_layout import ACTIVE, BUY, E6, HALTED, REASONS
+from gateway.restart import Start, books_of, staked_of
+from shm_layout import ACTIVE, BUY, E6, HALTED, KIND_CROSS_VENUE, KIND_MODEL, REASONS
 from tests.gateway.rig import BALANCE, POSITIONS, Rig, kalshi_filled, play, poly_filled
 from tests.gateway.scene import KALSHI, Scene
 from tests.gateway.test_desk_successor import held, lives
@@ -108,3 +108,20 @@ def test_a_number_that_two_windows_had_keeps_their_books_apart() -> None:
     books = books_of(start, works, markets, {"kalshi": True})
     assert {number: held.yes_e6 for number, held in books.positions.items()} == {KALSHI: 5 * E6}
     assert books.cash[KALSHI].cash_e6 == (100 - 4 + 11) * E6 - 1_500_000
+
+
+def test_what_bets_opened_is_found_in_the_journal_and_a_pairs_leg_is_not_among_it() -> None:
+    def bought(generation: int, price_e6: int, kind: int) -> Work:
+        order = Order(
+            intent=price_e6, leg=0, venue=KALSHI, instrument=KALSHI, generation=generation,
+            side=BUY, limit_e6=price_e6, size_e6=E6, placing=Placing(0, BUY, price_e6),
+            cumulative=Amounts(E6, price_e6, 10_000),
+        )  # fmt: skip
+        intent = Intent._make(0 for _ in Intent._fields)._replace(kind=kind)
+        return Work(intent, [order], [0], [], 0)
+
+    markets = {KALSHI: replace(Scene().tell(Memory()).markets[KALSHI], generation=2)}
+    works = [bought(1, 300_000, KIND_MODEL), bought(2, 400_000, KIND_MODEL),
+             bought(2, 500_000, KIND_CROSS_VENUE), bought(2, 600_000, KIND_MODEL)]  # fmt: skip
+    found = staked_of(works, markets, {"kalshi": True})
+    assert {number: held.staked_e6 for number, held in found.items()} == {KALSHI: 1_020_000}

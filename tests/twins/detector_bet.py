@@ -217,7 +217,8 @@ class Bets(Money, ABC):
             fees.fee(price, E6, *book.fee_terms[:2], 1, 0), worst_fee(book, price, E6, price)
         )
         spare = 2 * book.fee_terms[2] + 2
-        room = min(*self.bet_room(self.instruments[pair["a"]], unit, spare), self.calm(pair, size))
+        rooms = self.bet_room(self.instruments[pair["a"]], unit, spare, self.house.stakes())
+        room = min(*rooms, self.calm(pair, size))
         if room < size:
             least = max(p["edge_min_e6"], pair["edge_min_e6"])
             found = basket.basket(

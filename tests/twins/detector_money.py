@@ -122,15 +122,18 @@ class Money:
         """All legs but the cheapest of every intent in flight."""
         return sum(alone(self.legs_cash(flight)) for flight in self.flights.values())
 
-    def bet_room(self, row: Row, unit: int, spare: int) -> tuple[int, int]:
-        """Contracts left to one leg alone by cash and by the limits."""
+    def bet_room(self, row: Row, unit: int, spare: int, stakes: dict[int, int]) -> tuple[int, int]:
+        """Contracts left to one leg alone by cash and by the limits. `stakes`: of bets, by market;
+        all of them may be lost on one day.
+        """
         p, of = self.parameters, self.exposure
         cash = self.cash[row["account"]] - self.reserved("account", row["account"])
         here = of("index", row["index"])
         rooms = [
             p["order_max_e6"], p["market_max_e6"] - here,
             p["total_max_e6"] - sum(of("index", number) for number in self.instruments),
-            p["day_max_e6"] - self.unhedged() - here,
+            p["day_max_e6"] - self.unhedged()
+            - sum((stakes | {row["index"]: max(here, stakes.get(row["index"], 0))}).values()),
         ]  # fmt: skip
         rooms += [p[f"{f}_max_e6"] - of(f, row[f]) for f in ("venue", "event", "asset")]
 

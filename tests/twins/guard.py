@@ -278,8 +278,9 @@ def _limits(
     if not standing.open_intents < params.intents_open_max:
         return R["limit_rate"]
     if intent.kind == KIND_MODEL:
-        held_e6 = exposure(accounts, looks[0].leg.instrument)[0]
-        if not accounts.day_loss_e6 + held_e6 + costs_e6[0] <= params.day_max_e6:
+        lost_e6 = accounts.day_loss_e6 + standing.unhedged_e6
+        lost_e6 += at_risk(accounts, looks[0].leg.instrument)
+        if not lost_e6 + costs_e6[0] <= params.day_max_e6:
             return R["limit_day"]
     elif not standing.unhedged_e6 + sum(costs_e6) - min(costs_e6) <= params.unhedged_max_e6:
         return R["limit_unhedged"]
@@ -342,6 +343,24 @@ def exposure(accounts: Accounts, instrument: int) -> tuple[int, int, int, int]:
         sum(cost for other, cost in known if other.venue == market.venue),
         sum(cost for _, cost in known),
     )
+
+
+def at_risk(accounts: Accounts, instrument: int) -> int:
+    """What bets have at risk in all markets, and all that is in this one."""
+    bets = staked(accounts)
+    here = max(exposure(accounts, instrument)[0], bets.get(instrument, 0))
+    return sum((bets | {instrument: here}).values())
+
+
+def staked(accounts: Accounts) -> dict[int, int]:
+    """What bets hold and have in flight, by market, counted afresh."""
+    found = {number: position.staked_e6 for number, position in accounts.positions.items()}
+    for booking in accounts.flights.values():
+        order = booking.order
+        part = Fraction(booking.cost_e6 * order.unresolved_e6(), order.size_e6)
+        held_e6 = found.get(order.instrument, 0)
+        found[order.instrument] = held_e6 + (ceil(part) if order.is_bet else 0)
+    return found
 
 
 def asset_exposure(accounts: Accounts, instrument: int) -> int:

@@ -68,6 +68,14 @@ class House:
         """Dollars in all markets."""
         return sum(cash for (_, name), cash in self.at_stake.items() if name == strategy)
 
+    def stakes(self) -> dict[int, int]:
+        """Dollars in each market."""
+        markets = {at for at, _ in self.at_stake}
+        return {
+            market: sum(cash for (at, _), cash in self.at_stake.items() if at == market)
+            for market in markets
+        }
+
     def stake(self, instrument: int, strategy: str, dollars: int, run: int) -> None:
         """An order goes out."""
         _, orders = self.orders.get((instrument, strategy), (0, 0))
