@@ -8,7 +8,8 @@ no rate: below an hour both are far below the noise (reference spot 7). A chance
 One formula serves the average before and inside its window: with k ticks still to come, the first
 in a seconds, of n in all, the variance of the average is (spot·sigma)²·V,
 V = (k²·a + k(k−1)(2k−1)/6) / n². A tick that should have come and did not is not made up: it may
-lie off by the whole way that spot has gone since, and all such ticks off the same way.
+lie off by the whole way that spot has gone since, and all such ticks off the same way. What a
+published TWAP is off the mean of its ticks (`LEAST`) stays when all of them are known.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -18,6 +19,7 @@ from math import ceil, erfc, exp, floor, isnan, log, nan, sqrt
 
 from numba import njit
 
+from engine.basis import LEAST
 from engine.fair_rules import (
     ABOVE,
     AT_LEAST,
@@ -174,7 +176,8 @@ def fair_yes(
         last_s = seconds - 1.0 if kind == MEAN else seconds
         mean, way = average_terms(spot, sigma, last_s, known_sum, known_count, n, hole_age_s)
         off = error * spot * (n - known_count + proxy_count) / n
-        deviation = sqrt(widen * widen * way * way + off * off)
+        never = LEAST * mean if kind == TWAP else 0.0
+        deviation = sqrt(widen * widen * way * way + off * off + never * never)
         above = chance_above(mean, low, deviation)
         beyond = chance_above(mean, high, deviation) if compare == BETWEEN else 0.0
     else:

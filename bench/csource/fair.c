@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdint.h>
 
-enum { POINT = 1, MEAN = 2, COLUMNS = 6 };
+enum { POINT = 1, MEAN = 2, TWAP = 3, COLUMNS = 6 };
 
 static inline double normal_cdf(double z) { return 0.5 * erfc(-z * 0.70710678118654757); }
 
@@ -26,8 +26,8 @@ static double fair_yes(int kind, double half, int64_t n, double spot, double sig
         double way = widen * sigma;
         double d = sqrt(way * way * (seconds > 0 ? seconds : 0) + error * error);
         above = d <= 0 ? step(spot - low) : normal_cdf(log(spot / low) / d - 0.5 * d);
-    } else if (kind == MEAN && n > 0 && known >= 0 && known <= n) {
-        double last = seconds - 1.0;
+    } else if ((kind == MEAN || kind == TWAP) && n > 0 && known >= 0 && known <= n) {
+        double last = kind == MEAN ? seconds - 1.0 : seconds;
         int64_t coming = (int64_t)ceil(last), left = n - known;
         coming = coming < left ? coming : left;
         coming = coming > 0 ? coming : 0;
@@ -38,7 +38,8 @@ static double fair_yes(int kind, double half, int64_t n, double spot, double sig
         if (holes > 0) v += (double)(holes * holes) * 1.0 / (double)(n * n);
         double way = spot * sigma * sqrt(v);
         double off = error * spot * (double)left / (double)n;
-        double d = sqrt(widen * widen * way * way + off * off);
+        double never = kind == TWAP ? 0.35e-4 * mean : 0.0;
+        double d = sqrt(widen * widen * way * way + off * off + never * never);
         above = d <= 0 ? step(mean - low) : normal_cdf((mean - low) / d);
     } else {
         return NAN;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from math import inf, isnan, nan, sqrt
+from math import hypot, inf, isnan, nan, sqrt
 
 import numpy as np
 import pytest
@@ -131,7 +131,8 @@ def test_the_fair_value_is_that_of_plain_python(
         above = [twin.digital(S, x, deviation) if abs(x) < inf else float(x < 0)
                  for x in (low, high)]  # fmt: skip
     else:
-        deviation = sqrt((widen * way) ** 2 + (error * S * (60 - known) / 60) ** 2)
+        never = twin.TWAP_OFF * mean if kind == TWAP else 0.0
+        deviation = sqrt((widen * way) ** 2 + (error * S * (60 - known) / 60) ** 2 + never**2)
         above = [twin.chance_above(mean, x, deviation) if abs(x) < inf else float(x < 0)
                  for x in (low, high)]  # fmt: skip
     found = yes(
@@ -228,12 +229,13 @@ def test_a_twap_that_rolls_off_is_the_average_seen_from_what_is_published() -> N
     assert way == pytest.approx(way_of_ticks, rel=0.03)  # continuous beside a tick a second
 
 
-def test_near_its_end_a_published_twap_is_priced_like_its_ticks() -> None:
+def test_near_its_end_a_twap_is_priced_like_its_ticks_and_what_it_is_off_them() -> None:
     seen = [S + 2 * k for k in range(60)]
     spot, tau, mean = seen[-1], 20, sum(seen) / 60
     leaving = sum(seen[:tau]) / tau
     for away in (-1.5, -0.4, 0.0, 1.0):
         at_end, way = twin.rolling_terms(spot, SIGMA, float(tau), mean, leaving, 60)
+        way = hypot(way, twin.TWAP_OFF * at_end)
         strike = at_end + away * way
         ticks = yes(kind=TWAP, half_tick=0.0, spot=spot, seconds=float(tau), strike=strike,
                     known_sum=sum(seen[tau:]), known_count=40)  # fmt: skip
@@ -319,6 +321,20 @@ def test_the_error_of_a_composite_is_added_in_quadrature() -> None:
         wanted = twin.chance_above(S, S + 40, sqrt(way**2 + off**2))
         found = yes(**far, error=1e-4, proxy_count=proxy)
         assert found == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize(("known", "seconds", "above", "twap"), [
+    (60, 0.5, 0.1e-4 * 68_000, 0.612), (60, 0.5, -0.1e-4 * 68_000, 0.388), (57, 3.0, 1.0, 0.661),
+])  # fmt: skip
+def test_a_twap_is_no_surer_than_it_is_near_the_mean_of_its_ticks(
+    known: int, seconds: float, above: float, twap: float
+) -> None:
+    """Kalshi's mean is that of its ticks: with all of them known there is nothing left to doubt."""
+    seen = {"spot": 68_000.0, "strike": 68_000.0 - above, "half_tick": 0.0,
+            "known_sum": known * 68_000.0, "known_count": known}  # fmt: skip
+    assert yes(kind=TWAP, seconds=seconds, **seen) == pytest.approx(twap, abs=1e-3)
+    mean = yes(kind=MEAN, seconds=seconds + 1, **seen)
+    assert mean == (1.0 if above > 0 else 0.0) if known == 60 else mean > 0.99
 
 
 # ---- ladders

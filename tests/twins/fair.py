@@ -8,6 +8,7 @@ from statistics import NormalDist
 
 _NORMAL = NormalDist()
 AT_LEAST, ABOVE, BELOW, AT_MOST, BETWEEN, TIE_HALVES = range(1, 7)
+TWAP_OFF = 0.35e-4  # of the price: a published TWAP off the mean of its ticks (reference spot 5.3)
 
 
 def chance_above(mean: float, strike: float, deviation: float) -> float:
