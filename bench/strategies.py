@@ -69,7 +69,7 @@ def updates(view, words, rows, case, params, seen, spent, out, legs, first, coun
         if what == 2:
             now = (i + 1) * STEP_NS
             flow.add_trade(words, 0, i + 1, now, spot_e8, 10**7, i & 1, now)
-            v.show_flow(view, words, 0, now, STRIKE_E8)
+            v.show_flow(view, words, 0, now, STRIKE_E8, STRIKE_E8)
         else:
             view[v.V_VELOCITY], view[v.V_NET] = view[v.V_DISTANCE] * 0.02, view[v.V_DISTANCE] * 1e4
             view[v.V_TRADES], view[v.V_RATE], view[v.V_DOMINANT] = 100, 3.3, 0.6

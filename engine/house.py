@@ -197,9 +197,11 @@ def show(mem: Words, instrument: int) -> bool:
     view[V_MOVED] = moved_since_priced(mem, instrument, price[O_FAIR])
     slot = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_SPOT_SLOT]
     if is_price_usable(mem, slot):
-        strike = mem[terms + c.MT_STRIKE]
+        strike, level = mem[terms + c.MT_STRIKE], 0
+        if mem[terms + c.MT_SPOT_SLOT] == slot:  # the basis told is of this product
+            level = strike - mem[terms + c.MT_BASIS]
         flow = m.FLOW_AT + slot * FLOW_CELLS
-        show_flow(view, mem, flow, mem[m.META + m.M_RUN], strike)
+        show_flow(view, mem, flow, mem[m.META + m.M_RUN], strike, level)
     return True
 
 

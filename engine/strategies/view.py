@@ -41,7 +41,7 @@ Floats = npt.NDArray[np.float64]
     V_TRADES,  # trades of 30 s
     V_RATE,  # trades per second, over the whole 30 s
     V_DOMINANT,  # share of the dominant direction of 30 s of price changes
-    V_MEAN_DISTANCE,  # ln(60 s volume-weighted price / strike)
+    V_MEAN_DISTANCE,  # ln(60 s volume-weighted price / strike in that product's money)
     V_TRIGGER,  # what made us look: bits of TRIGGER_*
     V_SIGMA_IMPLIED,  # what the market's own middle implies, per √second
     V_SIGMA_FITTED,  # what the windows of other lengths imply for this one
@@ -118,9 +118,12 @@ def with_market(chance: float, share: float, middle: float) -> float:
 
 
 @njit(cache=True, _nrt=False)
-def show_flow(view: Floats, flow: Words, at: int, now_ns: int, strike_e8: int) -> None:
+def show_flow(
+    view: Floats, flow: Words, at: int, now_ns: int, strike_e8: int, level_e8: int
+) -> None:
     """Fill what the trades of the last 30 and 60 s say, after those that are older have left; of
-    too few to say it, velocity and dominant share stay unknown."""
+    too few to say it, velocity and dominant share stay unknown. `level_e8`: where this product
+    stands while the index is at the strike; 0: not known, so neither is its mean's distance."""
     expire(flow, at, now_ns)
     count = trades_near(flow, at)
     view[V_TRADES], view[V_RATE] = count, count / (NEAR_NS / 1e9)
@@ -133,8 +136,8 @@ def show_flow(view: Floats, flow: Words, at: int, now_ns: int, strike_e8: int) -
     if share > 0.0:
         view[V_DOMINANT] = share
     mean = mean_price(flow, at)
-    if mean > 0.0:
-        view[V_MEAN_DISTANCE] = math.log(mean / (strike_e8 / 1e8))
+    if mean > 0.0 and level_e8 > 0:
+        view[V_MEAN_DISTANCE] = math.log(mean / (level_e8 / 1e8))
 
 
 @njit(cache=True)

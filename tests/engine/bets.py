@@ -25,8 +25,9 @@ def spot(world: World, dollars: float = 80_100, **fields: int) -> None:
     row = {"product": SPOT_SLOT, "number": world.numbers[-1], "epoch": world.epochs[COINBASE]}
     row |= {"event_epoch_ns": RUN_0 + world.now - 1_000 * SECOND, "recv_ns": world.now}
     row |= {"publish_ns": world.now, "last_e8": round(dollars * E8)}
-    body = record(SPOT, **(row | fields))
-    world.segment.write("spot", SPOT_SLOT, body)
+    row |= fields
+    body = record(SPOT, **row)
+    world.segment.write("spot", row["product"], body)
     world.append(f"changes_{COINBASE}", K_SPOT, body)
 
 

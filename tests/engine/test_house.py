@@ -180,6 +180,28 @@ def test_the_market_has_its_share_in_a_strategys_own_figure_too(share: int, gate
     assert replay(world.tape) == [intent.tobytes() for intent in intents]
 
 
+@pytest.mark.parametrize(
+    ("dollars", "basis", "slot", "gate"),
+    [
+        (79_940, 0, w.SPOT_SLOT, "fires"),
+        (79_940, 60, w.SPOT_SLOT, "misalignment"),  # the index was at the strike all the time
+        (80_000, -60, w.SPOT_SLOT, "fires"),
+        (79_940, 0, w.SPOT_SLOT + 1, "unknown"),  # how far this product is off it nobody says
+    ],
+)
+def test_the_mean_of_an_exchange_meets_the_strike_of_an_index_over_their_basis(
+    dollars: float, basis: int, slot: int, gate: str
+) -> None:
+    world, detector = w.misaligned("misalignment", mean=dollars)
+    w.spot(world, 80_000, product=slot)
+    w.terms(world, basis_e8=basis * 10**8, spot_slot=slot)
+    intents = world.step(detector)
+    assert gate_now(world, "misalignment") == gate and len(intents) == (gate == "fires")
+    assert all(field_of(intent, "side_0") == SELL for intent in intents)
+    bodies = [intent.tobytes() for intent in intents]
+    assert replay(world.tape) == bodies == twin.run(world.tape)
+
+
 def resized(world: World) -> None:
     world.quote(0, KALSHI, ((490_000, w.LEVEL // 2),), ((510_000, w.LEVEL // 2),))
 

@@ -161,7 +161,7 @@ def cross_timeframe(
     return world, detector
 
 
-def _misaligned(
+def misaligned(
     *on: str, left_s: int = 299, mean: float = 79_940, cents: tuple[int, int] = (49, 51),
     is_spot: bool = True, **changed: int,
 ) -> tuple[World, Detector]:  # fmt: skip
@@ -213,14 +213,14 @@ def _by_a_quote(*on: str) -> tuple[World, Detector]:
 # strategy -> (gate, a scene in which that one blocks it)
 GATED: dict[str, list[tuple[str, Scene]]] = {
     "misalignment": [
-        ("trigger", partial(_misaligned, is_spot=False)),
-        ("time", partial(_misaligned, left_s=284)),
-        ("unknown", partial(_misaligned, mean=0)),
-        ("misalignment", partial(_misaligned, mean=79_999)),
-        ("edge", partial(_misaligned, cents=(33, 35))),
-        ("confidence", partial(_misaligned, confidence_min_e6=500_001)),
-        ("orders", partial(_misaligned, orders_max=0)),
-        ("limit", partial(_misaligned, total_e6=0)),
+        ("trigger", partial(misaligned, is_spot=False)),
+        ("time", partial(misaligned, left_s=284)),
+        ("unknown", partial(misaligned, mean=0)),
+        ("misalignment", partial(misaligned, mean=79_999)),
+        ("edge", partial(misaligned, cents=(33, 35))),
+        ("confidence", partial(misaligned, confidence_min_e6=500_001)),
+        ("orders", partial(misaligned, orders_max=0)),
+        ("limit", partial(misaligned, total_e6=0)),
     ],
     "settlement_sniper": [
         ("time", partial(_late, left_s=110)),

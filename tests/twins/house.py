@@ -147,18 +147,20 @@ class House:
         if has_flow:
             flow.expire(run)
             shown |= {"trades": len(flow.near), "rate": len(flow.near) / 30}
-            shown |= self._flow(flow, terms["strike_e8"])
+            is_its = terms["spot_slot"] == row["spot_slot"]
+            level = terms["strike_e8"] - terms["basis_e8"] if is_its else 0
+            shown |= self._flow(flow, terms["strike_e8"], level)
         facts = {"book": book_of(quote), "delay_ns": quote["taker_delay_ns"]}
         return Market(**(facts | shown))  # type: ignore[arg-type]
 
     @staticmethod
-    def _flow(flow: Flow, strike_e8: int) -> dict[str, float | int | None]:
+    def _flow(flow: Flow, strike_e8: int, level_e8: int) -> dict[str, float | int | None]:
         share, mean = float(flow.share), float(flow.mean)
         return {
             "net": flow.net_e8 / 1e8,
             "velocity": float(flow.velocity(strike_e8)) if len(flow.near) > 1 else None,
             "dominant": share or None,
-            "mean_distance": math.log(mean / strike_e8) if mean else None,
+            "mean_distance": math.log(mean / level_e8) if mean and level_e8 > 0 else None,
         }
 
     def _moved(self, instrument: int, touch: tuple[int, int], ours: float) -> float:

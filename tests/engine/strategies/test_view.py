@@ -70,19 +70,28 @@ def test_trades_are_shown_after_the_old_ones_left() -> None:
     for i in range(61):
         now = (100 + i) * SECOND
         f.add_trade(words, 0, i + 1, now, (68_000 + i) * 10**8, 10**8, BUY, now)
-    v.show_flow(view, words, 0, 160 * SECOND, 68_000 * 10**8)
+    v.show_flow(view, words, 0, 160 * SECOND, 68_000 * 10**8, 68_005 * 10**8)
     assert view[v.V_TRADES] == 31 and view[v.V_RATE] == pytest.approx(31 / 30)
     assert view[v.V_NET] == 31.0 and view[v.V_DOMINANT] == 1.0
     assert view[v.V_VELOCITY] == pytest.approx(1 / 68_000)
-    assert view[v.V_MEAN_DISTANCE] == pytest.approx(math.log(68_030 / 68_000))
+    assert view[v.V_MEAN_DISTANCE] == pytest.approx(math.log(68_030 / 68_005))
 
 
 def test_a_mean_of_nothing_is_unknown() -> None:
     words, view = np.zeros(f.FLOW_CELLS, np.int64), market()
-    v.show_flow(view, words, 0, SECOND, 68_000 * 10**8)
+    v.show_flow(view, words, 0, SECOND, 68_000 * 10**8, 68_000 * 10**8)
     assert view[v.V_TRADES] == view[v.V_NET] == 0
     for cell in (v.V_MEAN_DISTANCE, v.V_VELOCITY, v.V_DOMINANT):
         assert math.isnan(view[cell])
+
+
+def test_a_mean_of_a_product_that_is_not_held_against_the_index_has_no_distance() -> None:
+    words, view = np.zeros(f.FLOW_CELLS, np.int64), market()
+    for trade in (1, 2):
+        f.add_trade(words, 0, trade, SECOND, 68_000 * 10**8, 10**8, BUY, SECOND)
+    v.show_flow(view, words, 0, SECOND, 68_000 * 10**8, 0)
+    assert view[v.V_TRADES] == 2 and view[v.V_VELOCITY] == 0
+    assert math.isnan(view[v.V_MEAN_DISTANCE])
 
 
 def test_a_trigger_is_a_set_of_causes() -> None:
