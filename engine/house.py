@@ -33,7 +33,7 @@ from engine.pricing import (
     price_market,
 )
 from engine.risk import cash_room
-from engine.stakes import house_of, stake, staked_beside
+from engine.stakes import at_stake, house_of, stake
 from engine.strategies import select as s
 from engine.strategies.cross_timeframe import fit, implied_sigma
 from engine.strategies.table import (
@@ -303,7 +303,7 @@ def choose_bet(
     case[s.C_OFF], case[s.C_RUN] = off_e6, mem[m.META + m.M_RUN]
     case[s.C_HELD], case[s.C_CAP] = held_side(mem, instrument), cap_e6
     case[s.C_BANKROLL] = max(cash_room(mem, instrument), 0)
-    case[s.C_STAKED] = mem[at + m.PO_EXPOSURE] + staked_beside(mem, instrument)
+    case[s.C_STAKED] = at_stake(mem, instrument)
     case[s.C_ROOM] = max(min(mem[c.A_MARKET] - mem[at + m.PO_EXPOSURE], mem[c.A_ORDER]), 0)
     case[s.C_WALK_BUDGET] = mem[c.A_SWITCHES] & SWITCH_WALK_BUDGET
     house = house_of(instrument) + m.H_SEEN

@@ -2,8 +2,9 @@
 and what all of them have on one asset, whatever the window: one price decides its markets.
 
 An order counts at its worst cash when it is written. Its terminal report gives back what was not
-filled, and the order too if it never went out; what was filled stays until the market holds nothing
-any more (settled or sold). The detector counts from its own start: what a predecessor held is under
+filled, and the order too if it never went out; what was filled stays until no market of the event
+holds anything any more (settled or sold): where a pair's leg has closed a bet, the pair's other leg
+stands alone in its place. The detector counts from its own start: what a predecessor held is under
 the money limits, but of no strategy here.
 """
 
@@ -17,7 +18,7 @@ from engine import memory as m
 from engine.strategies.select import N_ORDERS, SEEN_CELLS, note_order
 from engine.strategies.table import COUNT, ROW_CELLS
 from engine.wide import mul_div_floor
-from shm_layout import BODY, LAYOUT_HASH, REASONS, Words
+from shm_layout import BODY, INSTRUMENTS_MAX, LAYOUT_HASH, REASONS, Words
 
 assert m.H_SEEN + SEEN_CELLS <= m.H_SPENT
 # ends of an order that a venue was sent
@@ -47,12 +48,14 @@ def asset_of(mem: Words, instrument: int) -> int:
 
 
 @njit(cache=True)
-def staked_beside(mem: Words, instrument: int) -> int:
-    """Dollars that bets have at stake in the other markets of its asset."""
-    house, beside = house_of(instrument) + m.H_SPENT, mem[asset_of(mem, instrument)]
+def at_stake(mem: Words, instrument: int) -> int:
+    """Dollars at stake in a market, and by bets in the others of its asset. Its own are what it
+    holds, or what bets have there if that is more: one that was closed by a pair's leg."""
+    own, house = 0, house_of(instrument) + m.H_SPENT
     for strategy in range(COUNT):
-        beside -= mem[house + strategy]
-    return beside
+        own += mem[house + strategy]
+    held = mem[m.POSITION_AT + instrument * m.POSITION_CELLS + m.PO_EXPOSURE]
+    return mem[asset_of(mem, instrument)] - own + max(held, own)
 
 
 @njit(cache=True)
@@ -79,6 +82,14 @@ def take_back(mem: Words, instrument: int, strategy: int, dollars_e6: int) -> No
 
 
 @njit(cache=True)
+def take_all_back(mem: Words, instrument: int) -> None:
+    """No strategy has anything at stake in a market."""
+    house = house_of(instrument) + m.H_SPENT
+    for strategy in range(COUNT):
+        take_back(mem, instrument, strategy, mem[house + strategy])
+
+
+@njit(cache=True)
 def end_stake(
     mem: Words, instrument: int, strategy: int, cash_e6: int, size_e6: int, reason: int, filled: int
 ) -> None:
@@ -97,23 +108,22 @@ def end_stake(
 
 @njit(cache=True)
 def settle_stakes(mem: Words, instrument: int) -> None:
-    """A market that holds nothing and has nothing in flight: no strategy has anything there."""
-    at = m.POSITION_AT + instrument * m.POSITION_CELLS
-    if mem[at + m.PO_POSITION] != 0 or mem[at + m.PO_RESERVED] != 0:
+    """If no market of its event holds anything or has anything in flight, no strategy has anything
+    in any of them. Follows reports, not quotes."""
+    event = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_EVENT] % m.EVENTS_MAX
+    if mem[m.EVENT_SUM + event] != 0 or mem[asset_of(mem, instrument)] == 0:
         return
-    house = house_of(instrument) + m.H_SPENT
-    for strategy in range(COUNT):
-        if mem[house + strategy] != 0:
-            take_back(mem, instrument, strategy, mem[house + strategy])
+    for other in range(INSTRUMENTS_MAX):
+        if mem[m.INSTRUMENT_AT + other * BODY + c.I_EVENT] % m.EVENTS_MAX == event:
+            take_all_back(mem, other)
 
 
 @njit(cache=True)
 def forget_market(mem: Words, instrument: int) -> None:
     """The slot becomes another market's: nothing of the one before, whose row is still there, holds
     for it."""
+    take_all_back(mem, instrument)
     house = house_of(instrument)
-    for strategy in range(COUNT):
-        take_back(mem, instrument, strategy, mem[house + m.H_SPENT + strategy])
     for i in range(m.HOUSE_CELLS):
         mem[house + i] = 0
 

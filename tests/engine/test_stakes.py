@@ -14,7 +14,7 @@ from shm_layout import E6, HALTED, K_ACCOUNT, NO_INSTRUMENT, REPORT
 from tests.engine import windows as w
 from tests.engine.bets import LAGS, one_market
 from tests.engine.test_house import gate_now, told
-from tests.engine.world import KALSHI, RUN_0, World, detector_of, field_of, record
+from tests.engine.world import KALSHI, POLYMARKET, RUN_0, World, detector_of, field_of, record
 from tests.twins import detector as twin
 
 
@@ -53,6 +53,36 @@ def test_what_was_filled_stays_at_stake_until_the_market_holds_nothing() -> None
     world.append("reports", K_ACCOUNT, record(REPORT, instrument=0, generation=1, account=-1))
     world.step(detector)
     assert told(world, "distance_fade", "spent_e6") == 0
+
+
+@pytest.mark.parametrize(("beside", "orders"), [(0, 1), (1, 0)])
+def test_a_bet_that_a_pairs_leg_has_closed_is_at_stake_in_what_the_pair_holds_beside_it(
+    beside: int, orders: int
+) -> None:
+    """A pair sells what the bet holds here and buys as much at the other venue: that stands alone
+    now, and half of Kelly's share is used up as before. Without it, it is free again."""
+    world, detector = w.distance_fade("distance_fade", cap_e6=E6, total_e6=E6, cooldown_ns=0)
+    world.cash(KALSHI, 1_000 * E6)
+    world.instrument(1, POLYMARKET)  # of the same event
+    (intent,) = world.step(detector)
+    cash, size = field_of(intent, "cash_e6_0"), field_of(intent, "size_e6_0")
+    world.leg(intent, 0, size, position_cost_e6=cash)
+    world.end(intent, "done", size)
+    world.cash(KALSHI, 1_000 * E6 - cash)
+    for instrument, held in ((1, beside * size), (0, 0)):
+        row = {"instrument": instrument, "generation": 1, "account": -1, "position_e6": held}
+        world.append("reports", K_ACCOUNT, record(REPORT, **row))
+    w.spot(world)
+    w.book(world, 58, 60)
+    assert len(world.step(detector)) == orders
+    if orders == 0:
+        assert told(world, "distance_fade", "spent_e6") == cash
+        row = {"instrument": 1, "generation": 1, "account": -1}  # it has settled
+        world.append("reports", K_ACCOUNT, record(REPORT, **row))
+        w.book(world, 58, 60)
+        assert len(world.step(detector)) == 1
+    bodies = [intent.tobytes() for intent in world.intents]
+    assert replay(world.tape) == bodies == twin.run(world.tape)
 
 
 def test_an_unknown_outcome_stays_at_stake() -> None:

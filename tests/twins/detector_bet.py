@@ -79,10 +79,14 @@ class Bets(Money, ABC):
             self.house.end(flight, name, report["reason"], report["filled_e6"])
 
     def hold(self, instrument: int, position: int, cost: int) -> None:
-        """What a report says is held."""
+        """What a report says is held. Where that is nothing of an event, nor is anything in flight,
+        nothing is at stake."""
         self.held[instrument] = position, cost
-        if position == 0 and self.reserved("index", instrument) == 0:
-            self.house.settle(instrument)
+        event = self.instruments[instrument]["event"]
+        if self.exposure("event", event) == 0:
+            for number, row in self.instruments.items():
+                if row["event"] == event:
+                    self.house.settle(number)
 
     def lapped(self, feed: int) -> None:
         """Entries of its ring were lost (that of no feed: nothing of spot)."""
@@ -169,8 +173,9 @@ class Bets(Money, ABC):
     def choose(self, pair: int, off: int) -> Choice | None:
         p, instrument = self.parameters, self.pairs[pair]["a"]
         account, held = self.instruments[instrument]["account"], self.held.get(instrument, (0, 0))
-        staked = self.exposure("index", instrument)
-        room = min(p["market_max_e6"] - staked, p["order_max_e6"])
+        held_here = self.exposure("index", instrument)
+        staked = max(held_here, self.house.stakes().get(instrument, 0))  # a pair may have closed it
+        room = min(p["market_max_e6"] - held_here, p["order_max_e6"])
         case = Case(
             run_ns=self.run, held=BUY if held[0] > 0 else SELL if held[0] < 0 else -1,
             bankroll=max(self.cash[account] - self.reserved("account", account), 0),
