@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.holding import Position, fill
+from gateway.holding import Position, counted_e6, fill
 from gateway.memory import Memory
 from gateway.order import Order
 from gateway.ports import NO, YES, Held, Market
@@ -60,7 +60,9 @@ class Accounts:
         self.flights: dict[tuple[int, int], Booking] = {}
         self.realized_day_e6 = 0
         self._day = -1
-        self._settled_e6: dict[int, int] = {}  # by event, until nothing of it is held
+        # by event, until nothing of it is held: the result so far, and what of it the day has
+        self._settled_e6: dict[int, int] = {}
+        self._counted_e6: dict[int, int] = {}
         self.redeem_e6: dict[int, int] = {}  # paid by settled markets, not fetched yet
         for market in markets:
             self.add_market(market)
@@ -74,6 +76,8 @@ class Accounts:
             self.redeem_e6.pop(number, None)
             self.standing.forget(number)
         self.markets[number] = market
+        if was is not None and was.event != market.event:
+            self._count_settled(was.event)
         self.known = tuple(each for each in self.markets.values() if each.is_live)
         self.cash.setdefault(
             market.account, Cash(market.account, market.venue, market.exchange_index)
@@ -88,6 +92,7 @@ class Accounts:
                 self.refresh(known)
             return
         market = self.markets[instrument]
+        self._count_settled(market.event)
         position = self.positions.get(instrument) or Position()
         cost_e6, (yes_free_e6, no_free_e6) = position.cost_e6, self.free_tokens(instrument)
         staked_e6 = position.staked_e6
@@ -227,13 +232,27 @@ class Accounts:
             self._day, self.realized_day_e6 = day, 0
             self.memory.day_loss(0)
 
-    def take_day(self, run_epoch_ns: int, loss_e6: int) -> None:
-        """Go on with the loss a predecessor had realised this run day. What was booked before the
-        venues' figures came is no result: what was held, and what it had cost, was not known.
+    def take_day(
+        self,
+        run_epoch_ns: int,
+        loss_e6: int,
+        settled: Mapping[int, int] | None = None,
+        held: Mapping[int, tuple[int, int, int]] | None = None,
+    ) -> None:
+        """Go on with the loss a predecessor had realised this run day. `settled`: results so far of
+        events of which it still held something; `held`: (YES, NO, cost) of that. What was booked
+        before the venues' figures came is no result: what was held, and what it had cost, was not
+        known.
         """
         self._day, self.realized_day_e6 = run_epoch_ns // DAY_NS, -loss_e6
+        self._settled_e6, self._counted_e6 = dict(settled or {}), {}
+        rows = [(number, row) for number, row in (held or {}).items() if row[2] > 0]
+        for event, result_e6 in self._settled_e6.items():
+            left = [Position(*row) for number, row in rows if self._is_in(number, event)]
+            self._counted_e6[event] = counted_e6(result_e6, left)
+        for event in list(self._settled_e6):
+            self._count_settled(event)
         self.memory.day_loss(self.day_loss_e6)
-        self._settled_e6.clear()
 
     def lose_ahead(self, instrument: int, loss_e6: int) -> None:
         """A pair was completed for more than a dollar: its loss counts today, not again when its
@@ -282,8 +301,7 @@ class Accounts:
 
     def settle(self, instrument: int, value_e6: int) -> int:
         """Pay out a settled market: YES at `value_e6`, NO at the rest. Returns the cash; 0:
-        nothing held. Its result counts once nothing of its event is held any more: the two legs
-        of a pair settle at different moments, and one of them alone is no loss.
+        nothing held. Of its result the day has at once what `counted_e6` says.
         """
         position = self.positions.pop(instrument, None)
         if position is None or not (position.yes_e6 or position.no_e6):
@@ -295,15 +313,32 @@ class Accounts:
             self.redeem_e6[instrument] = self.redeem_e6.get(instrument, 0) + paid_e6
         result_e6 = paid_e6 - position.cost_e6 - position.open_fee_e6
         self._settled_e6[market.event] = self._settled_e6.get(market.event, 0) + result_e6
-        if not any(self._is_of(number, market.event) for number in self.positions):
-            self.realized_day_e6 += self._settled_e6.pop(market.event)
         self.refresh(instrument)
         return paid_e6
 
-    def _is_of(self, instrument: int, event: int) -> bool:
-        """Whether anything of an event is held in an instrument."""
-        position, market = self.positions[instrument], self.markets.get(instrument)
-        return market is not None and market.event == event and position.cost_e6 > 0
+    def settled_e6(self, event: int) -> int:
+        """The result so far of an event of which something is still held; else 0."""
+        return self._settled_e6.get(event, 0)
+
+    def _count_settled(self, event: int) -> None:
+        """Bring the day up to what counts of an event's result now, if some of it has settled."""
+        if event not in self._settled_e6:
+            return
+        left = [
+            position
+            for number, position in self.positions.items()
+            if self._is_in(number, event) and position.cost_e6 > 0
+        ]
+        now_e6 = counted_e6(self._settled_e6[event], left)
+        self.realized_day_e6 += now_e6 - self._counted_e6.get(event, 0)
+        self._counted_e6[event] = now_e6
+        if not left:
+            del self._settled_e6[event], self._counted_e6[event]
+
+    def _is_in(self, instrument: int, event: int) -> bool:
+        """Whether an instrument is one of an event's."""
+        market = self.markets.get(instrument)
+        return market is not None and market.event == event
 
 
 def _open_cost(booking: Booking) -> int:

@@ -42,6 +42,21 @@ class Position:
         """
         return min(self.bet_e6, self.cost_e6 + self.open_fee_e6)
 
+    @property
+    def best_e6(self) -> int:
+        """The most it can still bring: a dollar for each contract of the token it has more of."""
+        return max(self.yes_e6, self.no_e6) - self.cost_e6 - self.open_fee_e6
+
+
+def counted_e6(settled_e6: int, left: Sequence[Position]) -> int:
+    """What counts today of an event's result so far: all of it once nothing of it is left, before
+    only the loss that the rest cannot make good. The legs of a pair settle at different moments,
+    and one of them alone is no loss.
+    """
+    if not left:
+        return settled_e6
+    return min(settled_e6 + sum(position.best_e6 for position in left), 0)
+
 
 def fill(
     position: Position, nets: bool, token: int, buys: bool, amounts: Sequence[int], is_bet: bool

@@ -71,10 +71,15 @@ class Opening:
         self._name_differences(past, found)
         starts, accounts = self.reports.starts(self.accounts), self.accounts
         bets = staked_of(past.works.values(), accounts.markets, accounts.nets)
+        known = costs | self._paid(past)
         for snapshot in found:
-            accounts.start(snapshot.cash_e6, snapshot.held, starts, costs, bets)
+            accounts.start(snapshot.cash_e6, snapshot.held, starts, known, bets)
         today, then = (self.run_times.at(at_ns) // DAY_NS for at_ns in (now_ns, left_ns))
-        self.accounts.take_day(self.run_times.at(now_ns), loss_e6 if today == then else 0)
+        lost_e6 = loss_e6 if today == then else 0
+        for number, opened in bets.items():  # the loss that it told had their fees in it
+            yes_e6, no_e6, cost_e6 = costs.get(number, (0, 0, 0))
+            costs[number] = yes_e6, no_e6, cost_e6 + (opened.open_fee_e6 if cost_e6 else 0)
+        accounts.take_day(self.run_times.at(now_ns), lost_e6, past.settled, costs)
         for instrument in self.accounts.markets:
             self.reports.account(instrument, self.accounts, now_ns)
         for account in self.accounts.cash:
@@ -126,6 +131,17 @@ class Opening:
                 market = accounts.markets.get(row.instrument)
                 name = f"{VENUES[row.venue]} {market.ticker if market else ''}".rstrip()
                 log.warning("alert: gateway: at the start: %s: %s", name, row.text)
+
+    def _paid(self, past: Past) -> dict[int, tuple[int, int, int]]:
+        """(YES, NO, cost) of markets that settled, whose tokens a venue may still show. Their
+        result is known: they are worth what they paid, and bring no second one.
+        """
+        markets = self.accounts.markets
+        return {
+            number: row
+            for (number, generation), row in past.paid.items()
+            if number in markets and markets[number].generation == generation
+        }
 
     def note_start(self) -> None:
         """What a successor counts from."""

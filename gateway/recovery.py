@@ -12,7 +12,7 @@ from gateway.intent import Intent
 from gateway.ledger import Ledger, Work
 from gateway.order import E_LOSE, E_SEND, Amounts, Order
 from gateway.ports import Facts, Fill, Placing
-from gateway.restart import Start
+from gateway.restart import Place, Start
 from gateway.run_times import Mapping
 from shm_layout import P_DELAYED, P_LIVE, P_NEW, reason
 
@@ -36,7 +36,8 @@ class Past:
     says what each leg had alone of intents that a predecessor left to an operator; `mismatched`
     the intents that ended with a leg alone since an operator looked last; `last_end`: the intent
     that ended last, and why; `start`: the last reconciliation and what settled since; None: there
-    was none.
+    was none. `settled`: each event's result so far when a market of it settled last, 0 once nothing
+    of it was held; `paid`: (YES, NO, dollars paid) of each market that settled.
     """
 
     works: dict[int, Work] = field(default_factory=dict)
@@ -46,6 +47,8 @@ class Past:
     newest_ns: int = 0
     last_end: tuple[int, int] = (0, 0)
     start: Start | None = None
+    settled: dict[int, int] = field(default_factory=dict)
+    paid: dict[Place, tuple[int, int, int]] = field(default_factory=dict)
 
 
 def past_of(
@@ -83,6 +86,8 @@ def past_of(
         elif kind == "settle" and past.start is not None:
             place = record["instrument"], record["generation"]
             past.start.paid.append((place, record["value"]))
+            past.paid[place] = record["yes"], record["no"], record["paid"]
+            past.settled[record.get("event", -1)] = record.get("event_e6", 0)
         elif kind == "clock" and record["run"] == run_id:
             past.run_times.append(tuple(record["part"]))
     return past

@@ -29,9 +29,11 @@ def settle(
         paid_e6 = accounts.settle(instrument, value_e6)
         if not (position.yes_e6 or position.no_e6):
             continue
+        event = accounts.markets[instrument].event
         accounts.cash[accounts.markets[instrument].account].paid_ns = now_ns
         note({
             "k": "settle", "instrument": instrument, "generation": generation, "value": value_e6,
             "yes": position.yes_e6, "no": position.no_e6, "paid": paid_e6, "ns": now_ns,
+            "event": event, "event_e6": accounts.settled_e6(event),
         })  # fmt: skip
         reports.account(instrument, accounts, now_ns)  # also of what paid nothing: it is gone

@@ -9,6 +9,7 @@ import random
 import pytest
 
 from gateway.accounts import Accounts
+from gateway.memory import M_DAY_LOSS
 from gateway.order import E_FINISH, E_LOSE, E_SEND, Order
 from gateway.ports import NO, YES, Fill, Held, Market, Outcome, Placing
 from ops.venues.kalshi_account import Position as VenuePosition
@@ -205,13 +206,14 @@ def test_the_fees_of_opening_count_when_what_they_opened_is_closed() -> None:
     assert book.position(0).open_fee_e6 == 20_000
 
 
-def test_a_settled_pair_is_a_result_when_both_its_legs_are_paid() -> None:
+@pytest.mark.parametrize("first", [0, 1])  # the leg that loses, the one that wins
+def test_a_settled_pair_is_a_result_when_both_its_legs_are_paid(first: int) -> None:
     book = accounts()
     filled(book, 0, YES, BUY, 10 * ONE, 400_000, 50_000)
     filled(book, 1, NO, BUY, 10 * ONE, 500_000, 50_000)
-    book.settle(0, 0)
+    book.settle(first, 0)
     assert book.realized_day_e6 == 0, "its other leg is still held"
-    book.settle(1, 0)
+    book.settle(1 - first, 0)
     assert book.realized_day_e6 == 10 * ONE - 9 * ONE - 100_000
 
 
@@ -267,3 +269,51 @@ def test_a_trade_of_a_bet_that_fails_is_at_risk_no_more() -> None:
     order.trade(Fill("", "a", 10 * ONE, 4 * ONE, 0, S_FAILED))
     book.fold(order)
     assert book.position(1).staked_e6 == 0
+
+
+@pytest.mark.parametrize(("value", "end"), [(ONE, 4_560_000), (0, 3_560_000)])
+@pytest.mark.parametrize("has_successor", [False, True])
+def test_a_loss_that_nothing_left_can_make_good_counts_at_once(
+    value: int, end: int, *, has_successor: bool
+) -> None:
+    """A small leg that settles hours later, or never, held it back."""
+    book = accounts()
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000, 50_000)
+    filled(book, 1, NO, BUY, ONE, 510_000)
+    book.settle(0, 0)
+    assert book.day_loss_e6 == book.memory.cells[M_DAY_LOSS] == 4_050_000 - 490_000
+    if has_successor:
+        left, settled = {1: (0, ONE, 510_000)}, {3: book.settled_e6(3)}
+        book = accounts()
+        book.start({}, [Held(1, 0, ONE)], {}, left)
+        book.take_day(0, 3_560_000, settled, left)
+        assert book.day_loss_e6 == book.memory.cells[M_DAY_LOSS] == 3_560_000
+    book.settle(1, value)
+    assert book.day_loss_e6 == book.memory.cells[M_DAY_LOSS] == end
+    assert book.settled_e6(3) == 0, "the next event of this number begins with nothing"
+
+
+def test_what_is_left_of_an_event_can_be_sold_too() -> None:
+    book = accounts()
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000)
+    filled(book, 1, NO, BUY, 8 * ONE, 500_000)
+    book.settle(0, 0)
+    assert book.day_loss_e6 == 0, "NO may bring as much"
+    filled(book, 1, NO, SELL, 8 * ONE, 300_000)
+    assert book.day_loss_e6 == 4 * ONE + 1_600_000
+
+
+def test_a_successor_counts_no_loss_of_a_pair_whose_winning_leg_is_to_come() -> None:
+    left = {1: (0, 10 * ONE, 5 * ONE)}
+    book = accounts()
+    book.start({}, [Held(1, 0, 10 * ONE)], {}, left)
+    book.take_day(0, 0, {3: -4 * ONE}, left)
+    assert book.realized_day_e6 == 0
+    book.settle(1, 0)
+    assert book.realized_day_e6 == ONE
+
+
+def test_what_was_gone_when_a_successor_came_makes_nothing_good() -> None:
+    book = accounts()
+    book.take_day(0, 3_560_000, {3: -4_050_000}, {1: (0, ONE, 510_000)})
+    assert book.day_loss_e6 == book.memory.cells[M_DAY_LOSS] == 4_050_000

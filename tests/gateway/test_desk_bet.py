@@ -32,6 +32,7 @@ from shm_layout import (
     ROLE,
     SELL,
     SPOT,
+    ST_SETTLED,
     cell,
     ring_append,
     word_store,
@@ -299,5 +300,38 @@ def test_a_pair_is_hedged_and_takes_no_room_from_a_bet(tmp_path: Path) -> None:
             rig.kalshi.script, rig.poly.script = [kalshi_filled("10.00")], [poly_filled("5", "10")]
             await rig.end_of(rig.fire())
             assert rig.desk.accounts.position(KALSHI).cost_e6 and staked(rig) == 0
+
+    play(story, tmp_path)
+
+
+async def settled(rig: Rig, market: int, value_e6: int) -> None:
+    """Its feed says what YES pays; wait until that is booked."""
+    rig.scene.quote(market, bid=0, ask=0, status=ST_SETTLED, settlement_e6=value_e6)
+    rig.scene.skew_ns += 2 * 10**9
+    accounts = rig.desk.accounts
+    await rig.until(lambda: not accounts.position(market).cost_e6)
+
+
+def test_a_lost_bet_counts_though_another_of_its_event_is_stuck_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async def story(path: Path) -> None:
+        async with lives(path) as (rig, replace):
+            ready(rig)
+            rig.kalshi.script, rig.poly.script = [kalshi_filled("1.00")], [poly_filled("5", "10")]
+            await rig.end_of(fire(rig))
+            below = PRICE + 45 * 10**8
+            await rig.end_of(fire(rig, POLY, SELL, 500_000, below, fair_e6=400_000))
+            lost, stuck = rig.desk.accounts.position(POLY), rig.desk.accounts.position(KALSHI)
+            lost_e6, stuck_e6 = lost.staked_e6, stuck.staked_e6
+            counted_e6 = lost_e6 - (E6 - stuck_e6)
+            await settled(rig, POLY, E6)
+            assert rig.desk.accounts.day_loss_e6 == counted_e6 > 4 * E6
+            held(rig, "1.00")
+            await replace()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            assert rig.desk.accounts.day_loss_e6 == counted_e6
+            await settled(rig, KALSHI, 0)
+            assert rig.desk.accounts.day_loss_e6 == lost_e6 + stuck_e6
 
     play(story, tmp_path)

@@ -60,3 +60,17 @@ def test_of_markets_that_are_gone_nothing_is_alone(*, is_gone: bool, is_left: bo
     standing, work = book.accounts.standing, book.works[INTENT]
     assert [standing.is_blocked(number) for number in (0, 1)] == [not is_gone] * 2
     assert work.is_lone is not is_gone and work.handed_e6 == [10 * E6, 0]
+
+
+def test_what_settled_is_read_back_by_event_and_by_market() -> None:
+    told = {"k": "settle", "instrument": 1, "generation": 2, "value": E6, "yes": E6, "no": 0,
+            "paid": E6, "ns": 3}  # fmt: skip
+    start = {"k": "start", "run": RUN, "cash": [], "held": []}
+    records = [
+        {**told, "event": 8, "event_e6": -9}, start, told,
+        {**told, "generation": 1, "event": 3, "event_e6": -5},
+        {**told, "event": 3, "event_e6": -7},
+    ]  # fmt: skip
+    past = past_of(records, RUN, lambda _: None)
+    assert past.settled[3] == -7 and 8 not in past.settled, "another run's"
+    assert past.paid == {(1, 1): (E6, 0, E6), (1, 2): (E6, 0, E6)}

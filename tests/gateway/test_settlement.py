@@ -35,7 +35,7 @@ def test_what_is_held_is_gone_from_the_slot_also_if_it_paid_nothing(
     settle(accounts, intake, reports, records.append, 6)
     assert records == [{
         "k": "settle", "instrument": KALSHI, "generation": 1, "value": value_e6, "yes": HELD_E6,
-        "no": 0, "paid": paid_e6, "ns": 5,
+        "no": 0, "paid": paid_e6, "ns": 5, "event": 3, "event_e6": paid_e6 - HELD_E6,
     }]  # fmt: skip
     assert accounts.cash[KALSHI].cash_e6 == CASH_E6 + paid_e6
     assert (accounts.cash[KALSHI].paid_ns, accounts.cash[POLY].paid_ns) == (5, 0)
