@@ -17,6 +17,7 @@ from engine import cells as c
 from engine import memory as m
 from engine.legs import count_of
 from engine.market import copy_row, touch, touch_pairs_of
+from engine.risk import DAY_NS, uncount_in_market
 from engine.stakes import end_stake, forget_market, settle_stakes
 from shm_layout import (
     ACCOUNTS_MAX,
@@ -43,6 +44,8 @@ MAY_HAVE_FILLED = tuple(
     REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")
 )
 _DONE, _PARTIAL, _ONE_LEGGED, _UNKNOWN = MAY_HAVE_FILLED
+_NOTHING, _REJECTED = REASONS.index("nothing_filled"), REASONS.index("venue_rejected")
+ENDS_OF_SENT = (*MAY_HAVE_FILLED, _NOTHING, _REJECTED)
 
 
 @njit(cache=True)
@@ -172,6 +175,7 @@ def reserve(mem: Words, row: Words) -> bool:
     flight = m.FLIGHT + place * m.FLIGHT_CELLS
     copy_row(mem, flight, row)
     mem[flight + m.FL_REPORTED] = 0
+    mem[flight + m.FL_DAY] = mem[m.META + m.M_RUN] // DAY_NS
     for leg in range(row[c.N_LEGS]):
         leg_at = c.N_LEG + leg * c.LEG_CELLS
         reserve_leg(mem, row[leg_at + c.L_INSTRUMENT], row[leg_at + c.L_CASH])
@@ -195,6 +199,26 @@ def count_as_filled(mem: Words, flight: int, leg: int) -> None:
     set_position(
         mem, instrument, mem[place + m.PO_POSITION] + signed, abs(mem[place + m.PO_COST]) + cash
     )
+
+
+@njit(cache=True)
+def was_sent(row: Words) -> bool:
+    """Whether a venue was sent an order of the intent that this report ends. The gateway refuses
+    with the venues' own words too, so the stamp says it; a successor has no stamps, but ends.
+    """
+    return row[c.R_SEND] != 0 or row[c.R_FILLED] != 0 or row[c.R_REASON] in ENDS_OF_SENT
+
+
+@njit(cache=True)
+def uncount(mem: Words, flight: int) -> None:
+    """The intent went nowhere: it is no order of its markets. A predecessor's was not counted."""
+    intent = mem[flight + c.N_ID]
+    if intent >> 40 != ORIGIN_DETECTOR << 20 | mem[m.META + m.M_EPOCH]:
+        return
+    for leg in range(mem[flight + c.N_LEGS]):
+        at = flight + c.N_LEG + leg * c.LEG_CELLS
+        number, generation = mem[at + c.L_INSTRUMENT], mem[at + c.L_GENERATION]
+        uncount_in_market(mem, number, generation, mem[flight + m.FL_DAY])
 
 
 @njit(cache=True)
@@ -277,6 +301,8 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
     if place >= 0:
         flight = m.FLIGHT + place * m.FLIGHT_CELLS
         unknown = (1 << mem[flight + c.N_LEGS]) - 1 & ~mem[flight + m.FL_REPORTED]
+        if not was_sent(row):
+            uncount(mem, flight)
         release(mem, place, row[c.R_REASON], row[c.R_FILLED])
     elif row[c.R_INTENT] >> 60 == ORIGIN_DETECTOR:
         mem[m.COUNTS + m.C_ORPHANS] += 1  # ended twice, or before our time

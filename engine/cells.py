@@ -167,8 +167,8 @@ assert BET_STRATEGY == N_LEG + LEG_CELLS
 R_INTENT, R_LEG, R_REASON, R_INSTRUMENT, R_GENERATION, R_PLACED, R_FILLED, R_PAIR, R_STAMP = places(
     REPORT, "intent leg reason instrument generation placed filled_e6 pair report_ns"
 )
-R_POSITION, R_COST, R_ACCOUNT, R_CASH_FREE = places(
-    REPORT, "position_e6 position_cost_e6 account cash_free_e6"
+R_POSITION, R_COST, R_ACCOUNT, R_CASH_FREE, R_SEND = places(
+    REPORT, "position_e6 position_cost_e6 account cash_free_e6 send_ns"
 )
 
 # a step

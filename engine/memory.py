@@ -193,10 +193,10 @@ MO_DAY, MO_COUNT, MO_LAST = range(3)  # orders in a market: run day, how many th
     SP_TOLD,
     SP_TOLD_AT,
 ) = range(10)
-FL_BODY, FL_REPORTED = (
-    0,
-    BODY,
-)  # a flight: the intent's body, then a bit for each leg whose result was reported
+# a flight: the intent's body, then a bit for each leg whose result was reported, and the run day
+# its orders count on
+FL_BODY, FL_REPORTED, FL_DAY = 0, BODY, BODY + 1
+assert FL_DAY < FLIGHT_CELLS
 
 # of a market that strategies look at: quote, price and terms (their numbers, and the price's slot)
 # it was last decided on; σ that its own middle implied (1e-12 per √second) with seconds of variance

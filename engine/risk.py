@@ -112,6 +112,15 @@ def count_in_market(mem: Words, instrument: int) -> None:
 
 
 @njit(cache=True)
+def uncount_in_market(mem: Words, instrument: int, generation: int, day: int) -> None:
+    """An order that was counted on that run day was never sent. The gap since it stays."""
+    at = m.MARKET_ORDERS + instrument * m.MARKET_ORDERS_CELLS
+    is_its = mem[m.INSTRUMENT_AT + instrument * BODY + c.I_GENERATION] == generation
+    if is_its and mem[at + m.MO_DAY] == day and mem[at + m.MO_COUNT] > 0:
+        mem[at + m.MO_COUNT] -= 1
+
+
+@njit(cache=True)
 def touch_refusal(mem: Words, quote: int, side: int) -> int:
     """0, or the counter of why the book at `quote` is not to be opened in: the spread is too wide
     (an absent side counts as $1), or what lies at the touch to be taken costs too little.

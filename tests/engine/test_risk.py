@@ -7,10 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from engine.fees import fee_e6
+from engine.replay import replay
 from shm_layout import BUY, E6, ROUND_DOWN
+from tests.engine.bets import LAGS, one_market
 from tests.engine.world import (
+    DEAR,
     KALSHI,
     MS,
+    POLYMARKET,
     SECOND,
     World,
     detector_of,
@@ -19,6 +23,7 @@ from tests.engine.world import (
     field_of,
     two_venues,
 )
+from tests.twins import detector as twin
 
 
 @pytest.mark.parametrize(
@@ -215,10 +220,62 @@ def test_orders_of_a_market_are_counted_by_run_day_and_a_new_market_starts_anew(
     edge_up(world)
     for _ in range(2):
         (intent,) = world.step(detector)
-        world.end(intent, "stale")
+        world.end(intent, "nothing_filled")
     assert world.step(detector) == [] and detector.counter("refused_orders") == 1
     assert world.step(detector, 3_600 * SECOND) == []
     assert len(world.step(detector, 21 * 3_600 * SECOND)) == 1  # the run day began at 02:40
+
+
+@pytest.mark.parametrize(
+    ("why", "send_ns", "count"),
+    [("moved", 0, 0), ("off_model", 0, 0), ("limit_rate", 0, 0), ("killed", 0, 0),
+     ("limit_rate", 1, 1), ("nothing_filled", 0, 1), ("venue_rejected", 0, 1)],
+)  # fmt: skip
+@pytest.mark.parametrize("is_bet", [False, True])
+def test_what_the_gateway_refused_is_no_order_of_its_markets(
+    why: str, send_ns: int, count: int, *, is_bet: bool
+) -> None:
+    """Ten refusals closed a market for the day that had not had one order."""
+    limits = {"orders_per_market": 1, "market_gap_ns": SECOND}
+    if is_bet:
+        world, detector = one_market(**limits)
+        world.quote(0, KALSHI, *LAGS)
+    else:
+        world = two_venues(**limits)
+        detector = detector_of(world)
+        edge_up(world)
+    (intent,) = world.step(detector)
+    world.end(intent, why, send_ns=send_ns)
+    assert world.step(detector) == []
+    if not count:
+        assert detector.counter("refused_gap") == 1, "the gap stays"
+    assert len(world.step(detector, SECOND)) == 1 - count
+    assert detector.counter("refused_orders") >= count
+    bodies = [intent.tobytes() for intent in world.intents]
+    assert replay(world.tape) == bodies == twin.run(world.tape)
+
+
+@pytest.mark.parametrize(("epoch", "hours"), [(2, 0), (1, 22)])
+def test_an_order_that_another_day_or_detector_counted_is_not_taken_off(
+    epoch: int, hours: int
+) -> None:
+    world = two_venues(orders_per_market=1)
+    world.instrument(2, POLYMARKET)
+    world.pair(1, 0, 2)
+    before = later = detector_of(world)
+    edge_up(world)
+    (old,) = world.step(before)
+    if epoch > 1:
+        later = detector_of(world, epoch=epoch)
+    world.step(later, hours * 3_600 * SECOND)
+    edge_up(world)
+    world.quote(2, POLYMARKET, *DEAR)
+    (own,) = world.step(later)
+    assert field_of(own, "pair") == 1, "the other one's intent is still in flight"
+    world.end(old, "stale")
+    world.end(own, "nothing_filled")
+    assert world.step(later) == [] and later.counter("refused_orders") >= 1
+    assert twin.run(world.tape) == [intent.tobytes() for intent in world.intents]
 
 
 def test_a_market_that_just_had_an_order_has_none_until_the_gap_is_over() -> None:

@@ -249,9 +249,10 @@ class World:
         row |= {"filled_e6": filled_e6, "position_e6": signed, "account": -1}
         self.append("reports", K_LEG, record(REPORT, **(row | fields)))
 
-    def end(self, intent: Words, why: str = "done", filled_e6: int = 0) -> None:
+    def end(self, intent: Words, why: str = "done", filled_e6: int = 0, send_ns: int = 0) -> None:
         """The one terminal report of an intent."""
         row = {"intent": int(intent[c.N_ID]), "reason": reason(why), "filled_e6": filled_e6}
+        row["send_ns"] = send_ns
         row["pair"] = int(intent[c.N_PAIR])
         self.append("reports", K_TERMINAL, record(REPORT, **row))
 

@@ -84,7 +84,7 @@ class Plain(Bets):
             if old and old["generation"] != row["generation"]:
                 self.held.pop(row["index"], None)
                 self.house.forget(row["index"])
-                self.market_orders.pop(row["index"], None)
+                self.forget_orders(row["index"])
             self.instruments[row["index"]] = row
             self.touch_of(row["index"], False)
         elif kind == K_PAIR:
@@ -361,7 +361,7 @@ class Plain(Bets):
             }  # fmt: skip
         self.orders += [self.run] * len(quotes)
         for leg in legs_of(pair):
-            self.market_orders[pair[leg]].append(self.run)
+            self.ordered(pair[leg])
         self.cool[pair["index"], direction] = self.run + self.parameters["cooldown_ns"]
         self.write(row, {})
 

@@ -264,7 +264,7 @@ class Bets(Money, ABC):
         )
         self.write(row, reasons)
         self.orders.append(self.run)
-        self.market_orders[pair["a"]].append(self.run)
+        self.ordered(pair["a"])
         self.cool[pair["index"], side] = self.run + p["cooldown_ns"]
         self.strategy_of[row["id"]] = chosen.strategy
         self.house.stake(pair["a"], chosen.strategy, cash, self.run)
@@ -276,4 +276,5 @@ class Bets(Money, ABC):
             for name, value in cells.items():
                 body[cell(record, name)] = value
         self.fly(row)
+        self.written[row["id"]] = self.run
         self.intents.append(body.tobytes())

@@ -10,6 +10,7 @@ from tests.twins.edge import BUY, E6, Book, token
 Row = dict[str, int]
 DAY = 86_400 * 10**9
 FILLED = {REASONS.index(name) for name in ("done", "partial", "one_legged", "unknown_outcome")}
+SENT = FILLED | {REASONS.index(name) for name in ("nothing_filled", "venue_rejected")}
 
 
 def legs_of(pair: Row) -> str:
@@ -34,7 +35,9 @@ class Money:
         self.flights: dict[int, Row] = {}
         self.reported: dict[int, set[int]] = {}
         self.market_terms: dict[int, Row] = {}
-        self.market_orders: dict[int, list[int]] = defaultdict(list)
+        self.market_orders: dict[int, list[int]] = defaultdict(list)  # run times, none refused
+        self.market_last: dict[int, int] = {}
+        self.written: dict[int, int] = {}  # run time of each intent of ours
         self.touched: dict[int, bool] = {}  # pair: a quote did it
 
     def touch(self, pair: int, by_quote: bool) -> None:
@@ -47,8 +50,23 @@ class Money:
     def legs_cash(self, row: Row) -> list[int]:
         return [row[f"cash_e6_{leg}"] for leg in range(row["leg_count"])]
 
+    def ordered(self, instrument: int) -> None:
+        """An order goes out to a market."""
+        self.market_orders[instrument].append(self.run)
+        self.market_last[instrument] = self.run
+
+    def forget_orders(self, instrument: int) -> None:
+        """Another market is in its place."""
+        self.market_orders.pop(instrument, None)
+        self.market_last.pop(instrument, None)
+
     def land(self, intent: int, report: Row) -> None:
         flight = self.flights.pop(intent)
+        if not (report["send_ns"] or report["filled_e6"] or report["reason"] in SENT):
+            for leg in range(flight["leg_count"]):  # it went nowhere
+                stamps = self.market_orders[flight[f"instrument_{leg}"]]
+                if self.written.get(intent) in stamps:
+                    stamps.remove(self.written[intent])
         may_have = report["reason"] in FILLED or report["filled_e6"] != 0
         for leg in range(flight["leg_count"]):
             if may_have and leg not in self.reported[intent]:
@@ -146,12 +164,12 @@ class Money:
         """When every market of a row may have an order again; 0: now."""
         p = self.parameters
         for leg in legs_of(pair):
-            stamps = self.market_orders[pair[leg]]
-            today = [at for at in stamps if at // DAY == self.run // DAY]
+            last = self.market_last.get(pair[leg])
+            today = [at for at in self.market_orders[pair[leg]] if at // DAY == self.run // DAY]
             if len(today) >= p["orders_per_market"]:
                 return (self.run // DAY + 1) * DAY
-            if stamps and self.run < stamps[-1] + p["market_gap_ns"]:
-                return stamps[-1] + p["market_gap_ns"]
+            if last is not None and self.run < last + p["market_gap_ns"]:
+                return last + p["market_gap_ns"]
         return 0
 
     def is_open_book(self, book: Book, side: int) -> bool:
