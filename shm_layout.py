@@ -298,15 +298,15 @@ _SLOT = _table(f"""
     terms: pair generation number valid_until_ns dead_zone_e6*2 delay_cost_e6 basis_e8 basis_sd_e8
     market_terms: instrument generation number valid_until_ns strike_e8 close_epoch_ns spot_slot
         basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6 source ladder_e6
-        slope_e6 lift_e6 market_e6   bet: head*16 leg*10 strategy fair_e6 sure_e6 off_e6 spot_slot
-        spot_number spot_epoch spot_e8   parameters: number edge_min_e6 hurdle_e6 size_max_e6
-        order_max_e6 market_max_e6 event_max_e6 venue_max_e6 total_max_e6 day_max_e6 unhedged_max_e6
-        debounce_ns cooldown_ns beat_max_ns signal_age_max_ns delay_max_ns orders_per_second
-        orders_per_minute orders_per_day price_low_e6 price_high_e6 loss_cap_e6 time_cap_ns
-        quote_age_max_ns switches hurdle_year_e6 fair_move_e6 fair_every_ns asset_max_e6
+        slope_e6 lift_e6 market_e6 usual_e12   bet: head*16 leg*10 strategy fair_e6 sure_e6 off_e6
+        spot_slot spot_number spot_epoch spot_e8   parameters: number edge_min_e6 hurdle_e6
+        size_max_e6 order_max_e6 market_max_e6 event_max_e6 venue_max_e6 total_max_e6 day_max_e6
+        unhedged_max_e6 debounce_ns cooldown_ns beat_max_ns signal_age_max_ns delay_max_ns
+        orders_per_second orders_per_minute orders_per_day price_low_e6 price_high_e6 loss_cap_e6
+        time_cap_ns quote_age_max_ns switches hurdle_year_e6 fair_move_e6 fair_every_ns asset_max_e6
         spread_max_e6 liquidity_min_e6 intent_min_e6 orders_per_market market_gap_ns sigma_high_e12
-        sigma_cut_e6   intent: id parent kind pair direction leg_count flags trigger decide_ns
-        recv_ns event_epoch_ns expires_ns edge_e6 profit_e6 fees_e6 publish_ns {_LEGS}
+        sigma_cut_e6 sigma_factor_e6   intent: id parent kind pair direction leg_count flags trigger
+        decide_ns recv_ns event_epoch_ns expires_ns edge_e6 profit_e6 fees_e6 publish_ns {_LEGS}
     report: kind intent leg reason venue instrument generation side placed settled asked_e6
         filled_e6 cash_e6 fee_e6 limit_e6 worst_e6 decide_ns recv_ns send_ns ack_ns report_ns parent
         pair direction position_e6 position_cost_e6 account cash_free_e6 event_epoch_ns flags

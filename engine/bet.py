@@ -29,9 +29,9 @@ from engine.risk import (
     calm_size,
     cash_room,
     count_in_market,
+    is_calm,
     lower,
     refusal,
-    sigma_of,
     size_in,
     touch_refusal,
 )
@@ -88,7 +88,7 @@ def cut_bet(mem: Words, pair: int) -> int:
     unit, spare = unit_cost(mem, quote, side, out[X_LIMIT]), 2 * fee_terms(mem, quote)[2] + 2
     by_cash = size_in(cash_room(mem, instrument), unit, spare)
     by_limits = bet_size(mem, instrument, unit, spare)
-    calm = calm_size(mem, sigma_of(mem, instrument), out[X_SIZE])
+    calm = calm_size(mem, is_calm(mem, instrument), out[X_SIZE])
     if calm < out[X_SIZE]:
         by_limits = lower(mem, by_limits, calm, m.i64(m.C_CUT_VOLATILITY))
     cap = min(by_cash, by_limits)

@@ -85,7 +85,9 @@ MT_BASIS, MT_BASIS_SD, MT_SIGMA, MT_SUM, MT_COUNT, MT_SUMMED, MT_MEAN, MT_FAIR =
     MARKET_TERMS,
     "basis_e8 basis_sd_e8 sigma_e12 sum_e8 count summed_epoch_ns mean_e8 fair_e6",
 )
-MT_SLOPE, MT_LIFT, MT_MARKET = places(MARKET_TERMS, "slope_e6 lift_e6 market_e6")
+MT_SLOPE, MT_LIFT, MT_MARKET, MT_USUAL = places(
+    MARKET_TERMS, "slope_e6 lift_e6 market_e6 usual_e12"
+)
 
 # spot and index entries: the same head
 X_PRODUCT, X_NUMBER, X_EPOCH, X_TRUST, X_EVENT, X_RECV, X_PUBLISH = places(
@@ -128,10 +130,11 @@ A_HURDLE, A_ASSET, A_SPREAD, A_LIQUIDITY, A_INTENT_MIN = (
         PARAMETERS, "hurdle_e6 asset_max_e6 spread_max_e6 liquidity_min_e6 intent_min_e6"
     )
 )
-A_PER_MARKET, A_GAP, A_SIGMA_HIGH, A_SIGMA_CUT = (
+A_PER_MARKET, A_GAP, A_SIGMA_HIGH, A_SIGMA_CUT, A_SIGMA_FACTOR = (
     PARAMETERS_AT + place
     for place in places(
-        PARAMETERS, "orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6"
+        PARAMETERS,
+        "orders_per_market market_gap_ns sigma_high_e12 sigma_cut_e6 sigma_factor_e6",
     )
 )
 

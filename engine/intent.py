@@ -30,11 +30,11 @@ from engine.risk import (
     calm_size,
     count_in_market,
     count_orders,
+    is_calm,
     limit_size,
     lower,
     refusal,
     shared_size,
-    sigma_of,
     touch_refusal,
 )
 from engine.sizes import token_price
@@ -220,19 +220,19 @@ def cut(
     """An edge (as `basket` says it, limits in `legs`) in a size that cash, limits and volatility
     leave; which of them bound is counted. Size 0: nothing is left, and that too is counted.
     """
-    unit, sigma = 0, 0
+    unit, calm = 0, True
     for leg in range(count):
         row = leg * LEG_CELLS
         quote, side = legs[row + B_QUOTE], legs[row + B_SIDE]
         legs[row + B_UNIT] = unit_cost(mem, quote, side, legs[row + B_LIMIT])
         unit = max(unit, fee_terms(mem, quote)[2])
-        sigma = max(sigma, sigma_of(mem, legs[row + B_INSTRUMENT]))
+        calm = calm and is_calm(mem, legs[row + B_INSTRUMENT])
     spare = 2 * unit + 2
     by_cash = shared_size(mem, legs, count, m.i64(c.I_ACCOUNT), spare)
     by_limits = limit_size(mem, legs, count, spare)
-    calm = calm_size(mem, sigma, found[0])
-    if calm < found[0]:
-        by_limits = lower(mem, by_limits, calm, m.i64(m.C_CUT_VOLATILITY))
+    left = calm_size(mem, calm, found[0])
+    if left < found[0]:
+        by_limits = lower(mem, by_limits, left, m.i64(m.C_CUT_VOLATILITY))
     cap = min(by_cash, by_limits)
     if cap < found[0]:
         if by_limits <= by_cash:

@@ -329,7 +329,9 @@ class Model:
         view["market_e6"] = round(self._habits.market * E6)
         view["close_epoch_ns"], view["spot_slot"] = found.close_ns, found.slot
         view["basis_e8"], view["basis_sd_e8"] = round(found.basis * E8), round(found.error * E8)
+        usual = self._prices.usual(found.slot, market.spot_slot)
         view["sigma_e12"] = round(found.sigma * 1e12)
+        view["usual_e12"] = NONE_NS if usual is None else round(usual * 1e12)  # 0: no history
         view["sum_e8"], view["count"], whole_s = found.known
         view["summed_epoch_ns"], view["mean_e8"] = whole_s * 10**9, round(found.mean * E8)
         chance = found.tilted

@@ -132,6 +132,14 @@ class Prices:
         found = self._sigmas.get(slot)
         return found.per_root_second if found is not None else 0.0
 
+    def usual(self, slot: int, leads: int) -> float | None:
+        """What is usual for the volatility in `slot`: the product's history, else that of the one
+        which leads it. 0: neither has one. None: that volatility itself is only assumed."""
+        found, lead = self._sigmas.get(slot), self._sigmas.get(leads)
+        if found is None or not found.is_known:
+            return None
+        return found.usual or (lead.usual if lead is not None else 0.0)
+
     def basis(self, one: int, other: int) -> Basis:
         """How far two indices are apart."""
         return self._bases.get((one, other), Basis())

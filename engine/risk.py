@@ -136,24 +136,32 @@ def touch_refusal(mem: Words, quote: int, side: int) -> int:
 
 
 @njit(cache=True)
-def sigma_of(mem: Words, instrument: int) -> int:
-    """What a market's slow terms said last of its asset's volatility, however long ago; 0: nothing
-    yet.
+def is_calm(mem: Words, instrument: int) -> bool:
+    """Whether the volatility of a market's asset is known, and no more than the parameters' factor
+    times what is usual for that asset. Usual is its own history; where there is none (MT_USUAL 0),
+    the parameters' mark counts. What is not known is not calm: no terms of this market that still
+    hold, σ 0, or one that is only assumed (MT_USUAL below 0). A market on no index, of which the
+    model never speaks, always is; so is every one where the mark is 0.
     """
     terms, row = m.MARKET_AT + instrument * BODY, m.INSTRUMENT_AT + instrument * BODY
+    mark = mem[c.A_SIGMA_HIGH]
+    if mark <= 0 or mem[row + c.I_RULE] == 0:
+        return True
+    if mem[terms + c.MT_NUMBER] <= 0 or mem[terms + c.MT_VALID] < mem[m.META + m.M_NOW]:
+        return False
+    sigma, usual = mem[terms + c.MT_SIGMA], mem[terms + c.MT_USUAL]
     is_of_it = mem[terms + c.MT_GENERATION] == mem[row + c.I_GENERATION]
-    return mem[terms + c.MT_SIGMA] if is_of_it and mem[terms + c.MT_NUMBER] > 0 else 0
+    if not is_of_it or sigma <= 0 or usual < 0:
+        return False
+    return sigma <= (usual * mem[c.A_SIGMA_FACTOR] // E6 if usual > 0 else mark)
 
 
 @njit(cache=True)
-def calm_size(mem: Words, sigma_e12: int, size: int) -> int:
-    """What volatility leaves of a size: all of it, or a share less while that of any of its markets
-    is above the parameters' mark (mark 0: none).
+def calm_size(mem: Words, calm: bool, size: int) -> int:
+    """What volatility leaves of a size: all of it where every market of it is calm, else a share
+    less.
     """
-    high = mem[c.A_SIGMA_HIGH]
-    if high <= 0 or sigma_e12 <= high:
-        return size
-    return size * (E6 - mem[c.A_SIGMA_CUT]) // E6
+    return size if calm else size * (E6 - mem[c.A_SIGMA_CUT]) // E6
 
 
 @njit(cache=True)

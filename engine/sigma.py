@@ -103,6 +103,17 @@ class Sigma:
         return UNJUDGED * bound * sqrt(FAR_S * self.start)
 
     @property
+    def is_known(self) -> bool:
+        """Whether σ is this product's own: from its history, or seen for one half-life. Before that
+        it is more assumed than seen."""
+        return self.is_from_history or self._past <= 0.5
+
+    @property
+    def usual(self) -> float:
+        """σ of its history; 0: it has none."""
+        return sqrt(self.start) if self.is_from_history else 0.0
+
+    @property
     def per_root_second(self) -> float:
         """σ now."""
         past = (1 - JUMP_SHARE) * self._past + JUMP_SHARE * self._past_jump

@@ -310,14 +310,19 @@ def parameters_row(settings: Settings, *, number: int) -> Row:
 
 
 def _volatility(risk: Risk) -> dict[str, int]:
-    """The mark above which sizes are cut, as TERMS.sigma_e12 is told: of one second, 1e-12. The
-    settings are of a year, in which variance grows with time; rounded down.
+    """How much more than usual is too much, and the mark above which sizes are cut where nothing
+    is known to be usual, as MARKET_TERMS.sigma_e12 is told: of one second, 1e-12. The settings are
+    of a year, in which variance grows with time; rounded down.
     """
     if not risk.volatility_scaling:
-        return {"sigma_high_e12": 0, "sigma_cut_e6": 0}
+        return {"sigma_high_e12": 0, "sigma_cut_e6": 0, "sigma_factor_e6": 0}
     high_e12 = risk.volatility_normal_e6 * risk.volatility_factor_e6
     second_e12 = isqrt(high_e12 * high_e12 // YEAR_S)
-    return {"sigma_high_e12": max(second_e12, 1), "sigma_cut_e6": risk.volatility_cut_e6}
+    return {
+        "sigma_high_e12": max(second_e12, 1),
+        "sigma_cut_e6": risk.volatility_cut_e6,
+        "sigma_factor_e6": risk.volatility_factor_e6,
+    }
 
 
 def publish(segment: Segment, identity: Identity) -> None:

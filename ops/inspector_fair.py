@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import sqrt
 
 import numpy as np
 
@@ -24,10 +25,11 @@ LADDER_OFF_E6 = 1_000  # the chances of a whole ladder sum to one (engine/ladder
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fair:
     """One market. Prices of contracts in 1e-6, of the index in 1e-8; None: not known. `sigma_e6`
-    is a year (1e6: 100 %); `known` of the settlement's ticks that came; `source`: who tells the
-    index; `why`: what keeps it from having a fair value, or is wrong with it; empty: nothing.
-    `series` as ops/series.py names it, empty: of none; `phase`: ahead, open, closed, settled;
-    `open_s` and `close_s` of UTC; `left_s` to the next of them; `settlement_e6` of YES."""
+    is a year (1e6: 100 %), `usual_e6` what is usual for that coin; `known` of the settlement's
+    ticks that came; `source`: who tells the index; `why`: what keeps it from having a fair value,
+    or is wrong with it; empty: nothing. `series` as ops/series.py names it, empty: of none;
+    `phase`: ahead, open, closed, settled; `open_s` and `close_s` of UTC; `left_s` to the next of
+    them; `settlement_e6` of YES."""
 
     index: int
     venue: str
@@ -44,6 +46,7 @@ class Fair:
     strike_e8: int | None = None
     mean_e8: int | None = None
     sigma_e6: int | None = None
+    usual_e6: int | None = None
     basis_e8: int | None = None
     known: int = 0
     source: str = ""
@@ -93,9 +96,14 @@ def fair_of(
         found, fair_e6=fair if fair >= 0 else None, strike_e8=strike if strike > 0 else None,
         mean_e8=int(terms["mean_e8"]), basis_e8=int(terms["basis_e8"]), known=int(terms["count"]),
         source=SOURCES[int(terms["source"])],
-        sigma_e6=round(int(terms["sigma_e12"]) * YEAR_S**0.5 / 1e6),
+        sigma_e6=_year_e6(int(terms["sigma_e12"])),
+        usual_e6=_year_e6(int(terms["usual_e12"])) if terms["usual_e12"] > 0 else None,
         age_ns=max(late_ns, 0), why="expired" if late_ns > 0 else why,
     )  # fmt: skip
+
+
+def _year_e6(second_e12: int) -> int:
+    return round(second_e12 * sqrt(YEAR_S) / 1e6)
 
 
 @lru_cache(maxsize=1)

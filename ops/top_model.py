@@ -124,6 +124,7 @@ FAIRS = Table(
         _fair("ticks", "known", str, rank=2),
         _fair("basis", "basis_e8", dollars, rank=4),
         _fair("a year", "sigma_e6", percent, rank=2),
+        _fair("usual", "usual_e6", percent, rank=4),
         _fair("bid", "bid_e6", price),
         _fair("fair", "fair_e6", price),
         _fair("ask", "ask_e6", price),

@@ -20,6 +20,7 @@ from shm_layout import (
     KIND_MODEL,
     NO_INSTRUMENT,
     NO_SNAPSHOT,
+    NONE_NS,
     P_UNKNOWN,
     REDUCING,
     SELL,
@@ -27,7 +28,17 @@ from shm_layout import (
     Words,
     cell,
 )
-from tests.engine.bets import CLOSE, COINBASE, FAIR_BOOK, LAGS, RICH, one_market, spot, terms
+from tests.engine.bets import (
+    CLOSE,
+    COINBASE,
+    FAIR_BOOK,
+    LAGS,
+    RICH,
+    SIGMA_E12,
+    one_market,
+    spot,
+    terms,
+)
 from tests.engine.world import (
     KALSHI,
     MS,
@@ -80,6 +91,19 @@ def test_a_market_above_fair_value_is_sold() -> None:
     left = (900_000 - fair) * size // E6 - field_of(intent, "fees_e6")
     assert left - 1 <= field_of(intent, "profit_e6") <= left
     assert field_of(intent, "cash_e6_0") >= 100_000 * size // E6
+
+
+def test_a_bet_is_smaller_while_its_asset_moves_more_than_is_usual_for_it_or_nobody_knows() -> None:
+    marks = {"sigma_high_e12": 10**9, "sigma_factor_e6": 1_500_000, "sigma_cut_e6": 300_000}
+    for usual_e12, contracts in ((SIGMA_E12, 200), (SIGMA_E12 // 2, 140), (NONE_NS, 140), (0, 200)):
+        world, detector = one_market(**marks)
+        terms(world, number=2, usual_e12=usual_e12)
+        world.quote(0, KALSHI, *LAGS)
+        (intent,) = world.step(detector)
+        assert field_of(intent, "size_e6_0") == contracts * E6
+        assert detector.counter("cut_volatility") == (contracts < 200)
+        world.record()
+        assert twin.run(world.tape) == [intent.tobytes()]
 
 
 def test_a_price_of_spot_makes_it_decide_without_a_quote() -> None:

@@ -4,6 +4,7 @@ say."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import sqrt
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from engine.detector import Detector
 from engine.fair_rules import AT_LEAST, MEAN, POINT, TWAP, Rule
 from engine.model import EVERY_NS, VALID_NS, Model
 from engine.outlook import outlook_of, pair_terms
+from engine.volatility import YEAR_S
 from feeds.indices import CF_SECOND, POLYBOLT_CHAINLINK, POLYBOLT_TWAP
 from shm_layout import (
     E6,
@@ -160,6 +162,34 @@ def test_a_market_has_its_strike_sigma_basis_and_fair_value() -> None:
     assert 500_000 < kalshi["fair_e6"] < 900_000 and 500_000 < polymarket["fair_e6"] < 900_000
     assert kalshi["mean_e8"] == 80_015 * E8
     assert desk.counter("market_terms") >= 2 * 50 and desk.counter("spots") == 60
+
+
+def test_a_market_says_what_is_usual_for_its_coin_and_where_its_volatility_is_assumed() -> None:
+    desk = begun()
+    desk.quotes(close_epoch_ns=CLOSE + 3_600 * SECOND)
+
+    def usual_e12() -> int:
+        told = desk.market(0)
+        assert told is not None and told["sigma_e12"] > 0
+        return int(told["usual_e12"])
+
+    assert usual_e12() == NONE_NS  # a minute was seen: most of σ is the default
+    desk.go(1_200)
+    assert usual_e12() == 0  # seen, and there is nothing to hold it against
+    desk.model.history(SPOT_SLOT, 0.4)
+    desk.go(1)
+    wanted_e12 = round(0.4 / sqrt(YEAR_S) * 1e12)
+    assert usual_e12() == wanted_e12
+    for _ in range(4):  # Coinbase is silent: σ is the index's own, usual is the coin's
+        desk.world.now += SECOND
+        desk.tick(BRTI, 80_015)
+        desk.model.step(desk.world.now)
+    told = desk.market(0)
+    assert told is not None and told["spot_slot"] == BRTI and usual_e12() == wanted_e12
+    desk = begun()
+    desk.model.history(SPOT_SLOT, 0.4)
+    desk.go(1)
+    assert usual_e12() == wanted_e12  # from history: known at once
 
 
 def test_inside_the_window_the_sum_is_that_of_the_ticks_that_came() -> None:

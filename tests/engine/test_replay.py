@@ -20,6 +20,7 @@ from shm_layout import (
     K_QUOTE,
     K_TAKEN,
     LINE,
+    NONE_NS,
     P_DONE,
     P_UNKNOWN,
     QUOTE,
@@ -151,6 +152,7 @@ def gates(rng: random.Random) -> dict[str, int]:
         "liquidity_min_e6": rng.choice([0, 5 * E6]),
         "intent_min_e6": rng.choice([0, 20 * E6]),
         "sigma_high_e12": rng.choice([0, 200_000_000]),
+        "sigma_factor_e6": 1_500_000,
         "sigma_cut_e6": 300_000,
     }
 
@@ -190,7 +192,9 @@ def narrow_run(seed: int) -> tuple[World, Detector]:
     detector = Detector(world.segment, 1, gateway_eventfd=-1)
     valid = world.now + rng.choice([1, 1_000]) * MS
     world.terms(pair=2, number=1, valid_until_ns=valid, dead_zone_e6=10_000)
-    world.market_terms(instrument=1, sigma_e12=300_000_000)
+    usual = (0, NONE_NS, 100_000_000, 400_000_000)[seed % 4]
+    world.instrument(1, 1, account=1, settlement_rule=1)
+    world.market_terms(instrument=1, sigma_e12=300_000_000, usual_e12=usual)
     trade(world, detector, rng, 250, cash_max=300)
     return world, detector
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from engine.detector import Detector
 from engine.fees import fee_e6
 from engine.replay import replay
-from shm_layout import BUY, E6, ROUND_DOWN
+from shm_layout import BUY, E6, NONE_NS, ROUND_DOWN
 from tests.engine.bets import LAGS, one_market
 from tests.engine.world import (
     DEAR,
@@ -143,36 +144,65 @@ def test_cash_covers_a_budget_that_is_spent_at_any_better_price(
     assert worst <= cash <= worst + E6 // 100
 
 
-SIGMA = {"sigma_high_e12": 200_000_000, "sigma_cut_e6": 300_000}
+SIGMA = {"sigma_high_e12": 200_000_000, "sigma_factor_e6": 1_500_000, "sigma_cut_e6": 300_000}
+WHOLE, CUT = 80 * E6, 50 * E6  # 56 is left, 50 is the next size that is kept signed
+QUIET, WILD = 71_230_000, 222_593_000  # 40 % and 125 % a year; the mark, 200, is 112 %
+SAID: dict[str, tuple[dict[str, int], int]] = {
+    "as it always is": ({"sigma_e12": QUIET, "usual_e12": QUIET}, WHOLE),
+    "at the factor": ({"sigma_e12": QUIET * 3 // 2, "usual_e12": QUIET}, WHOLE),
+    "above it": ({"sigma_e12": QUIET * 3 // 2 + 1, "usual_e12": QUIET}, CUT),
+    "2.75 times, below the mark": ({"sigma_e12": QUIET * 11 // 4, "usual_e12": QUIET}, CUT),
+    "always above the mark": ({"sigma_e12": WILD, "usual_e12": WILD}, WHOLE),
+    "no history, at the mark": ({"sigma_e12": 200_000_000}, WHOLE),
+    "no history, above it": ({"sigma_e12": 200_000_001}, CUT),
+    "only assumed": ({"sigma_e12": QUIET, "usual_e12": NONE_NS}, CUT),
+    "not known": ({"sigma_e12": 0, "usual_e12": QUIET}, CUT),
+    "no longer said": ({"sigma_e12": QUIET, "usual_e12": QUIET, "valid_until_ns": 1}, CUT),
+    "of another market": ({"sigma_e12": QUIET, "usual_e12": QUIET, "generation": 2}, CUT),
+    "of no round": ({"sigma_e12": QUIET, "usual_e12": QUIET, "number": 0}, CUT),
+}
 
 
-def test_high_volatility_takes_three_tenths_off_a_size_and_low_none() -> None:
-    sizes = {}
-    for sigma in (0, 200_000_000, 200_000_001):
-        world = two_venues(**SIGMA)
-        detector = detector_of(world)
-        world.market_terms(instrument=1, sigma_e12=sigma)
-        edge_up(world)
-        (intent,) = world.step(detector)
-        sizes[sigma] = field_of(intent, "size_e6_0")
-    assert sizes[0] == sizes[200_000_000] == 80 * E6
-    assert sizes[200_000_001] == 50 * E6  # 56 is left, 50 is the next size that is kept signed
-
-
-def test_volatility_cuts_and_is_counted_and_without_terms_there_is_none() -> None:
-    world = two_venues(**SIGMA)
-    edge_up(world)
+def on_an_index(**parameters: int) -> tuple[World, Detector]:
+    """Both legs settle on an index; of the first the model says that it is calm."""
+    world = two_venues(**(SIGMA | parameters))
+    for index, venue in ((0, KALSHI), (1, POLYMARKET)):
+        world.instrument(index, venue, settlement_rule=1, index_slot=1)
     detector = detector_of(world)
+    world.market_terms(instrument=0, sigma_e12=QUIET, usual_e12=QUIET)
+    return world, detector
+
+
+def opened_size(world: World, detector: Detector) -> int:
+    """Contracts of the one intent; the plain twin writes the same."""
+    edge_up(world)
     (intent,) = world.step(detector)
-    assert field_of(intent, "size_e6_0") == 80 * E6 and detector.counter("cut_volatility") == 0
-    world.end(intent, "stale")
-    world.market_terms(instrument=0, sigma_e12=10**9, generation=2)  # of another market
-    (intent,) = world.step(detector)
-    assert field_of(intent, "size_e6_0") == 80 * E6
-    world.end(intent, "stale")
-    world.market_terms(instrument=0, sigma_e12=10**9)
-    assert field_of(*world.step(detector), "size_e6_0") == 50 * E6
-    assert detector.counter("cut_volatility") == 1
+    world.record()
+    assert twin.run(world.tape) == [one.tobytes() for one in world.intents]
+    return field_of(intent, "size_e6_0")
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_size_is_cut_where_an_asset_moves_more_than_is_usual_for_it_or_nobody_knows(
+    name: str,
+) -> None:
+    told, left = SAID[name]
+    world, detector = on_an_index()
+    world.market_terms(instrument=1, **told)
+    assert opened_size(world, detector) == left
+    assert detector.counter("cut_volatility") == (left == CUT)
+
+
+def test_a_market_on_an_index_of_which_nothing_was_said_is_cut() -> None:
+    assert opened_size(*on_an_index()) == CUT
+
+
+def test_a_market_on_no_index_has_no_volatility_and_without_a_mark_nothing_is_cut() -> None:
+    world = two_venues(**SIGMA)
+    assert opened_size(world, detector_of(world)) == WHOLE
+    world, detector = on_an_index(sigma_high_e12=0)
+    world.market_terms(instrument=1, sigma_e12=10**9, usual_e12=QUIET)
+    assert opened_size(world, detector) == WHOLE
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,17 @@ def test_without_a_history_80_percent_a_year_holds_until_something_was_seen() ->
     assert annual_of(seen) == pytest.approx(sqrt((0.5**2 + 2.0**2) / 2), rel=0.05)
 
 
+def test_it_is_known_from_history_or_once_half_of_it_was_seen() -> None:
+    told = Sigma()
+    told.history(0.45)
+    assert told.is_known and told.usual == pytest.approx(0.45 / sqrt(YEAR_S))
+    moved = walked(1.1, 3_600, start=0.4)
+    assert moved.usual == pytest.approx(0.4 / sqrt(YEAR_S)), "what is usual stays"
+    assert not Sigma().is_known and not walked(0.5, 1_200).is_known  # ten seconds tell nothing
+    seen = walked(0.5, 1_220)
+    assert seen.is_known and seen.usual == 0
+
+
 @pytest.mark.parametrize("annual", [0.3, 0.6, 1.2])
 def test_a_smooth_path_is_measured(annual: float) -> None:
     assert annual_of(walked(annual)) == pytest.approx(annual, rel=0.15)

@@ -6,10 +6,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from engine.strategies.table import STRATEGIES, row_of
 from ops.config import load
-from ops.identity import OF_PARAMETERS, identify, parameters_row, publish
+from ops.identity import OF_PARAMETERS, YEAR_S, identify, parameters_row, publish
 from ops.venues.script import Difference, MarketSpec, PairSpec
 from ops.venues.world import make_world
 from shm_layout import (
@@ -170,6 +171,12 @@ def test_every_parameter_but_the_switches_comes_from_the_profile() -> None:
     assert set(unset) <= zero  # 0 in this profile
     assert row["size_max_e6"] == SETTINGS.limits.size_max_e6
     assert row["beat_max_ns"] == SETTINGS.edge.beat_max_ns
+    assert row["sigma_factor_e6"] == SETTINGS.risk.volatility_factor_e6
+    high_e6 = row["sigma_high_e12"] * YEAR_S**0.5 / 1e6  # without a history: 1.5 × 80 % a year
+    assert high_e6 == pytest.approx(1_200_000, rel=1e-6) and high_e6 <= 1_200_000
+    off = replace(SETTINGS, risk=replace(SETTINGS.risk, volatility_scaling=0))
+    row = view(parameters_row(off, number=5), PARAMETERS)
+    assert not any(row[f"sigma_{name}"] for name in ("high_e12", "factor_e6", "cut_e6"))
 
 
 def test_publishing_fills_the_slots_and_announces_the_same_on_the_control_ring() -> None:

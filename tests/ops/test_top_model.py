@@ -200,14 +200,15 @@ def test_fair_values_are_shown_with_what_they_come_from(segment: shm.Segment) ->
     assert (found.why, found.fair_e6, found.bid_e6) == ("no terms", None, 510_000)
     told = {"generation": 1, "number": 1, "valid_until_ns": now_ns + 60 * SECOND,
             "strike_e8": 80_000 * E8, "mean_e8": 80_010 * E8, "sigma_e12": 89_036_000, "count": 7,
-            "fair_e6": 561_234, "basis_e8": -5 * E8}  # fmt: skip
+            "usual_e12": 71_229_000, "fair_e6": 561_234, "basis_e8": -5 * E8}  # fmt: skip
     segment.write("market_terms", 0, body(shm.MARKET_TERMS, **told))
     (found,) = seen(segment).fairs
     assert (found.fair_e6, found.why, found.known) == (561_234, "", 7)
     assert found.source == "relay"
     assert found.sigma_e6 == pytest.approx(500_000, abs=20)
+    assert found.usual_e6 == pytest.approx(400_000, abs=20)
     head, rows = lines(FAIRS, [found], 160, Wish())
-    for text in ("80000.00", "80010.00", "-5.00", "50.0 %", "0.5612"):
+    for text in ("80000.00", "80010.00", "-5.00", "50.0 %", "40.0 %", "0.5612"):
         assert text in rows[0][0], head
     for changed, why in (
         ({"valid_until_ns": now_ns - 1}, "expired"),
@@ -220,6 +221,9 @@ def test_fair_values_are_shown_with_what_they_come_from(segment: shm.Segment) ->
         segment.write("market_terms", 0, body(shm.MARKET_TERMS, **(told | changed)))
         (found,) = seen(segment).fairs
         assert found.why == why
+    for usual in (0, shm.NONE_NS):  # no history, and not even σ is known
+        segment.write("market_terms", 0, body(shm.MARKET_TERMS, **(told | {"usual_e12": usual})))
+        assert seen(segment).fairs[0].usual_e6 is None
     segment.write("market_terms", 0, body(shm.MARKET_TERMS, **(told | {"source": 1})))
     assert seen(segment).fairs[0].source == "composite"
     assert json.dumps(edge_rows(seen(segment)))

@@ -33,7 +33,7 @@ class Bets(Money, ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.state = self.alive = 0
+        self.state = self.alive = 0
         self.counter, self.epoch = 0, 0
         self.house = House(REFERENCE)
         self.strategy_of: dict[int, str] = {}  # by intent

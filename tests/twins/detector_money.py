@@ -27,7 +27,7 @@ class Money:
     """What is held, what is in flight, and which pairs it touches."""
 
     def __init__(self) -> None:
-        self.run = 0
+        self.run = self.now = 0
         self.parameters: Row = defaultdict(int)
         self.instruments: dict[int, Row] = {}
         self.held: dict[int, tuple[int, int]] = {}
@@ -182,12 +182,19 @@ class Money:
 
     def calm(self, pair: Row, size: int) -> int:
         """What volatility leaves of a size."""
-        p, sigmas = self.parameters, [0]
-        for leg in legs_of(pair):
-            terms = self.market_terms.get(pair[leg])
-            known = self.instruments[pair[leg]]["generation"]
-            if terms and terms["number"] > 0 and terms["generation"] == known:
-                sigmas.append(terms["sigma_e12"])
-        if not p["sigma_high_e12"] or max(sigmas) <= p["sigma_high_e12"]:
+        if all(self.is_calm(pair[leg]) for leg in legs_of(pair)):
             return size
-        return size * (E6 - p["sigma_cut_e6"]) // E6
+        return size * (E6 - self.parameters["sigma_cut_e6"]) // E6
+
+    def is_calm(self, instrument: int) -> bool:
+        """Known, and not far above what is usual for its asset; what settles on no index always."""
+        p, row = self.parameters, self.instruments[instrument]
+        if not p["sigma_high_e12"] or not row["settlement_rule"]:
+            return True
+        terms = self.market_terms.get(instrument)
+        if not terms or terms["number"] <= 0 or terms["generation"] != row["generation"]:
+            return False
+        if terms["valid_until_ns"] < self.now or terms["sigma_e12"] <= 0 or terms["usual_e12"] < 0:
+            return False
+        by_usual = terms["usual_e12"] * p["sigma_factor_e6"] // E6
+        return terms["sigma_e12"] <= (by_usual if terms["usual_e12"] else p["sigma_high_e12"])
