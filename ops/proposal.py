@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.fair_rules import NO_RULE
 from ops.clock import SECOND_NS
 from ops.series import Series, Table
+from ops.settles import rule_of
 from ops.venues.script import MarketSpec
 
 TEXT_MAX = 64
@@ -86,7 +88,17 @@ def window_of(told: Mapping[str, Any], table: Table) -> tuple[Window, Series]:
         raise ProposalError(f"proposal: ticker: found {window.ticker!r}, wanted {name!r}")
     if series.venue == "polymarket" and not _has_ids(window):
         raise ProposalError(f"proposal: {window.ticker}: wanted a condition and two tokens")
+    _settles(window, series)
     return window, series
+
+
+def _settles(window: Window, series: Series) -> None:
+    """Refuse a window whose settlement rule is not told yet: its row stays as it is first taken,
+    and without a rule it has no fair value and never trades. Its strike may come later."""
+    if rule_of(window.spec(series)) == NO_RULE:
+        found = f"strike_type {window.strike_type!r}, round_digits {window.round_digits}"
+        found = f"found {found}, twap_s {window.twap_s}"
+        raise ProposalError(f"proposal: settlement: {found}, wanted those of a known rule")
 
 
 def _check(name: str, value: object) -> None:

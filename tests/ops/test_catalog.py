@@ -24,7 +24,7 @@ from ops.catalog import (
     kalshi_windows,
 )
 from ops.clock import SECOND_NS
-from ops.proposal import window_of
+from ops.proposal import ProposalError, window_of
 from ops.series import Series
 from ops.settles import rule_of
 from ops.sim_windows import series as followed
@@ -39,6 +39,7 @@ SECOND = 10**9
 BEGIN_S = 1_795_000_400 // 900 * 900
 WORLD = make_world(7, begin_epoch_ns=(BEGIN_S + 60) * SECOND, windows=6)
 TABLE = followed(WORLD, SETTINGS.updown)
+NEXT_NS = (BEGIN_S + 900) * SECOND
 WINDOWS = [spec for spec in WORLD.markets if spec.index]
 
 
@@ -102,7 +103,10 @@ class Stage:
     async def propose(self, told: dict[str, Any]) -> dict[str, Any]:
         if self.refusal:
             return {"error": self.refusal}
-        window_of(told, TABLE)
+        try:
+            window_of(told, TABLE)
+        except ProposalError as error:
+            return {"error": str(error)}
         self.proposed.append(told)
         return {"instrument": 1, "generation": 1}
 
@@ -219,6 +223,27 @@ def test_what_the_supervisor_refuses_is_said_once_and_proposed_again() -> None:
     assert stage.round(later_ns=AGAIN_MAX_NS) == [] and len(stage.said) == 8
     stage.refusal = ""
     assert len(stage.round(later_ns=AGAIN_MAX_NS)) == 8
+
+
+UNTOLD = {
+    "no digits": {"custom_strike": {}},
+    "no custom strike": {"custom_strike": None},
+    "no comparison": {"strike_type": ""},
+}
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_a_window_that_is_listed_before_its_rule_is_told_is_taken_once_it_is(name: str) -> None:
+    """Its strike may be told later: those of the windows ahead all are."""
+    ahead = next(s for s in WINDOWS if s.venue == "kalshi" and s.open_epoch_ns == NEXT_NS)
+    stage = Stage(*WINDOWS)
+    stage.kalshi.broken = {ahead.ticker: UNTOLD[name]}
+    assert ("kalshi btc 15m", 900) not in stage.round() and len(stage.said) == 1
+    assert stage.said[0].startswith(f"{ahead.ticker}: proposal: settlement: found strike_type")
+    assert stage.round(later_ns=AGAIN_MAX_NS) == [] and len(stage.said) == 1
+    stage.kalshi.broken = {}
+    assert "floor_strike" not in KalshiMarket(ahead, "id").json()
+    assert stage.round(later_ns=AGAIN_MAX_NS) == [("kalshi btc 15m", 900)]
 
 
 def test_a_catalog_that_is_started_again_proposes_what_there_is() -> None:

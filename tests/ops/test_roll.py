@@ -211,6 +211,9 @@ WRONG = {
     "a text that is none": (kalshi(LATER_S, title=3), "title: found '3'"),
     "a text too long": (kalshi(LATER_S, title="x" * 65), "title: found"),
     "a number that is none": (kalshi(LATER_S, close_s="1"), "close_s: found '1'"),
+    "no digits": (kalshi(LATER_S, round_digits=None), "settlement: found strike_type 'gr"),
+    "too many digits": (kalshi(LATER_S, round_digits=99), "round_digits 99"),
+    "no comparison": (kalshi(LATER_S, strike_type=""), "settlement: found strike_type ''"),
     "no boolean": (kalshi(LATER_S, neg_risk=2), "neg_risk: found '2'"),
 }
 
