@@ -72,7 +72,10 @@ def are_terms_usable(mem: Words, instrument: int) -> bool:
 
 @njit(cache=True, _nrt=False)
 def price_market(mem: Words, instrument: int, out: Floats) -> bool:
-    """Fill `out` for a market. False: no fair value now, and every cell is NaN."""
+    """Fill `out` for a market. False: no fair value now, and every cell is NaN. A price that its
+    row does not name (another exchange that leads the composite) is none here: the last gate takes
+    no bet on it.
+    """
     for i in range(OUT_CELLS):
         out[i] = nan
     if instrument < 0 or instrument >= INSTRUMENTS_MAX or not are_terms_usable(mem, instrument):
@@ -80,6 +83,8 @@ def price_market(mem: Words, instrument: int, out: Floats) -> bool:
     terms, row = m.MARKET_AT + instrument * BODY, m.INSTRUMENT_AT + instrument * BODY
     slot, rule = mem[terms + c.MT_SPOT_SLOT], mem[row + c.I_RULE]
     close = mem[terms + c.MT_CLOSE]
+    if slot != mem[row + c.I_INDEX_SLOT] and slot != mem[row + c.I_SPOT_SLOT]:
+        return False
     if not is_price_usable(mem, slot) or mem[m.META + m.M_RUN] >= close:
         return False
     at = m.SPOT_AT + slot * m.SPOT_CELLS

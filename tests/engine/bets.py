@@ -9,7 +9,7 @@ from shm_layout import E6, K_SPOT, NO_INSTRUMENT, SPOT
 from tests.engine.world import KALSHI, MS, RUN_0, SECOND, World, detector_of, record
 
 E8 = 10**8
-COINBASE, SPOT_SLOT = 3, 0
+COINBASE, SPOT_SLOT, INDEX_SLOT = 3, 0, 1
 CLOSE = RUN_0 + 300 * SECOND
 RULE = Rule(kind=POINT, compare=AT_LEAST)
 SIGMA_E12 = 100_000_000  # a basis point a √second: 17 over the window
@@ -42,7 +42,7 @@ def rows_of(venue: int = KALSHI, **parameters: int) -> World:
     """Supervisor, feeds and cash; nothing on the feeds' rings yet."""
     world = World()
     place = {"settlement_rule": RULE.cell, "open_epoch_ns": RUN_0, "spot_slot": SPOT_SLOT}
-    world.instrument(0, venue, index_slot=1, **place)
+    world.instrument(0, venue, index_slot=INDEX_SLOT, **place)
     world.pair(0, 0, NO_INSTRUMENT, needs_terms=1)
     world.strategies("model_edge", **FREE)
     world.parameters(**({"delay_max_ns": 500 * MS} | parameters))

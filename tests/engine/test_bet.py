@@ -32,9 +32,11 @@ from tests.engine.bets import (
     CLOSE,
     COINBASE,
     FAIR_BOOK,
+    INDEX_SLOT,
     LAGS,
     RICH,
     SIGMA_E12,
+    SPOT_SLOT,
     one_market,
     spot,
     terms,
@@ -142,16 +144,29 @@ def test_new_terms_decide_anew_and_the_prices_of_another_slot_do_not() -> None:
     (intent,) = world.step(detector)
     assert field_of(intent, "flags") & FLAG_TIMER
     before = detector.counter("decisions")
-    spot(world, 90_000, product=5)
+    spot(world, 90_000, product=INDEX_SLOT)
     assert world.step(detector) == [] and detector.counter("decisions") == before
-    terms(world, number=3, spot_slot=5)  # from now on that one counts
+    terms(world, number=3, spot_slot=INDEX_SLOT)  # from now on that one counts
     world.step(detector)
     before = detector.counter("decisions")
-    spot(world, 91_000, product=5)
+    spot(world, 91_000, product=INDEX_SLOT)
     world.step(detector)
     spot(world, 92_000)
     world.step(detector)
     assert detector.counter("decisions") == before + 1
+
+
+def test_what_another_exchange_leads_is_not_bet_on() -> None:
+    """The last gate takes a price that the market's row names (gateway/guard_bet.py), no other: a
+    bet on another would be refused there each time."""
+    for slot, bets in ((SPOT_SLOT, 1), (INDEX_SLOT, 1), (5, 0)):
+        world, detector = one_market()
+        terms(world, number=2, spot_slot=slot)
+        spot(world, product=slot)
+        world.quote(0, KALSHI, *LAGS)
+        assert len(world.step(detector)) == bets
+        world.record()
+        assert twin.run(world.tape) == [intent.tobytes() for intent in world.intents]
 
 
 Change = Callable[[World], object]

@@ -149,6 +149,8 @@ class Bets(Money, ABC):
             return None
         terms = self.market_terms[instrument]
         slot, close = terms["spot_slot"], terms["close_epoch_ns"]
+        if slot not in (row["index_slot"], row["spot_slot"]):
+            return None
         if not self.is_usable(slot) or self.run >= close or terms["sigma_e12"] <= 0:
             return None
         spot = self.spots[slot]
