@@ -19,7 +19,7 @@ from engine.unwind import plan_lone
 from gateway import drift, operator
 from gateway import journal as j
 from gateway.desk import Desk, DeskParams, VenueLine
-from gateway.kalshi import CREATE, KalshiVenue
+from gateway.kalshi import KalshiVenue
 from gateway.polymarket import PolymarketVenue
 from gateway.ports import Venue
 from gateway.throttle import Bucket
@@ -271,8 +271,3 @@ def play(story: Callable[[Path], Awaitable[None]], tmp_path: Path) -> None:
         patch.setattr(operator, "ASK_S", WAIT_S)
         patch.setattr(drift, "LOOK_S", WAIT_S)
         uvloop.run(whole())
-
-
-def seen_later() -> Seen:
-    """A request whose answer does not depend on it."""
-    return Seen("POST", CREATE, "", "", b'{"client_order_id":""}', 0.0)

@@ -45,7 +45,6 @@ from tests.gateway.rig import (
     play,
     poly_filled,
     running,
-    seen_later,
 )
 from tests.gateway.scene import EPOCH, KALSHI, POLY, body
 from tests.gateway.test_desk_successor import held, lives
@@ -262,7 +261,7 @@ def test_a_bet_in_flight_or_held_takes_room_of_the_day_in_every_market(tmp_path:
     async def story(path: Path) -> None:
         async with lives(path) as (rig, replace):
             ready(rig)
-            rig.kalshi.script = [HOLD, kalshi_filled("10.00")(seen_later())]
+            rig.kalshi.script = [HOLD, kalshi_filled("10.00")]
             rig.poly.script = [poly_filled("5", "10")]
             number = fire(rig)
             await rig.until(lambda: bool(rig.kalshi.orders))

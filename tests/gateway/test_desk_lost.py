@@ -33,7 +33,6 @@ from tests.gateway.rig import (
     play,
     poly_filled,
     running,
-    seen_later,
 )
 from tests.gateway.scene import KALSHI, POLY
 from tests.gateway.venue_double import GARBAGE, HALF, HOLD, RESET, SILENT, Reply, Seen
@@ -294,7 +293,7 @@ def test_connections_come_back_after_a_cut_and_meanwhile_nothing_is_sent(tmp_pat
 def test_user_frames_before_the_answer_are_folded_once(tmp_path: Path) -> None:
     async def story(path: Path) -> None:
         async with running(path) as rig:
-            rig.kalshi.script = [HOLD, kalshi_filled("10.00")(seen_later())]
+            rig.kalshi.script = [HOLD, kalshi_filled("10.00")]
             rig.poly.script = [poly_filled("5", "10")]
             number = rig.fire()
             await rig.until(lambda: bool(rig.kalshi.orders))

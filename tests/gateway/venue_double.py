@@ -122,12 +122,13 @@ class Double:
             writer.write(b"\x00\x01 not http at all\r\n\r\n")
         elif step == HOLD:
             await self.release.wait()
-            _write(writer, *_tuple(self.script.pop(0)))
+            held = self.script.pop(0)
+            _write(writer, *_tuple(held(seen) if callable(held) else held))
         else:
             assert step == SILENT
 
 
-def _tuple(step: Reply | Callable[[Seen], Reply]) -> tuple[int, object]:
+def _tuple(step: Reply) -> tuple[int, object]:
     assert isinstance(step, tuple)
     return step
 
