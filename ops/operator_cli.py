@@ -60,7 +60,7 @@ def kill(asked: argparse.Namespace) -> int:
 
 def resume(asked: argparse.Namespace) -> int:
     """Trade again, or with --halted only lift the kill word, and show what state it came to: the
-    gateway has its own reasons to stay halted. Raises NotRunning."""
+    gateway and the dead have reasons of their own. Raises NotRunning."""
     answer = control.ask(cache.state_dir(), "lift" if asked.halted else "resume")
     until_ns = clock.mono_ns() + RESUME_NS
     while not asked.halted and answer.get("state") != "ACTIVE" and clock.mono_ns() < until_ns:
