@@ -74,7 +74,7 @@ def resume(asked: argparse.Namespace) -> int:
 
 def state_line(command: str, answer: Mapping[str, Any]) -> str:
     """What a command has made of the trading state."""
-    return (f"{command}: done; trading state {answer['state']}:"
+    return (f"{command}: trading state {answer['state']}:"
             f" supervisor {answer['supervisor']}, gate {answer['gate']}")  # fmt: skip
 
 
