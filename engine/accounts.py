@@ -222,7 +222,7 @@ def uncount(mem: Words, flight: int) -> None:
 
 
 @njit(cache=True)
-def release(mem: Words, place: int, reason: int, filled_e6: int) -> None:
+def release(mem: Words, place: int, reason: int, filled_e6: int, was_sent: bool) -> None:
     """End of an intent in flight: give back what it reserved, once."""
     flight = m.FLIGHT + place * m.FLIGHT_CELLS
     known = reason in (_DONE, _PARTIAL, _ONE_LEGGED, _UNKNOWN) or filled_e6 != 0
@@ -243,12 +243,16 @@ def release(mem: Words, place: int, reason: int, filled_e6: int) -> None:
             mem[at + c.L_SIZE],
             reason,
             filled_e6,
+            was_sent,
         )
     mem[m.FLIGHT_ID + place] = 0
     mem[m.META + m.M_FLYING] -= 1
     pair = mem[flight + c.N_PAIR]
     mem[m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_FLYING] -= 1
     touch(mem, pair, m.i64(m.TOUCHED_TIMER))
+    if reason != _UNKNOWN:  # what it reserved kept the stakes of its events till now
+        for leg in range(mem[flight + c.N_LEGS]):
+            settle_stakes(mem, mem[flight + c.N_LEG + leg * c.LEG_CELLS + c.L_INSTRUMENT])
 
 
 @njit(cache=True)
@@ -301,9 +305,10 @@ def apply_terminal(mem: Words, row: Words, place: int, pair: int) -> None:
     if place >= 0:
         flight = m.FLIGHT + place * m.FLIGHT_CELLS
         unknown = (1 << mem[flight + c.N_LEGS]) - 1 & ~mem[flight + m.FL_REPORTED]
-        if not was_sent(row):
+        sent = was_sent(row)
+        if not sent:
             uncount(mem, flight)
-        release(mem, place, row[c.R_REASON], row[c.R_FILLED])
+        release(mem, place, row[c.R_REASON], row[c.R_FILLED], sent)
     elif row[c.R_INTENT] >> 60 == ORIGIN_DETECTOR:
         mem[m.COUNTS + m.C_ORPHANS] += 1  # ended twice, or before our time
         paused = mem[m.PAIR_STATE + max(pair, 0) * m.PAIR_STATE_CELLS + m.PS_PAUSED]

@@ -21,11 +21,7 @@ from engine.wide import mul_div_floor
 from shm_layout import BODY, INSTRUMENTS_MAX, LAYOUT_HASH, REASONS, Words
 
 assert m.H_SEEN + SEEN_CELLS <= m.H_SPENT
-# ends of an order that a venue was sent
-_DONE, _PARTIAL, _NOTHING, _ONE_LEGGED, _UNKNOWN = (
-    REASONS.index(name)
-    for name in ("done", "partial", "nothing_filled", "one_legged", "unknown_outcome")
-)
+_UNKNOWN = REASONS.index("unknown_outcome")
 
 
 @njit(cache=True)
@@ -91,7 +87,14 @@ def take_all_back(mem: Words, instrument: int) -> None:
 
 @njit(cache=True)
 def end_stake(
-    mem: Words, instrument: int, strategy: int, cash_e6: int, size_e6: int, reason: int, filled: int
+    mem: Words,
+    instrument: int,
+    strategy: int,
+    cash_e6: int,
+    size_e6: int,
+    reason: int,
+    filled: int,
+    was_sent: bool,
 ) -> None:
     """The order of `cash_e6` at worst for `size_e6` contracts has ended. An unknown outcome counts
     as filled; what was filled is rounded up."""
@@ -100,7 +103,6 @@ def end_stake(
     unfilled = max(size_e6 - abs(filled), 0)
     if size_e6 > 0:
         take_back(mem, instrument, strategy, mul_div_floor(cash_e6, unfilled, size_e6))
-    was_sent = reason in (_DONE, _PARTIAL, _NOTHING, _ONE_LEGGED) or filled != 0
     orders = house_of(instrument) + m.H_SEEN + 2 * strategy + N_ORDERS
     if not was_sent and mem[orders] > 0:
         mem[orders] -= 1

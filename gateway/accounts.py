@@ -17,7 +17,7 @@ from gateway.memory import Memory
 from gateway.order import Order
 from gateway.ports import NO, YES, Held, Market
 from gateway.standing import Standing
-from shm_layout import BUY, E6, P_UNKNOWN
+from shm_layout import BUY, P_UNKNOWN
 
 DAY_NS = 86_400_000_000_000
 
@@ -125,12 +125,12 @@ class Accounts:
         cash_e6: Mapping[int, int],
         held: Sequence[Held],
         starts: Mapping[int, int],
-        costs: Mapping[int, tuple[int, int, int]] | None = None,
+        left: Mapping[int, Position] | None = None,
         bets: Mapping[int, Position] | None = None,
     ) -> None:
         """Take what a venue says. `starts`: the run's first cash, where a predecessor left it;
-        `costs`: (YES, NO, cost) of its positions; `bets`: what bets alone opened, by market.
-        Holdings whose cost is not known count at the worst: a dollar each.
+        `left`: its positions; `bets`: what bets alone opened, by market. Holdings whose cost is not
+        known, as it left others, count at the worst: a dollar each.
         """
         for account, amount_e6 in cash_e6.items():
             row = self.cash[account]
@@ -139,14 +139,13 @@ class Accounts:
             position = self.position(found.instrument)
             position.yes_e6, position.no_e6 = found.yes_e6, found.no_e6
             position.cost_yes_e6, position.cost_no_e6 = found.yes_e6, found.no_e6
-            yes_e6, no_e6, cost_e6 = (costs or {}).get(found.instrument, (0, 0, 0))
-            if (yes_e6, no_e6) == (found.yes_e6, found.no_e6) and 0 in (yes_e6, no_e6):
-                position.cost_yes_e6 = cost_e6 if yes_e6 else 0
-                position.cost_no_e6 = cost_e6 if no_e6 else 0
-            opened = (bets or {}).get(found.instrument)
+            opened, was = (bets or {}).get(found.instrument), (left or {}).get(found.instrument)
             position.bet_e6 = opened.bet_e6 if opened is not None else 0
             if opened is not None and found.yes_e6 + found.no_e6 > 0:
                 position.open_fee_e6 = opened.open_fee_e6
+            if was is not None and (was.yes_e6, was.no_e6) == (found.yes_e6, found.no_e6):
+                position.cost_yes_e6, position.cost_no_e6 = was.cost_yes_e6, was.cost_no_e6
+                position.open_fee_e6 = was.open_fee_e6
         self.refresh()
 
     # ---- in flight
@@ -237,19 +236,24 @@ class Accounts:
         run_epoch_ns: int,
         loss_e6: int,
         settled: Mapping[int, int] | None = None,
-        held: Mapping[int, tuple[int, int, int]] | None = None,
+        held: Mapping[int, Position] | None = None,
+        gone: Mapping[int, int] | None = None,
     ) -> None:
         """Go on with the loss a predecessor had realised this run day. `settled`: results so far of
-        events of which it still held something; `held`: (YES, NO, cost) of that. What was booked
-        before the venues' figures came is no result: what was held, and what it had cost, was not
-        known.
+        events of which it still held something; `held`: its positions; `gone`: what YES pays of
+        those that its venue has settled and paid since, by instrument: their results come to their
+        events' now, their cash is in the venue's figure. What was booked before the venues' figures
+        came is no result: what was held, and what it had cost, was not known.
         """
         self._day, self.realized_day_e6 = run_epoch_ns // DAY_NS, -loss_e6
         self._settled_e6, self._counted_e6 = dict(settled or {}), {}
-        rows = [(number, row) for number, row in (held or {}).items() if row[2] > 0]
+        rows = [(number, row) for number, row in (held or {}).items() if row.cost_e6 > 0]
         for event, result_e6 in self._settled_e6.items():
-            left = [Position(*row) for number, row in rows if self._is_in(number, event)]
+            left = [row for number, row in rows if self._is_in(number, event)]
             self._counted_e6[event] = counted_e6(result_e6, left)
+        for number, row in rows:
+            if number in (gone or {}):
+                self._add_result(number, row, row.paid_e6((gone or {})[number]))
         for event in list(self._settled_e6):
             self._count_settled(event)
         self.memory.day_loss(self.day_loss_e6)
@@ -306,15 +310,19 @@ class Accounts:
         position = self.positions.pop(instrument, None)
         if position is None or not (position.yes_e6 or position.no_e6):
             return 0
-        paid_e6 = (position.yes_e6 * value_e6 + position.no_e6 * (E6 - value_e6)) // E6
+        paid_e6 = position.paid_e6(value_e6)
         market = self.markets[instrument]
         self.cash[market.account].cash_e6 += paid_e6
         if paid_e6 and not self.nets[market.venue]:
             self.redeem_e6[instrument] = self.redeem_e6.get(instrument, 0) + paid_e6
-        result_e6 = paid_e6 - position.cost_e6 - position.open_fee_e6
-        self._settled_e6[market.event] = self._settled_e6.get(market.event, 0) + result_e6
+        self._add_result(instrument, position, paid_e6)
         self.refresh(instrument)
         return paid_e6
+
+    def _add_result(self, instrument: int, position: Position, paid_e6: int) -> None:
+        event, result_e6 = self.markets[instrument].event, paid_e6 - position.cost_e6
+        result_e6 -= position.open_fee_e6
+        self._settled_e6[event] = self._settled_e6.get(event, 0) + result_e6
 
     def settled_e6(self, event: int) -> int:
         """The result so far of an event of which something is still held; else 0."""

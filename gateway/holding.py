@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.ports import YES
+from shm_layout import E6
 
 
 @dataclass(slots=True)
@@ -41,6 +42,10 @@ class Position:
         is given back counts as the leg's, so not too little is left here.
         """
         return min(self.bet_e6, self.cost_e6 + self.open_fee_e6)
+
+    def paid_e6(self, value_e6: int) -> int:
+        """What it pays once YES is worth so much, rounded down."""
+        return (self.yes_e6 * value_e6 + self.no_e6 * (E6 - value_e6)) // E6
 
     @property
     def best_e6(self) -> int:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway import settlement
 from gateway.accounts import DAY_NS, Accounts
 from gateway.gate import Gate
+from gateway.holding import Position
 from gateway.intake import Intake
 from gateway.journal import Journal
 from gateway.lone import Unwinder
@@ -55,7 +57,7 @@ class Opening:
 
     async def open(self) -> None:
         """Tried again until it holds."""
-        costs, loss_e6, left_ns = self.reports.left(self.accounts)
+        left, loss_e6, left_ns = self.reports.left(self.accounts)
         past = past_of(self.journal.recovered, self.intake.run_id, self.intake.quote)
         for part in past.run_times:
             self.run_times.know(part)
@@ -70,16 +72,17 @@ class Opening:
         now_ns = self.clock()
         self._name_differences(past, found)
         starts, accounts = self.reports.starts(self.accounts), self.accounts
+        paid = self._paid(past)
         bets = staked_of(past.works.values(), accounts.markets, accounts.nets)
-        known = costs | self._paid(past)
+        bets = {number: row for number, row in bets.items() if number not in paid}
         for snapshot in found:
-            accounts.start(snapshot.cash_e6, snapshot.held, starts, known, bets)
+            accounts.start(snapshot.cash_e6, snapshot.held, starts, left | paid, bets)
         today, then = (self.run_times.at(at_ns) // DAY_NS for at_ns in (now_ns, left_ns))
-        lost_e6 = loss_e6 if today == then else 0
-        for number, opened in bets.items():  # the loss that it told had their fees in it
-            yes_e6, no_e6, cost_e6 = costs.get(number, (0, 0, 0))
-            costs[number] = yes_e6, no_e6, cost_e6 + (opened.open_fee_e6 if cost_e6 else 0)
-        accounts.take_day(self.run_times.at(now_ns), lost_e6, past.settled, costs)
+        lost_e6, gone = loss_e6 if today == then else 0, self._gone(left, paid)
+        settled = {e: e6 for e, (place, e6) in past.settled.items() if self._is_there(*place)}
+        accounts.take_day(self.run_times.at(now_ns), lost_e6, settled, left, gone)
+        for number, value_e6 in gone.items():
+            self.journal.append(settlement.record(accounts, number, left[number], value_e6, now_ns))
         for instrument in self.accounts.markets:
             self.reports.account(instrument, self.accounts, now_ns)
         for account in self.accounts.cash:
@@ -132,16 +135,33 @@ class Opening:
                 name = f"{VENUES[row.venue]} {market.ticker if market else ''}".rstrip()
                 log.warning("alert: gateway: at the start: %s: %s", name, row.text)
 
-    def _paid(self, past: Past) -> dict[int, tuple[int, int, int]]:
-        """(YES, NO, cost) of markets that settled, whose tokens a venue may still show. Their
-        result is known: they are worth what they paid, and bring no second one.
+    def _paid(self, past: Past) -> dict[int, Position]:
+        """Markets that settled, whose tokens a venue may still show. Their result is known: they
+        are worth what they paid, and bring no second one.
         """
-        markets = self.accounts.markets
         return {
-            number: row
-            for (number, generation), row in past.paid.items()
-            if number in markets and markets[number].generation == generation
+            number: Position(yes_e6, no_e6, paid_e6 if yes_e6 else 0, 0 if yes_e6 else paid_e6)
+            for (number, generation), (yes_e6, no_e6, paid_e6) in past.paid.items()
+            if self._is_there(number, generation)
         }
+
+    def _gone(self, left: Mapping[int, Position], paid: Container[int]) -> dict[int, int]:
+        """What YES pays of markets that a predecessor held and did not book as `paid`, and that
+        their venue has settled and paid while nobody was here."""
+        found: dict[int, int] = {}
+        for number, row in left.items():
+            now = self.accounts.positions.get(number) or Position()
+            generation = self.accounts.markets[number].generation
+            value_e6 = self.intake.settlement_e6(number, generation)
+            is_gone = row.cost_e6 > 0 and number not in paid and not (now.yes_e6 or now.no_e6)
+            if is_gone and value_e6 is not None:
+                found[number] = value_e6
+        return found
+
+    def _is_there(self, number: int, generation: int) -> bool:
+        """Whether a number is still the same market's."""
+        market = self.accounts.markets.get(number)
+        return market is not None and market.generation == generation
 
     def note_start(self) -> None:
         """What a successor counts from."""

@@ -36,8 +36,8 @@ class Past:
     says what each leg had alone of intents that a predecessor left to an operator; `mismatched`
     the intents that ended with a leg alone since an operator looked last; `last_end`: the intent
     that ended last, and why; `start`: the last reconciliation and what settled since; None: there
-    was none. `settled`: each event's result so far when a market of it settled last, 0 once nothing
-    of it was held; `paid`: (YES, NO, dollars paid) of each market that settled.
+    was none. `settled`: each event's market that settled last, and its result so far, 0 once
+    nothing of it was held; `paid`: (YES, NO, dollars paid) of each market that settled.
     """
 
     works: dict[int, Work] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Past:
     newest_ns: int = 0
     last_end: tuple[int, int] = (0, 0)
     start: Start | None = None
-    settled: dict[int, int] = field(default_factory=dict)
+    settled: dict[int, tuple[Place, int]] = field(default_factory=dict)
     paid: dict[Place, tuple[int, int, int]] = field(default_factory=dict)
 
 
@@ -87,7 +87,7 @@ def past_of(
             place = record["instrument"], record["generation"]
             past.start.paid.append((place, record["value"]))
             past.paid[place] = record["yes"], record["no"], record["paid"]
-            past.settled[record.get("event", -1)] = record.get("event_e6", 0)
+            past.settled[record.get("event", -1)] = place, record.get("event_e6", 0)
         elif kind == "clock" and record["run"] == run_id:
             past.run_times.append(tuple(record["part"]))
     return past

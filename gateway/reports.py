@@ -14,6 +14,7 @@ import numpy as np
 
 from gateway.accounts import Accounts
 from gateway.commands import End, Row, answer_cells
+from gateway.holding import Position
 from gateway.intent import Intent
 from gateway.order import Order
 from shm_layout import (
@@ -309,6 +310,7 @@ class Reports:
             "blocked": int(standing.is_blocked(instrument)), "lone_e6": left.size_e6,
             "lone_cost_e6": left.cost_e6, "lone_intent": left.intent,
             "redeem_e6": accounts.redeem_e6.get(instrument, 0),
+            "cost_no_e6": position.cost_no_e6, "open_fee_e6": position.open_fee_e6,
         }  # fmt: skip
         slot_store(
             self._words, self._segment.at("positions", instrument), _filled(values, _P), BODY
@@ -320,20 +322,25 @@ class Reports:
         rows = ((account, self._segment.read("cash", account)) for account in accounts.cash)
         return {account: int(row["start_e6"]) for account, row in rows if row is not None}
 
-    def left(self, accounts: Accounts) -> tuple[dict[int, tuple[int, int, int]], int, int]:
-        """What a predecessor left in the position slots: (YES, NO, cost) by instrument, the loss
-        realised on the run day, and the machine time of the newest slot; 0: there is none.
+    def left(self, accounts: Accounts) -> tuple[dict[int, Position], int, int]:
+        """What a predecessor left in the position slots: what it held by instrument and had cost,
+        the loss realised on the run day, and the machine time of the newest slot; 0: there is none.
         """
-        costs: dict[int, tuple[int, int, int]] = {}
+        held: dict[int, Position] = {}
         loss_e6 = newest_ns = 0
         for instrument in accounts.markets:
             row = self._segment.read("positions", instrument)
             if row is None:
                 continue
-            costs[instrument] = int(row["yes_e6"]), int(row["no_e6"]), int(row["cost_e6"])
+            if row["generation"] == accounts.markets[instrument].generation:
+                no_e6 = int(row["cost_no_e6"])
+                held[instrument] = Position(
+                    int(row["yes_e6"]), int(row["no_e6"]), int(row["cost_e6"]) - no_e6, no_e6,
+                    open_fee_e6=int(row["open_fee_e6"]),
+                )  # fmt: skip
             if int(row["mark_ns"]) > newest_ns:
                 newest_ns, loss_e6 = int(row["mark_ns"]), int(row["day_loss_e6"])
-        return costs, loss_e6, newest_ns
+        return held, loss_e6, newest_ns
 
     def _cash_slot(self, account: int, accounts: Accounts, now_ns: int) -> None:
         row = accounts.cash[account]

@@ -29,7 +29,9 @@ def test_an_order_that_filled_nothing_gives_all_it_had_at_stake_back() -> None:
     assert gate_now(world, "distance_fade") == "cooldown"
 
 
-@pytest.mark.parametrize(("reason", "orders"), [("stale", 0), ("nothing_filled", 1)])
+@pytest.mark.parametrize(
+    ("reason", "orders"), [("stale", 0), ("nothing_filled", 1), ("venue_rejected", 1)]
+)
 def test_a_refused_intent_is_no_order_and_one_that_was_sent_is(reason: str, orders: int) -> None:
     world, detector = w.distance_fade("distance_fade")
     (intent,) = world.step(detector)
@@ -81,6 +83,23 @@ def test_a_bet_that_a_pairs_leg_has_closed_is_at_stake_in_what_the_pair_holds_be
         world.append("reports", K_ACCOUNT, record(REPORT, **row))
         w.book(world, 58, 60)
         assert len(world.step(detector)) == 1
+    bodies = [intent.tobytes() for intent in world.intents]
+    assert replay(world.tape) == bodies == twin.run(world.tape)
+
+
+def test_what_was_closed_before_its_order_ended_is_at_stake_no_more_once_it_has() -> None:
+    """While it was in flight its own reserve kept it; no later report of the market need come."""
+    world, detector = w.distance_fade("distance_fade", cooldown_ns=0)
+    (intent,) = world.step(detector)
+    cash, size = field_of(intent, "cash_e6_0"), field_of(intent, "size_e6_0")
+    world.leg(intent, 0, size, position_cost_e6=cash)
+    world.append("reports", K_ACCOUNT, record(REPORT, instrument=0, generation=1, account=-1))
+    world.step(detector)
+    assert told(world, "distance_fade", "spent_e6") == cash
+    world.end(intent, "done", size)
+    w.spot(world)
+    w.book(world, 58, 60)
+    assert len(world.step(detector)) == 1 and told(world, "distance_fade", "spent_e6") == cash
     bodies = [intent.tobytes() for intent in world.intents]
     assert replay(world.tape) == bodies == twin.run(world.tape)
 

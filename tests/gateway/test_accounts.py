@@ -9,6 +9,7 @@ import random
 import pytest
 
 from gateway.accounts import Accounts
+from gateway.holding import Position
 from gateway.memory import M_DAY_LOSS
 from gateway.order import E_FINISH, E_LOSE, E_SEND, Order
 from gateway.ports import NO, YES, Fill, Held, Market, Outcome, Placing
@@ -236,7 +237,7 @@ def test_a_successor_goes_on_with_the_days_loss_and_the_costs_it_finds() -> None
     filled(book, 1, YES, BUY, 10 * ONE, 400_000)
     filled(book, 1, YES, SELL, 10 * ONE, 900_000)
     held = [Held(0, 10 * ONE, 0), Held(1, 3 * ONE, 0)]
-    book.start({}, held, {}, {0: (10 * ONE, 0, 4 * ONE), 1: (2 * ONE, 0, ONE)})
+    book.start({}, held, {}, {0: Position(10 * ONE, 0, 4 * ONE), 1: Position(2 * ONE, 0, ONE)})
     assert book.position(0).cost_yes_e6 == 4 * ONE
     assert book.position(1).cost_yes_e6 == 3 * ONE, "not what it had: the worst"
     book.take_day(86_400_000_000_000, 7 * ONE)
@@ -283,7 +284,7 @@ def test_a_loss_that_nothing_left_can_make_good_counts_at_once(
     book.settle(0, 0)
     assert book.day_loss_e6 == book.memory.cells[M_DAY_LOSS] == 4_050_000 - 490_000
     if has_successor:
-        left, settled = {1: (0, ONE, 510_000)}, {3: book.settled_e6(3)}
+        left, settled = {1: Position(0, ONE, 0, 510_000)}, {3: book.settled_e6(3)}
         book = accounts()
         book.start({}, [Held(1, 0, ONE)], {}, left)
         book.take_day(0, 3_560_000, settled, left)
@@ -304,7 +305,7 @@ def test_what_is_left_of_an_event_can_be_sold_too() -> None:
 
 
 def test_a_successor_counts_no_loss_of_a_pair_whose_winning_leg_is_to_come() -> None:
-    left = {1: (0, 10 * ONE, 5 * ONE)}
+    left = {1: Position(0, 10 * ONE, 0, 5 * ONE)}
     book = accounts()
     book.start({}, [Held(1, 0, 10 * ONE)], {}, left)
     book.take_day(0, 0, {3: -4 * ONE}, left)
@@ -315,5 +316,31 @@ def test_a_successor_counts_no_loss_of_a_pair_whose_winning_leg_is_to_come() -> 
 
 def test_what_was_gone_when_a_successor_came_makes_nothing_good() -> None:
     book = accounts()
-    book.take_day(0, 3_560_000, {3: -4_050_000}, {1: (0, ONE, 510_000)})
+    book.take_day(0, 3_560_000, {3: -4_050_000}, {1: Position(0, ONE, 0, 510_000)})
     assert book.day_loss_e6 == book.memory.cells[M_DAY_LOSS] == 4_050_000
+
+
+@pytest.mark.parametrize(("value", "loss"), [(0, 3_580_000), (ONE, 4_580_000)])
+def test_what_was_paid_while_nobody_was_there_has_its_result_all_the_same(
+    value: int, loss: int
+) -> None:
+    """NO, a contract for 51 cents and 2 of fees, beside a lost leg of its event."""
+    book, left = accounts(), {1: Position(0, ONE, 0, 510_000, open_fee_e6=20_000)}
+    book.take_day(0, 3_580_000, {3: -4_050_000}, left, {1: value})
+    assert book.day_loss_e6 == book.memory.cells[M_DAY_LOSS] == loss
+    assert book.settled_e6(3) == 0
+
+
+def test_a_loss_of_an_event_of_which_nothing_had_settled_before_counts_too() -> None:
+    book = accounts()
+    book.take_day(0, ONE, {}, {0: Position(400 * ONE, 0, 200 * ONE)}, {0: 0})
+    assert book.day_loss_e6 == 201 * ONE
+
+
+def test_both_tokens_of_a_market_keep_what_they_cost() -> None:
+    book = accounts()
+    left = {1: Position(10 * ONE, 4 * ONE, 4 * ONE, 3 * ONE, open_fee_e6=ONE)}
+    book.start({}, [Held(1, 10 * ONE, 4 * ONE)], {}, left)
+    position = book.position(1)
+    assert (position.cost_yes_e6, position.cost_no_e6) == (4 * ONE, 3 * ONE)
+    assert position.open_fee_e6 == ONE

@@ -334,3 +334,43 @@ def test_a_lost_bet_counts_though_another_of_its_event_is_stuck_also_after_a_res
             assert rig.desk.accounts.day_loss_e6 == lost_e6 + stuck_e6
 
     play(story, tmp_path)
+
+
+def test_a_bet_that_its_venue_pays_while_nobody_is_there_has_its_result(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with lives(path) as (rig, replace):
+            ready(rig)
+            rig.kalshi.script = [kalshi_filled("10.00")]
+            await rig.end_of(fire(rig))
+            staked_e6 = rig.desk.accounts.position(KALSHI).staked_e6
+            rig.scene.quote(KALSHI, bid=0, ask=0, status=ST_SETTLED, settlement_e6=0)
+            for _ in range(2):  # once found, a further successor knows it
+                await replace()  # it holds nothing any more
+                await rig.until(lambda: rig.gate[0] == ACTIVE)
+                assert rig.desk.accounts.day_loss_e6 == staked_e6 > 4 * E6
+
+    play(story, tmp_path)
+
+
+def test_tokens_of_a_settled_bet_that_are_still_shown_cost_nothing_twice(tmp_path: Path) -> None:
+    async def story(path: Path) -> None:
+        async with lives(path) as (rig, replace):
+            ready(rig)
+            rig.poly.script = [poly_filled("5", "10")]
+            below = PRICE + 45 * 10**8
+            await rig.end_of(fire(rig, POLY, SELL, 500_000, below, fair_e6=400_000))
+            position = rig.desk.accounts.position(POLY)
+            no_e6, lost_e6 = position.no_e6, position.staked_e6 - position.no_e6 // 4
+            assert position.open_fee_e6 > 0
+            await settled(rig, POLY, 750_000)
+            assert rig.desk.accounts.day_loss_e6 == lost_e6
+            rig.poly.reads["/balance-allowance"] = lambda seen: (
+                200, {"balance": str(no_e6 if "token_id=222" in seen.query else 0)}
+            )  # fmt: skip
+            await replace()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            assert rig.desk.accounts.day_loss_e6 == lost_e6
+            await settled(rig, POLY, 750_000)
+            assert rig.desk.accounts.day_loss_e6 == lost_e6
+
+    play(story, tmp_path)

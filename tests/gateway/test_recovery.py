@@ -72,5 +72,5 @@ def test_what_settled_is_read_back_by_event_and_by_market() -> None:
         {**told, "event": 3, "event_e6": -7},
     ]  # fmt: skip
     past = past_of(records, RUN, lambda _: None)
-    assert past.settled[3] == -7 and 8 not in past.settled, "another run's"
+    assert past.settled[3] == ((1, 2), -7) and 8 not in past.settled, "another run's"
     assert past.paid == {(1, 1): (E6, 0, E6), (1, 2): (E6, 0, E6)}

@@ -15,10 +15,10 @@ from engine.strategies.table import REFERENCE, STRATEGIES
 from shm_layout import BET, BODY, INTENT, K_INTENT, K_STRATEGY, KIND_MODEL, STRATEGY, Words, cell
 from tests.twins import basket, fees
 from tests.twins.choice import Case
-from tests.twins.detector_money import Money, Row
+from tests.twins.detector_money import Money, Row, was_sent
 from tests.twins.detector_rows import book_of, row_of, worst_fee
 from tests.twins.edge import BUY, E6, SELL, token
-from tests.twins.house import Choice, House
+from tests.twins.house import UNKNOWN, Choice, House
 from tests.twins.strategies import Market
 
 REASONS = (
@@ -76,12 +76,18 @@ class Bets(Money, ABC):
         super().land(intent, report)
         if flight["kind"] == KIND_MODEL:
             name = self.strategy_of[intent]
-            self.house.end(flight, name, report["reason"], report["filled_e6"])
+            self.house.end(flight, name, report, was_sent=was_sent(report))
+        if report["reason"] != UNKNOWN:
+            for leg in range(flight["leg_count"]):
+                self.settle(flight[f"instrument_{leg}"])
 
     def hold(self, instrument: int, position: int, cost: int) -> None:
-        """What a report says is held. Where that is nothing of an event, nor is anything in flight,
-        nothing is at stake."""
+        """What a report says is held."""
         self.held[instrument] = position, cost
+        self.settle(instrument)
+
+    def settle(self, instrument: int) -> None:
+        """Where nothing of an event is held, nor is anything in flight, nothing is at stake."""
         event = self.instruments[instrument]["event"]
         if self.exposure("event", event) == 0:
             for number, row in self.instruments.items():

@@ -13,6 +13,11 @@ FILLED = {REASONS.index(name) for name in ("done", "partial", "one_legged", "unk
 SENT = FILLED | {REASONS.index(name) for name in ("nothing_filled", "venue_rejected")}
 
 
+def was_sent(report: Row) -> bool:
+    """Whether a venue had an order of what this report ends."""
+    return bool(report["send_ns"] or report["filled_e6"] or report["reason"] in SENT)
+
+
 def legs_of(pair: Row) -> str:
     """The fields of a row that name its markets."""
     return "a" if pair["b"] < 0 else "abcd"[: 2 + pair["more"]]
@@ -62,7 +67,7 @@ class Money:
 
     def land(self, intent: int, report: Row) -> None:
         flight = self.flights.pop(intent)
-        if not (report["send_ns"] or report["filled_e6"] or report["reason"] in SENT):
+        if not was_sent(report):
             for leg in range(flight["leg_count"]):  # it went nowhere
                 stamps = self.market_orders[flight[f"instrument_{leg}"]]
                 if self.written.get(intent) in stamps:

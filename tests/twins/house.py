@@ -21,7 +21,6 @@ from tests.twins.strategies import Answer, Market, blocked
 
 SECOND = 10**9
 BY_SPOT, BY_QUOTE, BY_MODEL = 1, 2, 4
-SENT = {REASONS.index(name) for name in ("done", "partial", "nothing_filled", "one_legged")}
 UNKNOWN = REASONS.index("unknown_outcome")
 WINDOWS_MAX, IMPLIED_NS = 8, 2 * SECOND
 Holding = tuple[int, str]  # a market and a strategy
@@ -82,16 +81,16 @@ class House:
         self.orders[instrument, strategy] = run, orders + 1
         self.at_stake[instrument, strategy] += dollars
 
-    def end(self, flight: Row, strategy: str, reason: int, filled: int) -> None:
+    def end(self, flight: Row, strategy: str, report: Row, *, was_sent: bool) -> None:
         """The one order of a flight has ended: what was not filled is free again, and it was no
         order if it never went out."""
-        if reason == UNKNOWN:
+        if report["reason"] == UNKNOWN:
             return
         name, size = (flight["instrument_0"], strategy), flight["size_e6_0"]
-        free = flight["cash_e6_0"] * max(size - abs(filled), 0) // size
+        free = flight["cash_e6_0"] * max(size - abs(report["filled_e6"]), 0) // size
         self.at_stake[name] -= min(free, self.at_stake[name])
         last, orders = self.orders.get(name, (0, 0))
-        if reason not in SENT and not filled and orders:
+        if not was_sent and orders:
             self.orders[name] = last, orders - 1
 
     def settle(self, instrument: int) -> None:
