@@ -313,8 +313,7 @@ _SLOT = _table(f"""
         intent_kind publish_ns taken_ns order_key*8
     position: instrument generation position_e6 cost_e6 fees_e6 unknown_e6 open_e6 mark_ns yes_e6
         no_e6 day_loss_e6 mismatches blocked lone_e6 lone_cost_e6 lone_intent redeem_e6 cost_no_e6
-        open_fee_e6
-    cash: account venue exchange_index cash_e6 reserved_e6 start_e6 at_ns used
+        open_fee_e6   cash: account venue exchange_index cash_e6 reserved_e6 start_e6 at_ns used
     step: number kind now_ns run_epoch_ns state alive timer intent_counter epoch drained lap_ring
         lap_to cursors*{CURSORS}   had: instrument generation bids*26 asks*26
     sign: ticket what instrument generation side price_e6 size_e6 maker_e6 taker_e6 salt stamp_ms

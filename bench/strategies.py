@@ -48,7 +48,7 @@ def show(view, rows, i, trigger):
     deviation = SIGMA * math.sqrt(max(left, 1.0))
     fair = min(max(normal_cdf(off / deviation), 0.01), 0.99)
     v.show_market(
-        view, settles, strike, settles, max(left, 1.0), left, WINDOW_S, SIGMA, fair, trigger
+        view, settles, strike, settles, max(left, 1.0), left, WINDOW_S, SIGMA, 0.0, fair, trigger
     )
     cent = min(max(int(normal_cdf(late / deviation) * 100.0), 1), 97)
     rows[c.Q_BIDS], rows[c.Q_ASKS] = cent * 10_000, (cent + 1) * 10_000

@@ -175,9 +175,8 @@ def fair_yes(
     elif (kind in (MEAN, TWAP)) and n > 0 and 0 <= known_count <= n:
         last_s = seconds - 1.0 if kind == MEAN else seconds
         mean, way = average_terms(spot, sigma, last_s, known_sum, known_count, n, hole_age_s)
-        off = error * spot * (n - known_count + proxy_count) / n
-        never = LEAST * mean if kind == TWAP else 0.0
-        deviation = sqrt(widen * widen * way * way + off * off + never * never)
+        off = average_error(kind, spot, mean, error, n, known_count - proxy_count)
+        deviation = sqrt(widen * widen * way * way + off * off)
         above = chance_above(mean, low, deviation)
         beyond = chance_above(mean, high, deviation) if compare == BETWEEN else 0.0
     else:
@@ -189,6 +188,17 @@ def fair_yes(
     if compare == BETWEEN and upper >= strike:
         return capped(above - beyond, cap)
     return nan
+
+
+@njit(cache=True, _nrt=False)
+def average_error(
+    kind: int, spot: float, mean: float, error: float, n: int, told_count: int
+) -> float:
+    """Dollars that an average may be off whatever the price does: `error` (a share of spot) of the
+    ticks that the index did not tell, and what a published TWAP is off its own ticks."""
+    off = error * spot * (n - told_count) / n
+    never = LEAST * mean if kind == TWAP else 0.0
+    return sqrt(off * off + never * never)
 
 
 @njit(cache=True)

@@ -20,6 +20,7 @@ from engine import memory as m
 from engine.basket import BASKET_CELLS
 from engine.flow import F_TRADE, FLOW_CELLS, add_trade, forget
 from engine.pricing import (
+    O_ERROR,
     O_FAIR,
     O_LEFT,
     O_LENGTH,
@@ -64,6 +65,7 @@ from engine.strategies.view import (
     middle_of,
     show_flow,
     show_market,
+    spread,
     with_market,
 )
 from shm_layout import (
@@ -190,6 +192,7 @@ def show(mem: Words, instrument: int) -> bool:
         price[O_LEFT],
         price[O_LENGTH],
         price[O_SIGMA],
+        price[O_ERROR],
         with_market(price[O_FAIR], share, middle),
         trigger_of(mem, instrument),
     )
@@ -213,7 +216,7 @@ def imply(mem: Words, instrument: int) -> None:
     bid, ask = mem[quote + c.Q_BIDS], mem[quote + c.Q_ASKS]
     sigma = math.nan
     if 0 < bid < ask < NO_ASK_E6:
-        off = view[V_Z] * view[V_SIGMA] * math.sqrt(view[V_SECONDS])
+        off = view[V_Z] * spread(view, view[V_SIGMA])
         sigma = implied_sigma((bid + ask) / (2.0 * E6), off, view[V_SECONDS])
     is_known = 1e-9 < sigma < 1.0 and 1e-3 < view[V_SECONDS] < 1e9
     mem[house + m.H_IMPLIED] = int(sigma * 1e12) if is_known else 0

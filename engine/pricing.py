@@ -17,7 +17,7 @@ from numba import njit
 
 from engine import cells as c
 from engine import memory as m
-from engine.fair import CAP, average_terms, capped, fair_yes, widening
+from engine.fair import CAP, average_error, average_terms, capped, fair_yes, widening
 from engine.fair_rules import AT_MOST, BELOW, BETWEEN, EXACT, MEAN, POINT, TWAP
 from shm_layout import BODY, FEEDS_MAX, INSTRUMENTS_MAX, LAYOUT_HASH, PRODUCTS_MAX, Words
 
@@ -32,8 +32,9 @@ SPOT_MAX_NS = 3_000_000_000  # an older price says nothing of now; an index tick
     O_LENGTH,  # of the window, seconds
     O_SIGMA,  # per √second
     O_FAIR,  # chance of YES, widened and capped
-) = range(8)
-OUT_CELLS = 8
+    O_ERROR,  # share of it that the settling value may be off whatever the price does
+) = range(9)
+OUT_CELLS = 9
 
 
 @njit(cache=True)
@@ -112,14 +113,15 @@ def value_market(
     half_tick = 0.0 if digits == EXACT else 0.5 * 10.0 ** (-digits)
     if spot <= 0 or sigma <= 0 or seconds <= 0:
         return False
-    mean, variance = spot, seconds
+    mean, variance, error = spot, seconds, rows[terms + c.MT_BASIS_SD] / 1e8 / spot
+    off = error
     if kind in (MEAN, TWAP) and n > 0:
         last_s = seconds - 1.0 if kind == MEAN else seconds
         mean, deviation = average_terms(spot, sigma, last_s, known_sum, known_count, n, hole_s)
         variance = (deviation / (spot * sigma)) ** 2
+        off = average_error(kind, spot, mean, error, n, known_count) / spot
     elif kind != POINT:
         return False
-    error = rows[terms + c.MT_BASIS_SD] / 1e8 / spot
     out[O_FAIR] = fair_yes(
         kind, compare, half_tick, n, spot, sigma, seconds, strike, cap_e8 / 1e8,
         known_sum, known_count, hole_s, 0, error, widening(seconds), CAP,
@@ -130,5 +132,5 @@ def value_market(
     if compare in (BELOW, AT_MOST, BETWEEN):
         strike = nan  # to be far above it is not what YES asks: who looks at distance sees none
     out[O_SPOT], out[O_STRIKE], out[O_MEAN], out[O_VARIANCE] = spot, strike, mean, variance
-    out[O_SIGMA] = sigma
+    out[O_SIGMA], out[O_ERROR] = sigma, off
     return True

@@ -63,6 +63,9 @@ class Accounts:
         # by event, until nothing of it is held: the result so far, and what of it the day has
         self._settled_e6: dict[int, int] = {}
         self._counted_e6: dict[int, int] = {}
+        # by instrument, until nothing of its event is held: what bets had at risk in it and a
+        # pair's leg closed; the pair's other leg stands alone in its place
+        self.covered_e6: dict[int, int] = {}
         self.redeem_e6: dict[int, int] = {}  # paid by settled markets, not fetched yet
         for market in markets:
             self.add_market(market)
@@ -74,6 +77,7 @@ class Accounts:
         if was is not None and was.generation != market.generation:
             self.positions.pop(number, None)
             self.redeem_e6.pop(number, None)
+            self.covered_e6.pop(number, None)
             self.standing.forget(number)
         self.markets[number] = market
         if was is not None and was.event != market.event:
@@ -93,9 +97,9 @@ class Accounts:
             return
         market = self.markets[instrument]
         self._count_settled(market.event)
+        self._uncover(market.event)
         position = self.positions.get(instrument) or Position()
         cost_e6, (yes_free_e6, no_free_e6) = position.cost_e6, self.free_tokens(instrument)
-        staked_e6 = position.staked_e6
         cash_e6 = self.cash[market.account].cash_e6
         for booking in self.flights.values():
             order = booking.order
@@ -105,13 +109,39 @@ class Accounts:
             cash_e6 -= open_cost_e6
             if order.instrument == instrument:
                 cost_e6 += open_cost_e6
-                staked_e6 += open_cost_e6 if order.is_bet else 0
         free = {"yes_free_e6": yes_free_e6, "no_free_e6": no_free_e6}
         self.memory.held(instrument, **free, net_e6=position.net_e6)
         self.memory.exposure(instrument, cost_e6)
-        self.memory.staked(instrument, staked_e6)
+        self.memory.staked(instrument, self._staked_e6(instrument))
         self.memory.cash(market.account, cash_e6)
         self.memory.day_loss(self.day_loss_e6)
+
+    def _staked_e6(self, instrument: int) -> int:
+        """What bets have at risk in a market, held, covered and in flight."""
+        position = self.positions.get(instrument) or Position()
+        return (
+            position.staked_e6
+            + self.covered_e6.get(instrument, 0)
+            + sum(
+                _open_cost(booking)
+                for booking in self.flights.values()
+                if booking.order.is_bet and booking.order.instrument == instrument
+            )
+        )
+
+    def _uncover(self, event: int) -> None:
+        """Once nothing of an event is held or in flight, bets have nothing at risk in it."""
+        covered = [number for number in self.covered_e6 if self._is_in(number, event)]
+        if not covered or self._is_open(event):
+            return
+        for number in covered:
+            del self.covered_e6[number]
+            self.memory.staked(number, self._staked_e6(number))
+
+    def _is_open(self, event: int) -> bool:
+        held = (number for number, row in self.positions.items() if row.cost_e6 > 0)
+        flying = (booking.order.instrument for booking in self.flights.values())
+        return any(self._is_in(number, event) for number in (*held, *flying))
 
     def position(self, instrument: int) -> Position:
         """The position of an instrument, made empty if there is none."""
@@ -147,6 +177,15 @@ class Accounts:
                 position.cost_yes_e6, position.cost_no_e6 = was.cost_yes_e6, was.cost_no_e6
                 position.open_fee_e6 = was.open_fee_e6
         self.refresh()
+
+    def cover(self, bets: Mapping[int, Position]) -> None:
+        """Once every venue has said what is held: of what bets alone opened, by market, all that
+        is not there counts as closed by a pair's leg while anything of its event is held."""
+        for number, opened in bets.items():
+            closed_e6 = opened.bet_e6 - self.position(number).staked_e6
+            if closed_e6 > 0:
+                self.covered_e6[number] = closed_e6
+                self.refresh(number)
 
     # ---- in flight
 
@@ -294,11 +333,14 @@ class Accounts:
             self.refresh(order.instrument)
             return moved_e6
         position, nets = self.position(order.instrument), self.nets[market.venue]
-        amounts = size_e6, notional_e6, fee_e6
+        amounts, staked_e6 = (size_e6, notional_e6, fee_e6), position.staked_e6
         moved_e6, realized_e6 = fill(
             position, nets, order.placing.token, buys, amounts, order.is_bet
         )
         self.realized_day_e6 += realized_e6
+        if not order.is_bet and (closed_e6 := staked_e6 - position.staked_e6) > 0:
+            covered_e6 = self.covered_e6.get(order.instrument, 0)
+            self.covered_e6[order.instrument] = covered_e6 + closed_e6
         self.cash[market.account].cash_e6 += moved_e6 - fee_e6
         self.refresh(order.instrument)
         return moved_e6

@@ -81,6 +81,7 @@ class Opening:
         lost_e6, gone = loss_e6 if today == then else 0, self._gone(left, paid)
         settled = {e: e6 for e, (place, e6) in past.settled.items() if self._is_there(*place)}
         accounts.take_day(self.run_times.at(now_ns), lost_e6, settled, left, gone)
+        accounts.cover({number: row for number, row in bets.items() if number not in gone})
         for number, value_e6 in gone.items():
             self.journal.append(settlement.record(accounts, number, left[number], value_e6, now_ns))
         for instrument in self.accounts.markets:

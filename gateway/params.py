@@ -17,10 +17,11 @@ class DeskParams:
     """Limits in 1e-6 dollars at worst cost, times in machine ns. Small by default: raising one is
     a decision.
 
-    `day_max_e6`: realised loss a run day. `unhedged_max_e6`: worst cost of what one leg alone may
-    hold. `loss_cap_e6`: what a lone leg may lose per contract when its pair is completed or it is
-    given back, fees included; `time_cap_ns`: how long that may take. `mismatches_max`: lone legs of
-    a market, then it is blocked. `dust_e6`: an imbalance worth less is left and counted.
+    `day_max_e6`: realised loss a run day, for a bet with what all bets have at risk.
+    `unhedged_max_e6`: worst cost of what one leg alone may hold. `loss_cap_e6`: what a lone leg may
+    lose per contract when its pair is completed or it is given back, fees included; `time_cap_ns`:
+    how long that may take. `mismatches_max`: lone legs of a market, then it is blocked. `dust_e6`:
+    an imbalance worth less is left and counted.
     `price_move_e6`: share of itself by which the price behind a bet may have moved since.
     `fair_off_e6`: dollars a contract by which a bet's fair value may flatter it beside what the
     model's terms make of it; `formula_off_e6`: the same where the strategy counts with its own.

@@ -24,6 +24,7 @@ from engine.strategies.view import (
     V_Z,
     Floats,
     is_by,
+    spread,
 )
 from shm_layout import BUY, LAYOUT_HASH, Words
 
@@ -106,6 +107,6 @@ def cross_timeframe(
         return blocked(G_UNKNOWN)
     if not abs(math.log(implied / fitted)) >= params[at + P_OUTLIER] * 1e-6:
         return blocked(G_OUTLIER)
-    theirs = normal_cdf(view[V_Z] * view[V_SIGMA] / fitted)
+    theirs = normal_cdf(view[V_Z] * spread(view, view[V_SIGMA]) / spread(view, fitted))
     yes = chance_of(view, params, at, BUY, theirs)
     return judge_both(rows, quote, yes, params[at + P_CONFIDENCE] * 1e-6, off_e6, params, at)

@@ -8,8 +8,6 @@ fair value is that of the mean.
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
-import math
-
 from numba import njit
 
 from engine.fair import normal_cdf
@@ -26,6 +24,7 @@ from engine.strategies.view import (
     Floats,
     density,
     is_by,
+    spread,
 )
 from shm_layout import BUY, LAYOUT_HASH, Words
 
@@ -49,7 +48,7 @@ def misalignment(
         return blocked(G_TIME)
     if not (view[V_SIGMA] > 0.0 and view[V_SECONDS] > 0.0):
         return blocked(G_UNKNOWN)
-    z = view[V_MEAN_DISTANCE] / (view[V_SIGMA] * math.sqrt(view[V_SECONDS]))
+    z = view[V_MEAN_DISTANCE] / spread(view, view[V_SIGMA])
     if not abs(z) >= 0.0:
         return blocked(G_UNKNOWN)
     if not density(view[V_Z]) * abs(z) >= params[at + P_SHIFT] * 1e-6:

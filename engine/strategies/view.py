@@ -29,7 +29,8 @@ Floats = npt.NDArray[np.float64]
     V_SPOT,  # dollars: the newest price or index value
     V_STRIKE,  # dollars
     V_DISTANCE,  # (expected settlement value − strike) / strike
-    V_Z,  # ln(expected settlement value / strike) in standard deviations of the settlement value
+    V_Z,  # ln(expected settlement value / strike) in standard deviations of the settlement value,
+    # what it may be off whatever the price does among them
     V_SECONDS,  # variance of the settlement value's logarithm in σ²: τ for a point, less for a mean
     V_LEFT,  # τ, seconds to the close
     V_ELAPSED,  # seconds since the window opened
@@ -48,7 +49,8 @@ Floats = npt.NDArray[np.float64]
     V_MIDDLE,  # of the market's own quote
     V_SHARE,  # of it in a chance that is bet on
     V_MOVED,  # of our model's probability alone, since the touch last changed its price
-) = range(22)
+    V_ERROR,  # share of itself that the settlement value may be off whatever the price does
+) = range(23)
 VIEW_CELLS = 24
 TRIGGER_SPOT, TRIGGER_QUOTE, TRIGGER_MODEL = 1, 2, 4
 UNKNOWN = math.nan
@@ -83,6 +85,7 @@ def show_market(
     left: float,
     length: float,
     sigma: float,
+    error: float,
     fair: float,
     trigger: int,
 ) -> None:
@@ -91,18 +94,25 @@ def show_market(
     `settles_at`: expected settlement value (spot before the averaging window; inside it (sum of the
     known ticks + ticks to come × spot) / n). `seconds`: variance of its logarithm over σ² (spot
     reference 7: τ for a point, τ − 40.5 before a mean of 60, m(m+1)(2m+1)/6n² inside). `left`,
-    `length`: seconds. `fair`: NaN where the model has none.
+    `length`: seconds. `error`: share of it that the settlement value may be off whatever the price
+    does (basis, a published average). `fair`: NaN where the model has none.
     """
     clear(view)
     view[V_SPOT], view[V_STRIKE], view[V_SIGMA] = spot, strike, sigma
     view[V_SECONDS], view[V_LEFT], view[V_FAIR] = seconds, left, fair
-    view[V_TRIGGER] = trigger
+    view[V_TRIGGER], view[V_ERROR] = trigger, error
     if length > 0.0:
         view[V_ELAPSED], view[V_FRACTION] = length - left, left / length
     if strike > 0.0 and settles_at > 0.0:
         view[V_DISTANCE] = (settles_at - strike) / strike
         if sigma > 0.0 and seconds > 0.0:
-            view[V_Z] = math.log(settles_at / strike) / (sigma * math.sqrt(seconds))
+            view[V_Z] = math.log(settles_at / strike) / spread(view, sigma)
+
+
+@njit(cache=True, _nrt=False)
+def spread(view: Floats, sigma: float) -> float:
+    """Standard deviation of the settlement value's logarithm at this σ per √second."""
+    return math.sqrt(sigma * sigma * view[V_SECONDS] + view[V_ERROR] * view[V_ERROR])
 
 
 @njit(cache=True)

@@ -3,7 +3,7 @@ there is none."""
 
 from __future__ import annotations
 
-from math import isnan
+from math import hypot, isnan
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from engine import cells as c
 from engine import memory as m
 from engine import pricing as p
+from engine.basis import LEAST
 from shm_layout import BODY, E6, INSTRUMENT, MARKET_TERMS, Words, cell
 from tests.engine.test_model import CF, COINBASE, E8, KALSHI_RULE, POLYMARKET_RULE, begun
 from tests.engine.world import KALSHI, POLYMARKET, SECOND, record
@@ -57,6 +58,19 @@ def test_it_is_the_models_fair_value(seconds: int, instrument: int) -> None:
     assert out[p.O_LEFT] == pytest.approx(900 - seconds) and out[p.O_LENGTH] == pytest.approx(900)
     assert out[p.O_SPOT] == pytest.approx(80_015 if instrument == 0 else 80_005)
     assert 0 < out[p.O_VARIANCE] < 900 - seconds
+
+
+@pytest.mark.parametrize(("instrument", "never"), [(0, 0.0), (1, LEAST)])
+def test_what_no_price_says_of_the_settlement_shrinks_with_the_ticks_that_came(
+    instrument: int, never: float
+) -> None:
+    """The basis is of the ticks still to come; what a published TWAP is off them is of all."""
+    mem, _ = memory_of(860, instrument)
+    out, terms = priced(mem, instrument), m.MARKET_AT + instrument * BODY
+    known, off = int(mem[terms + c.MT_COUNT]), int(mem[terms + c.MT_BASIS_SD]) / E8
+    assert 0 < known < 60 and off > 0
+    found = hypot(off * (60 - known) / 60, never * out[p.O_MEAN]) / out[p.O_SPOT]
+    assert out[p.O_ERROR] == pytest.approx(found, rel=1e-12)
 
 
 def test_a_newer_price_moves_it_without_a_word_of_the_model() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.accounts import Accounts
 from gateway.holding import Position
-from gateway.memory import M_DAY_LOSS
+from gateway.memory import M_DAY_LOSS, M_STAKED, STAKED_AT
 from gateway.order import E_FINISH, E_LOSE, E_SEND, Order
 from gateway.ports import NO, YES, Fill, Held, Market, Outcome, Placing
 from ops.venues.kalshi_account import Position as VenuePosition
@@ -261,6 +261,34 @@ def test_what_bets_opened_is_at_risk_until_it_is_closed_whatever_else_is_held() 
     assert position.staked_e6 == 0, "nothing of the bet is left"
     filled(book, 0, YES, SELL, 20 * ONE, 300_000, is_bet=True)
     assert (position.no_e6, position.staked_e6) == (10 * ONE, 7 * ONE), "what it opened itself"
+
+
+def test_a_bet_that_a_pairs_leg_closed_is_at_risk_until_nothing_of_its_event_is_held() -> None:
+    book = accounts()
+    staked = book.memory.cells[STAKED_AT : STAKED_AT + 3]
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000, 60_000, is_bet=True)
+    filled(book, 1, YES, BUY, 10 * ONE, 550_000)  # both legs of a pair: this one stands alone
+    filled(book, 0, YES, SELL, 10 * ONE, 420_000)
+    assert book.position(0).cost_e6 == 0 and staked.tolist() == [4_060_000, 0, 0]
+    assert book.memory.cells[M_STAKED] == 4_060_000
+    filled(book, 2, YES, BUY, ONE, 500_000)
+    book.settle(2, 0)
+    assert staked.tolist() == [4_060_000, 0, 0], "another event's end is not its own"
+    book.settle(1, 0)
+    assert staked.tolist() == [0, 0, 0] and book.memory.cells[M_STAKED] == 0
+    filled(book, 0, YES, BUY, 10 * ONE, 400_000, is_bet=True)
+    filled(book, 0, YES, SELL, 10 * ONE, 420_000, is_bet=True)
+    assert staked.tolist() == [0, 0, 0], "what a bet closes itself is over"
+
+
+def test_what_a_pairs_leg_closed_is_known_after_a_restart() -> None:
+    book, bets = accounts(), {0: Position(10 * ONE, bet_e6=4 * ONE), 2: Position(bet_e6=ONE)}
+    book.start({}, [Held(1, 10 * ONE, 0)], {}, {}, bets)
+    book.cover(bets)
+    staked = book.memory.cells[STAKED_AT : STAKED_AT + 3]
+    assert staked.tolist() == [4 * ONE, 0, 0], "nothing of the other's event is held"
+    book.settle(1, ONE)
+    assert staked.tolist() == [0, 0, 0]
 
 
 def test_a_trade_of_a_bet_that_fails_is_at_risk_no_more() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
@@ -353,13 +354,13 @@ def at_risk(accounts: Accounts, instrument: int) -> int:
 
 
 def staked(accounts: Accounts) -> dict[int, int]:
-    """What bets hold and have in flight, by market, counted afresh."""
-    found = {number: position.staked_e6 for number, position in accounts.positions.items()}
+    """What bets hold, held until a pair's leg closed it, and have in flight, by market."""
+    found = Counter({number: held.staked_e6 for number, held in accounts.positions.items()})
+    found.update(accounts.covered_e6)
     for booking in accounts.flights.values():
         order = booking.order
         part = Fraction(booking.cost_e6 * order.unresolved_e6(), order.size_e6)
-        held_e6 = found.get(order.instrument, 0)
-        found[order.instrument] = held_e6 + (ceil(part) if order.is_bet else 0)
+        found[order.instrument] += ceil(part) if order.is_bet else 0
     return found
 
 

@@ -132,11 +132,13 @@ class House:
         seconds = (terms["close_epoch_ns"] - spot["event_epoch_ns"]) / 1e9
         left = (terms["close_epoch_ns"] - run) / 1e9
         ours = fair.at_a_point(price, sigma, seconds, strike, terms["basis_sd_e8"] / 1e8)
+        error = terms["basis_sd_e8"] / 1e8 / price
         bid, ask = max(quote["bids0"], 0) / E6, min(quote["asks0"], E6) / E6
         market = terms["market_e6"] / E6
         shown: dict[str, float | int | None] = {
             "distance": (price - strike) / strike, "left": left, "seconds": seconds,
-            "z": math.log(price / strike) / (sigma * math.sqrt(seconds)), "sigma": sigma,
+            "z": math.log(price / strike) / math.hypot(sigma * math.sqrt(seconds), error),
+            "sigma": sigma, "error": error,
             "elapsed": length / 1e9 - left, "fraction": left / (length / 1e9),
             "fair": (1 - market) * ours + market * (bid + ask) / 2, "share": market,
             "moved": self._moved(row["index"], (quote["bids0"], quote["asks0"]), ours),
@@ -207,7 +209,7 @@ class House:
         assert m.z is not None and m.sigma is not None and m.seconds is not None
         middle = (m.book.bids[0][0] + m.book.asks[0][0]) / (2 * E6)
         q = NormalDist().inv_cdf(middle) if 0 < middle < 1 else 0.0
-        off = m.z * m.sigma * math.sqrt(m.seconds)
+        off = m.z * m.spread(m.sigma)
         if not q * off > 0:
             return None
         sigma = off / (q * math.sqrt(m.seconds))

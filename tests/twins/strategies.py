@@ -44,6 +44,12 @@ class Market:
     delay_ns: int = 0
     moved: float | None = None
     share: float = 0.0
+    error: float = 0.0
+
+    def spread(self, sigma: float) -> float:
+        """Of the settlement value's logarithm."""
+        assert self.seconds is not None
+        return math.hypot(sigma * math.sqrt(self.seconds), self.error)
 
     def mirrored(self) -> Market:
         """NO of this market seen as YES."""
@@ -265,7 +271,7 @@ def misalignment(m: Market, p: Params) -> Answer:
     assert m.sigma is not None and m.seconds is not None and m.mean_distance is not None
     if not (m.sigma > 0 and m.seconds > 0):
         return blocked("unknown")
-    z = m.mean_distance / (m.sigma * math.sqrt(m.seconds))
+    z = m.mean_distance / m.spread(m.sigma)
     if m.z is None or not pdf(m.z) * abs(z) >= p["shift_min_e6"] * 1e-6:
         return blocked("misalignment")
     return both(m, either(m, BUY, phi(z), p), p["confidence_e6"] * 1e-6, p)
@@ -302,8 +308,9 @@ def cross_timeframe(m: Market, p: Params) -> Answer:
         return blocked("unknown")
     if abs(math.log(m.sigma_implied / m.sigma_fitted)) < p["outlier_min_e6"] * 1e-6:
         return blocked("outlier")
-    known = m.z is not None and m.sigma is not None
-    theirs = phi(m.z * m.sigma / m.sigma_fitted) if known else None  # type: ignore[operator]
+    theirs = None
+    if None not in (m.z, m.sigma, m.seconds):
+        theirs = phi(m.z * m.spread(m.sigma) / m.spread(m.sigma_fitted))  # type: ignore
     return both(m, either(m, BUY, theirs, p), p["confidence_e6"] * 1e-6, p)
 
 

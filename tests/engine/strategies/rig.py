@@ -25,7 +25,7 @@ CELLS = {
     "velocity": v.V_VELOCITY, "net": v.V_NET, "trades": v.V_TRADES, "rate": v.V_RATE,
     "dominant": v.V_DOMINANT, "mean_distance": v.V_MEAN_DISTANCE, "trigger": v.V_TRIGGER,
     "sigma_implied": v.V_SIGMA_IMPLIED, "sigma_fitted": v.V_SIGMA_FITTED, "moved": v.V_MOVED,
-    "share": v.V_SHARE,
+    "share": v.V_SHARE, "error": v.V_ERROR,
 }  # fmt: skip
 ALL_ON = {name: row | {"on": 1} for name, row in table.REFERENCE.items()}
 

@@ -33,7 +33,7 @@ def seen(spot: float, strike: float, left: float = 300.0, settles: float | None 
     chance = fair.fair_yes(POINT, AT_LEAST, 0.0, 1, spot, SIGMA, left, strike, 0.0, 0.0, 0, 0.0, 0,
                            0.0, 1.0, 0.01)  # fmt: skip
     v.show_market(
-        view, spot, strike, settles or spot, seconds or left, left, 900.0, SIGMA, chance,
+        view, spot, strike, settles or spot, seconds or left, left, 900.0, SIGMA, 0.0, chance,
         v.TRIGGER_SPOT | v.TRIGGER_QUOTE,
     )  # fmt: skip
     return view

@@ -74,6 +74,7 @@ def markets(draw: st.DrawFn) -> twin.Market:
         trades=draw(st.integers(0, 500)), rate=draw(st.floats(0, 20)),
         dominant=draw(st.floats(0.5, 1)), mean_distance=draw(st.floats(-0.01, 0.01)),
         sigma_implied=draw(st.floats(1e-5, 1e-3)), sigma_fitted=draw(st.floats(1e-5, 1e-3)),
+        error=draw(st.sampled_from([0.0, 3.5e-5, 1e-3])),
         off=draw(st.sampled_from([0, 1_000])), moved=draw(st.floats(-0.5, 0.5)),
     )  # fmt: skip
 

@@ -18,7 +18,8 @@ def market(**changed: float) -> v.Floats:
     """A BTC window of 300 s with 120 left, spot $34 above the strike."""
     told = {
         "spot": 68_034.0, "strike": 68_000.0, "settles_at": 68_034.0, "seconds": 120.0,
-        "left": 120.0, "length": 300.0, "sigma": 8.9e-5, "fair": 0.7, "trigger": v.TRIGGER_SPOT,
+        "left": 120.0, "length": 300.0, "sigma": 8.9e-5, "error": 0.0, "fair": 0.7,
+        "trigger": v.TRIGGER_SPOT,
     } | changed  # fmt: skip
     view = np.zeros(v.VIEW_CELLS)
     v.show_market(view, *told.values())
@@ -31,6 +32,16 @@ def test_distance_and_z_are_those_of_the_expected_settlement_value() -> None:
     assert view[v.V_Z] == pytest.approx(math.log(68_034 / 68_000) / (8.9e-5 * math.sqrt(120)))
     late = market(settles_at=67_990.0, left=5.0, seconds=0.01)
     assert late[v.V_SPOT] > late[v.V_STRIKE] and late[v.V_DISTANCE] < 0 and late[v.V_Z] < -1
+
+
+def test_what_the_settlement_may_be_off_stays_when_no_time_is_left() -> None:
+    """A published average is off its own ticks by 0.35 bp: $2.4 at 68,000. A dollar above the
+    strike is no certainty then, however little the price may still do."""
+    dollar = {"settles_at": 68_001.0, "left": 1.0, "seconds": 1e-4}
+    blind, honest = market(**dollar), market(**dollar, error=0.35e-4)
+    assert blind[v.V_Z] > 15 and honest[v.V_Z] == pytest.approx(1 / 2.38, rel=0.01)
+    assert v.spread(honest, 0.0) == 0.35e-4 and v.spread(blind, 0.0) == 0.0
+    assert honest[v.V_SECONDS] == blind[v.V_SECONDS]
 
 
 @pytest.mark.parametrize(
