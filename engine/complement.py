@@ -51,6 +51,15 @@ def order_refusal(rows: Words, weaker: int, stronger: int, way: int) -> int:
     return R_NONE if 0 < rows[weaker + c.Q_STRIKE] < rows[stronger + c.Q_STRIKE] else R_STRIKES
 
 
+@njit(cache=True, _nrt=False)
+def is_in_order(rows: Words, legs: Words) -> bool:
+    """Whether the strikes that the venue itself tells do not say otherwise: the first leg must
+    follow from the second. Either may be untold."""
+    weaker = rows[legs[B_QUOTE] + c.Q_STRIKE]
+    stronger = rows[legs[LEG_CELLS + B_QUOTE] + c.Q_STRIKE]
+    return weaker <= 0 or stronger <= 0 or weaker <= stronger
+
+
 @njit(cache=True)
 def refusal_of(rows: Words, legs: Words, count: int, way: int, told: int) -> int:
     """Why these quotes (B_QUOTE of each leg) are no sure basket; R_NONE: they are one."""

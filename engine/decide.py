@@ -151,6 +151,17 @@ def take_off(mem: Words, pair: int, direction: int) -> int:
 
 
 @njit(cache=True)
+def is_any_taken(mem: Words, pair: int) -> bool:
+    """Whether an intent of another row is in flight in one of its markets: what that book shows
+    may be gone to it."""
+    for leg in range(count_of(mem, pair)):
+        place = m.POSITION_AT + market_of(mem, pair, leg) * m.POSITION_CELLS
+        if mem[place + m.PO_RESERVED] > 0:
+            return True
+    return False
+
+
+@njit(cache=True)
 def may_open(mem: Words, pair: int, direction: int, since: int) -> bool:
     """State, pause, flight, debounce, cooldown and rate allow an intent now; what passes by itself
     gets a timer.
@@ -162,6 +173,9 @@ def may_open(mem: Words, pair: int, direction: int, since: int) -> bool:
         mem[m.COUNTS + m.C_PAUSED] += 1
     elif mem[state + m.PS_FLYING] > 0:
         mem[m.COUNTS + m.C_IN_FLIGHT] += 1
+    elif is_any_taken(mem, pair):
+        mem[m.COUNTS + m.C_IN_FLIGHT] += 1
+        mem[state + m.PS_LIMITED] = 1
     elif free_flight(mem) < 0:
         mem[m.COUNTS + m.C_SLOT_BUSY] += 1
         mem[state + m.PS_LIMITED] = 1

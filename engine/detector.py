@@ -159,7 +159,8 @@ class Detector:
             report[c.R_INSTRUMENT] = row[cell(POSITION, "instrument")]
             report[c.R_GENERATION] = row[cell(POSITION, "generation")]
             report[c.R_POSITION] = row[cell(POSITION, "position_e6")]
-            report[c.R_COST] = row[cell(POSITION, "cost_e6")]
+            fee_e6 = row[cell(POSITION, "open_fee_e6")]
+            report[c.R_COST] = row[cell(POSITION, "cost_e6")] + fee_e6
             report[c.R_ACCOUNT] = -1
             kernels.write_taken(self._words, self._mem, K_ACCOUNT, report)
         for row in self._written("cash"):

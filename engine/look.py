@@ -18,6 +18,7 @@ from engine.basket import (
     LEG_CELLS,
     basket,
 )
+from engine.complement import is_in_order
 from engine.edge import cross_venue, side_of_b, touch_gross
 from engine.intent import SWITCH_WALK_BUDGET, lay_legs
 from engine.legs import is_set
@@ -38,6 +39,8 @@ def look_set(
     """`look` at a set."""
     legs = mem[m.LEGS_AT : m.LEGS_AT + BASKET_CELLS]
     count, pays = lay_legs(mem, pair, direction, legs)
+    if mem[m.PAIR_AT + pair * BODY + c.P_SAME] and not is_in_order(mem, legs):
+        return -1, 0, 0
     gross = pays
     for leg in range(count):
         row = leg * LEG_CELLS

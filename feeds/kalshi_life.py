@@ -71,7 +71,10 @@ class Others:
             return is_gap or not is_told
         if isinstance(frame, EventFee):
             event = frame.msg.event_ticker + "-"
-            return is_gap or any(ticker.startswith(event) for ticker in self._locals)
+            ours = [at for ticker, at in self._locals.items() if ticker.startswith(event)]
+            for local in ours:  # other fees: nothing is traded until they are read
+                self._seat.mark(local, raised=TICK_EPOCH, now_ns=recv_ns)
+            return is_gap or bool(ours)
         return is_gap
 
 

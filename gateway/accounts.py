@@ -99,7 +99,8 @@ class Accounts:
         self._count_settled(market.event)
         self._uncover(market.event)
         position = self.positions.get(instrument) or Position()
-        cost_e6, (yes_free_e6, no_free_e6) = position.cost_e6, self.free_tokens(instrument)
+        cost_e6 = position.cost_e6 + position.open_fee_e6
+        (yes_free_e6, no_free_e6) = self.free_tokens(instrument)
         cash_e6 = self.cash[market.account].cash_e6
         for booking in self.flights.values():
             order = booking.order

@@ -90,12 +90,12 @@ class Desk:
         plan_lone: PlanLone,
         epoch: int | None = None,
     ) -> None:
-        self._words, self._params, self._clock, self._pump = segment.words, params, clock, pump
+        self._words, self._clock, self._pump = segment.words, clock, pump
         self._journal, self.lines = journal, dict(lines)
         self._take, self.memory = take, Memory(params)
         self.intake, self.reports = Intake(segment, eventfd, self.memory), Reports(segment)
-        self.gate = Gate(self.reports, clock)
-        self.run_times = RunTimes(segment)
+        self._params = params = self.intake.newest(params)
+        self.gate, self.run_times = Gate(self.reports, clock), RunTimes(segment)
         markets = [m for m in self.intake.markets() if VENUES.index(m.venue) in self.lines]
         nets = {line.venue.name: line.venue.nets for line in self.lines.values()}
         self.accounts = Accounts(markets, nets, self.memory)

@@ -57,6 +57,7 @@ _SHARED = {
     for field in fields(DeskParams)
     if field.name in (PARAMETERS.names or ())
 }
+_NUMBER = cell(PARAMETERS, "number")
 _P = {name: cell(PAIR, name) for name in PAIR.names or ()}
 _PAIR = ("index", "same", "approved", "barred")
 SPIN_NS = 10_000
@@ -133,7 +134,8 @@ class Intake:
         names = ("intents", "control_ring")
         self._rings = np.array([segment.at(name) for name in names], np.int64)
         self._entries = np.array([segment.entries(name) for name in names], np.int64)
-        self._cursors = (memory or Memory()).words[M_INTENTS : M_CONTROL + 1]
+        self.memory = memory or Memory()
+        self._cursors = self.memory.words[M_INTENTS : M_CONTROL + 1]
         self._cursors[:] = [ring_tail(words, at) for at in self._rings]
         self._bell = segment.at("bells", GATEWAY)
         self._quotes, self._had = segment.at("quotes"), segment.at("had")
@@ -145,6 +147,16 @@ class Intake:
     def run_id(self) -> int:
         """The run's id, from the header."""
         return int(word_load(self._words, self.segment.at("header") + cell(HEADER, "run_id")))
+
+    def newest(self, params: DeskParams) -> DeskParams:
+        """With what the newest reload says, also of one while this gateway was starting, which both
+        its spec and its control cursor missed."""
+        at = self.segment.at("parameters")
+        if slot_load(self._words, at, self._body, BODY) <= 0 or self._body[_NUMBER] <= 1:
+            return params  # the run has those it began with
+        params = adopted(params, self._body.tolist())
+        self.memory.adopt(params)
+        return params
 
     @property
     def epoch(self) -> int:

@@ -320,13 +320,14 @@ def _created(answer: dict[str, Any] | None, size_e6: int, key: str) -> Outcome:
         filled_e6 = e6(answer.get("fill_count"), "fill_count")
         left_e6 = e6(answer.get("remaining_count"), "remaining_count")
         price_e6 = e6(answer.get("average_fill_price") or "0", "average_fill_price")
-        each_e6 = e6(answer.get("average_fee_paid") or "0", "average_fee_paid")
+        told = answer.get("average_fee_paid")  # some servers send null: unknown, not free
+        each_e6 = None if told is None else e6(told, "average_fee_paid")
     except VenueError as error:
         return Outcome(E_LOSE, UNKNOWN, text=str(error)[:200])
     if not 0 <= filled_e6 <= size_e6 or left_e6 < 0 or (filled_e6 and not 0 < price_e6 < E6):
         return Outcome(E_LOSE, UNKNOWN, text=f"201 with impossible counts {answer}"[:200])
     notional_e6 = price_e6 * filled_e6 // E6
-    fee_e6 = -(-each_e6 * filled_e6 // E6)
+    fee_e6 = 0 if filled_e6 == 0 else None if each_e6 is None else -(-each_e6 * filled_e6 // E6)
     event = E_REST if left_e6 else E_FINISH
     return Outcome(
         event, 0, filled_e6, notional_e6, fee_e6, filled_e6 == 0, str(answer["order_id"])

@@ -285,7 +285,7 @@ class Reports:
         position = accounts.position(instrument)
         account = accounts.markets[instrument].account
         body[_R["position_e6"]] = position.net_e6
-        body[_R["position_cost_e6"]] = position.cost_e6
+        body[_R["position_cost_e6"]] = position.cost_e6 + position.open_fee_e6
         body[_R["account"]] = account
         body[_R["cash_free_e6"]] = accounts.cash_told(account)
 

@@ -23,7 +23,6 @@ from ops.settings import Settings, built, entry_of
 from ops.strategy_rows import strategy_rows
 from shm_layout import (
     GATEWAY,
-    HALTED,
     K_PARAMETERS,
     K_STRATEGY,
     PARAMETERS,
@@ -38,7 +37,7 @@ AS_STARTED = frozenset(  # what the signer's caps follow from (ops/desk_limits.p
     {("limits", "order_max"), ("limits", "market_max"), ("limits", "total_max")}
 )
 NOT_RUNNING = "wanted as it is: it changes with the next start only"
-NOT_HALTED = "looser, wanted while HALTED only (arb-supervisor halt)"
+NOT_HALTED = "looser, wanted after a halt only (arb-supervisor halt)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ class Reloader:
         """Read again and put in force what may be. `error` instead if the files are wrong: then
         nothing has changed.
         """
-        is_halted = run.trading.state == HALTED
+        is_halted = run.trading.is_halted_by_operator
         try:
             told = self._source.read()
             found = changes(self._running, told, self._started, is_halted=is_halted)

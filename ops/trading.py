@@ -28,6 +28,11 @@ class TradingState:
         """As people read it."""
         return TEXT[self.state]
 
+    @property
+    def is_halted_by_operator(self) -> bool:
+        """Nothing is started until someone says so; what a death lowered lifts by itself."""
+        return self._operator == HALTED
+
     def operator_active(self, reason: str) -> None:
         """Trading is wanted; what the dead ask for still holds."""
         self._operator, self.reason = ACTIVE, reason

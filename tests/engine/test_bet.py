@@ -358,16 +358,19 @@ def test_a_row_whose_second_market_is_nowhere_is_no_row(b: int) -> None:
 
 
 def test_a_market_in_a_pair_and_alone_is_decided_both_ways() -> None:
-    world, detector = one_market()
+    world, detector = one_market(cooldown_ns=SECOND)
     world.instrument(1, POLYMARKET)
     world.pair(1, 0, 1)
     world.start_feed(POLYMARKET)
     world.cash(POLYMARKET, 10_000 * E6)
     world.quote(1, POLYMARKET, ((800_000, 100 * E6),), ((810_000, 100 * E6),))
     world.quote(0, KALSHI, *LAGS)
-    found = {field_of(intent, "pair"): intent for intent in world.step(detector)}
-    assert set(found) == {0, 1}
-    assert [field_of(found[i], "leg_count") for i in (0, 1)] == [1, 2]
+    (bet,) = world.step(detector)
+    assert (field_of(bet, "pair"), field_of(bet, "leg_count")) == (0, 1)
+    world.leg(bet, 0, 0)
+    world.end(bet, "nothing_filled")
+    (both,) = world.step(detector)
+    assert (field_of(both, "pair"), field_of(both, "leg_count")) == (1, 2), "one after the other"
 
 
 def test_bets_replay_to_the_byte() -> None:

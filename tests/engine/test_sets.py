@@ -9,7 +9,16 @@ from collections import Counter
 import pytest
 
 from engine.replay import replay
-from shm_layout import BUY, E6, HALTED, KIND_COMPLEMENT, KIND_CROSS_VENUE, SELL, Words
+from shm_layout import (
+    BUY,
+    E6,
+    HALTED,
+    KIND_COMPLEMENT,
+    KIND_CROSS_VENUE,
+    NONE_NS,
+    SELL,
+    Words,
+)
 from tests.engine.test_replay import gates
 from tests.engine.world import (
     KALSHI,
@@ -120,6 +129,37 @@ def test_a_ladder_buys_the_weaker_claim_and_sells_the_stronger() -> None:
     (intent,) = world.step(detector)
     assert field_of(intent, "kind") == KIND_COMPLEMENT
     assert legs_of(intent, "instrument", "side") == [(0, BUY), (1, SELL)]
+
+
+@pytest.mark.parametrize(("weaker", "is_open"), [(110, False), (105, True), (100, True), (0, True)])
+def test_a_ladder_whose_venue_tells_its_strikes_the_other_way_round_is_none(
+    weaker: int, is_open: bool
+) -> None:
+    """Its registry has said that the first follows from the second at 105; 0: its venue does not
+    say. Between the two both legs would lose."""
+    world = one_venue(2)
+    world.pair(0, 0, 1, same=1, barred=ONLY_YES)
+    detector = detector_of(world)
+    world.quote(0, KALSHI, *FLAT, strike_e8=weaker * 10**8 or NONE_NS)
+    world.quote(1, KALSHI, *RICH, strike_e8=105 * 10**8)
+    assert bool(world.step(detector)) is is_open
+
+
+def test_what_another_row_has_in_flight_in_a_market_is_left_to_it() -> None:
+    """Both would take the same contracts: one of them would get a leg alone."""
+    world = one_venue(3, cooldown_ns=SECOND)
+    world.pair(1, 2, 3, same=0)
+    world.instrument(3, KALSHI)
+    detector = detector_of(world)
+    for index in range(4):
+        world.quote(index, KALSHI, *(FLAT if index < 3 else CHEAP))
+    (first,) = world.step(detector)
+    assert field_of(first, "pair") == 0 and detector.counter("in_flight") > 0
+    for leg in range(3):
+        world.leg(first, leg, 0)
+    world.end(first, "nothing_filled")
+    (second,) = world.step(detector)
+    assert field_of(second, "pair") == 1, "decided again as soon as it is free"
 
 
 @pytest.mark.parametrize("leg", [2, 3])
@@ -240,9 +280,12 @@ def test_orders_of_every_market_of_a_set_are_counted() -> None:
     detector = detector_of(world)
     for index in range(4):
         world.quote(index, KALSHI, *(FLAT if index < 3 else CHEAP))
-    intents = world.step(detector)
-    assert [field_of(intent, "pair") for intent in intents] == [0]  # the third market is used up
-    assert detector.counter("refused_orders") == 1
+    (intent,) = world.step(detector)
+    for leg in range(3):
+        world.leg(intent, leg, 0)
+    world.end(intent, "nothing_filled")
+    assert world.step(detector) == []  # the third market is used up
+    assert detector.counter("refused_orders") == 2, "the set again, and what shares a market"
 
 
 # ------------------------------------------------------------------------- the plain form, replay

@@ -145,14 +145,15 @@ def test_a_new_price_grid_without_ranges_is_untrusted_until_it_is_read() -> None
 
 def test_a_fee_update_of_our_event_and_a_lost_life_cycle_message_want_the_facts_again() -> None:
     made = line("KXBTCD-26MAY2018-T1")
+    made.snapshot("KXBTCD-26MAY2018-T1")
     sid = SID["market_lifecycle_v2"]
     fee = {"type": "event_fee_update", "sid": sid, "seq": 1,
            "msg": {"event_ticker": "KXBTCD-26MAY2019", "fee_multiplier_override": 1}}  # fmt: skip
     made.give(fee)
-    assert not made.kalshi.wants_facts
+    assert not made.kalshi.wants_facts and made.rig.trust(0) == 0
     fee["msg"], fee["seq"] = {"event_ticker": "KXBTCD-26MAY2018"}, 2
     made.give(fee)
-    assert made.kalshi.wants_facts
+    assert made.kalshi.wants_facts and made.rig.trust(0) == TICK_EPOCH, "not at the fees it had"
     made.lifecycle("activated", ticker="OTHER", seq=4)
     assert made.kalshi.wants_facts and made.rig.counted("gaps") == 1
 

@@ -45,6 +45,14 @@ def filled(
     return order
 
 
+def test_what_opening_cost_in_fees_is_at_risk_too() -> None:
+    book = accounts()
+    filled(book, 1, YES, BUY, 10 * ONE, 400_000, 50_000)
+    assert book.exposure(1) == (4_050_000,) * 4
+    filled(book, 1, YES, SELL, 4 * ONE, 400_000, 20_000)
+    assert book.exposure(1) == (2_430_000,) * 4, "its share is in the result by then"
+
+
 def test_tokens_are_held_apart() -> None:
     book = accounts()
     filled(book, 1, YES, BUY, 10 * ONE, 400_000, 50_000)

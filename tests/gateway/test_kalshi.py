@@ -106,6 +106,9 @@ def test_counts_decide_what_a_201_means() -> None:
     assert created("0.00", "0.00").event == E_FINISH
     assert created("0.00", "0.00", average_fill_price=None).filled_e6 == 0
     assert created("4.00", "0.00", average_fill_price="0.5100").filled_e6 == 4 * ONE_E6
+    assert created("4.00", "0.00", average_fill_price="0.5100").fee_e6 is None, "not free: unknown"
+    told = created("4.00", "0.00", average_fill_price="0.5100", average_fee_paid="0.0175")
+    assert told.fee_e6 == 70_000 and created("0.00", "0.00").fee_e6 == 0
     assert created("0.00", "10.00").event == E_REST
     impossible = [("11.00", "0.00"), ("-1.00", "0.00"), ("1", "-1"), ("x", "0.00")]
     for fill, left in impossible:

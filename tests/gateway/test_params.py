@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from gateway.intake import adopted
+from gateway.memory import P_ORDER
 from gateway.params import DeskParams
 from gateway.throttle import OrderRate
-from shm_layout import BODY, K_PARAMETERS, PARAMETERS, REASONS, ring_append
+from shm_layout import ACTIVE, BODY, K_PARAMETERS, PARAMETERS, REASONS, ring_append
 from tests.gateway.rig import PARAMS, Rig, kalshi_filled, play, poly_filled, running
 from tests.gateway.scene import body
+from tests.gateway.test_desk_successor import lives
 
 SHARED = [f.name for f in fields(DeskParams) if f.name in (PARAMETERS.names or ())]
 
@@ -71,6 +73,22 @@ async def _tightened_and_loosened(tmp_path: Path) -> None:
         tell(rig, PARAMS)
         end = await rig.end_of(rig.fire())
         assert end["reason"] == REASONS.index("done"), rig.reported()
+
+
+async def _reloaded_while_it_started(tmp_path: Path) -> None:
+    async with lives(tmp_path) as (rig, replace):
+        for number, most_e6 in ((1, PARAMS.order_max_e6), (2, 1_000_000)):
+            row = np.array(row_of(PARAMS, number=number, order_max_e6=1_000_000), np.int64)
+            rig.scene.segment.write("parameters", 0, row)
+            await replace()
+            await rig.until(lambda: rig.gate[0] == ACTIVE)
+            assert rig.desk.unwinder.params.order_max_e6 == most_e6
+            assert rig.desk.memory.cells[P_ORDER] == most_e6
+
+
+def test_a_reload_that_spec_and_control_cursor_both_missed_holds(tmp_path: Path) -> None:
+    """The first row is the run's own: its spec has that."""
+    play(_reloaded_while_it_started, tmp_path)
 
 
 def test_a_row_on_the_control_ring_tightens_and_loosens_the_running_desk(tmp_path: Path) -> None:

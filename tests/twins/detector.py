@@ -42,7 +42,7 @@ from shm_layout import (
 from tests.twins import basket, fees
 from tests.twins.detector_bet import Bets
 from tests.twins.detector_money import DAY, Row, legs_of
-from tests.twins.detector_rows import best_of, book_of, row_of, sides_of, worst_fee
+from tests.twins.detector_rows import best_of, book_of, is_in_order, row_of, sides_of, worst_fee
 from tests.twins.edge import E6, Book, token
 
 RINGS = (*(f"changes_{i}" for i in range(12)), "control_ring", "terms_ring", "reports", "had_ring")
@@ -295,23 +295,23 @@ class Plain(Bets):
             return
         self.open(pair, direction, sides, found, books, by_quote)
 
-    def is_set(self, pair: Row) -> bool:
-        """All its markets are of one venue."""
-        return len({self.instruments[pair[leg]]["venue"] for leg in legs_of(pair)}) == 1
-
     def look(
         self, pair: Row, direction: int, books: list[Book], off: int, cap: int
     ) -> basket.Answer:
         """What one direction pays now."""
-        p = self.parameters
+        p, is_set = self.parameters, self.is_set(pair)
         edge_min, walks = max(p["edge_min_e6"], pair["edge_min_e6"]), bool(p["switches"] & 1)
-        return best_of(pair, direction, books, self.is_set(pair), (edge_min, off, cap, walks))
+        if is_set and not is_in_order(pair, self.quotes):
+            return basket.NOTHING
+        return best_of(pair, direction, books, is_set, (edge_min, off, cap, walks))
 
     def may_open(self, pair: int, direction: int, since: int) -> bool:
         p = self.parameters
-        if self.state < 2 or pair in self.paused:
+        is_flying = any(flight["pair"] == pair for flight in self.flights.values())
+        if self.state < 2 or pair in self.paused or is_flying:
             return False
-        if any(flight["pair"] == pair for flight in self.flights.values()):
+        if any(self.reserved("index", self.pairs[pair][leg]) for leg in legs_of(self.pairs[pair])):
+            self.limited.add(pair)
             return False
         if self.run - since < p["debounce_ns"]:
             due = since + p["debounce_ns"]

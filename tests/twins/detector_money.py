@@ -83,6 +83,10 @@ class Money:
                 self.held[number] = held + size, abs(cost) + flight[f"cash_e6_{leg}"]
         self.touch(flight["pair"], False)
 
+    def is_set(self, pair: Row) -> bool:
+        """All its markets are of one venue."""
+        return len({self.instruments[pair[leg]]["venue"] for leg in legs_of(pair)}) == 1
+
     def reserved(self, field: str, value: int) -> int:
         """Cash in flight of the legs whose instrument has this value in a field."""
         return sum(

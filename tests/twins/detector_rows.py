@@ -56,6 +56,13 @@ def sides_of(pair: Row, direction: int) -> tuple[int, ...]:
     return (side, 1 - side) if pair["same"] else (side,) * len(legs_of(pair))
 
 
+def is_in_order(pair: Row, quotes: dict[int, Row]) -> bool:
+    """The strikes that are told do not say that the first of two that say the same is the higher
+    one."""
+    strikes = [quotes[pair[leg]]["strike_e8"] for leg in legs_of(pair)]
+    return not (pair["same"] and 0 < strikes[1] < strikes[0])
+
+
 def best_of(
     pair: Row, direction: int, books: list[Book], is_set: bool, args: tuple[int, int, int, bool]
 ) -> basket.Answer:

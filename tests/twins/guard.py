@@ -372,7 +372,7 @@ def asset_exposure(accounts: Accounts, instrument: int) -> int:
 
 def _known(accounts: Accounts) -> list[tuple[Market, int]]:
     """Every market that something is held or in flight in, with its worst cost."""
-    costs = [(number, position.cost_e6) for number, position in accounts.positions.items()]
+    costs = [(number, p.cost_e6 + p.open_fee_e6) for number, p in accounts.positions.items()]
     for booking in accounts.flights.values():
         order = booking.order
         part = Fraction(booking.cost_e6 * order.unresolved_e6(), order.size_e6)
