@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw, Struct
 
+from engine.fair_rules import POINT, polymarket_rule
 from feeds.rest import Rest
 from feeds.update import UNREADABLE, FeedError, epoch_ns_of, known_ns_of
 from ops.assets import AssetError, Assets
@@ -58,7 +59,7 @@ class _Markets(Struct):
 
 class _Config(Struct, rename="camel"):
     twap_lookback_seconds: int | None = None
-    twap_enabled: bool = True
+    twap_enabled: bool | None = None
 
 
 class _Gamma(Struct, rename="camel"):
@@ -135,19 +136,32 @@ def gamma_window(series: Series, open_s: int, body: bytes) -> Window | None:
     for name, (is_there, should) in wanted.items():
         if is_there != should:
             raise FeedError(f"{name}: found {is_there}, wanted {should}")
-    source, config = polymarket_source(row.resolution_source), row.crypto_market_config
+    source = polymarket_source(row.resolution_source)
     agree(source, series.index)
-    twap_s = source.twap_s
-    if config is not None:
-        told_s = config.twap_lookback_seconds if config.twap_enabled else 0
-        if None not in (told_s, twap_s) and told_s != twap_s:
-            raise FeedError(f"cryptoMarketConfig: found {told_s} s, wanted {twap_s} of its source")
-        twap_s = told_s if twap_s is None else twap_s
+    twap_s = _twap_s(series, open_s, source.twap_s, row.crypto_market_config or _Config())
     return Window(
         series=series.name, ticker=row.slug, open_s=open_s, close_s=close_s,
         title=row.question[:40], condition_id=row.condition_id, token_yes=tokens[0],
         token_no=tokens[1], neg_risk=row.neg_risk, twap_s=twap_s,
     )  # fmt: skip
+
+
+def _twap_s(series: Series, open_s: int, source_s: int | None, config: _Config) -> int | None:
+    """Seconds of a window's average, 0: it takes none, None: not told. `source_s`: as its source
+    says. None is taken where both say so, or where windows of its date took none and its config
+    says nothing. Raises FeedError where the two differ, or say too little."""
+    told_s = 0 if config.twap_enabled is False else config.twap_lookback_seconds
+    if source_s is None:
+        return told_s
+    if told_s is None and source_s > 0:
+        return source_s
+    is_untold = told_s is None and config.twap_enabled is None
+    if is_untold and polymarket_rule(series.interval, open_s, None).kind == POINT:
+        return 0
+    if told_s != source_s or (source_s == 0 and config.twap_enabled):
+        found = f"found {told_s} s (twapEnabled {config.twap_enabled})"
+        raise FeedError(f"cryptoMarketConfig: {found}, wanted {source_s} s of its source")
+    return source_s
 
 
 class Catalog:

@@ -312,6 +312,51 @@ def test_without_a_twap_the_rule_is_another() -> None:
     assert rule_of(found.spec(FIVE)) == Rule(kind=TWAP, compare=AT_LEAST, n=60)
 
 
+NONE_SAID: dict[str, dict[str, Any] | None] = {
+    "no config": None, "an empty one": {}, "on": {"twapEnabled": True},
+    "on, of nothing": {"twapEnabled": True, "twapLookbackSeconds": 0},
+    "neither": {"twapEnabled": None, "twapLookbackSeconds": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NONE_SAID)
+def test_no_average_is_taken_only_where_source_and_config_both_say_so(name: str) -> None:
+    """Since August 2026 windows settle on a mean: a source that tells none says too little."""
+    spec = next(s for s in WINDOWS if s.ticker == f"btc-updown-5m-{BEGIN_S}")
+    told = gamma(spec, resolutionSource=f"{STREAMS}btc-usd", cryptoMarketConfig=NONE_SAID[name])
+    if NONE_SAID[name] is None:
+        del told["cryptoMarketConfig"]
+    with pytest.raises(FeedError, match=r"cryptoMarketConfig: found .*, wanted 0 s of its source"):
+        gamma_window(FIVE, BEGIN_S, orjson.dumps([told]))
+
+
+def test_a_window_that_does_not_say_its_average_is_said_and_found_once_it_does() -> None:
+    spec = next(s for s in WINDOWS if s.ticker == f"btc-updown-5m-{BEGIN_S}")
+    stage, where = Stage(spec), ("polymarket btc 5m", 0)
+    point = {"resolutionSource": f"{STREAMS}btc-usd"}
+    stage.polymarket.broken = {spec.ticker: {**point, "cryptoMarketConfig": {}}}
+    assert where not in stage.round() and "cryptoMarketConfig" in "".join(stage.said)
+    off = {"cryptoMarketConfig": {"twapEnabled": False}}
+    stage.polymarket.broken = {spec.ticker: {**point, **off}}
+    assert stage.round(later_ns=AGAIN_MAX_NS) == [where]
+    assert stage.proposed[-1]["twap_s"] == 0
+
+
+def test_before_the_averages_a_window_had_none_and_no_config() -> None:
+    july_s = 1_783_000_800 // 300 * 300
+    open_ns, close_ns = july_s * SECOND_NS, (july_s + 300) * SECOND_NS
+    spec = replace(
+        next(s for s in WINDOWS if s.ticker == f"btc-updown-5m-{BEGIN_S}"),
+        ticker=f"btc-updown-5m-{july_s}", open_epoch_ns=open_ns, close_epoch_ns=close_ns,
+    )  # fmt: skip
+    told = gamma(spec, resolutionSource=f"{STREAMS}btc-usd", cryptoMarketConfig={})
+    found = gamma_window(FIVE, july_s, orjson.dumps([told]))
+    assert found is not None and found.twap_s == 0
+    told["cryptoMarketConfig"] = {"twapEnabled": True}
+    with pytest.raises(FeedError, match="twapEnabled True"):
+        gamma_window(FIVE, july_s, orjson.dumps([told]))
+
+
 def kalshi_row(**changed: Any) -> dict[str, Any]:
     spec = next(s for s in WINDOWS if s.venue == "kalshi" and s.strike_type)
     return KalshiMarket(spec, "id").json() | changed
