@@ -55,7 +55,7 @@ class Prices:
         slot, source = int(body[c.X_PRODUCT]), int(body[_SOURCE_AT])
         ticks = self._ticks.setdefault(slot, Ticks())
         if body[c.X_TRUST]:
-            ticks.heard_ns = 0
+            ticks.lost()
             return False
         if source in MEANS:
             ticks.take_mean(int(body[_MEAN_AT]), int(body[_MEAN_END_AT]))

@@ -23,7 +23,8 @@ class Ticks:
 
     value_e8: int = 0
     at_ns: int = 0
-    heard_ns: int = 0  # machine time
+    heard_ns: int = 0  # machine time; 0: nothing, or lost since
+    since_ns: int = 0  # earliest mean that came since the relay was lost; 0: none
     missing: int = 0  # seconds left out between two that came
     _by_second: dict[int, int] = field(default_factory=dict)
     _means: dict[int, int] = field(default_factory=dict)  # by the stamp of their end
@@ -48,10 +49,16 @@ class Ticks:
 
     def take_mean(self, mean_e8: int, end_ns: int) -> None:
         """A mean that the publisher itself tells (Polymarket's TWAP)."""
-        if mean_e8 > 0 and end_ns > 0:
-            self._means.setdefault(end_ns, mean_e8)
-            while len(self._means) > KEPT_S:
-                del self._means[next(iter(self._means))]
+        if mean_e8 <= 0 or end_ns <= 0 or end_ns in self._means:
+            return  # a mean that is told again does not say that the relay is heard
+        self._means[end_ns] = mean_e8
+        self.since_ns = min(self.since_ns or end_ns, end_ns)
+        while len(self._means) > KEPT_S:
+            del self._means[next(iter(self._means))]
+
+    def lost(self) -> None:
+        """The relay is not trusted now: what it told stays, what it tells next follows nothing."""
+        self.heard_ns = self.since_ns = 0
 
     def known(self, stamps: range) -> tuple[int, int, int]:
         """(sum, count, second up to which none is missing) of the seconds of an average; where
@@ -67,9 +74,11 @@ class Ticks:
         return total, count, whole_s
 
     def mean_at(self, at_ns: int) -> int | None:
-        """The published mean stamped `at_ns`, else the first soon after it. None: not heard."""
-        found = [end for end in self._means if at_ns <= end <= at_ns + STRIKE_LATE_NS]
+        """The published mean stamped `at_ns`, else the first soon after it if the relay was heard
+        from shortly before until then. None: not heard."""
         if at_ns in self._means:
             return self._means[at_ns]
-        before = any(end < at_ns for end in self._means)  # we listened when it was due
+        found = [end for end in self._means if at_ns < end <= at_ns + STRIKE_LATE_NS]
+        begin_ns = max(self.since_ns, at_ns - STRIKE_LATE_NS)
+        before = self.since_ns > 0 and any(begin_ns <= end < at_ns for end in self._means)
         return self._means[min(found)] if found and before else None

@@ -96,10 +96,10 @@ class Desk:
                      value_e8=round(dollars * E8), source=source)  # fmt: skip
         self.world.append(f"changes_{CF if slot == BRTI else POLYBOLT}", K_INDEX, row)
 
-    def twap(self, dollars: float, end_ns: int) -> None:
+    def twap(self, dollars: float, end_ns: int, trust: int = 0) -> None:
         """Polymarket's own mean."""
         row = record(INDEX, product=BTCUSD, mean_e8=round(dollars * E8), mean_end_ns=end_ns,
-                     source=POLYBOLT_TWAP)  # fmt: skip
+                     source=POLYBOLT_TWAP, trust=trust)  # fmt: skip
         self.world.append(f"changes_{POLYBOLT}", K_INDEX, row)
 
     def go(self, seconds: int, dollars: float = 80_010, skip: tuple[int, ...] = ()) -> None:

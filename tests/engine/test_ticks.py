@@ -73,6 +73,46 @@ def test_a_strike_is_the_published_mean_of_the_windows_start_if_we_heard_it() ->
     assert late.mean_at(at_ns) is None
 
 
+def test_after_a_loss_only_what_came_since_says_that_we_listened() -> None:
+    at_ns, ticks = CLOSE_S * SECOND, Ticks()
+    for i in range(60, 29, -1):
+        ticks.take_mean(i, at_ns - i * SECOND)
+    ticks.lost()
+    ticks.take_mean(5, at_ns - 30 * SECOND)  # told again, as trust comes back: heard long ago
+    ticks.take_mean(4, at_ns + 4 * SECOND)
+    assert ticks.mean_at(at_ns) is None
+    assert ticks.mean_at(at_ns - 30 * SECOND) == 30  # an exact stamp stays good
+    ticks.take_mean(2, at_ns)  # and so does one that history brings
+    assert ticks.mean_at(at_ns) == 2
+
+
+def test_a_loss_that_ended_before_the_start_changes_nothing_one_after_it_forgets_the_rest() -> None:
+    at_ns, ticks = CLOSE_S * SECOND, Ticks()
+    ticks.take_mean(1, at_ns - 9 * SECOND)
+    ticks.lost()
+    ticks.take_mean(2, at_ns - SECOND)
+    ticks.take_mean(3, at_ns + SECOND)
+    assert ticks.mean_at(at_ns) == 3
+    ticks.lost()
+    assert ticks.mean_at(at_ns) is None  # whoever asks only now: less is known, never more
+
+
+def test_history_that_reaches_back_over_the_start_tells_the_first_mean_after_it() -> None:
+    at_ns, ticks = CLOSE_S * SECOND, Ticks()
+    ticks.take_mean(9, at_ns - 40 * SECOND)
+    ticks.lost()
+    for i in (*range(-39, 0), 1, 2, 3):  # that of the start itself was never published
+        ticks.take_mean(100 + i, at_ns + i * SECOND)
+    assert ticks.mean_at(at_ns) == 101
+
+
+def test_means_that_stopped_without_a_word_are_a_loss_as_well() -> None:
+    at_ns, ticks = CLOSE_S * SECOND, Ticks()
+    ticks.take_mean(1, at_ns - 6 * SECOND)
+    ticks.take_mean(2, at_ns + SECOND)
+    assert ticks.mean_at(at_ns) is None
+
+
 def test_memory_is_bounded() -> None:
     ticks = Ticks()
     for i in range(3 * KEPT_S):
