@@ -22,6 +22,7 @@ LEADS = "coinbase"  # the exchange whose trades come first and without USDT's ba
 _INTERVALS = {300: "5m", 900: "15m", 14_400: "4h"}
 _HOURLY_S, _DAILY_S = 3_600, range(23 * 3_600, 25 * 3_600 + 1)  # candles; noon to noon Eastern
 RELAYS = (CF, POLYBOLT)
+UNHEARD = -2  # INSTRUMENT.index_slot: an index is named that nothing tells; NONE_NS: none is named
 Slots = Mapping[str, Mapping[str, int]]
 
 
@@ -44,9 +45,10 @@ def rule_of(market: MarketSpec) -> Rule:
 def settles_cells(market: MarketSpec, products: Slots) -> dict[str, int]:
     """Cells of INSTRUMENT. `products`: slot of each feed's products and indices."""
     index_slot = next(
-        (slots[market.index] for slots in products.values() if market.index in slots), NONE_NS
+        (slots[market.index] for slots in products.values() if market.index in slots),
+        UNHEARD if market.index else NONE_NS,
     )
-    is_heard = index_slot != NONE_NS
+    is_heard = index_slot >= 0
     rule = rule_of(market) if is_heard else NO_RULE
     product = f"{index_of(market.index).asset}-USD" if is_heard else ""
     return {
@@ -77,6 +79,7 @@ def stand_ins(products: Slots) -> dict[int, tuple[Exchange, ...]]:
 
 
 def needs_terms(a: Words, b: Words) -> int:
-    """PAIR.needs_terms: 1 if both legs settle on an index, each on its own average of it."""
-    rows = (a.view(INSTRUMENT)[0], b.view(INSTRUMENT)[0])
-    return int(all(row["settlement_rule"] != 0 for row in rows))
+    """PAIR.needs_terms: 1 if a leg settles on an index. Where the other leg does not, or its rule
+    is not known, the model has no terms of the pair: nobody says what is sure, and it waits for
+    ever."""
+    return int(any(row.view(INSTRUMENT)[0]["index_slot"] != NONE_NS for row in (a, b)))

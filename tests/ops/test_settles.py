@@ -22,12 +22,12 @@ from engine.fair_rules import (
 )
 from ops.config import load
 from ops.identity import identify
-from ops.settles import rule_of, settles_cells, stand_ins
+from ops.settles import needs_terms, rule_of, settles_cells, stand_ins
 from ops.sim_index import products
-from ops.venues.script import MarketSpec, PairSpec
+from ops.venues.script import MarketSpec, PairSpec, SetSpec
 from ops.venues.world import make_world
 from ops.venues.world_windows import listed
-from shm_layout import INSTRUMENT, NONE_NS, PAIR
+from shm_layout import BODY, E8, INSTRUMENT, NONE_NS, PAIR
 from tests.ops.fakes import FakeScript
 
 BEGIN_NS = 1_800_000_123 * 10**9
@@ -121,6 +121,66 @@ def test_a_pair_of_two_windows_needs_the_models_terms_and_one_of_plain_markets_d
     identity = identify(Script(), load("testing"), products(Script()))
     needs = [int(np.asarray(row).view(PAIR)[0]["needs_terms"]) for row in identity.pairs[:2]]
     assert needs == [1, 0]  # behind them stand those of one market alone
+
+
+HOUR_S = BEGIN_NS // 10**9 // 3_600 * 3_600
+LADDER = MarketSpec(venue="kalshi", ticker="KXBTCD-26NOV2117-T80500", title="BTC?", event="h",
+                    index="BRTI", strike_type="greater", strike_e8=80_500 * 10**8,
+                    close_epoch_ns=(HOUR_S + 3_600) * 10**9)  # fmt: skip
+HOURLY = MarketSpec(venue="polymarket", ticker="hourly", title="BTC?", event="h", index="BTCUSDT",
+                    open_epoch_ns=HOUR_S * 10**9,
+                    close_epoch_ns=(HOUR_S + 3_600) * 10**9)  # fmt: skip
+GAMES = tuple(MarketSpec(venue=v, ticker=v, title="A", event="e") for v in ("kalshi", "polymarket"))
+LEGS = {
+    "both rules known": (replace(LADDER, round_digits=2), HOURLY, 1),
+    "one rule not told": (LADDER, HOURLY, 1),
+    "the other's not told": (replace(LADDER, round_digits=2), replace(HOURLY, index="btcusd"), 1),
+    "neither told": (LADDER, replace(HOURLY, index="btcusd"), 1),
+    "neither index heard": (replace(LADDER, index="MOON"), replace(HOURLY, index="MARS"), 1),
+    "one on an index and one on none": (replace(LADDER, round_digits=2), GAMES[1], 1),
+    "one on an index nobody tells, one on none": (replace(LADDER, index="MOON"), GAMES[1], 1),
+    "no index at all": (*GAMES, 0),
+}
+
+
+@pytest.mark.parametrize("name", LEGS)
+def test_a_pair_with_a_leg_on_an_index_is_never_taken_for_sure_without_terms(name: str) -> None:
+    a, b, wanted = LEGS[name]
+    slots = SLOTS | {"binance": {"BTCUSDT": 4}}
+    rows = []
+    for market in (a, b):
+        body = np.zeros(BODY, np.int64)
+        for cell, value in settles_cells(market, slots).items():
+            body.view(INSTRUMENT)[0][cell] = value
+        rows.append(body)
+    assert needs_terms(rows[0], rows[1]) == wanted
+
+
+def test_games_and_sets_of_one_venue_wait_for_no_terms() -> None:
+    """Also a ladder on an index: one figure settles all of it."""
+    world = make_world(3, begin_epoch_ns=BEGIN_NS, has_sets=True)
+
+    class Script(FakeScript):
+        higher = replace(LADDER, ticker="higher", strike_e8=81_000 * E8)
+        markets = (*world.markets, LADDER, higher, HOURLY)
+        pairs = (*world.pairs, PairSpec(a_venue="kalshi", a_ticker=LADDER.ticker,
+                                        b_venue="polymarket", b_ticker="hourly"))  # fmt: skip
+        sets = (*world.sets, *(
+            SetSpec(venue="kalshi", tickers=(LADDER.ticker, "higher"), way=way)
+            for way in ("ladder", "implies")
+        ))  # fmt: skip
+        products = world.products
+        indices = world.indices
+
+    settings = load("testing", None, {"ARB_UPDOWN_BETS": "0"})
+    identity = identify(Script(), settings, products(world))
+    seen = set()
+    for at, body in enumerate(identity.pairs):
+        pair, is_set = body.view(PAIR)[0], at >= len(Script.pairs)
+        named = any(Script.markets[int(pair[leg])].index for leg in "ab")
+        assert pair["approved"] == 1 and pair["needs_terms"] == (named and not is_set)
+        seen.add((is_set, named))
+    assert len(seen) == 4  # pairs and sets, on an index and on none
 
 
 def test_every_window_of_the_seeded_world_has_a_rule_and_its_slots() -> None:
