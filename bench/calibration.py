@@ -149,7 +149,7 @@ def run(quick: bool) -> dict[str, object]:
     panels = []
     for name, read in SETS.items():
         if not (DATA / name).exists():
-            figures[name] = "not on this machine (set ARB_DATA)"
+            figures[name] = "not on this machine (set ARB_TEST_DATA)"
             continue
         samples = _complete(list(read(DATA)))
         figures[name] = by_time_left(samples)

@@ -27,7 +27,7 @@ from engine.fair import CAP, digital, fair_yes, widening
 from engine.fair_rules import Rule, kalshi_rule, polymarket_rule
 from engine.volatility import HALF_LIFE_S, SAMPLE_S, YEAR_S, ewma_tick
 
-DATA = Path(os.environ.get("ARB_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("ARB_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 _WARM_S = 120.0  # of spot before a volatility counts
 _LATE_S = 2.0  # a trade older than that is no tick of its second
 _MID_AGE_S = 5.0

@@ -6,22 +6,19 @@ as a whole word in any case ("Kenneth" and "together" are not ETH). Phrases that
 asset ("Colorado Avalanche", "Bitcoin Cash") are told apart by a list of their own.
 
 Names of indices vary with who writes them (reference spot 6.2: ETHUSD_RTI, ETHUSDRTI and ERTI are
-one): they are known by the table below, and an unknown one is refused.
+one): they are known by the table of feeds/indices.py, Binance's candles by the coins in it, and an
+unknown one is refused.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 TOLD = re.compile(r"[A-Z0-9]{2,10}(/[A-Z0-9]{2,10})*=[a-z0-9 .-]+(,[a-z0-9 .-]+)*", re.ASCII)
 WANTED = 'assets as "POL/MATIC=polygon": symbols in capitals, then names in small letters'
-CF_NAMES = MappingProxyType({"BRTI": "BTC", "ERTI": "ETH"})  # those not made of their symbol
-CF_FORM = re.compile(r"([A-Z0-9]{2,10}?)USD_?RTI", re.ASCII)  # CF Benchmarks
-CHAINLINK_FORM = re.compile(r"([a-z0-9]{2,10}?)/?usd", re.ASCII)  # btcusd, btc/usd
-BINANCE_FORM = re.compile(r"([A-Z0-9]{2,10}?)USDT", re.ASCII)  # candles of Binance
 CF, CHAINLINK, BINANCE = "cfbenchmarks", "chainlink", "binance"
 
 
@@ -96,13 +93,24 @@ def _either(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
-def index_of(name: str, others: Mapping[str, str] = CF_NAMES) -> Index:
-    """What the index of this name measures. Raises AssetError for a name of no known form."""
-    if name in others:
-        return Index(others[name], CF)
-    for form, source in ((CF_FORM, CF), (BINANCE_FORM, BINANCE), (CHAINLINK_FORM, CHAINLINK)):
-        found = form.fullmatch(name)
-        if found is not None:
-            return Index(found[1].upper(), source)
-    wanted = "an index such as BRTI, ETHUSD_RTI, ethusd or BTCUSDT"
-    raise AssetError(f"found {name!r}, wanted {wanted}")
+def index_of(name: str) -> Index:
+    """What the index of this name measures. Raises AssetError for a name that is not known."""
+    found = _indices().get(name)
+    if found is None:
+        wanted = "an index such as BRTI, ETHUSD_RTI, ethusd or BTCUSDT"
+        raise AssetError(f"found {name!r}, wanted {wanted}")
+    return found
+
+
+@functools.cache
+def _indices() -> Mapping[str, Index]:
+    """Every known index by each of its names."""
+    from feeds.indices import ALIASES  # brings numba, which one who only reads settings must not
+
+    found: dict[str, Index] = {}
+    for index, names in ALIASES.items():
+        source = CF if index.endswith("RTI") else CHAINLINK
+        coin = "BTC" if index == "BRTI" else index.upper().removesuffix("_RTI").removesuffix("USD")
+        found |= dict.fromkeys(names, Index(coin, source))
+    coins = {index.asset for index in found.values()}
+    return found | {f"{coin}USDT": Index(coin, BINANCE) for coin in coins}

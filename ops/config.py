@@ -2,8 +2,9 @@
 
 The profiles beside this file (`profiles/*.toml`) hold every key with its meaning (ops/settings.py
 their form). Variables are ARB_SECTION_KEY, and ASSET and INTERVAL for the keys of [updown]; lists
-are written with commas there. Only this module reads files and the environment. Every mistake of
-all of them is told at once, a line each: where, which key, what was found, what was wanted.
+are written with commas there, and what else begins with ARB_ is refused. Only this module reads
+files and the environment. Every mistake of all of them is told at once, a line each: where, which
+key, what was found, what was wanted.
 """
 
 from __future__ import annotations

@@ -27,6 +27,19 @@ from ops.strategy_settings import GROUP
 SHOWN = 60  # characters of what was found
 PREFIX = "ARB_"
 SHORT_NAMES = {"ASSET": ("updown", "assets"), "INTERVAL": ("updown", "intervals")}
+VARIABLES = SHORT_NAMES | {
+    f"{PREFIX}{section}_{key}".replace(".", "_").upper(): (section, key)
+    for section in SECTIONS
+    for key in keys_of(section)
+}
+# The program's variables beside its settings. ARB_SUPERVISOR_PID is none of them: the supervisor
+# tells it to its forkserver alone, so from outside it is refused.
+OWN = (
+    "ARB_NAME",  # the segment's name (ops/launch.py, ops/top_cli.py)
+    "ARB_PYTHON",  # the interpreter that .venv is made with (ops/run)
+    "ARB_STATE_DIR",  # the folder for compiled kernels and logs (ops/cache.py)
+)
+OF_TESTS = "ARB_TEST_"  # what only tests and `bench calibration` read begins so
 _HEAD = re.compile(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]\s*(#.*)?")
 _ASSIGNED = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)")
@@ -214,16 +227,17 @@ def _number(kind: Kind, found: object) -> int | None:
 
 
 def variables_layer(environment: Mapping[str, str], mistakes: Mistakes) -> Layer:
-    """ARB_LIMITS_SIZE_MAX=50 is [limits] size_max = "50"; ASSET=btc is [updown] assets."""
+    """ARB_LIMITS_SIZE_MAX=50 is [limits] size_max = "50"; ASSET=btc is [updown] assets. Whatever
+    else begins with ARB_ is a mistake, but for the program's own and its tests' variables."""
     layer: Layer = {}
     for name, text in environment.items():
-        found = SHORT_NAMES.get(name) or _split(name, mistakes)
+        found, where = VARIABLES.get(name), f"variable {name}"
         if found is None:
+            is_ours = name.upper().startswith(PREFIX)
+            if is_ours and name not in OWN and not name.startswith(OF_TESTS):
+                mistakes.add(where, _not_a_variable(name.upper().removeprefix(PREFIX)))
             continue
-        (section, key), where = found, f"variable {name}"
-        if key not in keys_of(section):
-            mistakes.add(where, f"{section}.{key}: unknown key, {_near_key(section, key)}")
-            continue
+        section, key = found
         if found in layer:
             mistakes.add(where, f"{section}.{key}: found also in {layer[found].where}, wanted once")
             continue
@@ -233,36 +247,28 @@ def variables_layer(environment: Mapping[str, str], mistakes: Mistakes) -> Layer
     return layer
 
 
-def _split(name: str, mistakes: Mistakes) -> tuple[str, str] | None:
-    """Section and key of a variable; None: it is none of a setting, or a mistake was told.
+def _not_a_variable(told: str) -> str:
+    """What is wrong with a variable of this name, less its ARB_."""
+    if told in {known.replace(".", "_").upper() for known in (*SECTIONS, GROUP)}:
+        return f"found a section without a key, wanted {PREFIX}SECTION_KEY"
+    if near := _near_variables(told):
+        return f"unknown variable, did you mean {' or '.join(near)}?"
+    own = ", ".join(OWN)
+    return f"unknown variable, wanted {PREFIX}SECTION_KEY of a setting, {own} or {OF_TESTS}…"
 
-    The program has variables beside its settings (ARB_NAME, ARB_STATE_DIR, those of its tests), so
-    only one that looks like a setting is refused as an unknown one.
-    """
-    if not name.startswith(PREFIX):
-        return None
-    told = name.removeprefix(PREFIX).lower()
-    for known in SECTIONS:
-        begin = known.replace(".", "_")
-        if told == begin:
-            text = f"found a section without a key, wanted {PREFIX}SECTION_KEY"
-            mistakes.add(f"variable {name}", text)
-            return None
-        if told.startswith(f"{begin}_"):
-            return known, told.removeprefix(f"{begin}_")
-    section, _, key = told.partition("_")
-    if section == GROUP:
-        wanted = ", ".join(known for known in SECTIONS if known.startswith(f"{GROUP}."))
-        mistakes.add(f"variable {name}", f"{GROUP}: unknown section, wanted one of {wanted}")
-        return None
-    near = difflib.get_close_matches(section, SECTIONS, 1, 0.7)
-    homes = [each for each in SECTIONS if key in keys_of(each)]
-    if key and (near or homes):
-        meant = (near or homes)[0]
-        variable = f"{PREFIX}{meant}_{key}".upper()
-        text = f"{section}: unknown section, did you mean {variable}?"
-        mistakes.add(f"variable {name}", text)
-    return None
+
+def _near_variables(told: str) -> list[str]:
+    """Those that end with what was told, else contain it (the nearest three); else the nearest of
+    the same key, else of any."""
+    known = {name.removeprefix(PREFIX): name for name in (*VARIABLES, *OWN)}
+    ends = [each for each in known if f"_{each}".endswith(f"_{told}")]
+    holds = ends or [each for each in known if f"_{told}_" in f"_{each}_"]
+    near = difflib.get_close_matches(told, holds, 3, 0.0)
+    if not near:
+        keys = {name.removeprefix(PREFIX): key.upper() for name, (_, key) in VARIABLES.items()}
+        same = [each for each, key in keys.items() if told.endswith(f"_{key}")]
+        near = difflib.get_close_matches(told, same, 1, 0.6)
+    return [known[each] for each in near or difflib.get_close_matches(told, known, 1, 0.7)]
 
 
 def _parsed(entry: dataclasses.Field[Any], text: str) -> object:

@@ -64,10 +64,13 @@ def kalshi_source(rules: str) -> Source:
 def polymarket_source(address: str) -> Source:
     """From `resolutionSource`. Raises FeedError for one that is not known."""
     stream, candle = _STREAM.fullmatch(address), _CANDLE.fullmatch(address)
-    if stream is not None:
-        return Source(index_of(f"{stream[1]}usd"), twap_s=int(stream[2] or 0))
-    if candle is not None:
-        return Source(index_of(f"{candle[1]}USDT"))
+    try:
+        if stream is not None:
+            return Source(index_of(f"{stream[1]}usd"), twap_s=int(stream[2] or 0))
+        if candle is not None:
+            return Source(index_of(f"{candle[1]}USDT"))
+    except AssetError as error:
+        raise FeedError(f"resolutionSource: {error}") from error
     wanted = "wanted a stream of Chainlink or a pair of Binance"
     raise FeedError(f"resolutionSource: found {address[:SHOWN]!r}, {wanted}")
 

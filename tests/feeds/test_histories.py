@@ -2,7 +2,8 @@
 
 The real simulated venues against the real feed (handlers, lanes, race, facts, REST) in virtual
 time; `histories.py` plays, `oracle.py` judges. 500 in the ordinary tests, 10,000 more with
-`pytest -m books` (ARB_SHORT: 25). A failing one names its seed and the command that plays it again.
+`pytest -m books` (ARB_TEST_SHORT: 25). A failing one names its seed and the command that plays
+it again.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tests.feeds.oracle import Wrong
 from tests.feeds.play import Play, play
 
 BATCHES, EACH = 8, 25
-MANY = 25 if os.environ.get("ARB_SHORT") else 10_000
+MANY = 25 if os.environ.get("ARB_TEST_SHORT") else 10_000
 SAY_EVERY = 25
 TRUSTED_LEAST = 0.5  # of the looks: a feed that trusts nothing would be right for nothing
 

@@ -133,7 +133,7 @@ def test_the_captured_frames_of_the_reference_are_scanned() -> None:
     for venue, file in (("binance", "binance_spot.jsonl"), ("coinbase", "coinbase_exchange.jsonl")):
         path = REFERENCE / "fixtures/spot" / file
         if not path.exists():
-            pytest.skip(f"reference {file} is not on this machine (set ARB_REFERENCE)")
+            pytest.skip(f"reference {file} is not on this machine (set ARB_TEST_REFERENCE)")
         for each in map(orjson.loads, path.read_text().splitlines()):
             if each.get("dir") == "in":
                 codes.setdefault(each["kind"], set()).add(code(venue, each["raw"].encode()))

@@ -92,7 +92,7 @@ def _lines(record: dict[str, Any], said: dict[str, str]) -> Iterator[str]:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """The table of requests, and where it lies as JSON (ARB_JUDGES_JSON names another file)."""
+    """The table of requests, and where it lies as JSON (ARB_TEST_JUDGES_JSON: another file)."""
     kept, said = config.stash.get(_HEARD, []), config.stash.get(_SAID, {})
     if not kept and not said:
         return
@@ -101,6 +101,6 @@ def pytest_terminal_summary(
     for line in _lines(record, said):
         terminalreporter.write_line(line)
     if record:
-        file = Path(os.environ.get("ARB_JUDGES_JSON", state_dir() / "judges" / "calls.json"))
+        file = Path(os.environ.get("ARB_TEST_JUDGES_JSON", state_dir() / "judges" / "calls.json"))
         file.write_text(json.dumps(record, indent=1))
         terminalreporter.write_line(f"as JSON: {file}")

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.judges, pytest.mark.timeout(600)]
 
 FAST, PLAIN = "polymarket-client with coincurve", "polymarket-client"
 FILE = "polymarket_sign_judge.py"
-ORDERS = 2_000 if os.environ.get("ARB_SHORT") else 10_000
+ORDERS = 2_000 if os.environ.get("ARB_TEST_SHORT") else 10_000
 ORDERS_PLAIN = 300  # its own code in Python takes ten times as long
 JUDGE_MAX_S = 300.0
 SEED = 20261121

@@ -3,7 +3,7 @@
 
 `python -m tests.ops.fakes start --for 1` is `arb-supervisor` with this session. A feed publishes
 trusted quotes of its epoch; the gateway reports itself reconciled; the canceller outlives the
-supervisor by half a second. What a role is told to do wrong stands in ARB_FAKE ("name=fault").
+supervisor by half a second. What a role is told to do wrong stands in ARB_TEST_FAKE ("name=fault").
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class FakeSession:
 
     def plans(self, ports: Mapping[str, Any], segment: str) -> tuple[Plan, ...]:
         """Every process of it."""
-        faults = dict(part.split("=") for part in os.environ.get("ARB_FAKE", "").split(",") if part)
+        told = os.environ.get("ARB_TEST_FAKE", "").split(",")
+        faults = dict(part.split("=") for part in told if part)
 
         def plan(name: str, kind: str, role: int, **more: Any) -> Plan:
             return Plan(name=name, kind=kind, role=role, build="tests.ops.fakes:build",

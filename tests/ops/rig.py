@@ -59,8 +59,8 @@ class Engine:
         runtime = self.state_dir / "tmp"
         runtime.mkdir(exist_ok=True, mode=0o700)
         return os.environ | PATIENT | self.settings | {
-            "ARB_STATE_DIR": str(self.state_dir), "ARB_NAME": self.name, "ARB_FAKE": self.faults,
-            "XDG_RUNTIME_DIR": str(runtime),
+            "ARB_STATE_DIR": str(self.state_dir), "ARB_NAME": self.name,
+            "ARB_TEST_FAKE": self.faults, "XDG_RUNTIME_DIR": str(runtime),
         }  # fmt: skip
 
     def start(self, *flags: str) -> None:

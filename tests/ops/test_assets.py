@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from feeds.indices import ALIASES
 from ops.assets import BINANCE, CF, CHAINLINK, AssetError, Assets, Index, index_of
 from ops.config import load
 from tests.conftest import recorded
@@ -98,7 +99,8 @@ INDICES = {
     "BRTI": Index("BTC", CF), "ERTI": Index("ETH", CF), "ETHUSD_RTI": Index("ETH", CF),
     "ETHUSDRTI": Index("ETH", CF), "SOLUSD_RTI": Index("SOL", CF), "XRPUSD_RTI": Index("XRP", CF),
     "btcusd": Index("BTC", CHAINLINK), "eth/usd": Index("ETH", CHAINLINK),
-    "BTCUSDT": Index("BTC", BINANCE),
+    "BTCUSDT": Index("BTC", BINANCE), "HYPEUSDT": Index("HYPE", BINANCE),
+    "zec/usd": Index("ZEC", CHAINLINK), "DOGEUSDRTI": Index("DOGE", CF),
 }  # fmt: skip
 
 
@@ -107,10 +109,20 @@ def test_an_index_is_known_by_every_name_it_has(name: str) -> None:
     assert index_of(name) == INDICES[name]
 
 
-@pytest.mark.parametrize("name", ["", "BRTI2", "brti", "BTC", "usd", "BTCEUR_RTI", "Btcusd", "RTI"])
+STRANGE = ["", "BRTI2", "brti", "BTC", "usd", "BTCEUR_RTI", "Btcusd", "RTI", "USDT", "BRTIUSDT"]
+UNKNOWN = ["FOOUSD_RTI", "FOOUSDRTI", "HYPEUSD_RTI", "goldusd", "gold/usd", "ZZZUSDT", "btcUSDT"]
+
+
+@pytest.mark.parametrize("name", [*STRANGE, *UNKNOWN])
 def test_an_unknown_index_is_refused(name: str) -> None:
     with pytest.raises(AssetError, match="wanted an index such as BRTI"):
         index_of(name)
+
+
+def test_the_feeds_and_we_know_the_same_indices() -> None:
+    for index, names in ALIASES.items():
+        assert len({index_of(name) for name in names}) == 1 and index_of(index).source != BINANCE
+    assert len({index_of(index) for index in ALIASES}) == len(ALIASES)
 
 
 def titles() -> Iterator[str]:

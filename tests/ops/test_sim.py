@@ -156,7 +156,7 @@ def test_dead_venues_end_the_run(tmp_path: Path) -> None:
         assert made.leftovers() == []
 
 
-IS_SHORT = bool(os.environ.get("ARB_SHORT"))
+IS_SHORT = bool(os.environ.get("ARB_TEST_SHORT"))
 KILLED = {  # process -> the trading state its death leads to
     "feed kalshi": "ACTIVE", "feed polymarket": "ACTIVE", "feed coinbase": "ACTIVE",
     "feed binance": "ACTIVE", "feed kraken": "ACTIVE", "model": "ACTIVE",

@@ -92,3 +92,11 @@ ELSEWHERE = (
 def test_an_address_that_is_not_known_is_refused(address: str) -> None:
     with pytest.raises(FeedError, match=r"resolutionSource: found .*wanted a stream"):
         polymarket_source(address)
+
+
+@pytest.mark.parametrize(
+    "place", ["data.chain.link/streams/zzz-usd", "www.binance.com/en/trade/ZZZ_USDT"]
+)
+def test_an_address_of_a_coin_that_is_not_known_is_refused(place: str) -> None:
+    with pytest.raises(FeedError, match=r"resolutionSource: found '.*', wanted an index such as"):
+        polymarket_source(f"https://{place}")

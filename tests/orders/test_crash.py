@@ -1,8 +1,8 @@
 """The gateway is killed again and again while it trades, at every place where an order is half
 done: what the checker asks of every order holds afterwards, and the journal is whole.
 
-`pytest -m crash` kills 500 gateways, a continuous integration (ARB_SHORT) ten of them. One run of
-the engine lives through many.
+`pytest -m crash` kills 500 gateways, a continuous integration (ARB_TEST_SHORT) ten of them. One run
+of the engine lives through many.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.orders.evidence import Evidence, Keeper, gather
 from tests.session.deaths import Scene
 from tests.session.witness import Witness
 
-KILLS = 10 if os.environ.get("ARB_SHORT") else 50
-SEEDS = range(1, 2) if os.environ.get("ARB_SHORT") else range(1, 11)
+KILLS = 10 if os.environ.get("ARB_TEST_SHORT") else 50
+SEEDS = range(1, 2) if os.environ.get("ARB_TEST_SHORT") else range(1, 11)
 COMMAND = [sys.executable, "-m", "tests.orders.crash_session"]
 SETTINGS = {
     "ARB_PROCESSES_RESTARTS_MAX": "1000", "ARB_PROCESSES_BACKOFF_MS": "1",

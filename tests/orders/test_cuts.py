@@ -1,7 +1,7 @@
 """Orders that are cut off from their answers, at each point, at both venues, on both legs: what
 the checker asks of every order holds. All cases of a seed are one run of the engine.
 
-`pytest -m cuts` runs 50 seeds, a continuous integration (ARB_SHORT) one of them.
+`pytest -m cuts` runs 50 seeds, a continuous integration (ARB_TEST_SHORT) one of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.orders.evidence import Evidence, Keeper, Placed, gather
 from tests.orders.operator import Operator
 from tests.session.witness import Witness
 
-SEEDS = range(1, 2) if os.environ.get("ARB_SHORT") else range(1, 51)
+SEEDS = range(1, 2) if os.environ.get("ARB_TEST_SHORT") else range(1, 51)
 COMMAND = [sys.executable, "-m", "tests.orders.cut_session"]
 SETTINGS = {
     "ARB_GATEWAY_REPLY_MAX_MS": "400", "ARB_GATEWAY_CONNECT_MAX_MS": "400",

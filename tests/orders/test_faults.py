@@ -1,9 +1,9 @@
 """Ten minutes in which both venues fail in every way they know: what the checker asks of every
 order holds, and `explain` accounts for every cent, order by order, exactly as the venues do.
 
-`pytest -m faults` takes the ten minutes; a continuous integration (ARB_SHORT) a part of one, in
-which each kind comes once. An operator resumes what halts over a leg alone or an order not found.
-ARB_FAULTS_TOLD names a file for what the run came to.
+`pytest -m faults` takes the ten minutes; a continuous integration (ARB_TEST_SHORT) a part of one,
+in which each kind comes once. An operator resumes what halts over a leg alone or an order not
+found. ARB_TEST_FAULTS_TOLD names a file for what the run came to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.orders.evidence import Evidence, Keeper, gather
 from tests.orders.operator import Operator
 from tests.session.witness import Witness
 
-SECONDS = 45 if os.environ.get("ARB_SHORT") else 600
+SECONDS = 45 if os.environ.get("ARB_TEST_SHORT") else 600
 SETTINGS = {
     "ARB_SPOT_BINANCE": "0", "ARB_SPOT_KRAKEN": "0", "ARB_SPOT_COINGECKO": "0",
 }  # fmt: skip
@@ -202,7 +202,7 @@ def test_whatever_the_venues_do_every_order_is_known_and_every_cent_explained(
     found = run(tmp_path, SECONDS)
     verdict = violations(found.evidence)
     code, whole = explained(capsys, found.journal)
-    if path := os.environ.get("ARB_FAULTS_TOLD"):
+    if path := os.environ.get("ARB_TEST_FAULTS_TOLD"):
         Path(path).write_text(json.dumps(told_of(found, whole, verdict), indent=1))
     assert verdict == []
     assert code == 0, whole["differences"]

@@ -2,7 +2,7 @@
 with their legs swapped. Only the burst that the limits allow is read at the venues, every order of
 it is known, and the gateway trades on.
 
-`pytest -m kill` floods for 30 s, a continuous integration (ARB_SHORT) for 5 s. A gateway whose
+`pytest -m kill` floods for 30 s, a continuous integration (ARB_TEST_SHORT) for 5 s. A gateway whose
 limits were raised is caught by the same claims.
 """
 
@@ -29,7 +29,7 @@ from tests.session.witness import Witness
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
-FLOOD_S = 5 if os.environ.get("ARB_SHORT") else 30
+FLOOD_S = 5 if os.environ.get("ARB_TEST_SHORT") else 30
 COMMAND = [sys.executable, "-m", "tests.session.runaway"]
 HARMFUL = ("enlarged", "sides swapped", "venues swapped")  # may not leave even once
 SETTINGS = {
@@ -123,7 +123,7 @@ def flood(tmp_path: Path, settings: dict[str, str], *, settles: bool = True) -> 
     is under way comes to its end.
     """
     told = tmp_path / "flooded"
-    more = {"ARB_FLOOD_S": str(FLOOD_S), "ARB_FLOOD_TOLD": str(told)}
+    more = {"ARB_TEST_FLOOD_S": str(FLOOD_S), "ARB_TEST_FLOOD_TOLD": str(told)}
     with engine(tmp_path, command=COMMAND, settings=SETTINGS | settings | more) as made:
         made.start("--seed", "11", "--speed", "10", "--json")
         witness, keeper = Witness.of(made), Keeper(tmp_path)

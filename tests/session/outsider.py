@@ -1,6 +1,6 @@
 # ruff: noqa: E402  (the kernel cache comes before numba)
-"""`python -m tests.session.outsider` is `arb-supervisor` that tells, in the file ARB_TOLD, what
-another client of the same account needs; `Outsider` is one, at Kalshi's REST.
+"""`python -m tests.session.outsider` is `arb-supervisor` that tells, in the file ARB_TEST_TOLD,
+what another client of the same account needs; `Outsider` is one, at Kalshi's REST.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class OutsiderSession(SimSession):
             "port": ports["venues"]["kalshi"]["rest"], "ca": str(self._tls.ca),
             "key": str(self._keys.kalshi_key_file), "key_id": self._keys.kalshi_key_id,
         }  # fmt: skip
-        Path(os.environ["ARB_TOLD"]).write_text(json.dumps(told))
+        Path(os.environ["ARB_TEST_TOLD"]).write_text(json.dumps(told))
         return super().plans(ports, segment)
 
 

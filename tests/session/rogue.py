@@ -4,10 +4,10 @@ what they read. `python -m tests.session.rogue start` runs it.
 
 SIGUSR1 makes the detector loop without end (beside its own decisions it writes the newest intents
 again, with fresh stamps, whatever anyone says) and blocks the gateway's event loop for 5 s. SIGUSR2
-makes the gateway fill its journal's file, so that it must begin another. ARB_DEAF: the gateway is
-compiled without its look at the kill word. The venues write a line to ARB_TOLD for each order and
-each cancel that they read, and whenever their event loop was late (what they read was then stamped
-late as well); they outlive a dead supervisor by some seconds.
+makes the gateway fill its journal's file, so that it must begin another. ARB_TEST_DEAF: the gateway
+is compiled without its look at the kill word. The venues write a line to ARB_TEST_TOLD for each
+order and each cancel that they read, and whenever their event loop was late (what they read was
+then stamped late as well); they outlive a dead supervisor by some seconds.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Blocked:
     def __init__(self, spec: Any, segment: Any) -> None:
         from ops import roles
 
-        if os.environ.get("ARB_DEAF"):
+        if os.environ.get("ARB_TEST_DEAF"):
             deafen()
         self._desk = roles._gateway(spec, segment)
         self.stop, self.close = self._desk.stop, self._desk.close
@@ -150,7 +150,7 @@ class Telling:
         from ops.venues import serve, session
 
         ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)  # not with the supervisor
-        path = os.environ["ARB_TOLD"]
+        path = os.environ["ARB_TEST_TOLD"]
         told = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
         class Log(session.VenueLog):

@@ -1,11 +1,11 @@
 # ruff: noqa: E402  (the kernel cache comes before numba)
-"""`arb-supervisor` whose detector runs away when it is told to (SIGUSR1): for ARB_FLOOD_S seconds
-it writes 5,000 intents a second beside its own, whatever anyone says; on a busy machine longer,
-until it has written a quarter of them. `python -m tests.session.runaway start` runs it.
+"""`arb-supervisor` whose detector runs away when it is told to (SIGUSR1): for ARB_TEST_FLOOD_S
+seconds it writes 5,000 intents a second beside its own, whatever anyone says; on a busy machine
+longer, until it has written a quarter of them. `python -m tests.session.runaway start` runs it.
 
 Each is one of its own newest decisions with fresh stamps: repeated as it was, of another size, a
 thousand times as large, or with its legs swapped in each way. Once it is over, a line for each
-intent (form, id) stands in the file ARB_FLOOD_TOLD.
+intent (form, id) stands in the file ARB_TEST_FLOOD_TOLD.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Runaway:
         signal.signal(signal.SIGUSR1, self._tell)
 
     def _tell(self, *_: object) -> None:
-        seconds = float(os.environ["ARB_FLOOD_S"])
+        seconds = float(os.environ["ARB_TEST_FLOOD_S"])
         self._begin_ns, self._least = clock.mono_ns(), int(seconds * RATE / 4)
         self._end_ns = self._begin_ns + int(seconds * clock.SECOND_NS)
 
@@ -128,7 +128,7 @@ class Runaway:
     def _flood(self, now_ns: int) -> None:
         if now_ns >= self._end_ns and self._written > self._least:
             self._end_ns = 0
-            Path(os.environ["ARB_FLOOD_TOLD"]).write_text("".join(self._told))
+            Path(os.environ["ARB_TEST_FLOOD_TOLD"]).write_text("".join(self._told))
             return
         due = (now_ns - self._begin_ns) * RATE // clock.SECOND_NS - self._written
         for _ in range(min(due, AT_ONCE) if self._bases else 0):

@@ -30,7 +30,7 @@ SESSIONS = {  # of one connection: agreed at least, of so many tickers; cuts of 
 QUICK = "20260511T121730Z"  # has the fewest changes
 COUNTERS = ("gaps", "negative", "bad_frames", "duplicates", "tickers_checked", "tickers_agreed",
             "reconnects", "snapshots")  # fmt: skip
-IS_SHORT = bool(os.environ.get("ARB_SHORT"))
+IS_SHORT = bool(os.environ.get("ARB_TEST_SHORT"))
 SPEED = 120
 PATIENT = [sys.executable, "-m", "tests.session.patient"]  # waits while a connection is missing
 LOSSY = [sys.executable, "-m", "tests.session.lossy"]

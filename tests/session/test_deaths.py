@@ -1,8 +1,8 @@
 """kill -9 of each process of a trading engine in turn (DESIGN section 1, "Dying").
 
 The quick form kills the three that matter most and the supervisor. The long form (`pytest -m kill`)
-kills every process, twice in each of several worlds; its short form (ARB_SHORT) once in one, and
-those that the quick form leaves.
+kills every process, twice in each of several worlds; its short form (ARB_TEST_SHORT) once in one,
+and those that the quick form leaves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRUSTED_AGAIN_S, GONE_S, CANCELLER_S = 2, 0.25, 5
 BESIDE = ("supervisor", "nursery", "venues")  # who has a part in a feed's return
 LOWERS = {"detector": REDUCING, "signer": REDUCING, "gateway": HALTED}  # others leave it as it is
 QUICK = ("feed kalshi", "detector", "gateway")
-IS_SHORT = bool(os.environ.get("ARB_SHORT"))
+IS_SHORT = bool(os.environ.get("ARB_TEST_SHORT"))
 WORLDS, TIMES = ((11,), 1) if IS_SHORT else ((11, 12, 13, 14), 2)
 KILLED = tuple(name for name in ROLES if not (IS_SHORT and name in QUICK))
 

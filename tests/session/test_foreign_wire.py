@@ -78,7 +78,7 @@ def halted_for(scene: Scene, *texts: str) -> str:
 
 
 def test_a_foreign_order_and_a_foreign_fill_halt_and_are_named(tmp_path: Path) -> None:
-    settings = SETTINGS | {"ARB_TOLD": str(tmp_path / "told")}
+    settings = SETTINGS | {"ARB_TEST_TOLD": str(tmp_path / "told")}
     with engine(tmp_path, command=COMMAND, settings=settings) as made:
         made.start("--seed", "11", "--speed", "3", "--json")
         witness = Witness.of(made)

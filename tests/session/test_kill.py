@@ -30,7 +30,7 @@ from tests.session.witness import Witness
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 
-TIMES = 1 if os.environ.get("ARB_SHORT") else 10
+TIMES = 1 if os.environ.get("ARB_TEST_SHORT") else 10
 LATE_NS = 100 * clock.MS_NS
 TRIES = 5  # of what needs an edge at the right moment
 CALM_NS = 10 * clock.SECOND_NS
@@ -142,7 +142,7 @@ def stage(tmp_path: Path, speed: str, **more: str) -> Iterator[Stage]:
     """A world that trades, at so many times its pace."""
     told = Told(tmp_path / "told")
     command = [sys.executable, "-m", "tests.session.rogue"]
-    settings = SETTINGS | {"ARB_TOLD": str(told.path)} | more
+    settings = SETTINGS | {"ARB_TEST_TOLD": str(told.path)} | more
     with engine(tmp_path, command=command, settings=settings) as made:
         made.start("--seed", "11", "--speed", speed, "--json")
         scene = Scene(made, Witness.of(made))
@@ -319,7 +319,7 @@ def die_with_supervisor(stage: Stage) -> None:
 
 def test_a_gateway_that_does_not_look_at_the_kill_word_is_caught(tmp_path: Path) -> None:
     # at the world's own pace, and at once: what waits is still good when it is read
-    with stage(tmp_path, "1", ARB_DEAF="1") as found:
+    with stage(tmp_path, "1", ARB_TEST_DEAF="1") as found:
         word, witness = open_word(found.scene.engine.state_dir), found.witness
         for _ in range(TRIES):
             pids = {r["name"]: r["pid"] for r in found.scene.engine.status()["processes"]}

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.timeout(900)  # kernels may have to be compiled first
 EDGE_MIN_E6 = 5_000  # the profile's: Shai leaves 0.0080 a contract, Jokic 0.0103
 STAMP_NS = 10**6  # what a venue's stamp is cut to
 LENGTH_NS = 5 * 10**9  # episodes shorter than this may be missed
-IS_SHORT = bool(os.environ.get("ARB_SHORT"))
+IS_SHORT = bool(os.environ.get("ARB_TEST_SHORT"))
 
 
 def play(tmp_path: Path, speed: int, seconds: float) -> tuple[dict[str, Any], Witness]:

@@ -1,6 +1,6 @@
 """A thousand markets on each venue, whole: start, trust, steady state, end (`pytest -m books`).
 
-ARB_SHORT: fewer, yet enough that Polymarket's tokens need two connections.
+ARB_TEST_SHORT: fewer, yet enough that Polymarket's tokens need two connections.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shm_layout import BODY, NO_SNAPSHOT, QUOTE, ST_ACTIVE, ST_INITIALIZED, Segm
 from tests.ops.rig import PATIENT
 from tests.ops.test_identity import SETTINGS
 
-IS_SHORT = bool(os.environ.get("ARB_SHORT"))
+IS_SHORT = bool(os.environ.get("ARB_TEST_SHORT"))
 MARKETS, STEADY_S = (300, 5.0) if IS_SHORT else (1_000, 30.0)
 # a feed: two books a market of 35 KiB, what is beside them (18 MiB), what came while it was stalled
 OWN_MAX_MIB = 48 + MARKETS * 0.12

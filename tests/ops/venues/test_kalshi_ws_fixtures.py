@@ -38,7 +38,7 @@ ELSEWHERE = {
 
 def test_every_file_is_looked_at() -> None:
     if not (REFERENCE / FOLDER).exists():
-        pytest.skip("the reference is not on this machine (set ARB_REFERENCE)")
+        pytest.skip("the reference is not here (set ARB_TEST_REFERENCE)")
     assert {path.name for path in (REFERENCE / FOLDER).iterdir()} == HERE | ELSEWHERE.keys()
 
 

@@ -69,7 +69,7 @@ def _lively() -> tuple[list[Any], list[Any]]:
     return market.frames(), user.frames()
 
 
-@pytest.mark.skipif(not MARKET, reason="the reference is not on this machine (set ARB_REFERENCE)")
+@pytest.mark.skipif(not MARKET, reason="the reference is not here (set ARB_TEST_REFERENCE)")
 def test_every_recorded_market_frame_has_the_keys_of_one_the_venue_sends() -> None:
     sent = {frozenset(frame) for frame in _lively()[0]}
     kinds = {frame["event_type"] for _, frame in MARKET}
@@ -84,7 +84,7 @@ def test_every_recorded_market_frame_has_the_keys_of_one_the_venue_sends() -> No
             assert set(row) == set(mine[0]["price_changes"][0]), note
 
 
-@pytest.mark.skipif(not USER, reason="the reference is not on this machine (set ARB_REFERENCE)")
+@pytest.mark.skipif(not USER, reason="the reference is not here (set ARB_TEST_REFERENCE)")
 def test_every_recorded_user_frame_has_the_keys_of_one_the_venue_sends() -> None:
     frames = _lively()[1]
     sent = {frozenset(frame) for frame in frames}

@@ -294,7 +294,7 @@ CLOB_SCENARIOS: dict[str, Scenario] = {
 KEEPS_MORE = {"clob_market", "post_order_delayed"}
 
 
-@pytest.mark.skipif(not CLOB, reason="the reference is not on this machine (set ARB_REFERENCE)")
+@pytest.mark.skipif(not CLOB, reason="the reference is not here (set ARB_TEST_REFERENCE)")
 @pytest.mark.parametrize("row", CLOB, ids=[row["name"] for row in CLOB])
 def test_each_recorded_answer_of_the_clob_can_be_had(row: dict[str, Any]) -> None:
     name = row["name"]

@@ -62,7 +62,7 @@ def _gamma(row: dict[str, Any]) -> tuple[int, Any, dict[str, Any]]:
     return status, body, wanted
 
 
-@pytest.mark.skipif(not GAMMA, reason="the reference is not on this machine (set ARB_REFERENCE)")
+@pytest.mark.skipif(not GAMMA, reason="the reference is not here (set ARB_TEST_REFERENCE)")
 @pytest.mark.parametrize("row", GAMMA, ids=[row["request"] for row in GAMMA])
 def test_each_recorded_answer_of_gamma_can_be_had(row: dict[str, Any]) -> None:
     status, body, wanted = _gamma(row)

@@ -24,7 +24,7 @@ VECTORS: dict[str, Any] = json.loads(_PATH.read_text()) if _PATH.exists() else {
 ORDERS: list[dict[str, Any]] = VECTORS.get("orders", [])
 MAINNET = [row for row in ORDERS if row["chain_id"] == signatures.CHAIN_ID]
 needs_reference = pytest.mark.skipif(
-    not ORDERS, reason="the reference is not on this machine (set ARB_REFERENCE)"
+    not ORDERS, reason="the reference is not here (set ARB_TEST_REFERENCE)"
 )
 OTHER = "0x" + "12" * 20
 
