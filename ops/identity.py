@@ -196,8 +196,8 @@ def pair_row(
     hurdle_e6: int = OF_PARAMETERS,
     waits: bool | None = None,
 ) -> Row:
-    """A PAIR of two instruments, with the event of the first. `waits`: for its terms; None: if both
-    legs settle on an index.
+    """A PAIR of two instruments, with the event of the first. `waits`: for its terms; None: if a
+    leg settles on an index.
     """
     one, other = (each.view(INSTRUMENT)[0] for each in (a, b))
     return row(
