@@ -86,6 +86,7 @@ from shm_layout import (
 )
 
 SWITCH_WALK_BUDGET = 1  # PARAMETERS.switches
+NO_PRICE = -1  # of a touch: none was seen at this price of the coin
 WINDOWS_MAX = 8  # windows of one asset that are compared
 IMPLIED_NS = 2_000_000_000  # what a market implied longer ago says nothing of now
 # work, cell by cell: price, view, two rows of floats for the windows, case, parameters that hold
@@ -121,13 +122,16 @@ def floats(mem: Words, at: int, count: int) -> Floats:
 @njit(cache=True)
 def keep_trade(mem: Words, row: Words, is_whole: bool) -> None:
     """Take in the trade that a spot entry tells of. `is_whole` false: trades may have been missed
-    before it (an untrusted entry, a feed that began anew), so that nothing known before holds.
+    before it (an untrusted entry, a feed that began anew), so that nothing known before holds; nor
+    does it where a number was left out.
     """
     flow = m.FLOW_AT + row[c.X_PRODUCT] * FLOW_CELLS
     if not is_whole or row[c.X_TRUST] != 0 or row[c.X_EVENT] <= 0:
         forget(mem, flow)
         mem[flow + F_TRADE] = row[c.X_TRADE]
         return
+    if 0 < mem[flow + F_TRADE] < row[c.X_TRADE] - 1:  # numbers grow by one
+        forget(mem, flow)
     stamp = row[c.X_EVENT]
     add_trade(
         mem, flow, row[c.X_TRADE], stamp, row[c.X_LAST], row[c.X_SIZE], row[c.X_TAKER], stamp
@@ -153,7 +157,9 @@ def trigger_of(mem: Words, instrument: int) -> int:
     found = 0
     if mem[house + m.H_QUOTE] != quote:
         found |= TRIGGER_QUOTE
-    if mem[house + m.H_SPOT] != spot or mem[house + m.H_SLOT] != slot:
+    if mem[house + m.H_SLOT] != slot:  # another price's word is no move of it
+        mem[house + m.H_BID] = mem[house + m.H_ASK] = NO_PRICE
+    elif mem[house + m.H_SPOT] != spot:
         found |= TRIGGER_SPOT
     if mem[house + m.H_TERMS] != told:
         found |= TRIGGER_MODEL
@@ -164,8 +170,9 @@ def trigger_of(mem: Words, instrument: int) -> int:
 
 @njit(cache=True)
 def moved_since_priced(mem: Words, instrument: int, chance: float) -> float:
-    """What our chance of YES has moved by since we saw the touch change its price; nothing if that
-    is now. Sizes may change: a maker who only counts anew stands by its price."""
+    """What our chance of YES has moved by since we saw the touch change its price, or the model
+    took another price of the coin; nothing if that is now. Sizes may change: a maker who only
+    counts anew stands by its price."""
     house, quote = house_of(instrument), m.QUOTE_AT + instrument * BODY
     bid, ask = mem[quote + c.Q_BIDS], mem[quote + c.Q_ASKS]
     if mem[house + m.H_BID] != bid or mem[house + m.H_ASK] != ask:

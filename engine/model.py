@@ -275,7 +275,7 @@ class Model:
             market.instrument, market.generation, market.rule, slot=price.slot,
             index=market.index_slot, price=price.price, at_ns=price.at_ns, close_ns=close_ns,
             known=known, basis=price.level, error=price.error, own=price.own,
-            sigma=self._prices.sigma(price.slot), strike=strike, upper=upper,
+            sigma=self._prices.sigma(price.slot, market.spot_slot), strike=strike, upper=upper,
             delay_ns=int(self._facts[fact + g.F_DELAY]),
             start=self._start(market, price, close_ns) if is_ahead else None, tilt=tilt,
         )  # fmt: skip
@@ -323,6 +323,7 @@ class Model:
         view["instrument"], view["generation"] = market.instrument, market.generation
         view["number"], view["valid_until_ns"] = market.number, now_ns + VALID_NS
         is_known = market.strike_e8 is not None and found.start is None
+        is_known = is_known and (ladder is None or abs(ladder - 1) <= OFF)  # else a rung is wrong
         view["strike_e8"] = market.strike_e8 if is_known else NONE_NS
         slope, lift = found.tilt
         view["slope_e6"], view["lift_e6"] = max(round(slope * E6), 1), round(lift * E6)  # 0: none

@@ -127,9 +127,12 @@ class Prices:
         """`Ticks.known` of an index: what its relay told, and nothing else."""
         return self._ticks.get(index, Ticks()).known(stamps)
 
-    def sigma(self, slot: int) -> float:
-        """Volatility of a product or index per root second; 0: not known."""
-        found = self._sigmas.get(slot)
+    def sigma(self, slot: int, leads: int) -> float:
+        """Volatility of a product or index per root second; 0: not known. One without a history
+        starts from that of the product which leads it."""
+        found, lead = self._sigmas.get(slot), self._sigmas.get(leads)
+        if found is not None and lead is not None:
+            found.begin_as(lead)
         return found.per_root_second if found is not None else 0.0
 
     def usual(self, slot: int, leads: int) -> float | None:

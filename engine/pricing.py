@@ -9,7 +9,7 @@ us by who asks: `fair_e6` of engine/fair.py, or the strategies' judge.
 # mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
-from math import isnan, nan
+from math import isnan, nan, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from shm_layout import BODY, FEEDS_MAX, INSTRUMENTS_MAX, LAYOUT_HASH, PRODUCTS_M
 
 Floats = npt.NDArray[np.float64]
 SPOT_MAX_NS = 3_000_000_000  # an older price says nothing of now; an index ticks once a second
+# what leads an index may be off it by so many of its errors and standard deviations since
+STRAY_ERRORS, STRAY_SIGMAS = 3.0, 4.0
 (
     O_SPOT,  # dollars of the index: the newest price, moved by the basis
     O_STRIKE,  # NaN where YES does not ask for more than it
@@ -90,11 +92,29 @@ def price_market(mem: Words, instrument: int, out: Floats) -> bool:
         return False
     at = m.SPOT_AT + slot * m.SPOT_CELLS
     value, stamp, cap = mem[at + m.SP_VALUE], mem[at + m.SP_EVENT], mem[row + c.I_CAP]
+    if slot != mem[row + c.I_INDEX_SLOT] and strays(mem, terms, mem[row + c.I_INDEX_SLOT], at):
+        return False
     if not value_market(mem, terms, rule, cap, value, stamp, out):
         return False
     out[O_LEFT] = (close - mem[m.META + m.M_RUN]) / 1e9
     out[O_LENGTH] = (close - mem[row + c.I_OPEN]) / 1e9
     return not isnan(out[O_FAIR])
+
+
+@njit(cache=True, _nrt=False)
+def strays(mem: Words, terms: int, index: int, lead: int) -> bool:
+    """Whether the price that leads (cells `lead`) is further from the newest tick of its index than
+    what it was off till now and the coin's own move since explain: one exchange alone was swept.
+    An index that is not heard says nothing; then the model holds the exchanges against each other.
+    """
+    if not is_price_usable(mem, index):
+        return False
+    told = m.SPOT_AT + index * m.SPOT_CELLS
+    price, tick = mem[lead + m.SP_VALUE] + mem[terms + c.MT_BASIS], mem[told + m.SP_VALUE]
+    seconds = 1.0 + max(mem[lead + m.SP_EVENT] - mem[told + m.SP_EVENT], 0) / 1e9
+    usual = STRAY_ERRORS * mem[terms + c.MT_BASIS_SD] / tick
+    usual += STRAY_SIGMAS * mem[terms + c.MT_SIGMA] / 1e12 * sqrt(seconds)
+    return abs(price - tick) / tick > usual
 
 
 @njit(cache=True, _nrt=False)

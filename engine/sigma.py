@@ -59,6 +59,11 @@ class Sigma:
         self.start = min(max(sigma_annual, SIGMA_LEAST), SIGMA_MOST) ** 2 / v.YEAR_S
         self.is_from_history = True
 
+    def begin_as(self, other: Sigma) -> None:
+        """Start from the history of another product of the same coin, if this one has none."""
+        if other.is_from_history and not self.is_from_history:
+            self.start, self.is_from_history = other.start, True
+
     def take(self, price: float, at_ns: int) -> None:
         """A mid with its stamp. The first price after a second has ended stands for its end."""
         second, prices = at_ns // SECOND_NS, self._prices

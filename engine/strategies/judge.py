@@ -16,7 +16,7 @@ from numba import njit
 from engine import cells as c
 from engine.delay import ALONE, delay_cost_e6
 from engine.edge import fee_terms
-from engine.fair import CAP
+from engine.fair import CAP, capped
 from engine.fees import raw_fee_of_one
 from engine.memory import i64
 from engine.sizes import token_price
@@ -83,7 +83,7 @@ def chance_of(view: Floats, params: Words, at: int, side: int, theirs: float) ->
     formula."""
     if is_ours(params, at):
         return token_of(side, view[V_FAIR])
-    return with_market(theirs, view[V_SHARE], token_of(side, view[V_MIDDLE]))
+    return with_market(capped(theirs, CAP), view[V_SHARE], token_of(side, view[V_MIDDLE]))
 
 
 @njit(cache=True, _nrt=False)
@@ -113,8 +113,12 @@ def edge_of(rows: Words, quote: int, side: int, worth_e6: int, off_e6: int) -> i
     """What a contract leaves at the touch if its token is worth `worth_e6`; NO_BID_E6 without a
     price."""
     price = token_touch(rows, quote, side)
-    if price < 0:
-        return NO_BID_E6
+    return NO_BID_E6 if price < 0 else edge_at(rows, quote, price, worth_e6, off_e6)
+
+
+@njit(cache=True, _nrt=False)
+def edge_at(rows: Words, quote: int, price: int, worth_e6: int, off_e6: int) -> int:
+    """The same at any price of the token."""
     rate, exponent, _, _ = fee_terms(rows, quote)
     hi, lo = raw_fee_of_one(price, rate, exponent)
     return worth_e6 - price - hi - (1 if lo > 0 else 0) - off_e6

@@ -23,7 +23,7 @@ from engine.strategies.convexity_fade import convexity_fade
 from engine.strategies.cross_timeframe import cross_timeframe
 from engine.strategies.distance_fade import distance_fade
 from engine.strategies.extreme_buyer import extreme_buyer
-from engine.strategies.judge import blocked, taker_delay_e6, token_touch
+from engine.strategies.judge import blocked, edge_at, taker_delay_e6, token_touch
 from engine.strategies.latency import latency
 from engine.strategies.misalignment import misalignment
 from engine.strategies.model_edge import model_edge
@@ -224,16 +224,16 @@ def size_order(
     fair: int,
     edge_min: int,
     off: int,
-    case: Words,
+    most: int,
+    walk_budget: int,
     dollars_e6: int,
     legs: Words,
 ) -> tuple[int, int, int]:
-    """(size, edge a contract, profit at fair value) that `dollars_e6` with its fee and the book
-    allow; limit and fee stand in `legs`."""
+    """(size, edge a contract, profit at fair value) of `most` contracts that `dollars_e6` with its
+    fee and the book allow; limit and fee stand in `legs`."""
     put_leg(legs, i64(0), quote, side)
     pays, spare = token_price(fair, side), 2 * fee_terms(rows, quote)[2] + 2
-    walk_budget = case[C_WALK_BUDGET]
-    cap = min(case[C_CAP], size_in(dollars_e6, token_touch(rows, quote, side), spare))
+    cap = min(most, size_in(dollars_e6, token_touch(rows, quote, side), spare))
     found = basket(rows, legs, i64(1), pays, edge_min, off, cap, walk_budget)
     if found[0] == 0:
         return found
@@ -256,6 +256,40 @@ def dollars_for(
     order = min(whole - case[C_STAKED], mul_div_floor(case[C_BANKROLL], cap, i64(E6)))
     total = mul_div_floor(case[C_BANKROLL], params[at + S_TOTAL], i64(E6)) - spent[which]
     return max(min(min(order, total), case[C_ROOM]), 0)
+
+
+@njit(cache=True, _nrt=False)
+def size_bet(
+    which: int,
+    view: Floats,
+    rows: Words,
+    quote: int,
+    out: Words,
+    case: Words,
+    dollars: int,
+    params: Words,
+    spent: Words,
+    legs: Words,
+) -> tuple[int, int, int]:
+    """`size_order` of an answer in `out`, of which the worst price it takes deserves the whole;
+    else the better of what that price deserves and of what the touch alone shows."""
+    row, off, most = answer_of(which), out[X_OFF], case[C_CAP]
+    side, fair, walks = out[row + D_SIDE], out[row + D_FAIR], case[C_WALK_BUDGET]
+    edge_min, touch = params[which * ROW_CELLS + S_EDGE_MIN], token_touch(rows, quote, side)
+    found = size_order(rows, quote, side, fair, edge_min, off, most, walks, dollars, legs)
+    limit = token_price(legs[B_LIMIT], side)
+    if found[0] == 0 or limit == touch:
+        return found
+    last = edge_at(rows, quote, limit, token_price(fair, side), off)
+    deserved = dollars_for(which, view, limit, last, case, params, spent)
+    if deserved >= dollars:
+        return found
+    shown = min(most, rows[quote + (c.Q_ASKS if side == BUY else c.Q_BIDS) + 1])
+    near = size_order(rows, quote, side, fair, edge_min, off, shown, walks, dollars, legs)
+    deep = size_order(rows, quote, side, fair, edge_min, off, most, walks, deserved, legs)
+    if deep[0] > 0 and deep[2] >= near[2]:
+        return deep
+    return size_order(rows, quote, side, fair, edge_min, off, shown, walks, dollars, legs)
 
 
 @njit(cache=True, _nrt=False)
@@ -291,9 +325,8 @@ def choose(
         side, fair, edge = out[row + D_SIDE], out[row + D_FAIR], out[row + D_EDGE]
         touch = token_touch(rows, quote, side)
         dollars = dollars_for(which, view, touch, edge, case, params, spent)
-        edge_min = params[which * ROW_CELLS + S_EDGE_MIN]
-        size, left, profit = size_order(
-            rows, quote, side, fair, edge_min, out[X_OFF], case, dollars, legs
+        size, left, profit = size_bet(
+            which, view, rows, quote, out, case, dollars, params, spent, legs
         )
         if size > 0:
             out[X_STRATEGY], out[X_SIDE], out[X_FAIR], out[X_SIZE] = which, side, fair, size

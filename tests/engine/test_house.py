@@ -195,6 +195,9 @@ def test_the_mean_of_an_exchange_meets_the_strike_of_an_index_over_their_basis(
     world, detector = w.misaligned("misalignment", mean=dollars)
     w.spot(world, 80_000, product=slot)
     w.terms(world, basis_e8=basis * 10**8, spot_slot=slot)
+    if slot != w.SPOT_SLOT:  # the model's change to it is no move of it
+        assert world.step(detector) == []
+        w.spot(world, 80_050, product=slot)
     intents = world.step(detector)
     assert gate_now(world, "misalignment") == gate and len(intents) == (gate == "fires")
     assert all(field_of(intent, "side_0") == SELL for intent in intents)
@@ -239,6 +242,30 @@ def test_a_touch_that_only_disagrees_with_us_is_not_late() -> None:
     assert world.step(detector) == [] and gate_now(world, "latency") == "lag"
 
 
+@pytest.mark.parametrize(
+    ("slot", "gates"), [(b.SPOT_SLOT, ["fires"]), (b.INDEX_SLOT, ["trigger", "lag"])]
+)
+def test_the_models_change_to_another_price_of_the_coin_is_no_move_of_it(
+    slot: int, gates: list[str]
+) -> None:
+    """The index is taken for the exchange that leads it, with a volatility of its own: our chance
+    is another one, and nothing has moved."""
+    world, detector = w.opened("latency")
+    w.trade(world, 80_020)
+    w.book(world, 54, 56)
+    assert world.step(detector) == []
+    w.terms(world, number=2, spot_slot=slot, sigma_e12=b.SIGMA_E12 // 4)
+    intents = []
+    for gate in gates:
+        w.spot(world, 80_020, product=b.INDEX_SLOT)
+        w.trade(world, 80_020)
+        w.book(world, 54, 56)
+        intents += world.step(detector)
+        assert gate_now(world, "latency") == gate
+    assert len(intents) == gates.count("fires")
+    assert replay(world.tape) == [i.tobytes() for i in intents] == twin.run(world.tape)
+
+
 def test_a_detector_that_starts_later_knows_the_strategies_from_their_slots() -> None:
     world, _ = w.distance_fade("distance_fade")
     world.seen["control_ring"] = 5_000
@@ -268,12 +295,14 @@ def test_what_is_held_is_the_house_view_until_it_is_gone() -> None:
 
 
 def test_a_trade_that_may_be_missing_empties_the_buffer() -> None:
-    for lost in ("untrusted", "epoch", "lap"):
+    for lost in ("untrusted", "epoch", "lap", "number"):
         world, detector = w.momentum("momentum")
         if lost == "untrusted":
             w.trade(world, 80_080, trust=1)
         elif lost == "epoch":
             world.start_feed(w.COINBASE, epoch=2)
+        elif lost == "number":
+            world.numbers[-2] += 1
         else:
             for _ in range(2_100):
                 w.spot(world, 80_080)

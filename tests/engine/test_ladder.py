@@ -87,6 +87,7 @@ def test_an_overlap_or_a_hole_is_told(
     desk = Ranges((*STEPS[:number], step, *STEPS[number + 1 :]))
     desk.go(120, 80_000)
     assert all(abs(row["ladder_e6"] - E6) > OFF * E6 for row in desk.rows()) and desk.wrong() > 0
+    assert all(row["strike_e8"] == NONE_NS for row in desk.rows()), "and nothing of it is traded"
 
 
 def test_part_of_a_ladder_says_nothing_unless_it_is_too_much_already() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from engine.sigma import SIGMA_DEFAULT, Sigma
 from engine.volatility import YEAR_S, ewma_tick
+from tests.engine.test_model import BRTI, SPOT_SLOT, begun
 
 SECOND = 10**9
 SEED = 20_261_121
@@ -138,3 +139,19 @@ def test_over_a_hole_no_return_is_taken() -> None:
     before = annual_of(sigma)
     sigma.take(160_000.0, 5_000 * SECOND)  # an hour later at twice the price
     assert annual_of(sigma) == before
+
+
+def test_an_index_without_a_history_starts_from_that_of_its_coin() -> None:
+    """Coinbase falls silent two minutes into the run: the default of 80 % a year would be most of
+    the index's own volatility for half an hour."""
+    desk = begun()
+    desk.model.history(SPOT_SLOT, 0.4)
+    desk.go(60)
+    for _ in range(4):
+        desk.world.now += SECOND
+        desk.tick(BRTI, 80_015)
+        desk.model.step(desk.world.now)
+    told = desk.market(0)
+    assert told is not None and told["spot_slot"] == BRTI
+    wanted_e12 = 0.4 / sqrt(YEAR_S) * 1e12
+    assert told["sigma_e12"] == pytest.approx(wanted_e12, rel=0.1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tests.twins import basket, fees
-from tests.twins.edge import E6
+from tests.twins.edge import E6, token
 from tests.twins.strategies import (
     ALL,
     BUY,
@@ -72,6 +72,14 @@ def order(m: Market, side: int, fair: int, p: Params, case: Case, dollars: int) 
     return found if paid >= found[0] else basket.basket(legs, *args, paid, case.walk_budget)
 
 
+def kelly(case: Case, edge: int, price: int, most: int) -> int:
+    """Dollars that half of Kelly leaves at a price, at most so many."""
+    if edge <= 0:
+        return 0
+    half = math.floor(min(Fraction(edge, 2 * (E6 - price)), 1) * E6)
+    return max(min((case.bankroll + case.staked) * half // E6 - case.staked, most), 0)
+
+
 def off_of(m: Market) -> int:
     """What comes off beside fees, the taker delay included; -1: unknown."""
     if m.off < 0 or m.delay_ns <= 0:
@@ -112,12 +120,20 @@ def choose(
         side, fair, edge, sure, _ = firing[name]
         price, p = touch(m.book, side), params[name]
         assert price is not None
-        half = math.floor(min(Fraction(edge, 2 * (E6 - price)), 1) * E6)
-        dollars = (case.bankroll + case.staked) * half // E6 - case.staked
-        dollars = min(dollars, case.bankroll * cap_of(name, m, p) // E6)
-        total = case.bankroll * p["total_e6"] // E6 - spent.get(name, 0)
-        dollars = max(min(dollars, total, case.room), 0)
+        most = min(
+            case.bankroll * cap_of(name, m, p) // E6,
+            case.bankroll * p["total_e6"] // E6 - spent.get(name, 0), case.room,
+        )  # fmt: skip
+        dollars = kelly(case, edge, price, most)
         found = order(m, side, fair, p, case, dollars)
+        if found[0] and (limit := token(found[3][0], side)) != price:
+            paid = limit + math.ceil(fees.raw(limit, E6, *m.book.fee_terms[:2]))
+            least = kelly(case, token(fair, side) - paid - m.off, limit, most)
+            if least < dollars:
+                shown = (m.book.asks if side == BUY else m.book.bids)[0][1]
+                near = order(m, side, fair, p, replace(case, cap=min(case.cap, shown)), dollars)
+                deep = order(m, side, fair, p, case, least)
+                found = deep if deep[0] and deep[2] >= near[2] else near
         if found[0]:
             return name, found, answers
         why = "size" if dollars > 0 and case.cap > 0 else "limit"

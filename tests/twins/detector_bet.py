@@ -6,6 +6,7 @@ the strike: other rules have plain forms of their own (tests/twins/fair.py).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
 
@@ -148,6 +149,15 @@ class Bets(Money, ABC):
         is_its = spot["epoch"] == self.feed_epoch[spot["feed"]]  # type: ignore[index]
         return is_its and self.now - spot["recv_ns"] <= PRICE_MAX_NS
 
+    def strays(self, terms: Row, index: int, spot: Row) -> bool:
+        """What leads is further from its index than basis and the coin's own move explain."""
+        if not self.is_usable(index):
+            return False
+        tick, age = self.spots[index], spot["event_epoch_ns"] - self.spots[index]["event_epoch_ns"]
+        off = abs(spot["price"] + terms["basis_e8"] - tick["price"]) / tick["price"]
+        sigma = terms["sigma_e12"] / 1e12 * math.sqrt(1 + max(age, 0) / 1e9)
+        return off > 3 * terms["basis_sd_e8"] / tick["price"] + 4 * sigma
+
     def market(self, instrument: int) -> Market | None:
         """What strategies see; None: it has no fair value now."""
         row = self.instruments[instrument]
@@ -161,6 +171,8 @@ class Bets(Money, ABC):
             return None
         spot = self.spots[slot]
         if spot["price"] + terms["basis_e8"] <= 0 or spot["event_epoch_ns"] >= close:
+            return None
+        if slot != row["index_slot"] and self.strays(terms, row["index_slot"], spot):
             return None
         has_flow = self.is_usable(row["spot_slot"])
         quote = self.quotes[instrument]

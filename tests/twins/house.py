@@ -113,6 +113,8 @@ class House:
         if not is_whole or row["trust"] or row["event_epoch_ns"] <= 0:
             self.lose(row["product"], row["trade_id"])
             return
+        if 0 < self.flows[row["product"]].last_id < row["trade_id"] - 1:
+            self.lose(row["product"])
         stamp = row["event_epoch_ns"]
         told = row["trade_id"], stamp, row["last_e8"], row["size_e8"], row["taker_side"], stamp
         self.flows[row["product"]].add(*told)
@@ -135,6 +137,8 @@ class House:
         error = terms["basis_sd_e8"] / 1e8 / price
         bid, ask = max(quote["bids0"], 0) / E6, min(quote["asks0"], E6) / E6
         market = terms["market_e6"] / E6
+        if self.decided.get(row["index"], (0, 0, 0, 0))[2] != terms["spot_slot"]:
+            self.priced.pop(row["index"], None)
         shown: dict[str, float | int | None] = {
             "distance": (price - strike) / strike, "left": left, "seconds": seconds,
             "z": math.log(price / strike) / math.hypot(sigma * math.sqrt(seconds), error),
@@ -177,7 +181,7 @@ class House:
         now = quote["number"], terms["number"], terms["spot_slot"], spot["number"]
         self.decided[instrument] = now
         by = BY_QUOTE * (was[0] != now[0]) + BY_MODEL * (was[1] != now[1])
-        return by + BY_SPOT * (was[2:] != now[2:])
+        return by + BY_SPOT * (was[2] == now[2] and was[3] != now[3])
 
     def compare(self, m: Market, instrument: int, others: list[int], now: int) -> Market:
         """With what the market implies, and what the line through `others` (itself among them, all

@@ -143,6 +143,7 @@ def either(m: Market, side: int, theirs: float | None, p: Params) -> float | Non
     ask = m.book.asks[0][0] if m.book.asks else E6
     middle = of_side(side, (bid + ask) / (2 * E6))
     assert middle is not None
+    theirs = min(max(theirs, 0.01), 0.99)
     return theirs + m.share * (middle - theirs)
 
 

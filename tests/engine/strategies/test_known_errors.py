@@ -82,6 +82,16 @@ def test_where_our_chances_end_nobody_buys_what_looks_cheap(name: str, strike: f
         assert ask(name, known, params)[0] == cheap_side
 
 
+@pytest.mark.parametrize(("ask_cent", "gate"), [(95, "fires"), (98, "edge")])
+def test_a_formula_of_their_own_is_capped_as_ours_is(ask_cent: int, gate: str) -> None:
+    """Φ(4) is 0.99997, and the Gaussian is far too sure in the last minute."""
+    book = Book((((ask_cent - 1) * 10_000, E6),), ((ask_cent * 10_000, E6),))
+    market = replace(market_of(seen(68_400.0, 68_000.0), book), z=4.0)
+    params = both_fairs("certainty")[1] | {"edge_min_e6": 10_000}
+    _, worth, _, _, found = ask("certainty", market, params)
+    assert found == gate and (worth == 990_000 or gate != "fires")
+
+
 @pytest.mark.parametrize("name", LIKELY)
 def test_fair_value_falls_as_the_strike_rises(name: str) -> None:
     """One engine used Φ(ln(K/S)/sd)."""

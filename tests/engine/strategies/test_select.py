@@ -81,6 +81,25 @@ def test_the_size_is_half_kelly_of_the_bankroll_under_its_cap() -> None:
     assert 73 * E6 < size * limit // E6 + fee <= 500 * 147_000
 
 
+def crumbs(*asks: tuple[int, int], bankroll: int = 500) -> tuple[int, int]:
+    """(contracts, limit) of a token worth 0.87 from asks of (cents, contracts)."""
+    book = Book(((600_000, E6),), tuple((cents * 10_000, size * E6) for cents, size in asks))
+    case = replace(NOW, bankroll=bankroll * E6, room=10**12)
+    params = only("settlement_sniper", cap_e6=E6, total_e6=E6, edge_min_e6=10_000)
+    _, found, _ = choose(replace(LATE, book=book, fair=0.87), params, case, {}, {})
+    size, _, _, (limit,), _ = found  # type: ignore[misc, has-type]
+    return int(size) // E6, int(limit)
+
+
+def test_a_crumb_at_the_touch_does_not_size_what_lies_behind_it() -> None:
+    """Half of Kelly is 0.147 of the bankroll at 80 cents, 0.258 at 70: a contract at the touch is
+    no reason to pay 80 cents for twice as many."""
+    alone, _ = crumbs((80, 10_000))
+    size, limit = crumbs((70, 1), (80, 10_000))
+    assert limit == 800_000 and alone <= size <= alone + 1
+    assert crumbs((70, 150), (84, 10_000)) == (150, 700_000), "the touch deserves more than both"
+
+
 def test_orders_of_one_market_add_up_to_half_kelly_and_not_each_to_it() -> None:
     """The same edge again and again, as a book that is refilled shows it: 0.147 of what there was.
     """
