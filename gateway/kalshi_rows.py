@@ -11,16 +11,23 @@ from shm_layout import E6, S_CONFIRMED, LayoutError, text_to_int
 
 
 def order_row(row: dict[str, Any]) -> Outcome:
-    """An order as reads and `user_orders` show it: exact costs and fees of all its fills."""
+    """An order as reads and `user_orders` show it: exact costs and fees of all its fills. Fees that
+    it does not tell are unknown. Raises VenueError where it does not tell what filled cost."""
     filled_e6 = e6(row.get("fill_count_fp"), "fill_count_fp")
-    cost_e6 = sum(
-        e6(row.get(f"{who}_fill_cost_dollars") or "0", who) for who in ("taker", "maker")
+    costs, fees = (
+        [row[f"{who}_{name}"] for who in ("taker", "maker") if row.get(f"{who}_{name}") is not None]
+        for name in ("fill_cost_dollars", "fees_dollars")
     )
-    fee_e6 = sum(e6(row.get(f"{who}_fees_dollars") or "0", who) for who in ("taker", "maker"))
+    if filled_e6 and not costs:
+        raise VenueError(f"kalshi order: found no fill cost in {str(row)[:120]}")
+    cost_e6 = sum(e6(each, "fill_cost_dollars") for each in costs)
+    fee_e6 = sum(e6(each, "fees_dollars") for each in fees) if fees or not filled_e6 else None
     # cost is in dollars of the outcome bought: an ask buys NO
     notional_e6 = filled_e6 - cost_e6 if row.get("book_side") == "ask" else cost_e6
     event = E_REST if row.get("status") == "resting" else E_FINISH
-    return Outcome(event, 0, filled_e6, notional_e6, fee_e6, True, str(row.get("order_id") or ""))
+    is_exact = fee_e6 is not None
+    name = str(row.get("order_id") or "")
+    return Outcome(event, 0, filled_e6, notional_e6, fee_e6, is_exact, name)
 
 
 def fill_of(row: dict[str, Any]) -> Fill:

@@ -84,6 +84,7 @@ class Opening:
         accounts.cover({number: row for number, row in bets.items() if number not in gone})
         for number, value_e6 in gone.items():
             self.journal.append(settlement.record(accounts, number, left[number], value_e6, now_ns))
+        self.reports.opened()
         for instrument in self.accounts.markets:
             self.reports.account(instrument, self.accounts, now_ns)
         for account in self.accounts.cash:

@@ -76,6 +76,8 @@ class Reports:
         self._words = segment.words
         self._ring, self._entries = segment.at("reports"), segment.entries("reports")
         ring_adopt(self._words, self._ring, self._entries)
+        # what a predecessor left, until the venues have said what is held: its slots stay till then
+        self._before: dict[int, Position] | None = None
         self._bell = segment.at("bells", DETECTOR)
         self._gate = segment.at("gate")
         role = segment.at("roles", GATEWAY)
@@ -283,6 +285,10 @@ class Reports:
         accounts: Accounts,
     ) -> None:
         position = accounts.position(instrument)
+        if self._before is not None:  # found so far: too little must not pass for nothing held
+            position = max(
+                position, self._before.get(instrument, position), key=lambda each: each.cost_e6
+            )
         account = accounts.markets[instrument].account
         body[_R["position_e6"]] = position.net_e6
         body[_R["position_cost_e6"]] = position.cost_e6 + position.open_fee_e6
@@ -297,6 +303,8 @@ class Reports:
 
     def publish(self, instrument: int, accounts: Accounts, now_ns: int) -> None:
         """The position slot of an instrument and the cash slot of its account."""
+        if self._before is not None:
+            return
         position, market = accounts.position(instrument), accounts.markets[instrument]
         standing, left = accounts.standing, accounts.standing.left_in(instrument)
         values = {
@@ -325,6 +333,7 @@ class Reports:
     def left(self, accounts: Accounts) -> tuple[dict[int, Position], int, int]:
         """What a predecessor left in the position slots: what it held by instrument and had cost,
         the loss realised on the run day, and the machine time of the newest slot; 0: there is none.
+        Until `opened` its slots stay as they are: who dies before leaves them to the next.
         """
         held: dict[int, Position] = {}
         loss_e6 = newest_ns = 0
@@ -340,7 +349,12 @@ class Reports:
                 )  # fmt: skip
             if int(row["mark_ns"]) > newest_ns:
                 newest_ns, loss_e6 = int(row["mark_ns"]), int(row["day_loss_e6"])
+        self._before = held
         return held, loss_e6, newest_ns
+
+    def opened(self) -> None:
+        """The accounts say what is held: from now on the slots are ours."""
+        self._before = None
 
     def _cash_slot(self, account: int, accounts: Accounts, now_ns: int) -> None:
         row = accounts.cash[account]

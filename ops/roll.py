@@ -218,7 +218,7 @@ class Roll:
         body = pair_row(
             index, self._rows[a.index], self._rows[b.index], generation=generation,
             is_approved=pairing.is_approved or self._is_forced,
-            waits=pairing.has_dead_zone and not self._is_forced,
+            waits=False if self._is_forced else pairing.has_dead_zone or None,
         )  # fmt: skip
         said = Said(a.name, b.name, pairing.is_approved or self._is_forced, ())
         self._put_pair((a.index, b.index), body, said)

@@ -59,7 +59,7 @@ TEXTS = {
     "reload": (
         "read the settings again and put in force what may be",
         "The running engine's profile, --config file and variables (its own, not this command's).\n"
-        "What tightens holds at once, what loosens only while HALTED; some keys need a new start.\n"
+        "What tightens holds at once, what loosens only after `halt`; some keys need a new start.\n"
         "What is refused is told key by key, and then the exit code is 3.",
     ),
     "reconcile": (

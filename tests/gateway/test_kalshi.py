@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from gateway.kalshi import CODES, CREATE, STATUS, KalshiVenue
+from gateway.kalshi_rows import order_row
 from gateway.order import E_FINISH, E_LOSE, E_REJECT, E_REST
 from gateway.ports import YES, Fill, Held, Market, Outcome, Placing, Query, Update, VenueError
 from gateway.transport import Answer
@@ -115,6 +116,18 @@ def test_counts_decide_what_a_201_means() -> None:
         assert created(fill, left, average_fill_price="0.5").event == E_LOSE, (fill, left)
     assert created("1.00", "0.00").event == E_LOSE, "filled at no price"
     assert created("1.00", "0.00", client_order_id="another").event == E_LOSE
+
+
+def test_what_an_order_does_not_tell_is_not_nothing() -> None:
+    row = {"order_id": "o", "status": "executed", "book_side": "bid", "fill_count_fp": "10.00"}
+    with pytest.raises(VenueError, match="no fill cost"):
+        order_row(row)
+    found = order_row(row | {"taker_fill_cost_dollars": "4.2", "maker_fill_cost_dollars": None})
+    assert (found.notional_e6, found.fee_e6, found.is_exact) == (4_200_000, None, False)
+    found = order_row(row | {"taker_fill_cost_dollars": "4.2", "taker_fees_dollars": "0.17"})
+    assert (found.fee_e6, found.is_exact) == (170_000, True)
+    found = order_row(row | {"fill_count_fp": "0.00"})
+    assert (found.notional_e6, found.fee_e6, found.is_exact) == (0, 0, True)
 
 
 @pytest.mark.parametrize(

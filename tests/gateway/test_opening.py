@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.memory import Memory
 from gateway.opening import RECONCILE_NS
-from shm_layout import ACTIVE, GATE, HALTED, REASONS, RUN_CLOCK
+from gateway.ports import Held
+from gateway.reports import Reports
+from ops.tally import RingReader
+from shm_layout import ACTIVE, GATE, HALTED, REASONS, REPORT, RUN_CLOCK
 from tests.gateway.rig import (
     BALANCE,
     FILLS,
@@ -21,7 +25,7 @@ from tests.gateway.rig import (
     poly_filled,
     running,
 )
-from tests.gateway.scene import KALSHI, POLY, body
+from tests.gateway.scene import KALSHI, POLY, Scene, body
 from tests.gateway.test_desk_successor import held, lives
 from tests.gateway.venue_double import RESET, SILENT
 
@@ -217,3 +221,27 @@ def test_a_restart_forgets_no_loss(tmp_path: Path) -> None:
                 assert rig.desk.accounts.day_loss_e6 == 19_999_999
 
     play(story, tmp_path)
+
+
+def test_who_dies_before_it_has_opened_leaves_the_slots_to_the_next() -> None:
+    """Orders are found before the venues have said what is held: an account that knows nothing yet
+    took the day's loss out of the slots, and what bets hold out of the detector."""
+    scene = Scene()
+    accounts, reports = scene.tell(Memory()), Reports(scene.segment)
+    accounts.start({KALSHI: 10**9, POLY: 10**9}, [Held(KALSHI, 20_000_000, 0)], {})
+    accounts.lose_ahead(KALSHI, 45_000_000)
+    reports.account(KALSHI, accounts, 1)
+    second, told = scene.tell(Memory()), Reports(scene.segment)
+    left, loss_e6, _ = told.left(second)
+    assert (left[KALSHI].yes_e6, loss_e6) == (20_000_000, 45_000_000)
+    heard = RingReader(scene.segment, "reports")
+    assert len(list(heard.drain())) == 1
+    told.account(KALSHI, second, 5)
+    (row,) = [each.view(REPORT)[0] for _, each in heard.drain()]
+    assert row["position_e6"] == row["position_cost_e6"] == 20_000_000
+    assert Reports(scene.segment).left(scene.tell(Memory())) == (left, loss_e6, 1)
+    told.opened()
+    told.account(KALSHI, second, 9)
+    (row,) = [each.view(REPORT)[0] for _, each in heard.drain()]
+    assert row["position_e6"] == 0
+    assert Reports(scene.segment).left(scene.tell(Memory()))[1:] == (0, 9)
