@@ -345,17 +345,20 @@ def retry_limited(mem: Words) -> None:
 
 @njit(cache=True)
 def decide_touched(words: Words, mem: Words, body: Words) -> int:
-    """Decide every touched pair once, in the order touched. Returns intents appended to the ring in
-    `words`.
+    """Decide every touched pair once, in the order touched, what is sure before what is bet: they
+    may want the same contracts. Returns intents appended to the ring in `words`.
     """
     retry_limited(mem)
     opened = 0
-    for i in range(mem[m.META + m.M_TOUCHED]):
-        pair = mem[m.TOUCHED + i]
-        place = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_TOUCHED
-        touched = mem[place]
-        mem[place] = 0
-        opened += decide_pair(words, mem, body, pair, touched)
-        tell_pays(words, mem, pair)
+    for bets in range(2):
+        for i in range(mem[m.META + m.M_TOUCHED]):
+            pair = mem[m.TOUCHED + i]
+            if (mem[m.PAIR_AT + pair * BODY + c.P_B] == NO_INSTRUMENT) != bets:
+                continue
+            place = m.PAIR_STATE + pair * m.PAIR_STATE_CELLS + m.PS_TOUCHED
+            touched = mem[place]
+            mem[place] = 0
+            opened += decide_pair(words, mem, body, pair, touched)
+            tell_pays(words, mem, pair)
     mem[m.META + m.M_TOUCHED] = 0
     return opened

@@ -207,13 +207,13 @@ class Plain(Bets):
             for pair in sorted(self.limited):
                 self.touch(pair, False)
         touched, self.touched = self.touched, {}
-        for pair, by_quote in touched.items():
+        for pair in sorted(touched, key=lambda each: self.pairs[each]["b"] == NO_INSTRUMENT):
             self.limited.discard(pair)
             if self.pairs[pair]["b"] == NO_INSTRUMENT:
-                self.bet(pair, by_quote)
+                self.bet(pair, touched[pair])
                 continue
             for direction in (0, 1):
-                self.direction(pair, direction, by_quote)
+                self.direction(pair, direction, touched[pair])
 
     def tradable(self, number: int, generation: int) -> bool:
         quote, row = self.quotes.get(number), self.instruments.get(number)
