@@ -116,11 +116,11 @@ def recover(past: Past, ledger: Ledger, take_up: TakeUp, stand: TakeUp, now_ns: 
         ledger.restore(work)
     for work in ended:
         given_up = past.given_up.get(work.intent.id)
-        if given_up is None and not work.is_known:
-            continue  # handed on when its last outcome is known
+        tries = [child for child in past.works.values() if child.parent is work]
+        if given_up is None and not work.is_known and not tries:
+            continue  # handed on when its last outcome is known; with tries it was, once
         work.handed_e6 = work.alone_e6 if given_up is None else given_up
         alone = lone_of(work, work.handed_e6, ledger.dust_e6)
-        tries = [child for child in past.works.values() if child.parent is work]
         if any(map(is_gone, work.orders)):
             work.is_lone = False
         elif not any(alone):

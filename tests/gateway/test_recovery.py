@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from gateway.ledger import Work
 from gateway.recovery import ONE_LEGGED, TakeUp, past_of, recover
-from shm_layout import BUY, E6, P_DONE, SELL
+from shm_layout import BUY, E6, FLAG_UNWIND, P_DONE, S_CONFIRMED, SELL
 from tests.gateway.test_late import ledger
 
 RUN, INTENT = 7, 5
@@ -60,6 +62,29 @@ def test_of_markets_that_are_gone_nothing_is_alone(*, is_gone: bool, is_left: bo
     standing, work = book.accounts.standing, book.works[INTENT]
     assert [standing.is_blocked(number) for number in (0, 1)] == [not is_gone] * 2
     assert work.is_lone is not is_gone and work.handed_e6 == [10 * E6, 0]
+
+
+@pytest.mark.parametrize("tries", [0, 1])
+def test_a_leg_whose_reply_never_came_is_given_back_once(tries: int) -> None:
+    """Its fill was known from a trade, so its predecessor gave it back; the successor that heard
+    the last word on it later gave all of it back again. Without a try nobody has yet: then it is
+    handed on with that word."""
+    trade = {"k": "trade", "key": "a", "vid": "", "trade": "t", "size": 10 * E6, "ns": 2,
+             "notional": 4_200_000, "fee": 0, "settled": S_CONFIRMED}  # fmt: skip
+    unwind = ORDER | {
+        "intent": [INTENT + 1, INTENT, 0, 0, 0, FLAG_UNWIND, *[0] * 7], "costs": [E6],
+        "orders": [[0, 0, 0, 1, SELL, 400_000, 10 * E6, "c"]], "placings": [[0, 1, 400_000]],
+    }  # fmt: skip
+    records = [ORDER, trade, OUTS[1], {"k": "end", "intent": INTENT, "why": ONE_LEGGED}]
+    past, book = past_of(records + [unwind] * tries, RUN, lambda _: None), ledger()
+    taken = list[tuple[Sequence[int], int]]()
+
+    def take_up(_: Work, alone: Sequence[int], found: Sequence[Work], __: int) -> None:
+        taken.append((alone, len(found)))
+
+    recover(past, book, take_up, take_up, 1)
+    assert taken == [([10 * E6, 0], 1)] * tries and not book.works[INTENT].is_known
+    assert list(book.works[INTENT].handed_e6) == [10 * E6, 0] * tries
 
 
 def test_what_settled_is_read_back_by_event_and_by_market() -> None:
