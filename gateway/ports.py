@@ -179,7 +179,7 @@ class Market:
     feed: int
     asset: int = 0
     is_live: bool = True  # False: its window is over, booked and forgotten
-    index_slot: int = -1  # of what it settles on, and of what leads that; -1: none
+    index_slot: int = -1  # of what it settles on, and of what leads that; below 0: none
     spot_slot: int = -1
     rule: int = 0  # by which it settles, and the upper bound of a range; as its row has them
     cap_e8: int = 0

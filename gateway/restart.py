@@ -14,7 +14,7 @@ from gateway.holding import Position, fill, held_apart, netted
 from gateway.ledger import Work
 from gateway.order import Amounts
 from gateway.ports import Market
-from shm_layout import BUY, E6, KIND_MODEL
+from shm_layout import BUY, KIND_MODEL
 
 NOTHING = Amounts(0, 0, 0)
 Place = tuple[int, int]  # instrument, generation: a number is another market's after its window
@@ -89,8 +89,7 @@ def books_of(
             books.cash[market.account].cash_e6 += moved_e6 - (now.fee_e6 - was.fee_e6)
     for place, value_e6 in start.paid:
         gone = held.pop(place, Position())
-        paid_e6 = (gone.yes_e6 * value_e6 + gone.no_e6 * (E6 - value_e6)) // E6
         if place[0] in markets:  # a number stays with its venue and its account
-            books.cash[markets[place[0]].account].cash_e6 += paid_e6
+            books.cash[markets[place[0]].account].cash_e6 += gone.paid_e6(value_e6)
     books.positions |= {place[0]: position for place, position in held.items()}
     return books

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from engine.detector import Detector
 from engine.replay import replay
 from shm_layout import (
     BUY,
@@ -50,6 +51,24 @@ def one_venue(count: int, venue: int = KALSHI, **parameters: int) -> World:
     world.start_feed(venue)
     world.cash(venue, 10_000 * E6)
     return world
+
+
+def shared(**parameters: int) -> tuple[World, Detector]:
+    """A set of three that pays, and a row of its third market and a fourth, that pays too."""
+    world = one_venue(3, **parameters)
+    world.pair(1, 2, 3, same=0)
+    world.instrument(3, KALSHI)
+    detector = detector_of(world)
+    for index in range(4):
+        world.quote(index, KALSHI, *(FLAT if index < 3 else CHEAP))
+    return world, detector
+
+
+def end_unfilled(world: World, intent: Words) -> None:
+    """All that became of it."""
+    for leg in range(field_of(intent, "leg_count")):
+        world.leg(intent, leg, 0)
+    world.end(intent, "nothing_filled")
 
 
 def legs_of(intent: Words, *names: str) -> list[tuple[int, ...]]:
@@ -147,17 +166,10 @@ def test_a_ladder_whose_venue_tells_its_strikes_the_other_way_round_is_none(
 
 def test_what_another_row_has_in_flight_in_a_market_is_left_to_it() -> None:
     """Both would take the same contracts: one of them would get a leg alone."""
-    world = one_venue(3, cooldown_ns=SECOND)
-    world.pair(1, 2, 3, same=0)
-    world.instrument(3, KALSHI)
-    detector = detector_of(world)
-    for index in range(4):
-        world.quote(index, KALSHI, *(FLAT if index < 3 else CHEAP))
+    world, detector = shared(cooldown_ns=SECOND)
     (first,) = world.step(detector)
     assert field_of(first, "pair") == 0 and detector.counter("in_flight") > 0
-    for leg in range(3):
-        world.leg(first, leg, 0)
-    world.end(first, "nothing_filled")
+    end_unfilled(world, first)
     (second,) = world.step(detector)
     assert field_of(second, "pair") == 1, "decided again as soon as it is free"
 
@@ -274,16 +286,9 @@ def test_unhedged_is_every_leg_but_the_cheapest() -> None:
 
 
 def test_orders_of_every_market_of_a_set_are_counted() -> None:
-    world = one_venue(3, orders_per_market=1)
-    world.pair(1, 2, 3, same=0)
-    world.instrument(3, KALSHI)
-    detector = detector_of(world)
-    for index in range(4):
-        world.quote(index, KALSHI, *(FLAT if index < 3 else CHEAP))
+    world, detector = shared(orders_per_market=1)
     (intent,) = world.step(detector)
-    for leg in range(3):
-        world.leg(intent, leg, 0)
-    world.end(intent, "nothing_filled")
+    end_unfilled(world, intent)
     assert world.step(detector) == []  # the third market is used up
     assert detector.counter("refused_orders") == 2, "the set again, and what shares a market"
 
