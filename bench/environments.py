@@ -134,8 +134,8 @@ def _install(client: Client, python: Path, folder: Path) -> None:
             [uv, "pip", "install", "--quiet", "--python", inside, client.package, *client.beside],
         ]
     else:
-        pip = [inside, "-m", "pip", "install", "--quiet", "--no-compile"]
-        pip.append("--disable-pip-version-check")
+        quiet = ["--quiet", "--no-compile", "--disable-pip-version-check"]
+        pip = [inside, "-m", "pip", "install", *quiet]
         steps = [
             [str(python), "-m", "venv", str(folder)],
             [*pip, client.package, *client.beside],
